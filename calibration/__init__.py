@@ -1,0 +1,1 @@
+"""Calibration: which frames of a scan choose, calibrate and report (numpy only)."""

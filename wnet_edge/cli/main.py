@@ -1,0 +1,71 @@
+"""`wnet-edge`: the one command; errors become one line on stderr here and nowhere else.
+
+Commands are imported when they are called, so that the edge never loads what only the workshop
+has, and `wnet-edge -h` answers at once.
+"""
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+from wnet_edge.errors import WNetEdgeError
+
+COMMANDS = {
+    "demo": "the embedded scan through the embedded package, to an image",
+    "infer": "a scan through a package, to an image",
+    "simulate": "a scan of procedural objects, with labels",
+    "train": "a network on simulated frames, to a checkpoint",
+    "export": "a trained network to one verified package file",
+    "compare": "two images after removing shift, phase, ramp and scale",
+    "inspect": "what a package or a scan holds",
+    "verify": "a package's hashes and golden frames on this machine",
+}
+"""Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
+
+WORKSHOP_MODULES = frozenset({"torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"})
+
+
+class LazyGroup(click.Group):
+    """A click group that imports a command's module when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, imported now; None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            module = import_module(f"wnet_edge.cli.{cmd_name}")
+        except ModuleNotFoundError as error:
+            if error.name in WORKSHOP_MODULES:
+                raise WNetEdgeError(
+                    f"{cmd_name} needs {error.name}, which the edge install leaves out: "
+                    "pip install 'wnet-edge[train]'"
+                ) from error
+            raise
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The table of commands, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("wnet-edge"), prog_name="wnet-edge")
+def group() -> None:
+    """See a ptychographic sample while it scans: frames in, image out."""
+
+
+def main() -> None:
+    """Run the command line; exit 0 done, 1 failed, 2 usage."""
+    try:
+        group(prog_name="wnet-edge")
+    except WNetEdgeError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Files: one module a format, each reading to or writing from the same few types."""

@@ -1,0 +1,1 @@
+"""The networks: one frame in, amplitude and phase of one patch out (needs torch)."""

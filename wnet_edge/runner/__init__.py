@@ -1,0 +1,1 @@
+"""The runner: a package and a scan in, patches and an image out (numpy and ONNX Runtime only)."""
