@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 MASKED = np.float32(-1.0)
-"""Value of a masked pixel in `counts`: any negative count tells the graph to leave the pixel out."""
+"""Value of a masked pixel in `counts`: the graph leaves out any pixel below zero."""
 
 
 def bin_frames(frames: NDArray[np.float32], binning: int) -> NDArray[np.float32]:
     """Sum b × b detector pixels around zero frequency: (..., H, W) to (..., H / b, W / b).
 
     The frame is rolled by b // 2 first, so that zero frequency at (H // 2, W // 2) ends in the bin
-    (H // 2b, W // 2b): with b = 2, pixels 63 and 64 of 128 form bin 32. The first bin joins the last
-    and the first pixels of the frame, which the periodic far field makes neighbours.
+    (H // 2b, W // 2b): with b = 2, pixels 63 and 64 of 128 form bin 32. The first bin joins the
+    last and the first pixels of the frame, which the periodic far field makes neighbours.
 
     Raises:
         ValueError: if `binning` does not divide the frame.
@@ -30,7 +30,10 @@ def bin_frames(frames: NDArray[np.float32], binning: int) -> NDArray[np.float32]
     rolled = np.roll(frames, (binning // 2, binning // 2), axis=(-2, -1))
     # Sums of strided views: several times faster than a reduction over two short axes.
     rows = sum((rolled[..., k::binning, :] for k in range(1, binning)), rolled[..., ::binning, :])
-    return sum((rows[..., k::binning] for k in range(1, binning)), rows[..., ::binning])
+    binned: NDArray[np.float32] = sum(
+        (rows[..., k::binning] for k in range(1, binning)), rows[..., ::binning]
+    )
+    return binned
 
 
 def network_counts(
@@ -43,8 +46,8 @@ def network_counts(
     """
     live = bin_frames((~mask).astype(np.float32), binning)
     counts = bin_frames(np.where(mask, np.float32(0), frames), binning)
-    counts = counts * (binning * binning / np.maximum(live, 1))
-    return np.where(live > 0, counts, MASKED)[:, None].astype(np.float32, copy=False)
+    share_left = np.maximum(live, 1) / np.float32(binning * binning)
+    return np.where(live > 0, counts / share_left, MASKED)[:, None].astype(np.float32, copy=False)
 
 
 def normalise(counts: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -57,4 +60,5 @@ def normalise(counts: NDArray[np.float32]) -> NDArray[np.float32]:
     kept = np.where(valid, counts, np.float32(0))
     pixels = np.maximum(valid.sum(axis=(-2, -1), keepdims=True), 1)
     mean = kept.sum(axis=(-2, -1), keepdims=True, dtype=np.float64) / pixels
-    return np.sqrt(kept / np.maximum(mean, 1e-12)).astype(np.float32)
+    normalised: NDArray[np.float32] = np.sqrt(kept / np.maximum(mean, 1e-12)).astype(np.float32)
+    return normalised

@@ -1,1 +1,1 @@
-"""The physics of a far-field ptychographic scan: probe, objects, forward model, detector (numpy)."""
+"""The physics of a far-field scan: probe, objects, forward model, detector (numpy)."""
