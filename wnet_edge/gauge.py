@@ -6,11 +6,15 @@ given back by the stitcher. The weights of every sum are the probe's intensity: 
 went, nothing is known.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+Patches = NDArray[np.complexfloating[Any, Any]]
 
-def probe_intensity(probe: NDArray[np.complex64]) -> NDArray[np.float32]:
+
+def probe_intensity(probe: Patches) -> NDArray[np.float32]:
     """Σ_modes |P|², (H, W) float32, of incoherent modes (modes, H, W) complex."""
     intensity: NDArray[np.float32] = np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float32)
     return intensity
@@ -22,7 +26,7 @@ def illumination_weight(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
     Raises:
         ValueError: if the probe is dark everywhere.
     """
-    amplitude = np.sqrt(intensity, dtype=np.float32)
+    amplitude: NDArray[np.float32] = np.sqrt(intensity)
     mean = float(amplitude.mean())
     if not mean > 0:
         raise ValueError("the probe is dark in the whole window")
@@ -30,23 +34,19 @@ def illumination_weight(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
     return weight
 
 
-def fix_gauge(
-    patches: NDArray[np.complex64], intensity: NDArray[np.float32]
-) -> NDArray[np.complex64]:
-    """Patches (..., H, W) complex turned so that g = Σ |P|²·patch is real and positive.
+def fix_gauge(patches: Patches, intensity: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Patches (..., H, W) turned so that g = Σ |P|²·patch is real and positive, complex64.
 
     patch · conj(g) / |g|; a patch with g = 0 stays as it is.
     """
     g = np.sum(patches * intensity, axis=(-2, -1), keepdims=True)
     magnitude = np.abs(g)
     turn = np.where(magnitude > 0, np.conj(g) / np.where(magnitude > 0, magnitude, 1), 1)
-    fixed: NDArray[np.complex64] = (patches * turn).astype(patches.dtype, copy=False)
+    fixed: NDArray[np.complex64] = (patches * turn).astype(np.complex64, copy=False)
     return fixed
 
 
-def amplitude_scale(
-    patches: NDArray[np.complex64], intensity: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def amplitude_scale(patches: Patches, intensity: NDArray[np.float32]) -> NDArray[np.float32]:
     """Illumination-weighted RMS of |patch|, s = sqrt(Σ|P|²|patch|² / Σ|P|²), shape (...) float32.
 
     By Parseval's theorem s² is the share of the incident counts that reaches the detector.

@@ -1,0 +1,81 @@
+"""The layers the networks share: squeeze-and-excitation, depthwise blocks, upsampling stages.
+
+Every normalisation is a batch norm behind a convolution and every activation a ReLU, so that at
+export the first folds away and the second fuses.
+"""
+
+import torch
+from torch import nn
+
+
+class SqueezeExcitation(nn.Module):
+    """Weighs channels by what the whole map holds (Hu et al., CVPR 2018, eqs. 2 to 4).
+
+    (B, C, H, W) to the same shape.
+
+    Args:
+        channels: C.
+        reduction: C / reduction channels in between.
+    """
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        squeezed = max(channels // reduction, 4)
+        self.squeeze = nn.Conv2d(channels, squeezed, 1)
+        self.excite = nn.Conv2d(squeezed, channels, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        pooled = x.mean(dim=(2, 3), keepdim=True)
+        weight = torch.sigmoid(self.excite(torch.relu(self.squeeze(pooled))))
+        return x * weight
+
+
+class DepthwiseBlock(nn.Module):
+    """A ConvNeXt-style residual block (Liu et al., CVPR 2022, fig. 4) that folds into four layers.
+
+    Depthwise k × k, batch norm, 1 × 1 to expansion × C, ReLU, 1 × 1 to C, batch norm, added to the
+    input. (B, C, H, W) to the same shape.
+    """
+
+    def __init__(self, channels: int, kernel_px: int, expansion: float) -> None:
+        super().__init__()
+        wide = round(channels * expansion)
+        self.spatial = nn.Conv2d(
+            channels, channels, kernel_px, padding=kernel_px // 2, groups=channels, bias=False
+        )
+        self.spatial_norm = nn.BatchNorm2d(channels)
+        self.widen = nn.Conv2d(channels, wide, 1)
+        self.narrow = nn.Conv2d(wide, channels, 1, bias=False)
+        self.narrow_norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, H, W) to (B, C, H, W)."""
+        mixed = self.spatial_norm(self.spatial(x))
+        mixed = self.narrow_norm(self.narrow(torch.relu(self.widen(mixed))))
+        added: torch.Tensor = x + mixed
+        return added
+
+
+def downsample(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Depthwise-separable halving: (B, C_in, H, W) to (B, C_out, H / 2, W / 2)."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_in, 3, stride=2, padding=1, groups=channels_in, bias=False),
+        nn.BatchNorm2d(channels_in),
+        nn.Conv2d(channels_in, channels_out, 1, bias=False),
+        nn.BatchNorm2d(channels_out),
+    )
+
+
+def separable(channels_in: int, channels_out: int) -> nn.Sequential:
+    """Depthwise 3 × 3 and 1 × 1 convolution, batch norm, ReLU (Howard et al., 2017, fig. 3).
+
+    (B, C_in, H, W) to (B, C_out, H, W).
+    """
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
+        nn.BatchNorm2d(channels_in),
+        nn.Conv2d(channels_in, channels_out, 1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.ReLU(inplace=True),
+    )

@@ -1,0 +1,51 @@
+"""The detector: from expected intensity to counts, with what real detectors add and lose.
+
+Expected intensity → flux → background → Poisson counts → dead pixels → binned `counts`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import SimulationError
+from wnet_edge.preprocess import MASKED
+
+
+@dataclass(frozen=True)
+class Detector:
+    """What stands between the wave and the counts.
+
+    Attributes:
+        photons: counts a frame would hold without the sample (lower, upper); drawn log-uniformly.
+        background: counts a detector pixel gets from elsewhere, as a share of the mean count.
+        dead_fraction: share of pixels that are dead in a given frame, told by the mask.
+    """
+
+    photons: tuple[float, float] = (1e6, 1e8)
+    background: float = 0.0
+    dead_fraction: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no detector."""
+        low, high = self.photons
+        if not 0 < low <= high <= 1e12:
+            raise SimulationError(f"photons must be 0 < low ≤ high ≤ 1e12, not {low:g} to {high:g}")
+        if not (0 <= self.background < 1 and 0 <= self.dead_fraction < 1):
+            raise SimulationError("background and dead fraction must be from 0 to below 1")
+
+
+def detect(
+    expected: NDArray[np.float32], detector: Detector, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Expected share of the incident counts (N, H, W) to counts (N, H, W) float32, dead pixels < 0.
+
+    `expected` sums to the transmission of each patch: the probe has total intensity 1.
+    """
+    low, high = np.log(detector.photons)
+    photons = np.exp(rng.uniform(low, high, (len(expected), 1, 1)))
+    mean = expected * photons
+    mean += detector.background * mean.mean(axis=(-2, -1), keepdims=True)
+    counts = rng.poisson(mean).astype(np.float32)
+    counts[rng.random(counts.shape, dtype=np.float32) < detector.dead_fraction] = MASKED
+    return counts

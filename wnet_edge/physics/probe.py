@@ -1,0 +1,115 @@
+"""The probe: what lights the sample, as incoherent modes on the pixels of the object.
+
+A zone plate described by its optics, where no measured probe is at hand; and the small ways in
+which a real probe differs from what was measured of it (drift of focus and of the weights of its
+modes), for simulation.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import SimulationError
+from wnet_edge.physics.forward import Wave, far_field, inverse_far_field
+
+
+@dataclass(frozen=True)
+class ZonePlate:
+    """A Fresnel zone plate with a central stop, lit by a partially coherent source.
+
+    Attributes:
+        outermost_zone_width_m: Δr; the numerical aperture is λ / (2 Δr).
+        central_stop_fraction: diameter of the stop over that of the zone plate, 0 to below 1.
+        defocus_m: sample downstream of the focus.
+        source_size_m: RMS width of the demagnified source at the focus; 0 is fully coherent.
+        modes: incoherent modes kept, strongest first.
+    """
+
+    outermost_zone_width_m: float = 30e-9
+    central_stop_fraction: float = 0.4
+    defocus_m: float = 20e-6
+    source_size_m: float = 0.0
+    modes: int = 1
+
+
+def spatial_frequencies_per_m(window_px: int, pixel_size_m: float) -> NDArray[np.float64]:
+    """|q|² on a centred grid, (window, window) float64, in 1/m²."""
+    q = np.fft.fftshift(np.fft.fftfreq(window_px, pixel_size_m))
+    squared: NDArray[np.float64] = q[:, None] ** 2 + q[None, :] ** 2
+    return squared
+
+
+def zone_plate_probe(
+    optics: ZonePlate, *, wavelength_m: float, window_px: int, pixel_size_m: float
+) -> NDArray[np.complex64]:
+    """Probe of a zone plate, (modes, window, window) complex64, total intensity 1.
+
+    The annular pupil filled evenly, propagated by `defocus_m` (Fresnel), then blurred by a Gaussian
+    source: incoherent copies at the nodes of a Gauss-Hermite quadrature, made orthogonal by a
+    singular value decomposition (Thibault & Menzel, Nature 494, 68, 2013).
+
+    Raises:
+        SimulationError: if the optics are impossible or the pupil does not fit the window.
+    """
+    _check(optics, pixel_size_m)
+    squared = spatial_frequencies_per_m(window_px, pixel_size_m)
+    radius = 1 / (2 * optics.outermost_zone_width_m)
+    pupil = (squared <= radius**2) & (squared >= (radius * optics.central_stop_fraction) ** 2)
+    if not pupil.any():
+        raise SimulationError(
+            f"a window of {window_px} px of {pixel_size_m:.3g} m is too small for this zone plate"
+        )
+    field = pupil * np.exp(-1j * math.pi * wavelength_m * optics.defocus_m * squared)
+    modes = _blur(field, optics, pixel_size_m)
+    power = np.sum(np.abs(modes) ** 2)
+    probe: NDArray[np.complex64] = (modes / np.sqrt(power)).astype(np.complex64)
+    return probe
+
+
+def defocus(
+    probe: NDArray[np.complex64], *, distance_m: float, wavelength_m: float, pixel_size_m: float
+) -> NDArray[np.complex64]:
+    """Probe (modes, H, W) after free flight over `distance_m` (Fresnel transfer function).
+
+    Goodman, Introduction to Fourier Optics, 2005, eq. 4-20. Keeps the total intensity.
+    """
+    squared = spatial_frequencies_per_m(probe.shape[-1], pixel_size_m)
+    transfer = np.exp(-1j * math.pi * wavelength_m * distance_m * squared)
+    moved: NDArray[np.complex64] = inverse_far_field(far_field(probe) * transfer).astype(
+        np.complex64
+    )
+    return moved
+
+
+def _check(optics: ZonePlate, pixel_size_m: float) -> None:
+    if optics.modes < 1 or not 0 <= optics.central_stop_fraction < 1 or optics.source_size_m < 0:
+        raise SimulationError(
+            "a zone plate needs 1 mode or more, a stop of 0 to below 1, a source size of 0 or more"
+        )
+    if optics.outermost_zone_width_m <= pixel_size_m:
+        raise SimulationError(
+            f"an outermost zone of {optics.outermost_zone_width_m:.3g} m needs object pixels below "
+            f"{optics.outermost_zone_width_m:.3g} m, not {pixel_size_m:.3g} m"
+        )
+
+
+def _blur(field: Wave, optics: ZonePlate, pixel_size_m: float) -> Wave:
+    window_px = field.shape[-1]
+    if optics.source_size_m == 0:
+        if optics.modes > 1:
+            raise SimulationError("several modes need a source size above 0")
+        return inverse_far_field(field)[None]
+    nodes, weights = np.polynomial.hermite_e.hermegauss(5)
+    q = np.fft.fftshift(np.fft.fftfreq(window_px, pixel_size_m))
+    ramps = np.exp(-2j * math.pi * optics.source_size_m * nodes[:, None] * q)
+    shifted = np.einsum("ay,bx,yx->abyx", ramps, ramps, field).reshape(-1, window_px, window_px)
+    share = np.sqrt(np.outer(weights, weights).ravel() / weights.sum() ** 2)
+    copies = inverse_far_field(shifted) * share[:, None, None]
+    _, strength, modes = np.linalg.svd(copies.reshape(len(copies), -1), full_matrices=False)
+    if optics.modes > len(strength):
+        raise SimulationError(f"at most {len(strength)} modes can be made, not {optics.modes}")
+    kept = strength[: optics.modes, None] * modes[: optics.modes]
+    shaped: Wave = kept.reshape(optics.modes, window_px, window_px)
+    return shaped

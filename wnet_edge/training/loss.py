@@ -1,0 +1,28 @@
+"""The training loss: illumination-weighted mean absolute error of amplitude and wrapped phase."""
+
+import math
+
+import torch
+
+
+def wrap_phase(difference_rad: torch.Tensor) -> torch.Tensor:
+    """Phase difference to (−π, π], same shape; the gradient is 1 everywhere."""
+    turns = torch.round(difference_rad.detach() / (2 * math.pi))
+    return difference_rad - 2 * math.pi * turns
+
+
+def weighted_mae(
+    prediction: tuple[torch.Tensor, torch.Tensor],
+    label: tuple[torch.Tensor, torch.Tensor],
+    weight: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean absolute errors (amplitude, phase_rad), scalars, weighted by the illumination.
+
+    Args:
+        prediction: amplitude and phase_rad, (B, 1, H, W).
+        label: the same.
+        weight: (H, W) of mean 1: pixels no photon crossed teach nothing.
+    """
+    amplitude = (weight * (prediction[0] - label[0]).abs()).mean()
+    phase_rad = (weight * wrap_phase(prediction[1] - label[1]).abs()).mean()
+    return amplitude, phase_rad

@@ -1,0 +1,41 @@
+"""What a training tells the person who waits for it: a bar and the validation error an epoch."""
+
+import sys
+from collections.abc import Iterable, Iterator
+
+from tqdm import tqdm
+
+from wnet_edge.training.batch import Batch
+
+
+class Progress:
+    """A bar on stderr when it is a terminal, and a line an epoch in any case.
+
+    Args:
+        epochs: of the whole training.
+        batches: of one epoch.
+    """
+
+    def __init__(self, epochs: int, batches: int) -> None:
+        self._epochs = epochs
+        self._batches = batches
+
+    def batches(self, batches: Iterable[Batch], epoch: int) -> Iterator[Batch]:
+        """The batches, counted."""
+        yield from tqdm(
+            batches,
+            total=self._batches,
+            desc=f"epoch {epoch + 1}/{self._epochs}",
+            unit="batch",
+            leave=False,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def epoch(self, epoch: int, errors: dict[str, float]) -> None:
+        """One line with the errors of the epoch that ended."""
+        sys.stderr.write(
+            f"epoch {epoch}/{self._epochs}: loss {errors['training_loss']:.4f}, validation phase "
+            f"{errors['validation_phase_mae_rad']:.4f} rad, amplitude "
+            f"{errors['validation_amplitude_mae']:.4f}, {errors['seconds']:.0f} s\n"
+        )
+        sys.stderr.flush()
