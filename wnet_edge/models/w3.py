@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from wnet_edge.models.layers import DepthwiseBlock, SqueezeExcitation, downsample, separable
+from wnet_edge.models.layers import DepthwiseBlock, SqueezeExcitation, downsample, upsample
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _stage(config: W3Config, index: int) -> nn.Sequential:
 def _decoder(config: W3Config) -> nn.Sequential:
     layers: list[nn.Module] = []
     for wide, narrow in pairwise((config.widths[-1], *config.decoder_widths)):
-        layers += [nn.Upsample(scale_factor=2, mode="bilinear"), separable(wide, narrow)]
+        layers.append(upsample(wide, narrow))
     layers.append(nn.Conv2d(config.decoder_widths[-1], 1, 3, padding=1))
     return nn.Sequential(*layers)
 

@@ -1,6 +1,6 @@
 """The detector: from expected intensity to counts, with what real detectors add and lose.
 
-Expected intensity → flux → background → Poisson counts → dead pixels → binned `counts`.
+Expected intensity → flux → background → Poisson counts, none in dead pixels.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
-from wnet_edge.preprocess import MASKED
 
 
 @dataclass(frozen=True)
@@ -19,7 +18,7 @@ class Detector:
     Attributes:
         photons: counts a frame would hold without the sample (lower, upper); drawn log-uniformly.
         background: counts a detector pixel gets from elsewhere, as a share of the mean count.
-        dead_fraction: share of pixels that are dead in a given frame, told by the mask.
+        dead_fraction: share of pixels that are dead, told by the mask.
     """
 
     photons: tuple[float, float] = (1e6, 1e8)
@@ -35,17 +34,30 @@ class Detector:
             raise SimulationError("background and dead fraction must be from 0 to below 1")
 
 
-def detect(
-    expected: NDArray[np.float32], detector: Detector, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Expected share of the incident counts (N, H, W) to counts (N, H, W) float32, dead pixels < 0.
+def draw_mask(
+    shape: tuple[int, int], detector: Detector, *, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Dead pixels of one detector, (H, W) bool, True where dead."""
+    mask: NDArray[np.bool_] = rng.random(shape) < detector.dead_fraction
+    return mask
 
-    `expected` sums to the transmission of each patch: the probe has total intensity 1.
+
+def detect(
+    expected: NDArray[np.float32],
+    detector: Detector,
+    mask: NDArray[np.bool_],
+    *,
+    rng: np.random.Generator,
+) -> NDArray[np.int64]:
+    """Expected shares (N, H, W) of the incident counts to counts (N, H, W) int64.
+
+    `expected` sums to the transmission of each patch: the probe has total intensity 1. Pixels of
+    `mask` count nothing.
     """
     low, high = np.log(detector.photons)
     photons = np.exp(rng.uniform(low, high, (len(expected), 1, 1)))
     mean = expected * photons
     mean += detector.background * mean.mean(axis=(-2, -1), keepdims=True)
-    counts = rng.poisson(mean).astype(np.float32)
-    counts[rng.random(counts.shape, dtype=np.float32) < detector.dead_fraction] = MASKED
+    counts: NDArray[np.int64] = rng.poisson(mean)
+    counts[:, mask] = 0
     return counts

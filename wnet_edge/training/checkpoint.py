@@ -1,11 +1,10 @@
 """Checkpoints: weights, optimiser and random state in one safetensors file, no pickle.
 
-Tensors are `model.*`, `optimizer.*` and `rng.*`; the rest is JSON in the file's metadata. Written
-after every epoch, beside the target and renamed, so that an interruption leaves the last whole one.
+Tensors are `model.*`, `optimizer.*`, `rng.*` and `probe`; the rest is JSON in the file's metadata.
+Written after every epoch, whole or not at all, so that an interruption leaves the last one.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,15 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from wnet_edge.errors import CheckpointError
+from wnet_edge.errors import CheckpointError, SimulationError
 from wnet_edge.models.registry import CountsNetwork, ModelName, build
+from wnet_edge.outputs import replacing
+from wnet_edge.training.batch import Instrument
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = "wnet_edge"
+_DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, SimulationError)
+"""What reading a file that is no intact checkpoint raises."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +45,36 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as read: its record and its tensors by name."""
+    """A checkpoint as read: its record, the instrument it is for, and its tensors by name."""
 
     record: TrainingRecord
+    instrument: Instrument
     tensors: dict[str, torch.Tensor]
 
 
-def write_checkpoint(path: Path, record: TrainingRecord, tensors: dict[str, torch.Tensor]) -> None:
-    """Write atomically. Tensors are stored as they are, contiguous."""
-    metadata = {"schema_version": SCHEMA_VERSION, **asdict(record)}
+def write_checkpoint(
+    path: Path,
+    record: TrainingRecord,
+    instrument: Instrument,
+    tensors: dict[str, torch.Tensor],
+) -> None:
+    """Write a checkpoint whole or not at all, in place of what is there.
+
+    Raises:
+        CheckpointError: if the file can't be written.
+    """
+    described = asdict(instrument)
+    probe = torch.view_as_real(torch.from_numpy(described.pop("probe")))
+    metadata = {"schema_version": SCHEMA_VERSION, **asdict(record), "instrument": described}
     data = save(
-        {name: tensor.detach().contiguous() for name, tensor in tensors.items()},
+        {
+            name: tensor.detach().contiguous()
+            for name, tensor in {**tensors, "probe": probe}.items()
+        },
         metadata={_METADATA_KEY: json.dumps(metadata, sort_keys=True)},
     )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path, CheckpointError, force=True) as temporary:
         temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -78,15 +92,17 @@ def read_checkpoint(path: Path) -> Checkpoint:
         if metadata.pop("schema_version") != SCHEMA_VERSION:
             raise CheckpointError(f"{path}: written by another version; train again or upgrade")
         metadata["model"] = ModelName(metadata["model"])
-        return Checkpoint(TrainingRecord(**metadata), tensors)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        probe = torch.view_as_complex(tensors.pop("probe")).numpy()
+        instrument = Instrument(probe=probe, **metadata.pop("instrument"))
+        return Checkpoint(TrainingRecord(**metadata), instrument, tensors)
+    except _DAMAGE as error:
         raise CheckpointError(
             f"{path}: not a wnet-edge checkpoint, or damaged ({error})"
         ) from error
 
 
-def load_network(path: Path) -> tuple[CountsNetwork, TrainingRecord]:
-    """The trained network in evaluation mode, and its record.
+def load_network(path: Path) -> tuple[CountsNetwork, Checkpoint]:
+    """The trained network in evaluation mode, and the checkpoint it came from.
 
     Raises:
         CheckpointError: as `read_checkpoint`, and if the weights are not this network's.
@@ -94,7 +110,7 @@ def load_network(path: Path) -> tuple[CountsNetwork, TrainingRecord]:
     checkpoint = read_checkpoint(path)
     network = build(checkpoint.record.model, seed=0)
     load_weights(network, checkpoint, path)
-    return network.eval(), checkpoint.record
+    return network.eval(), checkpoint
 
 
 def load_weights(network: CountsNetwork, checkpoint: Checkpoint, path: Path) -> None:

@@ -5,6 +5,7 @@ AdamW with a one-cycle schedule (Smith & Topin, 2019) and the illumination-weigh
 interrupted training goes on at the last whole epoch as if nothing had happened.
 """
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -15,7 +16,6 @@ from typing import Any
 import torch
 
 from wnet_edge.errors import CheckpointError, TrainingError
-from wnet_edge.gauge import illumination_weight
 from wnet_edge.models.registry import CountsNetwork, ModelName, build
 from wnet_edge.training.batch import Batch, FrameSupply
 from wnet_edge.training.checkpoint import (
@@ -28,6 +28,9 @@ from wnet_edge.training.checkpoint import (
 )
 from wnet_edge.training.loss import weighted_mae
 from wnet_edge.training.progress import Progress
+
+_RISE = 0.2
+"""Share of the steps in which the learning rate rises."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,8 @@ class _State:
 
     network: CountsNetwork
     optimizer: torch.optim.AdamW
-    schedule: torch.optim.lr_scheduler.OneCycleLR
     epoch: int
+    step: int
     history: list[dict[str, float]]
 
 
@@ -76,7 +79,6 @@ def train(
     options: TrainingOptions,
     checkpoint: Path,
     *,
-    data: dict[str, Any],
     resume: bool = False,
     initial: Path | None = None,
     progress: Progress,
@@ -87,7 +89,6 @@ def train(
         supply: where batches come from.
         options: how to train.
         checkpoint: file written after every epoch.
-        data: what the frames are made of, for the record; resuming needs the same.
         resume: go on from `checkpoint` if it is there.
         initial: checkpoint of the same model whose weights to start from.
         progress: told of every batch and epoch.
@@ -96,16 +97,17 @@ def train(
         TrainingError: if the loss is no longer a number.
         CheckpointError: if a checkpoint to go on from does not fit.
     """
-    settings = {**asdict(options), "model": options.model.value, "data": data}
-    state = _start(supply, options, initial)
+    settings = {**asdict(options), "model": options.model.value, "data": supply.describe()}
+    state = _start(options, initial)
     if resume and checkpoint.exists():
         _restore(state, read_checkpoint(checkpoint), settings, checkpoint)
-    weight = torch.from_numpy(illumination_weight(supply.window_intensity))
+    weight = torch.from_numpy(supply.instrument.weight)
+    steps = options.epochs * -(-supply.frames_per_epoch // options.batch_size)
     record = _record(state, options, settings)
     while state.epoch < options.epochs:
         started = time.perf_counter()
         batches = supply.epoch(state.epoch, options.batch_size)
-        loss = _epoch(state, progress.batches(batches, state.epoch), weight)
+        loss = _epoch(state, options, steps, progress.batches(batches, state.epoch), weight)
         amplitude, phase_rad = validate(state.network, _held_out(supply, options), weight)
         state.epoch += 1
         state.history.append(
@@ -117,7 +119,7 @@ def train(
             }
         )
         record = _record(state, options, settings)
-        write_checkpoint(checkpoint, record, _tensors(state))
+        write_checkpoint(checkpoint, record, supply.instrument, _tensors(state))
         progress.epoch(state.epoch, state.history[-1])
     return record
 
@@ -142,7 +144,7 @@ def _held_out(supply: FrameSupply, options: TrainingOptions) -> Iterator[Batch]:
     return supply.validation(options.validation_frames, options.batch_size)
 
 
-def _start(supply: FrameSupply, options: TrainingOptions, initial: Path | None) -> _State:
+def _start(options: TrainingOptions, initial: Path | None) -> _State:
     network = build(options.model, seed=options.seed)
     if initial is not None:
         start = read_checkpoint(initial)
@@ -156,17 +158,16 @@ def _start(supply: FrameSupply, options: TrainingOptions, initial: Path | None) 
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
     )
-    steps = -(-supply.frames_per_epoch // options.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer,
-        max_lr=options.learning_rate,
-        total_steps=steps * options.epochs + 1,
-        pct_start=0.2,
-    )
-    return _State(network.train(), optimizer, schedule, 0, [])
+    return _State(network.train(), optimizer, 0, 0, [])
 
 
-def _epoch(state: _State, batches: Iterable[Batch], weight: torch.Tensor) -> float:
+def _epoch(
+    state: _State,
+    options: TrainingOptions,
+    steps: int,
+    batches: Iterable[Batch],
+    weight: torch.Tensor,
+) -> float:
     total, frames = 0.0, 0
     for batch in batches:
         counts = batch.counts.contiguous(memory_format=torch.channels_last)
@@ -176,14 +177,31 @@ def _epoch(state: _State, batches: Iterable[Batch], weight: torch.Tensor) -> flo
             raise TrainingError(
                 f"the loss is {loss.item()} in epoch {state.epoch + 1}: lower the learning rate"
             )
+        _set_learning_rate(state, options, steps)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
         state.optimizer.step()
-        state.schedule.step()
+        state.step += 1
         total += loss.item() * len(counts)
         frames += len(counts)
     return total / frames
+
+
+def one_cycle(step: int, steps: int) -> float:
+    """Share of the peak learning rate at a step: half a cosine up, then half a cosine down.
+
+    Smith & Topin (2019), with the cosine of Loshchilov & Hutter (ICLR 2017, eq. 5).
+    """
+    rise = _RISE * steps
+    if step < rise:
+        return 0.5 - 0.5 * math.cos(math.pi * (step + 1) / (rise + 1))
+    return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (steps - rise))
+
+
+def _set_learning_rate(state: _State, options: TrainingOptions, steps: int) -> None:
+    for group in state.optimizer.param_groups:
+        group["lr"] = options.learning_rate * one_cycle(state.step, steps)
 
 
 def _record(state: _State, options: TrainingOptions, settings: dict[str, Any]) -> TrainingRecord:
@@ -217,9 +235,7 @@ def _restore(state: _State, checkpoint: Checkpoint, settings: dict[str, Any], pa
         values.setdefault(int(index), {})[key] = tensor
     optimizer["state"] = values
     state.optimizer.load_state_dict(optimizer)
-    steps = int(values[0]["step"].item())
-    for _ in range(steps):
-        state.schedule.step()
+    state.step = int(values[0]["step"].item())
     torch.set_rng_state(checkpoint.tensors["rng.torch"])
     state.epoch = checkpoint.record.epoch
     state.history = list(checkpoint.record.history)

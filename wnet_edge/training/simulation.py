@@ -4,22 +4,23 @@ canvas → patches → far field under a slightly wrong probe → binning → Po
 forward model is the torch twin of `wnet_edge.physics.forward`; the tests hold the two together.
 """
 
+import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
-from wnet_edge.gauge import amplitude_scale, fix_gauge, probe_intensity
-from wnet_edge.geometry import central_window_start_px
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import spatial_frequencies_per_m
+from wnet_edge.physics.virtual_scan import labels
 from wnet_edge.preprocess import MASKED
-from wnet_edge.training.batch import Batch
+from wnet_edge.training.batch import Batch, Instrument
 
 _VALIDATION_STREAM = 2**31
 """Stream of random numbers that no epoch reaches."""
@@ -45,8 +46,6 @@ class SimulationOptions:
     """What frames are made of.
 
     Attributes:
-        window_px: edge of the network's window and of its binned frames.
-        binning: detector pixels a bin; full window = window_px × binning.
         frames_per_epoch: new frames each epoch.
         canvas_px: edge of an object canvas.
         frames_per_canvas: patches cut from one canvas.
@@ -56,8 +55,6 @@ class SimulationOptions:
         probe_errors: see `ProbeErrors`.
     """
 
-    window_px: int = 64
-    binning: int = 2
     frames_per_epoch: int = 12_000
     canvas_px: int = 512
     frames_per_canvas: int = 200
@@ -73,52 +70,42 @@ class SimulatedFrames:
     """Batches of simulated frames, a new set each epoch, the same for the same seed.
 
     Args:
-        probe: (modes, full, full) complex64, full = window_px × binning.
-        pixel_size_m: object pixel.
-        wavelength_m: for the defocus of `ProbeErrors`.
+        instrument: probe, window, binning.
+        options: what frames are made of.
         seed: of objects, positions and noise.
 
     Raises:
-        SimulationError: if the probe is not of the full window's size.
+        SimulationError: if a canvas is too small for a window.
     """
 
-    def __init__(
-        self,
-        probe: NDArray[np.complex64],
-        options: SimulationOptions,
-        *,
-        pixel_size_m: float,
-        wavelength_m: float,
-        seed: int,
-    ) -> None:
-        full_px = options.window_px * options.binning
-        if probe.ndim != 3 or probe.shape[1:] != (full_px, full_px):
+    def __init__(self, instrument: Instrument, options: SimulationOptions, *, seed: int) -> None:
+        self._full_px = instrument.window_px * instrument.binning
+        if options.canvas_px < self._full_px:
             raise SimulationError(
-                f"a {options.window_px}-px network with {options.binning} × {options.binning} "
-                f"binning needs a probe of (modes, {full_px}, {full_px}), not {probe.shape}"
+                f"canvases of {options.canvas_px} px are smaller than the window of "
+                f"{self._full_px} px"
             )
-        power = math.sqrt(float(np.sum(np.abs(probe) ** 2)))
-        self.probe = (probe / np.float32(power)).astype(np.complex64)
+        self.instrument = instrument
         self.options = options
-        self.seed = seed
-        self._intensity = probe_intensity(self.probe)
-        self._fresnel = torch.from_numpy(
-            (math.pi * wavelength_m * spatial_frequencies_per_m(full_px, pixel_size_m)).astype(
-                np.float32
-            )
-        )
-        start = central_window_start_px(full_px, options.window_px)
-        self.window = slice(start, start + options.window_px)
-
-    @property
-    def window_intensity(self) -> NDArray[np.float32]:
-        """Σ_modes |P|² in the network's window, (window, window)."""
-        return self._intensity[self.window, self.window]
+        self._seed = seed
+        power = math.sqrt(float(np.sum(np.abs(instrument.probe) ** 2)))
+        self.probe = (instrument.probe / np.float32(power)).astype(np.complex64)
+        squared = spatial_frequencies_per_m(self._full_px, instrument.object_pixel_size_m)
+        fresnel = (math.pi * instrument.wavelength_m * squared).astype(np.float32)
+        self._fresnel_rad_per_m = torch.fft.ifftshift(torch.from_numpy(fresnel))
 
     @property
     def frames_per_epoch(self) -> int:
         """Frames that `epoch` gives."""
         return self.options.frames_per_epoch
+
+    def describe(self) -> dict[str, Any]:
+        """All options, and the probe's fingerprint."""
+        return {
+            "source": "simulation",
+            "probe_sha256": self.instrument.probe_sha256,
+            **json.loads(json.dumps(asdict(self.options))),
+        }
 
     def epoch(self, epoch: int, batch_size: int) -> Iterator[Batch]:
         """Batches of one epoch."""
@@ -129,7 +116,7 @@ class SimulatedFrames:
         return self._batches(_VALIDATION_STREAM, frames, batch_size)
 
     def _batches(self, stream: int, frames: int, batch_size: int) -> Iterator[Batch]:
-        rng = np.random.default_rng([self.seed, stream])
+        rng = np.random.default_rng([self._seed, stream])
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         patches = self._patches(frames, rng)
         for start in range(0, frames, batch_size):
@@ -137,8 +124,7 @@ class SimulatedFrames:
 
     def _patches(self, frames: int, rng: np.random.Generator) -> list[NDArray[np.complex64]]:
         """Full windows of fresh canvases, in random order, turned and mirrored at random."""
-        options = self.options
-        full_px = options.window_px * options.binning
+        options, full_px = self.options, self._full_px
         patches: list[NDArray[np.complex64]] = []
         for _ in range(math.ceil(frames / options.frames_per_canvas)):
             family = options.families[rng.integers(len(options.families))]
@@ -160,13 +146,11 @@ class SimulatedFrames:
         full = np.stack([_turn(p, t) for p, t in zip(patches, turns, strict=True)])
         expected = self.expected(torch.from_numpy(full), self._wrong_probe(rng, noise))
         counts = detect(expected, self.options, noise)
-        scale = amplitude_scale(full, self._intensity)
-        label = full[:, self.window, self.window] / np.maximum(scale, 1e-6)[:, None, None]
-        gauged = fix_gauge(label, self.window_intensity)
+        amplitude, phase_rad = labels(full, self.probe, self.instrument.window_px)
         return Batch(
             counts=counts[:, None],
-            amplitude=torch.from_numpy(np.abs(gauged))[:, None],
-            phase_rad=torch.from_numpy(np.angle(gauged))[:, None],
+            amplitude=torch.from_numpy(amplitude)[:, None],
+            phase_rad=torch.from_numpy(phase_rad)[:, None],
         )
 
     def expected(self, patches: torch.Tensor, probe: torch.Tensor) -> torch.Tensor:
@@ -177,8 +161,8 @@ class SimulatedFrames:
         """
         spectrum = torch.fft.fft2(patches[:, None] * probe[None], norm="ortho")
         intensity = (spectrum.real**2 + spectrum.imag**2).sum(dim=1)
-        binning, window_px = self.options.binning, self.options.window_px
-        half = window_px * binning // 2
+        binning, window_px = self.instrument.binning, self.instrument.window_px
+        half = self._full_px // 2
         # Centring and the roll of the binning convention in one.
         rolled = torch.roll(intensity, (half + binning // 2,) * 2, dims=(1, 2))
         return rolled.reshape(-1, window_px, binning, window_px, binning).sum(dim=(2, 4))
@@ -186,10 +170,9 @@ class SimulatedFrames:
     def _wrong_probe(self, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         errors = self.options.probe_errors
         probe = torch.from_numpy(self.probe)
-        transfer = torch.polar(
-            torch.ones(()), -float(rng.normal(0, errors.defocus_m)) * self._fresnel
-        )
-        probe = torch.fft.ifft2(torch.fft.fft2(probe) * torch.fft.ifftshift(transfer))
+        turn_rad = -float(rng.normal(0, errors.defocus_m)) * self._fresnel_rad_per_m
+        transfer = torch.polar(torch.ones_like(turn_rad), turn_rad)
+        probe = torch.fft.ifft2(torch.fft.fft2(probe) * transfer)
         power = 1 + errors.mode_power * torch.randn(len(probe), 1, 1, generator=noise)
         coarse = torch.randn(2, len(probe), 16, 16, generator=noise)
         smooth = torch.nn.functional.interpolate(coarse, size=probe.shape[-2:], mode="bicubic")

@@ -1,0 +1,158 @@
+"""A whole scan of a procedural object: raster, frames and the label of every frame.
+
+What `wnet-edge simulate` writes: the same forward model as training's, on one large object instead
+of many small ones, so that the stitched image can be held against the truth.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import SimulationError
+from wnet_edge.gauge import amplitude_scale, fix_gauge, probe_intensity
+from wnet_edge.geometry import central_window_start_px
+from wnet_edge.physics.detector import Detector, detect, draw_mask
+from wnet_edge.physics.forward import expected_counts
+from wnet_edge.physics.objects import Family, draw_object
+
+_TILE_PX = 384
+"""Edge of a mosaic's tiles: a few windows wide, so that most frames see one family."""
+
+_LARGEST_CANVAS_PX = 16_384
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What to simulate.
+
+    Attributes:
+        frames: number of positions, on the smallest raster that holds them.
+        step_px: raster step in object pixels; positions are jittered by up to a quarter of it.
+        family: kind of object; None is a mosaic of all.
+        window_px: edge of the labels, the central part of the probe's window.
+        detector: flux, background, dead pixels.
+        seed: of everything random.
+    """
+
+    frames: int = 400
+    step_px: int = 10
+    family: Family | None = None
+    window_px: int = 64
+    detector: Detector = field(default_factory=lambda: Detector((5e7, 5e7)))
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no scan."""
+        if self.frames < 1 or self.step_px < 1:
+            raise SimulationError("a scan has at least 1 frame and a step of 1 pixel")
+
+
+@dataclass(frozen=True)
+class LabelledFrames:
+    """Some frames in scan order.
+
+    Attributes:
+        frames: (n, H, W) int64 counts.
+        amplitude: (n, window, window) float32, relative to its illumination-weighted RMS.
+        phase_rad: (n, window, window) float32, gauge-fixed.
+    """
+
+    frames: NDArray[np.int64]
+    amplitude: NDArray[np.float32]
+    phase_rad: NDArray[np.float32]
+
+
+class VirtualScan:
+    """A drawn object and the frames a probe gives of it.
+
+    Args:
+        probe: (modes, H, W) complex64; its total intensity is taken as 1.
+        options: what to simulate.
+
+    Attributes:
+        probe: normalised to total intensity 1.
+        object: (rows, columns) complex64.
+        positions_px: (N, 2) int64 row, column of the top-left pixel of each frame's window.
+        mask: (H, W) bool, dead detector pixels.
+
+    Raises:
+        SimulationError: if the probe is dark or smaller than the labels, or the raster too large.
+    """
+
+    def __init__(self, probe: NDArray[np.complex64], options: ScanOptions) -> None:
+        window_px = probe.shape[-1]
+        power = float(np.sum(np.abs(probe) ** 2))
+        if not power > 0 or options.window_px > window_px:
+            raise SimulationError(
+                f"simulation needs a bright probe of at least {options.window_px} pixels"
+            )
+        self.probe = (probe / np.float32(math.sqrt(power))).astype(np.complex64)
+        self.options = options
+        rng = np.random.default_rng(options.seed)
+        self.positions_px = _raster(options, rng)
+        canvas_px = int(self.positions_px.max()) + window_px
+        if canvas_px > _LARGEST_CANVAS_PX:
+            raise SimulationError(
+                f"{options.frames} frames at steps of {options.step_px} px need an object of "
+                f"{canvas_px} px; at most {_LARGEST_CANVAS_PX} can be drawn: fewer or closer frames"
+            )
+        self.object = _draw_sample(options.family, canvas_px, rng)
+        self.mask = draw_mask((window_px, window_px), options.detector, rng=rng)
+
+    def batches(self, size: int) -> Iterator[LabelledFrames]:
+        """All frames with labels, in scan order; the same at each call."""
+        rng = np.random.default_rng([self.options.seed, 1])
+        window_px = self.probe.shape[-1]
+        for start in range(0, self.options.frames, size):
+            corners = self.positions_px[start : start + size]
+            patches = np.stack(
+                [self.object[r : r + window_px, c : c + window_px] for r, c in corners]
+            )
+            expected = expected_counts(patches, self.probe)
+            amplitude, phase_rad = labels(patches, self.probe, self.options.window_px)
+            counts = detect(expected, self.options.detector, self.mask, rng=rng)
+            yield LabelledFrames(counts, amplitude, phase_rad)
+
+
+def labels(
+    patches: NDArray[np.complex64], probe: NDArray[np.complex64], window_px: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a network should say of patches (N, H, W) under a probe (modes, H, W).
+
+    Amplitude relative to the patch's RMS under the whole probe, and phase_rad with the gauge fixed
+    in the network's window; both (N, window, window) float32, the centre of the patch.
+    """
+    intensity = probe_intensity(probe)
+    start = central_window_start_px(patches.shape[-1], window_px)
+    window = slice(start, start + window_px)
+    scale = np.maximum(amplitude_scale(patches, intensity), 1e-6)[:, None, None]
+    label = fix_gauge(patches[:, window, window] / scale, intensity[window, window])
+    return np.abs(label), np.angle(label)
+
+
+def _raster(options: ScanOptions, rng: np.random.Generator) -> NDArray[np.int64]:
+    columns = math.ceil(math.sqrt(options.frames))
+    index = np.arange(options.frames)
+    raster = np.stack([index // columns, index % columns], axis=1) * options.step_px
+    jitter = options.step_px // 4
+    jittered: NDArray[np.int64] = raster + rng.integers(0, jitter + 1, raster.shape)
+    return jittered
+
+
+def _draw_sample(
+    family: Family | None, canvas_px: int, rng: np.random.Generator
+) -> NDArray[np.complex64]:
+    if family is not None:
+        return draw_object(family, canvas_px, rng=rng)
+    families = list(Family)
+    sample = np.empty((canvas_px, canvas_px), np.complex64)
+    for row in range(0, canvas_px, _TILE_PX):
+        for column in range(0, canvas_px, _TILE_PX):
+            chosen = families[rng.integers(len(families))]
+            hole = sample[row : row + _TILE_PX, column : column + _TILE_PX]
+            tile = draw_object(chosen, _TILE_PX, rng=rng)
+            hole[:] = tile[: hole.shape[0], : hole.shape[1]]
+    return sample
