@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from wnet_edge.cli.options import FILE, force_option
 from wnet_edge.errors import CheckpointError, ScanError
 from wnet_edge.io.cxi import read_cxi, read_labels
 from wnet_edge.models.registry import ModelName
@@ -21,17 +22,13 @@ WINDOW_PX = 64
 @click.option(
     "--model", type=click.Choice([m.value for m in ModelName]), required=True, help="Network."
 )
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Labelled scan that `simulate` wrote."
-)
+@click.option("--data", type=FILE, help="Labelled scan that `simulate` wrote.")
 @click.option(
     "--probe",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="CXI scan whose probe to simulate frames with; its frames are not used.",
 )
-@click.option(
-    "-o", "checkpoint", type=click.Path(path_type=Path), required=True, help="Checkpoint to write."
-)
+@click.option("-o", "checkpoint", type=FILE, required=True, help="Checkpoint to write.")
 @click.option("--epochs", default=8, show_default=True, help="Passes over the frames.")
 @click.option(
     "--frames", type=int, help="Simulated frames an epoch, with --probe.  [default: 12000]"
@@ -40,8 +37,8 @@ WINDOW_PX = 64
 @click.option("--lr", default=3e-3, show_default=True, help="Peak learning rate.")
 @click.option("--seed", default=0, show_default=True, help="Same seed, same weights.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint if it is there.")
-@click.option("--init", type=click.Path(path_type=Path), help="Checkpoint to start from.")
-@click.option("--force", is_flag=True, help="Replace an existing checkpoint.")
+@click.option("--init", type=FILE, help="Checkpoint to start from.")
+@force_option
 def command(
     model: str,
     data: Path | None,

@@ -32,12 +32,12 @@ class W3Config:
     """
 
     stem_kernel_px: int = 7
-    widths: tuple[int, int, int, int] = (24, 40, 64, 112)
-    depths: tuple[int, int, int, int] = (1, 1, 2, 1)
+    widths: tuple[int, int, int, int] = (16, 32, 64, 96)
+    depths: tuple[int, int, int, int] = (1, 1, 1, 1)
     kernel_px: int = 7
     expansion: float = 2.0
     squeeze_reduction: int = 4
-    decoder_widths: tuple[int, int, int, int] = (48, 32, 16, 8)
+    decoder_widths: tuple[int, int, int, int] = (48, 32, 24, 8)
 
 
 def _stage(config: W3Config, index: int) -> nn.Sequential:

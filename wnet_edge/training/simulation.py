@@ -25,6 +25,9 @@ from wnet_edge.training.batch import Batch, Instrument
 _VALIDATION_STREAM = 2**31
 """Stream of random numbers that no epoch reaches."""
 
+_VALIDATION_FRAMES_PER_CANVAS = 8
+"""Few, so that the few validation frames see objects of every family."""
+
 
 @dataclass(frozen=True)
 class ProbeErrors:
@@ -36,9 +39,9 @@ class ProbeErrors:
         ripple: RMS of a smooth relative error of the complex field.
     """
 
-    defocus_m: float = 1e-6
+    defocus_m: float = 0.5e-6
     mode_power: float = 0.05
-    ripple: float = 0.05
+    ripple: float = 0.03
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class SimulationOptions:
     detector: Detector = field(
         default_factory=lambda: Detector((1e6, 1e8), background=1e-4, dead_fraction=1e-3)
     )
-    gain_error: float = 0.05
+    gain_error: float = 0.03
     probe_errors: ProbeErrors = field(default_factory=ProbeErrors)
 
 
@@ -109,29 +112,33 @@ class SimulatedFrames:
 
     def epoch(self, epoch: int, batch_size: int) -> Iterator[Batch]:
         """Batches of one epoch."""
-        return self._batches(epoch, self.options.frames_per_epoch, batch_size)
+        return self._batches(
+            epoch, self.frames_per_epoch, batch_size, self.options.frames_per_canvas
+        )
 
     def validation(self, frames: int, batch_size: int) -> Iterator[Batch]:
         """Batches that no epoch holds, the same at each call."""
-        return self._batches(_VALIDATION_STREAM, frames, batch_size)
+        return self._batches(_VALIDATION_STREAM, frames, batch_size, _VALIDATION_FRAMES_PER_CANVAS)
 
-    def _batches(self, stream: int, frames: int, batch_size: int) -> Iterator[Batch]:
+    def _batches(
+        self, stream: int, frames: int, batch_size: int, frames_per_canvas: int
+    ) -> Iterator[Batch]:
         rng = np.random.default_rng([self._seed, stream])
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        patches = self._patches(frames, rng)
+        patches = self._patches(frames, frames_per_canvas, rng)
         for start in range(0, frames, batch_size):
             yield self._batch(patches[start : start + batch_size], rng, noise)
 
-    def _patches(self, frames: int, rng: np.random.Generator) -> list[NDArray[np.complex64]]:
+    def _patches(
+        self, frames: int, frames_per_canvas: int, rng: np.random.Generator
+    ) -> list[NDArray[np.complex64]]:
         """Full windows of fresh canvases, in random order, turned and mirrored at random."""
         options, full_px = self.options, self._full_px
         patches: list[NDArray[np.complex64]] = []
-        for _ in range(math.ceil(frames / options.frames_per_canvas)):
+        for _ in range(math.ceil(frames / frames_per_canvas)):
             family = options.families[rng.integers(len(options.families))]
             canvas = draw_object(family, options.canvas_px, rng=rng)
-            corners = rng.integers(
-                0, options.canvas_px - full_px + 1, (options.frames_per_canvas, 2)
-            )
+            corners = rng.integers(0, options.canvas_px - full_px + 1, (frames_per_canvas, 2))
             patches += [canvas[r : r + full_px, c : c + full_px] for r, c in corners]
         order = rng.permutation(len(patches))[:frames]
         return [patches[i] for i in order]

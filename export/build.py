@@ -1,0 +1,138 @@
+"""Export as one step: checkpoint in, a package that was checked against the network out.
+
+checkpoint → FP32 graph → parity with PyTorch → golden frames → package file. The golden frames are
+measured ones, from the calibration strip of a scan that training never saw.
+"""
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from wnet_edge.calibration.split import Region, split_by_region
+from wnet_edge.errors import CheckpointError, ExportError
+from wnet_edge.export.graph import OPSET, export_fp32
+from wnet_edge.export.parity import Difference, assert_parity
+from wnet_edge.geometry import positions_px
+from wnet_edge.manifest import Calibration, Precision, Setting, Tolerance, Training, creation_time
+from wnet_edge.models.registry import parameter_count
+from wnet_edge.package import GoldenFrames, Graph, Package, PackageContent, write_package
+from wnet_edge.preprocess import network_counts
+from wnet_edge.scan import Scan
+from wnet_edge.training.batch import Instrument
+from wnet_edge.training.checkpoint import TrainingRecord, load_network
+
+GOLDEN_FRAMES = 8
+
+TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1)
+"""How far another processor or TF32 may stray: an order above the largest rounding seen, an order
+below what a broken kernel does."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written package and how near its graph is to the trained network."""
+
+    package: Package
+    parity: Difference
+
+
+def export_package(checkpoint: Path, scan: Scan, output: Path, *, force: bool) -> Exported:
+    """Export a checkpoint to a package file, with golden frames from `scan`.
+
+    Raises:
+        CheckpointError: if the checkpoint is missing or damaged, or trained for another instrument.
+        ScanError: if the scan is too small to be split.
+        ExportError: if the graph and the network differ.
+        PackageError: if the package can't be written.
+    """
+    network, loaded = load_network(checkpoint)
+    instrument, record = loaded.instrument, loaded.record
+    counts, calibration = held_out_counts(scan, instrument)
+    graph = export_fp32(network, instrument.window_px)
+    parity = assert_parity(graph, network, counts)
+    golden = counts[np.linspace(0, len(counts) - 1, GOLDEN_FRAMES).astype(np.int64)]
+    content = PackageContent(
+        model=record.model.value,
+        parameter_count=parameter_count(network),
+        window_px=instrument.window_px,
+        binning=instrument.binning,
+        object_pixel_size_m=instrument.object_pixel_size_m,
+        probe=instrument.probe,
+        graphs={Precision.FP32: Graph(graph, OPSET)},
+        golden=GoldenFrames(golden, {Precision.FP32: _run(graph, golden)}),
+        tolerance={Precision.FP32: TOLERANCE},
+        training=_training(record),
+        versions=_versions(),
+        created=creation_time(datetime.fromisoformat(record.created).timestamp()),
+        calibration=calibration,
+    )
+    return Exported(write_package(output, content, force=force), parity)
+
+
+def held_out_counts(scan: Scan, instrument: Instrument) -> tuple[NDArray[np.float32], Calibration]:
+    """Graph input of the scan's calibration strip, (n, 1, H, W) float32, and its fingerprint.
+
+    Raises:
+        CheckpointError: if the scan's window is not the instrument's.
+        ScanError: if the scan is too small to be split.
+    """
+    full_px = instrument.window_px * instrument.binning
+    if scan.full_window_px != full_px:
+        raise CheckpointError(
+            f"{scan.path}: has a window of {scan.full_window_px} px, the checkpoint is for "
+            f"{full_px} px; name a scan of the same instrument"
+        )
+    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
+    frames = split_by_region(positions, instrument.window_px).frames(Region.CALIBRATION)
+    measured = np.asarray(scan.frames[frames])
+    counts = network_counts(
+        measured.astype(np.float32), scan.mask, instrument.binning // scan.binning
+    )
+    digest = hashlib.sha256(np.ascontiguousarray(counts).tobytes()).hexdigest()
+    return counts, Calibration(split=f"{Region.CALIBRATION.value} strip", sha256=digest)
+
+
+def _run(
+    graph: bytes, counts: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    amplitude, phase_rad = session.run(["amplitude", "phase"], {"counts": counts})
+    if not (np.isfinite(amplitude).all() and np.isfinite(phase_rad).all()):
+        raise ExportError("the graph gives no numbers for the golden frames; train again")
+    return amplitude, phase_rad
+
+
+def _training(record: TrainingRecord) -> Training:
+    settings = record.settings
+    data = settings["data"]
+    flat: dict[str, Setting] = {
+        key: value
+        for key, value in settings.items()
+        if isinstance(value, str | int | float | bool) and key not in ("model", "seed", "epochs")
+    }
+    last = record.history[-1]
+    flat |= {name: last[name] for name in last if name.startswith("validation")}
+    return Training(
+        recipe=f"{data['source']}, AdamW, one cycle",
+        seed=settings["seed"],
+        data_sha256=data.get("sha256", data["probe_sha256"]),
+        epochs=record.epoch,
+        frames=data["frames_per_epoch"],
+        settings=flat,
+    )
+
+
+def _versions() -> dict[str, str]:
+    names = ("wnet-edge", "torch", "onnx", "onnxscript", "numpy")
+    return {
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+        **{name: version(name) for name in names},
+    }

@@ -1,0 +1,155 @@
+"""From a simulated scan to an image with what a user types: simulate, train, export, infer."""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from wnet_edge.cli.main import group
+from wnet_edge.errors import WNetEdgeError
+from wnet_edge.io.cxi import read_cxi, read_labels
+from wnet_edge.package import open_package
+from wnet_edge.training.checkpoint import read_checkpoint
+from wnet_edge.training.stored import StoredFrames
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(group, [str(word) for word in words], catch_exceptions=True)
+
+
+def fails(*words: object) -> str:
+    result = call(*words)
+    assert isinstance(result.exception, WNetEdgeError), result.output
+    message = str(result.exception)
+    assert "\n" not in message
+    return message
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A labelled scan, a checkpoint trained on it for a moment, and the package of that."""
+    folder = tmp_path_factory.mktemp("workshop")
+    scan, checkpoint, package = (folder / n for n in ("s.cxi", "c.safetensors", "p.wnet"))
+    steps = (
+        ("simulate", "-o", scan, "--frames", 729, "--family", "dots", "--dead-fraction", 0.002),
+        ("train", "--model", "w3", "--data", scan, "-o", checkpoint, "--epochs", 1),
+        ("export", "--checkpoint", checkpoint, "--calibration", scan, "-o", package),
+    )
+    for words in steps:
+        result = call(*words)
+        assert result.exit_code == 0, result.output
+    return folder
+
+
+def test_simulate_writes_a_scan_that_reads_with_its_labels(folder: Path):
+    scan, labels = read_cxi(folder / "s.cxi"), read_labels(folder / "s.cxi")
+    assert scan.frame_count == 729
+    assert scan.object_pixel_size_m == pytest.approx(15.85e-9, rel=1e-3)
+    assert scan.mask.any()
+    assert not np.asarray(scan.frames[3])[scan.mask].any()
+    assert labels is not None
+    assert (labels.window_px, labels.binning) == (64, 2)
+    assert np.abs(np.asarray(labels.phase[5])).max() <= np.pi + 1e-3
+
+
+def test_the_same_seed_gives_the_same_scan(tmp_path: Path):
+    for name in ("a.cxi", "b.cxi"):
+        call("simulate", "-o", tmp_path / name, "--frames", 4, "--seed", 9)
+    a, b = (read_cxi(tmp_path / name) for name in ("a.cxi", "b.cxi"))
+    np.testing.assert_array_equal(np.asarray(a.frames[:]), np.asarray(b.frames[:]))
+
+
+def test_stored_frames_hold_out_a_region_behind_a_gap(folder: Path):
+    scan, labels = read_cxi(folder / "s.cxi"), read_labels(folder / "s.cxi")
+    assert labels is not None
+    supply = StoredFrames(scan, labels, seed=0)
+    rows = scan.positions_m[:, 0] / scan.object_pixel_size_m
+    training, validation = supply._training, supply._validation
+    assert rows[validation].min() - rows[training].max() > 128
+    batches = list(supply.epoch(0, 32))
+    assert sum(len(b.counts) for b in batches) == supply.frames_per_epoch == len(training)
+    assert batches[0].counts.shape[1:] == (1, 64, 64)
+    first = next(supply.validation(8, 8))
+    np.testing.assert_array_equal(
+        first.phase_rad[0, 0], np.asarray(labels.phase[int(validation[0])], dtype=np.float32)
+    )
+
+
+def test_the_package_says_what_it_was_made_from(folder: Path):
+    manifest = open_package(folder / "p.wnet").manifest
+    record = read_checkpoint(folder / "c.safetensors").record
+    assert (manifest.model, manifest.window_px, manifest.binning) == ("w3", 64, 2)
+    assert manifest.parameter_count == pytest.approx(103_008, rel=0.005)
+    assert manifest.training.epochs == record.epoch == 1
+    assert manifest.calibration is not None
+    assert len(next(iter(manifest.precisions.values())).member.sha256) == 64
+
+
+def test_exporting_twice_gives_the_same_bytes(folder: Path, tmp_path: Path):
+    again = tmp_path / "p.wnet"
+    words = ("--checkpoint", folder / "c.safetensors", "--calibration", folder / "s.cxi")
+    assert call("export", *words, "-o", again).exit_code == 0
+    assert again.read_bytes() == (folder / "p.wnet").read_bytes()
+    # The graph itself: weights and little else.
+    graph = open_package(again).graphs
+    assert sum(map(len, graph.values())) < 1.1 * 4 * 103_008
+
+
+def test_the_package_verifies_and_infers(folder: Path, tmp_path: Path):
+    assert call("verify", folder / "p.wnet").exit_code == 0
+    output = tmp_path / "o.h5"
+    result = call(
+        "infer", folder / "s.cxi", "--package", folder / "p.wnet", "-o", output, "--json",
+        "--image", tmp_path / "o.png",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.output.splitlines()[-1])["frames_processed"] == 729
+    with h5py.File(output) as file:
+        assert file["entry/reconstruction/phase"].shape[0] > 300
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("train", "--model", "w3"), "Missing option '-o'"),
+        (("train", "--model", "w3", "-o", "c"), "give --data or --probe"),
+        (("train", "--model", "w3", "-o", "c", "--data", "a", "--probe", "b"), "either"),
+        (("train", "--model", "w3", "-o", "c", "--data", "a", "--frames", 3), "goes with --probe"),
+        (("train", "--model", "w9", "-o", "c", "--data", "a"), "Invalid value for '--model'"),
+        (("export",), "either --model"),
+    ],
+)
+def test_wrong_usage_exits_2(words, message):
+    result = call(*words)
+    assert result.exit_code == 2
+    assert message in result.output
+
+
+def test_bad_input_is_one_line_that_names_the_file(folder: Path, tmp_path: Path):
+    scan, missing, out = folder / "s.cxi", tmp_path / "missing", tmp_path / "out"
+    train = ("train", "--model", "w3", "-o", out)
+    assert str(missing) in fails(*train, "--probe", missing)
+    assert str(missing) in fails(*train, "--data", missing)
+    assert str(missing) in fails("export", "--checkpoint", missing, "-o", tmp_path / "p.wnet")
+    assert "exists already" in fails("simulate", "-o", scan)
+    assert "no folder" in fails("simulate", "-o", tmp_path / "no" / "s.cxi")
+    assert "at least 1 frame" in fails("simulate", "-o", out, "--frames", 0)
+    assert "photons" in fails("simulate", "-o", out, "--photons", -1)
+    assert "learning rate" in fails(*train, "--data", scan, "--lr", 7)
+    unlabelled = tmp_path / "unlabelled.cxi"
+    unlabelled.write_bytes(scan.read_bytes())
+    with h5py.File(unlabelled, "a") as file:
+        del file["entry_1/labels"]
+    assert "has no labels" in fails(*train, "--data", unlabelled)
+    assert not out.exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["unlabelled.cxi"]
+
+
+def test_a_scan_too_small_to_hold_out_is_refused(tmp_path: Path):
+    scan = tmp_path / "s.cxi"
+    assert call("simulate", "-o", scan, "--frames", 9).exit_code == 0
+    message = fails("train", "--model", "w3", "--data", scan, "-o", tmp_path / "c")
+    assert "too few to hold a tenth out" in message
