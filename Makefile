@@ -24,7 +24,7 @@ bench: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m pytest benchmarks --benchmark-json=benchmarks/latest.json
 
 docs: $(WORKSHOP)/.installed
-	$(WORKSHOP)/bin/python -m pytest tests/test_docs.py
+	$(WORKSHOP)/bin/python docs/make_commands.py
 
 $(EDGE)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(EDGE)

@@ -1,0 +1,62 @@
+"""The documents tell what is true: commands run, pages are as generated, links lead somewhere."""
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wnet_edge.cli.main import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+PROGRAM = Path(sys.executable).with_name("wnet-edge")
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_the_page_of_commands_is_as_the_program_prints_it():
+    page = runpy.run_path(str(ROOT / "docs" / "make_commands.py"))["page"]()
+    assert (ROOT / "docs" / "commands.md").read_text("utf-8") == page, "run `make docs`"
+    for name in COMMANDS:
+        assert f"## {name}\n" in page
+
+
+def test_every_command_has_help_of_its_own():
+    for name, line in COMMANDS.items():
+        assert line
+        done = subprocess.run(
+            [PROGRAM, name, "-h"],
+            capture_output=True,
+            check=True,
+        )
+        assert b"Usage: wnet-edge" in done.stdout
+
+
+def test_the_commands_of_the_readme_run_in_order(tmp_path: Path):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL)
+    commands = [line for block in blocks for line in block.splitlines() if line]
+    assert len(commands) >= 10
+    for folder in ("wnet_edge", "benchmarks"):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    for command in commands:
+        program, *words = shlex.split(command)
+        assert program == "wnet-edge"
+        done = subprocess.run(
+            [PROGRAM, *words],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path):
+    for target in re.findall(r"\]\(([^)#]+)", document.read_text("utf-8")):
+        if not target.startswith("http"):
+            assert (document.parent / target).exists(), target
