@@ -4,7 +4,6 @@ Everything here runs from a clone alone: the embedded scan and package, and the 
 """
 
 import time
-from pathlib import Path
 
 import numpy as np
 import onnxruntime

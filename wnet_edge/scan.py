@@ -33,11 +33,14 @@ class Scan:
 
     Attributes:
         path: the file it came from, for messages and provenance.
-        frames: (N, H, W) counts, zero frequency at (H // 2, W // 2), read lazily.
-        positions_m: (N, 2) float64 row, column of each frame's window on the object, metres.
-        geometry: energy, distance, detector pixel.
-        mask: (H, W) bool, True where the detector pixel must not be used.
-        probe: (modes, H, W) complex64 in square-root counts, or None where the file has none.
+        frames: (N, n, n) counts, zero frequency at (n // 2, n // 2), read lazily.
+        positions_m: (N, 2) float64 row, column of each frame's full window on the object, metres.
+        geometry: energy, distance, unbinned detector pixel.
+        mask: (n, n) bool, True where the pixel must not be used.
+        probe: (modes, full, full) complex64 in square-root counts, full = n × binning, or None
+            where the file has none.
+        binning: detector pixels along an edge that are already summed into one pixel of `frames`.
+        probe_pixel_size_m: edge of a pixel of `probe` as the file gives it, or None.
     """
 
     path: Path
@@ -46,6 +49,8 @@ class Scan:
     geometry: Geometry
     mask: NDArray[np.bool_]
     probe: NDArray[np.complex64] | None = None
+    binning: int = 1
+    probe_pixel_size_m: float | None = None
 
     @property
     def frame_count(self) -> int:
@@ -54,13 +59,18 @@ class Scan:
 
     @property
     def frame_px(self) -> int:
-        """Edge of the square frame in detector pixels."""
+        """Edge n of the square frames as they are stored."""
         return int(self.frames.shape[1])
 
     @property
+    def full_window_px(self) -> int:
+        """Edge of the window that a frame sees of the object: unbinned detector pixels."""
+        return self.frame_px * self.binning
+
+    @property
     def object_pixel_size_m(self) -> float:
-        """Edge of an object pixel seen through the full frame."""
-        return self.geometry.object_pixel_size_m(self.frame_px)
+        """Edge of an object pixel of the full window; summing pixels does not change it."""
+        return self.geometry.object_pixel_size_m(self.full_window_px)
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
         """Frames in scan order, (≤ size, H, W) float32 counts a batch."""

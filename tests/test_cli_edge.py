@@ -1,0 +1,214 @@
+"""`infer`, `demo`, `inspect` and `verify` as a user calls them: outputs, exit codes, one line."""
+
+import json
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from onnx import helper
+from tiny import KnownScan, content, onnx_bytes
+
+from wnet_edge.cli.main import main
+from wnet_edge.io.result import read_result
+from wnet_edge.package import write_package
+
+
+@pytest.fixture(scope="module")
+def known():
+    return KnownScan()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, known):
+    """A folder with a scan and the package that knows it."""
+    monkeypatch.chdir(tmp_path)
+    known.write(tmp_path / "scan.cxi")
+    write_package(tmp_path / "known.wnet", known.content())
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """Runs `wnet-edge` with arguments; gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wnet-edge", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            main()
+        said = capfd.readouterr()
+        return done.value.code or 0, said.out, said.err
+
+    return run
+
+
+def fails(outcome, *words):
+    """Exit code 1 and one line on stderr that has all of these words."""
+    code, _, err = outcome
+    assert code == 1
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+INFER = ("infer", "scan.cxi", "--package", "known.wnet", "--provider", "cpu")
+
+
+def test_infer(here, call, known):
+    code, out, err = call(*INFER)
+    assert (code, err) == (0, "")
+    assert "36 of 36 frames in" in out
+    assert "picture: scan.wnet.png" in out
+    result = read_result(here / "scan.wnet.h5")
+    assert result.process.package_name == "known"
+    assert result.process.command_line == " ".join(("wnet-edge", *INFER))
+    assert result.process.provider == "cpu"
+    assert set(result.process.versions) == {"wnet-edge", "numpy", "h5py", "onnxruntime"}
+    covered = result.coverage > 0
+    row, column = result.origin_px
+    object_ = known.object_[row:, column:][: covered.shape[0], : covered.shape[1]]
+    np.testing.assert_allclose(result.amplitude[covered], np.abs(object_)[covered], atol=5e-3)
+    assert (here / "scan.wnet.png").read_bytes().startswith(b"\x89PNG")
+    with h5py.File(here / "scan.wnet.h5") as file:
+        assert file["entry/reconstruction"].attrs["signal"] == "phase"
+
+
+def test_infer_json(here, call):
+    code, out, _ = call(*INFER, "--json", "-o", "a.h5", "--image", "b.png")
+    assert code == 0
+    values = json.loads(out.splitlines()[-1])
+    assert values["frames_received"] == values["frames_processed"] == 36
+    assert values["frames_lost"] == 0
+    assert values["seconds"] > 0
+    assert values["frames_per_second"] == pytest.approx(36 / values["seconds"])
+    assert (values["provider"], values["precision"]) == ("cpu", "fp32")
+    assert (values["result"], values["picture"]) == ("a.h5", "b.png")
+    assert (here / "a.h5").exists()
+    assert (here / "b.png").exists()
+
+
+def test_existing_outputs_are_kept(here, call):
+    (here / "scan.wnet.png").write_text("mine")
+    fails(call(*INFER), "scan.wnet.png: exists already", "--force")
+    assert not (here / "scan.wnet.h5").exists()
+    assert call(*INFER, "--force")[0] == 0
+    assert (here / "scan.wnet.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_scan_is_never_an_output(here, call):
+    before = (here / "scan.cxi").read_bytes()
+    fails(call(*INFER, "--force", "-o", "scan.cxi"), "is a scan to read")
+    fails(call(*INFER, "-o", "x", "--image", "x"), "written twice")
+    assert (here / "scan.cxi").read_bytes() == before
+
+
+def test_several_scans(here, call, known):
+    known.write(here / "other.cxi")
+    code, out, _ = call("infer", "scan.cxi", "other.cxi", "--package", "./known.wnet", "--json")
+    assert code == 0
+    assert [json.loads(line)["scan"] for line in out.splitlines()] == ["scan.cxi", "other.cxi"]
+    code, _, err = call("infer", "scan.cxi", "other.cxi", "-o", "one.h5")
+    assert code == 2
+    assert "Traceback" not in err
+    (here / "deep").mkdir()
+    known.write(here / "deep" / "scan.cxi")
+    again = call("infer", "scan.cxi", "deep/scan.cxi", "--package", "known.wnet", "--force")
+    fails(again, "written twice")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("infer", "none.cxi"), ["w3: no embedded package"]),
+        (("infer", "none.cxi", "--package", "known.wnet"), ["none.cxi: no such file"]),
+        (("infer", ".", "--package", "known.wnet"), [".: is a folder"]),
+        (("infer", "scan.cxi", "--package", "no.wnet"), ["no.wnet: no such file"]),
+        ((*INFER, "--precision", "int8"), ["holds no int8 graph", "fp32"]),
+        ((*INFER, "-o", "none/a.h5"), ["no folder none"]),
+        (("inspect", "known.png"), ["known.png: no such file"]),
+        (("verify", "scan.cxi/"), ["scan.cxi"]),
+    ],
+)
+def test_failures_are_one_line(here, call, monkeypatch, arguments, words):
+    monkeypatch.setattr("wnet_edge.package.files", lambda _: here)
+    fails(call(*arguments), *words)
+    assert sorted(path.name for path in here.iterdir()) == ["known.wnet", "scan.cxi"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("infer",), ("infer", "s", "--precision", "fp64"), ("infer", "s", "--batch-size", "0")],
+)
+def test_usage_errors_exit_2(call, arguments):
+    code, _, err = call(*arguments)
+    assert code == 2
+    assert "Traceback" not in err
+
+
+def test_interrupted_half_way(here, call, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wnet_edge.stitch.Stitcher.finish", interrupted)
+    assert call(*INFER)[0] == 1
+    assert sorted(path.name for path in here.iterdir()) == ["known.wnet", "scan.cxi"]
+
+
+def test_demo_writes_and_replaces(here, call, known, monkeypatch):
+    (here / "examples").mkdir()
+    (here / "packages").mkdir()
+    known.write(here / "examples" / "cnm26id_scan247_64px.cxi", binned=True)
+    (here / "known.wnet").rename(here / "packages" / "w3.wnet")
+    monkeypatch.setattr("wnet_edge.package.files", lambda _: here)
+    monkeypatch.setattr("wnet_edge.cli.demo.files", lambda _: here)
+    for _ in range(2):
+        code, out, _ = call("demo", "--provider", "cpu")
+        assert code == 0
+        assert "frames/s (cpu as asked" in out
+        assert "picture: wnet-edge-demo.png" in out
+    assert (here / "wnet-edge-demo.h5").exists()
+
+
+@pytest.mark.usefixtures("here")
+def test_inspect_package(call):
+    code, out, _ = call("inspect", "known.wnet", "--json")
+    values = json.loads(out)
+    assert code == 0
+    assert (values["kind"], values["model"], values["window_px"]) == ("package", "tiny", 16)
+    assert values["precisions"]["fp32"]["opset"] == 17
+    code, out, _ = call("inspect", "known.wnet")
+    assert "orientation: identity" in out
+    assert "  fp32:" in out
+
+
+@pytest.mark.usefixtures("here")
+def test_inspect_scan(call, data_dir):
+    code, out, _ = call("inspect", "scan.cxi", "--json")
+    values = json.loads(out)
+    assert code == 0
+    assert (values["frames"], values["full_window_px"], values["far_field"]) == (36, 32, True)
+    code, out, _ = call("inspect", data_dir / "petra_p25_nearfield.cxi")
+    assert code == 0
+    assert "far_field: no" in out
+    assert "near-field" in out
+
+
+def test_verify(here, call):
+    wrong = onnx_bytes(
+        [helper.make_node("Relu", ["counts"], [n]) for n in ("amplitude", "phase")], 8
+    )
+    write_package(here / "right.wnet", content())
+    write_package(here / "wrong.wnet", content(wrong))
+    code, out, _ = call("verify", "right.wnet", "--provider", "cpu")
+    assert code == 0
+    assert "fp32 on cpu passed" in out
+    outcome = call("verify", "wrong.wnet", "--provider", "cpu", "--json")
+    fails(outcome, "fp32 gives other patches here")
+    values = json.loads(outcome[1])
+    assert not values["passed"]
+    assert values["checks"]["fp32"]["phase_rad"] > 0.2
+    damaged = bytearray((here / "right.wnet").read_bytes())
+    damaged[5000] ^= 1
+    (here / "right.wnet").write_bytes(damaged)
+    fails(call("verify", "right.wnet"), "right.wnet: not an intact package")

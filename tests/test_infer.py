@@ -1,0 +1,211 @@
+"""The whole flow on a scan whose object is known, and what it refuses."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tiny import GEOMETRY, KnownScan, content
+
+from wnet_edge.errors import PackageError, ResultError, ScanError
+from wnet_edge.geometry import central_window_start_px
+from wnet_edge.io.cxi import read_cxi
+from wnet_edge.manifest import Precision
+from wnet_edge.orientation import Orientation, orient
+from wnet_edge.package import write_package
+from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m, remaining_binning
+from wnet_edge.runner.infer import AmplitudeScale, infer, prepare
+from wnet_edge.runner.session import Provider, RunnerOptions
+
+OPTIONS = RunnerOptions(provider=Provider.CPU, threads=1, batch_size=7)
+
+
+@pytest.fixture(scope="module")
+def known():
+    return KnownScan()
+
+
+@pytest.fixture
+def package(tmp_path, known):
+    return write_package(tmp_path / "known.wnet", known.content())
+
+
+def agreement(result, known):
+    """Image and object over the same pixels, less the global phase."""
+    image = result.stitched.image
+    row, column = result.stitched.origin_px
+    object_ = known.object_[row:, column:][: image.shape[0], : image.shape[1]]
+    turn = np.vdot(image, object_)
+    return image * (turn / abs(turn)), object_
+
+
+@pytest.mark.parametrize("binned", [False, True])
+def test_object_comes_back(tmp_path, known, package, binned):
+    scan = read_cxi(known.write(tmp_path / "s.cxi", binned=binned))
+    seen = []
+    result = infer(scan, package, OPTIONS, seen.append)
+    image, object_ = agreement(result, known)
+    np.testing.assert_allclose(image, object_, atol=5e-3)
+    assert sum(seen) == result.frames_received == result.frames_processed == 36
+    assert result.frames_lost == result.values_masked == 0
+    assert result.warnings == ()
+    assert result.amplitude_scale is AmplitudeScale.PROBE
+    assert result.transmission == pytest.approx(0.55, abs=0.15)
+    assert (result.provider, result.precision) == (Provider.CPU, Precision.FP32)
+    timing = dataclasses.asdict(result.timing)
+    assert timing.pop("total_s") == pytest.approx(sum(timing.values()))
+    assert result.frames_per_second > 0
+    assert result.pixel_size_m == pytest.approx(GEOMETRY.object_pixel_size_m(32))
+
+
+def test_window_offset_is_where_the_window_lies(tmp_path, known, package):
+    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    stitched = infer(scan, package, OPTIONS).stitched
+    start = central_window_start_px(32, 16)
+    corner = known.corners[7] + stitched.window_offset_px
+    np.testing.assert_allclose(corner + stitched.origin_px, known.corners[7] + start)
+
+
+def test_batch_size_does_not_change_the_image(tmp_path, known, package):
+    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    images = [
+        infer(scan, package, dataclasses.replace(OPTIONS, batch_size=size)).stitched.image
+        for size in (1, 36)
+    ]
+    np.testing.assert_allclose(images[0], images[1], atol=1e-5)
+
+
+def test_without_a_probe_amplitude_is_relative(tmp_path, known, package):
+    scan = read_cxi(known.write(tmp_path / "s.cxi", probe=None))
+    result = infer(scan, package, OPTIONS)
+    assert result.amplitude_scale is AmplitudeScale.SCAN_MEDIAN
+    assert result.transmission is None
+    assert result.warnings == ("the scan has no probe: amplitude is relative to the median frame",)
+    image, object_ = agreement(result, known)
+    median = np.median(known.frames.sum(axis=(1, 2)))
+    np.testing.assert_allclose(image, object_ * np.sqrt(known.incident / median), atol=1e-2)
+
+
+@pytest.mark.parametrize("power", [1e-3, 1e3])
+def test_implausible_probe_power_is_told(tmp_path, known, package, power):
+    probe = known.probe * np.float32(np.sqrt(power))
+    scan = read_cxi(known.write(tmp_path / "s.cxi", probe=probe))
+    result = infer(scan, package, OPTIONS)
+    assert result.amplitude_scale is AmplitudeScale.SCAN_MEDIAN
+    assert "which can't be" in result.warnings[0]
+    image, object_ = agreement(result, known)
+    median = np.median(known.frames.sum(axis=(1, 2)))
+    np.testing.assert_allclose(image, object_ * np.sqrt(known.incident / median), atol=1e-2)
+
+
+def test_dead_frames_are_left_out(tmp_path, known, package):
+    frames = known.frames.copy()
+    frames[[0, 14]] = 0
+    scan = read_cxi(known.write(tmp_path / "s.cxi", frames=frames))
+    result = infer(scan, package, OPTIONS)
+    assert (result.frames_processed, result.frames_lost) == (34, 2)
+    assert result.warnings[0].startswith("2 frames have no counts")
+    image, object_ = agreement(result, known)
+    covered = result.stitched.coverage > 0
+    np.testing.assert_allclose(image[covered], object_[covered], atol=5e-3)
+    frames[:] = 0
+    scan = read_cxi(known.write(tmp_path / "dark.cxi", frames=frames))
+    with pytest.raises(ResultError, match="none of the 36 frames"):
+        infer(scan, package, OPTIONS)
+
+
+def test_values_that_are_no_counts_are_masked(tmp_path, known, package):
+    frames = known.frames.astype(np.float32)
+    frames[3, 5, 5], frames[3, 5, 6], frames[4, 9, 9] = np.nan, -1, 2**32 - 1
+    scan = read_cxi(known.write(tmp_path / "s.cxi", frames=frames))
+    result = infer(scan, package, OPTIONS)
+    assert result.values_masked == 3
+    assert result.warnings == ("3 values are no counts (negative, NaN, gaps) and are left out",)
+    image, object_ = agreement(result, known)
+    np.testing.assert_allclose(image, object_, atol=5e-3)
+
+
+def test_masked_pixels_do_not_count():
+    frames = np.ones((2, 4, 4), np.float32)
+    mask = np.zeros((4, 4), bool)
+    mask[2, 2] = True
+    frames[:, 2, 2] = 1e6
+    frames[1, 0, 1] = np.nan
+    batch = prepare(frames, mask, Orientation.IDENTITY, 1)
+    assert batch.values_masked == 1
+    np.testing.assert_array_equal(batch.totals, [15, 14])
+    assert batch.counts[0, 0, 2, 2] == batch.counts[1, 0, 2, 2] == batch.counts[1, 0, 0, 1] == -1
+    assert (batch.counts == 1).sum() == 29
+
+
+@pytest.mark.parametrize("orientation", Orientation)
+def test_orientation_turns_frames_and_mask(orientation):
+    frames = np.arange(36, dtype=np.float32).reshape(1, 6, 6)
+    mask = np.zeros((6, 6), bool)
+    mask[1, 2] = True
+    counts = prepare(frames, mask, orientation, 1).counts
+    expected = orient(np.where(mask, np.float32(-1), frames), orientation)
+    np.testing.assert_array_equal(counts[0], expected)
+
+
+def test_fit_is_checked_with_numbers(tmp_path, known, package):
+    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    manifest = package.manifest
+    assert remaining_binning(scan, manifest) == 2
+    frames_64 = dataclasses.replace(scan, frames=np.zeros((36, 64, 64)), mask=np.zeros((64, 64)))
+    with pytest.raises(PackageError, match=r"s\.cxi: frames of 64 px .* takes 32 px"):
+        remaining_binning(frames_64, manifest)
+    binned_4 = dataclasses.replace(scan, frames=np.zeros((36, 8, 8)), binning=4)
+    with pytest.raises(PackageError, match="binned 4 × 4 do not fit"):
+        remaining_binning(binned_4, manifest)
+    for distance_m, fits in ((0.9 * 1.009, True), (0.9 * 1.011, False), (0.9 / 1.011, False)):
+        geometry = dataclasses.replace(GEOMETRY, distance_m=distance_m)
+        moved = dataclasses.replace(scan, geometry=geometry)
+        if fits:
+            assert remaining_binning(moved, manifest) == 2
+        else:
+            with pytest.raises(PackageError, match=r"an object pixel is .* nm, but .* 63.4 nm"):
+                remaining_binning(moved, manifest)
+
+
+def test_far_field_is_asked_of_the_probe(tmp_path, known):
+    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    check_far_field(scan)
+    magnified = dataclasses.replace(scan, probe_pixel_size_m=2e-6)
+    with pytest.raises(ScanError, match=r"near-field .* illumination is 2000 nm"):
+        check_far_field(magnified)
+
+
+def test_far_field_is_asked_of_the_step(tmp_path, known):
+    scan = read_cxi(known.write(tmp_path / "s.cxi", probe=None))
+    pixel_m = scan.object_pixel_size_m
+    assert nearest_neighbour_m(scan) == pytest.approx(4 * pixel_m)
+    check_far_field(scan)
+    wide = dataclasses.replace(scan, positions_m=scan.positions_m * 4.1)
+    with pytest.raises(ScanError, match=r"near-field .* 1040 nm apart, but the widest .* 1014 nm"):
+        check_far_field(wide)
+    one = dataclasses.replace(scan, frames=scan.frames[:1], positions_m=scan.positions_m[:1])
+    check_far_field(one)
+
+
+def test_real_near_field_scan_is_refused(data_dir, package):
+    scan = read_cxi(data_dir / "petra_p25_nearfield.cxi")
+    with pytest.raises(ScanError, match=r"petra_p25_nearfield\.cxi: near-field or wrong geometry"):
+        infer(scan, package, OPTIONS)
+
+
+def test_real_scan_fits_and_runs(tmp_path, data_dir):
+    scan = read_cxi(data_dir / "cnm26id_scan247.cxi")
+    package = write_package(tmp_path / "real.wnet", content(window_px=64, probe=scan.probe))
+    result = infer(scan, package, dataclasses.replace(OPTIONS, batch_size=64))
+    assert result.frames_processed == 481
+    assert result.amplitude_scale is AmplitudeScale.PROBE
+    assert result.transmission == pytest.approx(0.879, abs=0.01)
+
+
+def test_dark_window_of_the_package(tmp_path, known):
+    probe = np.zeros((1, 32, 32), np.complex64)
+    probe[0, 0, 0] = 1
+    dark = write_package(tmp_path / "d.wnet", dataclasses.replace(known.content(), probe=probe))
+    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    with pytest.raises(PackageError, match="dark in the whole window"):
+        infer(scan, dark, OPTIONS)

@@ -1,0 +1,193 @@
+"""Graph sessions: providers had or refused, precisions chosen, the contract kept."""
+
+import dataclasses
+
+import numpy as np
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper
+from tiny import content, onnx_bytes, simple_graph
+
+from wnet_edge.errors import PackageError, ProviderError
+from wnet_edge.manifest import Precision, Tolerance
+from wnet_edge.package import GoldenFrames, Graph, write_package
+from wnet_edge.runner.golden import check_golden
+from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions, cuda_fault
+
+CPU = RunnerOptions(provider=Provider.CPU)
+
+
+@pytest.fixture
+def package(tmp_path):
+    return write_package(tmp_path / "tiny.wnet", content())
+
+
+def with_graph(tmp_path, graph):
+    return write_package(tmp_path / "other.wnet", content(graph))
+
+
+def with_precisions(tmp_path, *kinds):
+    source = content()
+    graph, outputs = source.graphs[Precision.FP32], source.golden.outputs[Precision.FP32]
+    return write_package(
+        tmp_path / "several.wnet",
+        dataclasses.replace(
+            source,
+            graphs=dict.fromkeys(kinds, graph),
+            golden=GoldenFrames(source.golden.counts, dict.fromkeys(kinds, outputs)),
+            tolerance=dict.fromkeys(kinds, Tolerance(1e-5, 1e-5)),
+        ),
+    )
+
+
+def test_runs_the_graph(package):
+    session = GraphSession(package, RunnerOptions(provider=Provider.CPU, threads=1))
+    counts = np.linspace(-1, 3, 5 * 64, dtype=np.float32).reshape(5, 1, 8, 8)
+    amplitude, phase = session.run(counts)
+    np.testing.assert_allclose(amplitude, np.maximum(counts, 0))
+    np.testing.assert_allclose(phase, np.tanh(counts), rtol=1e-5)
+    assert amplitude.dtype == phase.dtype == np.float32
+    assert (session.provider, session.precision) == (Provider.CPU, Precision.FP32)
+    assert session.reason == "cpu as asked; fp32 is exact"
+
+
+def test_same_counts_same_bytes(package):
+    counts = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
+    first = GraphSession(package, CPU).run(counts)
+    second = GraphSession(package, CPU).run(counts)
+    assert [part.tobytes() for part in first] == [part.tobytes() for part in second]
+
+
+def test_auto_says_why_it_falls_back(package, capfd):
+    fault = cuda_fault(package)
+    session = GraphSession(package, RunnerOptions())
+    if fault is None:
+        assert session.provider is Provider.CUDA
+    else:
+        assert session.provider is Provider.CPU
+        assert f"cpu because cuda can't be had ({fault})" in session.reason
+    said = capfd.readouterr()
+    assert said.out == said.err == ""
+
+
+def test_cuda_is_had_or_refused(package):
+    if cuda_fault(package) is None:
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(ProviderError, match=r"cuda can't be had \(.+\); install .* --provider cpu"):
+        GraphSession(package, RunnerOptions(provider=Provider.CUDA))
+
+
+@pytest.mark.gpu
+def test_cuda_gives_the_golden_outputs(package):
+    if cuda_fault(package) is not None:
+        pytest.skip("this machine has no CUDA")
+    check = check_golden(package, RunnerOptions(provider=Provider.CUDA))
+    assert check.provider is Provider.CUDA
+    assert check.passed
+
+
+def test_onnxruntime_without_cuda(package, monkeypatch):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    assert cuda_fault(package).endswith("pip install onnxruntime-gpu instead of onnxruntime")
+
+
+def test_precision_is_chosen(tmp_path):
+    three = with_precisions(tmp_path, *Precision)
+    chosen = GraphSession(three, RunnerOptions(Precision.INT8, Provider.CPU))
+    assert (chosen.precision, chosen.reason) == (Precision.INT8, "cpu as asked; int8 as asked")
+    assert GraphSession(three, CPU).precision is Precision.FP32
+    one = with_precisions(tmp_path / "..", Precision.INT8)
+    assert GraphSession(one, CPU).reason == "cpu as asked; int8 is what the package holds"
+    with pytest.raises(PackageError, match="holds no fp16 graph; choose from int8"):
+        GraphSession(one, RunnerOptions(Precision.FP16, Provider.CPU))
+
+
+def passes(*names):
+    return [helper.make_node("Identity", [source], [target]) for source, target in names]
+
+
+BOTH = passes(("counts", "amplitude"), ("counts", "phase"))
+
+
+@pytest.mark.parametrize(
+    ("graph", "match"),
+    [
+        (b"not a graph", "can't load a graph"),
+        (onnx_bytes(passes(("x", "amplitude"), ("x", "phase")), 8, inputs=("x",)), "its inputs"),
+        (onnx_bytes(passes(("counts", "a")), 8, outputs=("a",)), "its outputs"),
+        (onnx_bytes(BOTH, 16), r"counts is \['batch', 1, 16, 16\], not"),
+        (onnx_bytes(BOTH, 8, batch=1), r"counts is \[1, 1, 8, 8\], not"),
+    ],
+)
+def test_other_contracts_are_refused(tmp_path, graph, match, capfd):
+    package = with_graph(tmp_path, graph)
+    with pytest.raises(PackageError, match=match) as caught:
+        GraphSession(package, CPU)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_failing_provider_is_told_in_one_line(package):
+    session = GraphSession(package, CPU)
+    with pytest.raises(ProviderError, match=r"cpu failed on 2 frames .*--batch-size") as caught:
+        session.run(np.zeros((2, 1, 9, 9), np.float32))
+    assert "\n" not in str(caught.value)
+
+
+def test_golden_check(tmp_path, package):
+    check = check_golden(package, CPU)
+    assert check.passed
+    assert check.amplitude == 0
+    assert check.phase_rad < 1e-6
+    wrong = with_graph(tmp_path, onnx_bytes(BOTH, 8))
+    check = check_golden(wrong, RunnerOptions(provider=Provider.CPU, batch_size=1))
+    assert not check.passed
+    assert check.phase_rad > 0.2
+
+
+def test_golden_phase_wraps(tmp_path):
+    source = content()
+    amplitude, phase = source.golden.outputs[Precision.FP32]
+    turned = GoldenFrames(
+        source.golden.counts,
+        {Precision.FP32: (amplitude, (phase + 2 * np.pi).astype(np.float32))},
+    )
+    package = write_package(tmp_path / "t.wnet", dataclasses.replace(source, golden=turned))
+    assert check_golden(package, CPU).passed
+
+
+def test_golden_nan_fails(tmp_path):
+    node = helper.make_node("Log", ["counts"], ["phase"])
+    graph = onnx_bytes([*passes(("counts", "amplitude")), node], 8)
+    source = content()
+    negative = GoldenFrames(-1 - source.golden.counts, source.golden.outputs)
+    package = write_package(
+        tmp_path / "t.wnet",
+        content(graph, golden=negative, tolerance={Precision.FP32: Tolerance(1e9, 3.0)}),
+    )
+    assert not check_golden(package, CPU).passed
+
+
+@pytest.mark.parametrize("bad", [{"threads": -1}, {"batch_size": 0}])
+def test_options_are_checked(bad):
+    with pytest.raises(ValueError, match=r"negative|not positive"):
+        RunnerOptions(**bad)
+
+
+def test_graph_is_a_file_of_its_own(package):
+    # What travels is ONNX as it is: any other runtime takes it out of the archive and runs it.
+    assert package.graphs[Precision.FP32] == simple_graph(8)
+    assert Graph(simple_graph(8), 17).quantisation is None
+
+
+def test_weights_outside_the_package_are_refused(tmp_path, monkeypatch):
+    weights = TensorProto(name="W", data_type=TensorProto.FLOAT, dims=[8, 8])
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", "weights.bin"), ("length", "256")):
+        weights.external_data.add(key=key, value=value)
+    add = helper.make_node("Add", ["counts", "W"], ["amplitude"])
+    graph = onnx_bytes([add, *passes(("counts", "phase"))], 8, [weights])
+    (tmp_path / "weights.bin").write_bytes(bytes(256))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(PackageError, match="can't load a graph"):
+        GraphSession(with_graph(tmp_path, graph), CPU)

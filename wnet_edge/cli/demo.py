@@ -1,0 +1,44 @@
+"""`wnet-edge demo`: the embedded scan through the embedded package, to an image."""
+
+import shlex
+import sys
+from importlib.resources import files
+from pathlib import Path
+
+import click
+
+from wnet_edge.cli.infer import report
+from wnet_edge.cli.options import (
+    frame_progress,
+    json_option,
+    runner_options,
+    runner_options_from,
+)
+from wnet_edge.package import find_package, open_package
+from wnet_edge.runner.job import Job, run_job
+
+SCAN = "cnm26id_scan247_64px.cxi"
+PACKAGE = "w3"
+RESULT, PICTURE = Path("wnet-edge-demo.h5"), Path("wnet-edge-demo.png")
+
+
+@click.command()
+@runner_options
+@json_option
+def command(precision: str, provider: str, threads: int, batch_size: int, as_json: bool) -> None:
+    """See a real scan become an image, here and now.
+
+    An etched tungsten test pattern, measured at APS/CNM 26-ID. Writes ./wnet-edge-demo.h5 and
+    ./wnet-edge-demo.png, replacing those of an earlier demo.
+    """
+    job = Job(
+        scan=Path(str(files("wnet_edge") / "examples" / SCAN)),
+        result=RESULT,
+        picture=PICTURE,
+        force=True,
+        command_line=shlex.join(["wnet-edge", *sys.argv[1:]]),
+    )
+    package = open_package(find_package(PACKAGE))
+    options = runner_options_from(precision, provider, threads, batch_size)
+    inference = run_job(job, package, options, frame_progress)
+    report(job, package, inference, as_json=as_json)

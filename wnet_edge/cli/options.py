@@ -1,0 +1,91 @@
+"""What several commands share: options, the progress bar, the last line for programs."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wnet_edge.manifest import Precision
+from wnet_edge.runner.session import Provider, RunnerOptions
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+AUTO = "auto"
+FILE = click.Path(path_type=Path)
+"""A path as the user gave it; whether it is there is for the library to say, in one line."""
+
+package_option = click.option(
+    "--package",
+    default="w3",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="Embedded package, or a file that ends in .wnet.",
+)
+force_option = click.option("--force", is_flag=True, help="Replace existing outputs.")
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, last line.")
+precision_option = click.option(
+    "--precision",
+    type=click.Choice([AUTO, *(kind.value for kind in Precision)]),
+    default=AUTO,
+    show_default=True,
+    help="Which graph of the package.",
+)
+provider_option = click.option(
+    "--provider",
+    type=click.Choice([kind.value for kind in Provider]),
+    default=Provider.AUTO.value,
+    show_default=True,
+    help="Where it runs; any but auto is had or refused.",
+)
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=RunnerOptions.threads,
+    show_default=True,
+    help="Threads of the processor; 0: one a core.",
+)
+batch_size_option = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=RunnerOptions.batch_size,
+    show_default=True,
+    help="Frames run at once.",
+)
+
+
+def runner_options(command: Command) -> Command:
+    """--precision, --provider, --threads and --batch-size, for `runner_options_from`."""
+    for option in (batch_size_option, threads_option, provider_option, precision_option):
+        command = option(command)
+    return command
+
+
+def runner_options_from(
+    precision: str, provider: str, threads: int, batch_size: int
+) -> RunnerOptions:
+    """The options of `runner_options`, as the library takes them."""
+    return RunnerOptions(
+        precision=None if precision == AUTO else Precision(precision),
+        provider=Provider(provider),
+        threads=threads,
+        batch_size=batch_size,
+    )
+
+
+@contextmanager
+def frame_progress(label: str, frame_count: int) -> Iterator[Callable[[int], None] | None]:
+    """A bar on stderr that takes numbers of frames done; None where stderr is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with click.progressbar(length=frame_count, label=label, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def print_json(values: Mapping[str, object]) -> None:
+    """One line that a program may read."""
+    click.echo(json.dumps(values, allow_nan=False))

@@ -1,0 +1,56 @@
+"""Which way up a detector is: the eight turns and flips of a frame.
+
+A step of preprocess, between the frames and the binning: frames are turned so that their rows and
+columns run along the object's rows and columns as the scan's positions count them.
+"""
+
+from enum import Enum
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+class Orientation(str, Enum):
+    """What is done to a frame before anything else: flips first, then the transposition."""
+
+    IDENTITY = "identity"
+    FLIP_ROWS = "flip-rows"
+    FLIP_COLUMNS = "flip-columns"
+    ROTATE_180 = "rotate-180"
+    TRANSPOSE = "transpose"
+    FLIP_ROWS_TRANSPOSE = "flip-rows-transpose"
+    FLIP_COLUMNS_TRANSPOSE = "flip-columns-transpose"
+    ROTATE_180_TRANSPOSE = "rotate-180-transpose"
+
+    @property
+    def flips_rows(self) -> bool:
+        """Whether the order of the rows is reversed."""
+        return self.value.startswith(("flip-rows", "rotate-180"))
+
+    @property
+    def flips_columns(self) -> bool:
+        """Whether the order of the columns is reversed."""
+        return self.value.startswith(("flip-columns", "rotate-180"))
+
+    @property
+    def transposes(self) -> bool:
+        """Whether rows and columns change places."""
+        return self.value.endswith("transpose")
+
+
+def orient(frames: NDArray[Scalar], orientation: Orientation) -> NDArray[Scalar]:
+    """Frames or masks (..., n, n) of any dtype, turned; zero frequency stays at (n // 2, n // 2).
+
+    A flip of an even number of pixels alone would move the centre by one pixel; the frame is
+    rolled back by it, which the periodic far field allows.
+    """
+    flips = ((-2, orientation.flips_rows), (-1, orientation.flips_columns))
+    axes = tuple(axis for axis, flip in flips if flip)
+    turned = frames
+    if axes:
+        shifts = [1 - frames.shape[axis] % 2 for axis in axes]
+        turned = np.roll(np.flip(turned, axes), shifts, axes)
+    return np.swapaxes(turned, -2, -1) if orientation.transposes else turned

@@ -1,0 +1,300 @@
+"""The package file `NAME.wnet`: graphs, probe, golden frames and manifest in one archive.
+
+All that inference needs to take frames to patches, and proof that nothing in it has changed.
+Opening verifies the archive byte for byte, the manifest's schema and every SHA-256 before any of it
+is handed on; nothing is ever unpickled.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
+from wnet_edge.canonical_json import canonical_json, from_canonical_json
+from wnet_edge.errors import PackageError
+from wnet_edge.manifest import (
+    GOLDEN_FILE,
+    MANIFEST_FILE,
+    PROBE_FILE,
+    SCHEMA_VERSION,
+    Calibration,
+    GoldenEntry,
+    GraphEntry,
+    Manifest,
+    MemberEntry,
+    Precision,
+    Retention,
+    Setting,
+    Tolerance,
+    Training,
+)
+from wnet_edge.orientation import Orientation
+from wnet_edge.outputs import replacing
+
+PACKAGE_SUFFIX = ".wnet"
+MAX_PACKAGE_BYTES = 512 << 20
+MAX_MANIFEST_BYTES = 1 << 20
+
+Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Amplitude and phase in rad, both (N, 1, H, W) float32: what a graph gives back."""
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph to be packed: its bytes and what the manifest says of it (see `GraphEntry`)."""
+
+    content: bytes
+    opset: int
+    quantisation: dict[str, Setting] | None = None
+    retention: Retention | None = None
+
+
+@dataclass(frozen=True)
+class GoldenFrames:
+    """Frames with the outputs that each precision's graph gave for them.
+
+    Attributes:
+        counts: (N, 1, H, W) float32, the graph's input.
+        outputs: each precision's amplitude and phase in rad, (N, 1, H, W) float32.
+    """
+
+    counts: NDArray[np.float32]
+    outputs: Mapping[Precision, Patches]
+
+
+@dataclass(frozen=True)
+class PackageContent:
+    """What goes into a package; see `Manifest` for each field's meaning.
+
+    Attributes:
+        probe: (modes, frame_px, frame_px) complex64 in square-root counts, frame_px being
+            window_px × binning.
+        graphs: by precision.
+        golden: outputs of every precision in `graphs`.
+        tolerance: how near another machine has to come to `golden`.
+    """
+
+    model: str
+    parameter_count: int
+    window_px: int
+    binning: int
+    object_pixel_size_m: float
+    probe: NDArray[np.complex64]
+    graphs: Mapping[Precision, Graph]
+    golden: GoldenFrames
+    tolerance: Mapping[Precision, Tolerance]
+    training: Training
+    versions: Mapping[str, str]
+    created: str
+    calibration: Calibration | None = None
+    orientation: Orientation = Orientation.IDENTITY
+
+
+@dataclass(frozen=True)
+class Package:
+    """A verified package.
+
+    Attributes:
+        path: where it was read from.
+        sha256: of the whole file.
+        manifest: what it says of itself.
+        graphs: ONNX bytes by precision.
+        probe: (modes, frame_px, frame_px) complex64 in square-root counts, read-only.
+        golden: golden frames, read-only.
+    """
+
+    path: Path
+    sha256: str
+    manifest: Manifest
+    graphs: Mapping[Precision, bytes]
+    probe: NDArray[np.complex64]
+    golden: GoldenFrames
+
+    @property
+    def name(self) -> str:
+        """File name without the suffix."""
+        return self.path.stem
+
+
+def find_package(name_or_file: str) -> Path:
+    """Where a package lies: a file if the text ends in `.wnet` or has a path separator.
+
+    Any other text is the name of an embedded package.
+
+    Raises:
+        PackageError: if no embedded package has that name.
+    """
+    if name_or_file.endswith(PACKAGE_SUFFIX) or "/" in name_or_file or "\\" in name_or_file:
+        return Path(name_or_file)
+    embedded = embedded_packages()
+    if name_or_file not in embedded:
+        available = ", ".join(sorted(embedded)) or "none"
+        raise PackageError(
+            f"{name_or_file}: no embedded package of that name (available: {available}); "
+            f"a package file's name ends in {PACKAGE_SUFFIX}"
+        )
+    return embedded[name_or_file]
+
+
+def embedded_packages() -> dict[str, Path]:
+    """Name to path of the packages that were installed with the program."""
+    folder = Path(str(files("wnet_edge") / "packages"))
+    return {path.stem: path for path in sorted(folder.glob(f"*{PACKAGE_SUFFIX}"))}
+
+
+def open_package(path: Path) -> Package:
+    """Read and verify a package: archive, schema and every hash.
+
+    Raises:
+        PackageError: if the file is missing, too large, or not to the byte what was written.
+    """
+    data = _read(path)
+    try:
+        return _verified(path, data)
+    except ValueError as error:
+        raise PackageError(
+            f"{path}: not an intact package ({error}); copy or export it again"
+        ) from error
+
+
+def package_bytes(content: PackageContent) -> bytes:
+    """The one archive of this content: same content, same bytes, wherever it is made.
+
+    Raises:
+        ValueError: if the content does not fit together.
+    """
+    graphs = {kind: content.graphs[kind] for kind in Precision if kind in content.graphs}
+    members = {kind.file: graph.content for kind, graph in graphs.items()}
+    members[PROBE_FILE] = npy_bytes(content.probe.astype(np.complex64, copy=False))
+    members[GOLDEN_FILE] = _golden_bytes(content.golden)
+    entries = {name: MemberEntry.of(name, member) for name, member in members.items()}
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        model=content.model,
+        parameter_count=content.parameter_count,
+        window_px=content.window_px,
+        frame_px=content.window_px * content.binning,
+        binning=content.binning,
+        object_pixel_size_m=content.object_pixel_size_m,
+        orientation=content.orientation,
+        probe=entries[PROBE_FILE],
+        precisions={
+            kind: GraphEntry(entries[kind.file], graph.opset, graph.quantisation, graph.retention)
+            for kind, graph in graphs.items()
+        },
+        calibration=content.calibration,
+        training=content.training,
+        versions=dict(content.versions),
+        created=content.created,
+        golden=GoldenEntry(
+            entries[GOLDEN_FILE], len(content.golden.counts), dict(content.tolerance)
+        ),
+    )
+    manifest_json = canonical_json(manifest)
+    data = archive_bytes({MANIFEST_FILE: manifest_json, **members}, _seal(manifest_json))
+    _verified(Path("package"), data)
+    return data
+
+
+def write_package(path: Path, content: PackageContent, *, force: bool = False) -> Package:
+    """Write a package whole or not at all, and give it back as it reads.
+
+    Raises:
+        PackageError: if the content does not fit together, or the file exists and `force` is False,
+            or can't be written.
+    """
+    if path.suffix != PACKAGE_SUFFIX:
+        raise PackageError(f"{path}: a package file's name ends in {PACKAGE_SUFFIX}")
+    try:
+        data = package_bytes(content)
+    except ValueError as error:
+        raise PackageError(
+            f"{path}: can't be packed ({error}); export from a checkpoint"
+        ) from error
+    with replacing(path, PackageError, force=force) as temporary:
+        temporary.write_bytes(data)
+    return _verified(path, data)
+
+
+def _read(path: Path) -> bytes:
+    """The whole file, its size checked first."""
+    try:
+        if path.is_dir():
+            raise PackageError(f"{path}: is a folder; name a {PACKAGE_SUFFIX} file")
+        size = path.stat().st_size
+        if size > MAX_PACKAGE_BYTES:
+            raise PackageError(
+                f"{path}: {size} bytes is more than a package may have ({MAX_PACKAGE_BYTES}); "
+                "export a smaller network"
+            )
+        with path.open("rb") as file:
+            return file.read(MAX_PACKAGE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise PackageError(
+            f"{path}: no such file; name a {PACKAGE_SUFFIX} file or an embedded package"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise PackageError(f"{path}: can't be read ({error}); check its permissions") from error
+
+
+def _verified(path: Path, data: bytes) -> Package:
+    members, comment = archive_members(data)
+    manifest_json = members.get(MANIFEST_FILE, b"")
+    if len(manifest_json) > MAX_MANIFEST_BYTES:
+        raise ValueError("the manifest is too large")
+    if comment != _seal(manifest_json):
+        raise ValueError("the manifest does not match its own hash")
+    manifest = from_canonical_json(Manifest, manifest_json)
+    manifest.check()
+    expected = [MANIFEST_FILE, *(entry.file for entry in manifest.members())]
+    if list(members) != expected:
+        raise ValueError(f"it holds {', '.join(members)[:200]!r} instead of {', '.join(expected)}")
+    for entry in manifest.members():
+        if MemberEntry.of(entry.file, members[entry.file]) != entry:
+            raise ValueError(f"{entry.file} does not match the manifest")
+    probe_shape = (None, manifest.frame_px, manifest.frame_px)
+    return Package(
+        path=path,
+        sha256=hashlib.sha256(data).hexdigest(),
+        manifest=manifest,
+        graphs={kind: members[kind.file] for kind in manifest.kinds()},
+        probe=array_from_npy(members[PROBE_FILE], np.complex64, probe_shape),
+        golden=_golden_frames(members[GOLDEN_FILE], manifest),
+    )
+
+
+def _seal(manifest_json: bytes) -> bytes:
+    """The archive's comment: the one hash that the manifest can't hold is its own."""
+    return hashlib.sha256(manifest_json).hexdigest().encode("ascii")
+
+
+def _golden_bytes(golden: GoldenFrames) -> bytes:
+    arrays = {"counts.npy": golden.counts}
+    for kind in Precision:
+        if kind in golden.outputs:
+            arrays[f"{kind.value}_amplitude.npy"], arrays[f"{kind.value}_phase.npy"] = (
+                golden.outputs[kind]
+            )
+    return archive_bytes({name: npy_bytes(array) for name, array in arrays.items()})
+
+
+def _golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
+    members, comment = archive_members(data)
+    kinds = manifest.kinds()
+    outputs = [f"{kind.value}_{part}.npy" for kind in kinds for part in ("amplitude", "phase")]
+    if list(members) != ["counts.npy", *outputs] or comment:
+        raise ValueError(f"{GOLDEN_FILE} holds other arrays than the graphs call for")
+    shape = (manifest.golden.frames, 1, manifest.window_px, manifest.window_px)
+    arrays = {name: array_from_npy(raw, np.float32, shape) for name, raw in members.items()}
+    return GoldenFrames(
+        counts=arrays["counts.npy"],
+        outputs={
+            kind: (arrays[f"{kind.value}_amplitude.npy"], arrays[f"{kind.value}_phase.npy"])
+            for kind in kinds
+        },
+    )

@@ -1,0 +1,71 @@
+"""Placed patches on their way through the stitcher, in a temporary file instead of memory.
+
+Written once, in scan order, and mapped into memory some at a time in every round of the solver:
+memory does not grow with the scan.
+"""
+
+import os
+import tempfile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import ResultError
+
+_BYTES = np.dtype(np.complex64).itemsize
+
+
+class PatchFile:
+    """Room for `count` patches (patch_px, patch_px) complex64 in a file without a name.
+
+    Without a name, the file is gone when it is closed or the process ends, however it ends. Its
+    room on the disk is taken at once, so that a full disk shows before the scan and not after it.
+
+    Raises:
+        ResultError: if there is no room.
+    """
+
+    def __init__(self, count: int, patch_px: int) -> None:
+        self._patch_px = patch_px
+        self._patch_bytes = patch_px * patch_px * _BYTES
+        size = count * self._patch_bytes
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._file.fileno(), 0, size)
+            else:
+                self._file.truncate(size)
+        except OSError as error:
+            self.close()
+            raise ResultError(
+                f"no room for {size / 1e9:.1f} GB of patches in {tempfile.gettempdir()} "
+                f"({error.strerror}): free some, or set TMPDIR to another folder"
+            ) from error
+
+    @property
+    def closed(self) -> bool:
+        """Whether the patches are gone."""
+        return self._file.closed
+
+    def close(self) -> None:
+        """Give the room back."""
+        self._file.close()
+
+    def write(self, first: int, patches: NDArray[np.complex64]) -> None:
+        """Put patches (B, patch_px, patch_px) at `first` and after.
+
+        Through the file, not through a mapping: that would cost a page fault every 4 kB.
+        """
+        self._file.seek(first * self._patch_bytes)
+        self._file.write(np.ascontiguousarray(patches).data)
+
+    def read(self, first: int, last: int) -> NDArray[np.complex64]:
+        """Patches `first` to `last` (B, patch_px, patch_px), read-only, mapped as long as held."""
+        mapped = np.memmap(
+            self._file,
+            dtype=np.complex64,
+            mode="r",
+            offset=first * self._patch_bytes,
+            shape=(last - first, self._patch_px, self._patch_px),
+        )
+        return mapped.view(np.ndarray)

@@ -1,0 +1,69 @@
+"""Does this machine compute what the package's maker saw?
+
+Runs the golden frames that travel in a package and compares the patches with those stored beside
+them: the check of the step from counts to patches.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from wnet_edge.manifest import Precision, Tolerance
+from wnet_edge.package import Package
+from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
+
+
+@dataclass(frozen=True)
+class GoldenCheck:
+    """How far one precision's outputs are from the golden ones.
+
+    Attributes:
+        precision: of the graph.
+        provider: it ran on.
+        reason: why on that provider.
+        amplitude: largest absolute difference.
+        phase_rad: largest absolute difference, wrapped.
+        tolerance: what the package allows.
+        passed: whether both are within it.
+    """
+
+    precision: Precision
+    provider: Provider
+    reason: str
+    amplitude: float
+    phase_rad: float
+    tolerance: Tolerance
+    passed: bool
+
+
+def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
+    """Run the golden frames through the graph that `options` choose.
+
+    Raises:
+        PackageError: as `GraphSession`.
+        ProviderError: as `GraphSession`.
+    """
+    session = GraphSession(package, options)
+    golden = package.golden
+    expected_amplitude, expected_phase = golden.outputs[session.precision]
+    counts = golden.counts
+    parts = [
+        session.run(counts[start : start + options.batch_size])
+        for start in range(0, len(counts), options.batch_size)
+    ]
+    amplitude, phase = (np.concatenate(part) for part in zip(*parts, strict=True))
+    difference = np.abs(amplitude.astype(np.float64) - expected_amplitude).max()
+    turn = phase.astype(np.float64) - expected_phase
+    wrapped = np.abs((turn + np.pi) % (2 * np.pi) - np.pi).max()
+    tolerance = package.manifest.golden.tolerance[session.precision]
+    # Written so that NaN fails.
+    passed = bool(difference <= tolerance.amplitude and wrapped <= tolerance.phase_rad)
+    return GoldenCheck(
+        precision=session.precision,
+        provider=session.provider,
+        reason=session.reason,
+        amplitude=float(difference),
+        phase_rad=float(wrapped),
+        tolerance=tolerance,
+        passed=passed,
+    )

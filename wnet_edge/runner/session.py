@@ -1,0 +1,220 @@
+"""The graph at work: counts in, patches out, on the provider that was asked for or the best here.
+
+The step from preprocess to patches. ONNX Runtime falls back to the processor without a word when a
+graphics card can't be used; here a provider that was asked for by name is had or refused, and a
+fallback says why.
+"""
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from wnet_edge.errors import PackageError, ProviderError
+from wnet_edge.manifest import Precision
+from wnet_edge.package import Package
+
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
+_ERRORS_ONLY, _FATAL_ONLY, _WARNINGS = 3, 4, 2
+"""Severities of ONNX Runtime's log."""
+
+
+class Provider(str, Enum):
+    """Where a graph runs; AUTO takes the first that works of CUDA and CPU."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """How a package's graph is run.
+
+    Attributes:
+        precision: None takes FP16 on CUDA and FP32 on the processor, or what the package has.
+        provider: AUTO falls back to the processor; any other is had or refused.
+        threads: of the processor; 0 leaves the number to ONNX Runtime, one a core.
+        batch_size: frames run at once.
+    """
+
+    precision: Precision | None = None
+    provider: Provider = Provider.AUTO
+    threads: int = 0
+    batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        if self.threads < 0 or self.batch_size < 1:
+            raise ValueError("threads is negative or batch_size is not positive")
+
+
+class GraphSession:
+    """One graph of a package, ready to run.
+
+    Attributes:
+        precision: of the graph.
+        provider: CPU or CUDA, whichever it runs on.
+        reason: why this provider and this precision, one line.
+        window_px: edge of its input and outputs.
+
+    Raises:
+        PackageError: if the package lacks the precision, or its graph breaks the contract: input
+            `counts`, outputs `amplitude` and `phase`, all float32 (batch, 1, window, window).
+        ProviderError: if a provider that was asked for can't be had.
+    """
+
+    def __init__(self, package: Package, options: RunnerOptions) -> None:
+        self._package = package
+        self.window_px = package.manifest.window_px
+        self.provider, provider_reason = _choose_provider(package, options)
+        self.precision, precision_reason = _choose_precision(package, options, self.provider)
+        self.reason = f"{provider_reason}; {precision_reason}"
+        content = package.graphs[self.precision]
+        self._session = _create_session(package, content, self.provider, options.threads)
+        self._check_contract()
+
+    def run(self, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Amplitude and phase in rad, both (B, 1, H, W) float32, for counts of the same shape.
+
+        Masked pixels of `counts` are negative.
+
+        Raises:
+            ProviderError: if the provider fails, for want of memory say.
+            PackageError: if the graph gives other shapes than it declares.
+        """
+        try:
+            amplitude, phase = self._session.run(["amplitude", "phase"], {"counts": counts})
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise ProviderError(
+                f"{self._package.path}: {self.provider.value} failed on {len(counts)} frames "
+                f"({_one_line(error)}); try a smaller --batch-size or another --provider"
+            ) from error
+        if amplitude.shape != counts.shape or phase.shape != counts.shape:
+            raise self._broken(f"it gives {amplitude.shape} and {phase.shape} for {counts.shape}")
+        return amplitude, phase
+
+    def _check_contract(self) -> None:
+        declared = {
+            "input": {port.name: port for port in self._session.get_inputs()},
+            "output": {port.name: port for port in self._session.get_outputs()},
+        }
+        for kind, names in (("input", {"counts"}), ("output", {"amplitude", "phase"})):
+            if set(declared[kind]) != names:
+                raise self._broken(f"its {kind}s are not {', '.join(sorted(names))}")
+            for name, port in declared[kind].items():
+                if port.type != "tensor(float)":
+                    raise self._broken(f"{name} is {port.type}, not float32")
+                batch, *rest = port.shape or [0]
+                if isinstance(batch, int) or rest != [1, self.window_px, self.window_px]:
+                    expected = f"(batch, 1, {self.window_px}, {self.window_px})"
+                    raise self._broken(f"{name} is {port.shape}, not {expected}")
+
+    def _broken(self, fault: str) -> PackageError:
+        return PackageError(
+            f"{self._package.path}: {self.precision.file} breaks the contract: {fault}; "
+            "export the package again"
+        )
+
+
+def cuda_fault(package: Package) -> str | None:
+    """Why CUDA can't run this package here, or None if it can.
+
+    A provider that is listed as available may still fail for want of a driver or a library, and
+    ONNX Runtime then takes the processor; only the session tells.
+    """
+    if _CUDA not in onnxruntime.get_available_providers():
+        return "this onnxruntime has no CUDA: pip install onnxruntime-gpu instead of onnxruntime"
+    said = io.StringIO()
+    if hasattr(onnxruntime, "preload_dlls"):
+        # Finds the libraries of pip's nvidia-* packages; prints what it does not find.
+        with contextlib.redirect_stdout(said):
+            onnxruntime.preload_dlls()
+    kind = next(iter(package.graphs))
+    try:
+        _create_session(package, package.graphs[kind], Provider.CUDA, 1)
+    except ProviderError as error:
+        missing = said.getvalue().strip().splitlines()[:1]
+        return missing[0].split(":")[0] if missing else str(error)
+    return None
+
+
+def _choose_provider(package: Package, options: RunnerOptions) -> tuple[Provider, str]:
+    if options.provider is Provider.CPU:
+        return Provider.CPU, "cpu as asked"
+    fault = cuda_fault(package)
+    if fault is None:
+        asked = options.provider is Provider.CUDA
+        return Provider.CUDA, "cuda as asked" if asked else "cuda works here"
+    if options.provider is Provider.CUDA:
+        raise ProviderError(
+            f"cuda can't be had ({fault}); install an NVIDIA driver and "
+            "pip install 'onnxruntime-gpu[cuda,cudnn]', or use --provider cpu"
+        )
+    return Provider.CPU, f"cpu because cuda can't be had ({fault})"
+
+
+def _choose_precision(
+    package: Package, options: RunnerOptions, provider: Provider
+) -> tuple[Precision, str]:
+    held = ", ".join(kind.value for kind in package.graphs)
+    if options.precision is not None:
+        if options.precision not in package.graphs:
+            raise PackageError(
+                f"{package.path}: holds no {options.precision.value} graph; choose from {held}"
+            )
+        return options.precision, f"{options.precision.value} as asked"
+    if provider is Provider.CUDA and Precision.FP16 in package.graphs:
+        return Precision.FP16, "fp16 is the fastest on cuda"
+    if Precision.FP32 in package.graphs:
+        return Precision.FP32, "fp32 is exact"
+    first = next(iter(package.graphs))
+    return first, f"{first.value} is what the package holds"
+
+
+def _create_session(
+    package: Package, content: bytes, provider: Provider, threads: int
+) -> onnxruntime.InferenceSession:
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.use_deterministic_compute = True
+    settings.log_severity_level = _ERRORS_ONLY
+    # A graph may name files for its weights, and no hash of the package covers those: look for them
+    # where no file can be.
+    settings.add_session_config_entry(_EXTERNAL_WEIGHTS, os.devnull)
+    names = [_CUDA, _CPU] if provider is Provider.CUDA else [_CPU]
+    try:
+        with _quiet():
+            session = onnxruntime.InferenceSession(
+                content, settings, providers=names, enable_fallback=0
+            )
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        if provider is Provider.CUDA:
+            raise ProviderError(_one_line(error)) from error
+        raise PackageError(
+            f"{package.path}: ONNX Runtime {onnxruntime.__version__} can't load a graph of it "
+            f"({_one_line(error)}); update onnxruntime or export the package again"
+        ) from error
+    if session.get_providers()[0] != names[0]:
+        raise ProviderError("CUDA or cuDNN libraries, or the driver, are missing")
+    return session
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps ONNX Runtime from writing to the terminal what is told in one line elsewhere."""
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]

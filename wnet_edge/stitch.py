@@ -1,0 +1,345 @@
+"""Patches into one complex image: the last step of frames → preprocess → graph → patches → image.
+
+A frame does not know the global phase of its patch, so each patch comes with a phase offset of its
+own, and the stitcher recovers all of them. With w the illumination weight, laid at the frame's
+place on the image's pixels, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². For given offsets
+the best image is the weighted mean; for a given image the best offset is
+φ_n = arg Σ w_n·conj(patch_n)·image (generalised power iteration for phase synchronisation: Boumal,
+SIAM J. Optim. 26, 2355, 2016). The two alternate here frame by frame, as Gauss and Seidel would:
+the image follows every new offset at once, a frame is compared with the others without itself, and
+steps are a little too long on purpose (successive over-relaxation: Young, 1954).
+
+Placed patches wait in a temporary file and are mapped into memory some at a time, so that memory
+holds the image and a few numbers a frame, however long the scan.
+"""
+
+import cmath
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wnet_edge.errors import ResultError
+from wnet_edge.patch_file import PatchFile
+from wnet_edge.placing import MIN_WINDOW_PX, lay_out, shift_windows
+
+_CHUNK = 16  # frames placed or mapped at a time: 0.5 MiB of 64 × 64 patches
+_OVER_RELAXATION = 1.6
+_LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a dark spot
+_LEAST_OVERLAP = 1e-3  # of a patch's own power: less says nothing about its phase
+
+
+@dataclass(frozen=True)
+class StitchOptions:
+    """How hard the stitcher tries.
+
+    Attributes:
+        max_rounds: at most so many passes over all patches after the first.
+        tolerance_rad: settled when no offset, less the mean, changes by more in a round.
+        max_image_px: an image of more pixels is refused before it is allocated.
+    """
+
+    max_rounds: int = 50
+    tolerance_rad: float = 5e-3
+    max_image_px: int = 200_000_000
+
+
+@dataclass(frozen=True)
+class Stitched:
+    """One image of the object, and where it lies.
+
+    Attributes:
+        image: (H, W) complex64, zero where nothing is covered. Its global phase, which no frame
+            knows, is such that Σ coverage · image is real and positive.
+        coverage: (H, W) float32, summed weight.
+        window_offset_px: (2,) float64 row, column: position_px + offset = centre of the top-left
+            pixel of that frame's network window in this image.
+        origin_px: (2,) int64: image pixel (0, 0) is this row, column of the object, where the full
+            window of a frame at position p begins at row, column p.
+        offsets_rad: (N,) float64: phase added to each patch; 0 for a frame that was left out.
+        used: (N,) bool: False for frames without counts, with values that are not finite, or that
+            were never added.
+        rounds: passes over all patches after the first.
+        largest_change_rad: of an offset in the last round, less the mean change.
+    """
+
+    image: NDArray[np.complex64]
+    coverage: NDArray[np.float32]
+    window_offset_px: NDArray[np.float64]
+    origin_px: NDArray[np.int64]
+    offsets_rad: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    rounds: int
+    largest_change_rad: float
+
+
+class Stitcher:
+    """Takes patches in scan order, batch by batch, then gives the image.
+
+    A context manager: the temporary file goes when the block ends, however it ends.
+
+        with Stitcher(positions_px, 128, 64, weight) as stitcher:
+            for amplitude, phase, scale in batches:
+                stitcher.add(amplitude, phase, scale)
+            stitched = stitcher.finish()
+
+    Args:
+        positions_px: (N, 2) row, column of the top-left pixel of each frame's full window, object
+            pixels, fractions and any sign allowed.
+        full_window_px: edge of the full window.
+        patch_px: edge of a patch, the central part of the full window.
+        weight: (patch_px, patch_px) float32 ≥ 0, illumination weight of the network's window.
+        options: when to stop.
+
+    Raises:
+        ScanError: if positions are not finite or span more pixels than an image may have.
+        ResultError: if the temporary file finds no room.
+        ValueError: if shapes or weights are not as above.
+    """
+
+    def __init__(
+        self,
+        positions_px: ArrayLike,
+        full_window_px: int,
+        patch_px: int,
+        weight: NDArray[np.float32],
+        options: StitchOptions | None = None,
+    ) -> None:
+        self._options = options or StitchOptions()
+        self._weight = _checked_weight(weight, patch_px)
+        self._patch_px = patch_px
+        self._layout = lay_out(positions_px, full_window_px, patch_px, self._options.max_image_px)
+        count = len(self._layout.corner_px)
+        self._added = 0
+        self._seeds = 0
+        self._offset = np.zeros(count)
+        self._used = np.zeros(count, dtype=bool)
+        self._sum = np.zeros(self._layout.shape, dtype=np.complex64)
+        self._coverage = np.zeros(self._layout.shape, dtype=np.float32)
+        self._file = PatchFile(count, patch_px)
+
+    def __enter__(self) -> "Stitcher":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the temporary file go; nothing can be added any more."""
+        self._file.close()
+
+    def add(
+        self,
+        amplitude: NDArray[np.float32],
+        phase: NDArray[np.float32],
+        scale: NDArray[np.float32],
+    ) -> None:
+        """Lay the next B patches on the image, each turned to agree with what lies there already.
+
+        Frames without counts (amplitude or scale zero) and frames with values that are not finite
+        get no weight.
+
+        Args:
+            amplitude: (B, h, w) relative to the patch's illumination-weighted RMS.
+            phase: (B, h, w) rad.
+            scale: (B,) that RMS; the image's amplitude is scale · amplitude.
+
+        Raises:
+            ValueError: if shapes disagree, or more frames come than there are positions.
+        """
+        expected = (len(scale), self._patch_px, self._patch_px)
+        if amplitude.shape != expected or phase.shape != expected or np.ndim(scale) != 1:
+            raise ValueError(
+                f"amplitude {amplitude.shape}, phase {phase.shape} and scale {np.shape(scale)} "
+                f"are not (B, {self._patch_px}, {self._patch_px}) twice and (B,)"
+            )
+        if self._file.closed:
+            raise ValueError("the stitcher is closed")
+        if self._added + len(scale) > len(self._offset):
+            raise ValueError(f"more frames than the {len(self._offset)} positions")
+        for start in range(0, len(scale), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            self._add_chunk(amplitude[part], phase[part], np.asarray(scale[part], np.float32))
+
+    def finish(self) -> Stitched:
+        """Recover the offsets and give the image; closes the stitcher.
+
+        Raises:
+            ResultError: if no frame had a usable patch.
+            ValueError: if the stitcher is closed.
+        """
+        if self._file.closed:
+            raise ValueError("the stitcher is closed")
+        if not self._used.any():
+            raise ResultError(
+                f"none of the {self._added} frames has counts that give a finite patch: "
+                "is the shutter closed, or everything masked?"
+            )
+        if self._seeds > 1:
+            self._grow()
+        rounds, change = self._settle()
+        self.close()
+
+        total = complex(self._sum.sum(dtype=np.complex128))
+        turn = np.conj(total) / abs(total) if total else 1.0
+        covered = self._coverage > 0
+        np.divide(self._sum, self._coverage, out=self._sum, where=covered)
+        self._sum *= np.complex64(turn)
+        self._sum[~covered] = 0  # what rounding left
+        offsets = np.angle(np.exp(1j * self._offset) * turn)
+        return Stitched(
+            image=self._sum,
+            coverage=self._coverage,
+            window_offset_px=self._layout.window_offset_px,
+            origin_px=self._layout.origin_px,
+            offsets_rad=np.where(self._used, offsets, 0.0),
+            used=self._used,
+            rounds=rounds,
+            largest_change_rad=change,
+        )
+
+    def _add_chunk(
+        self,
+        amplitude: NDArray[np.float32],
+        phase: NDArray[np.float32],
+        scale: NDArray[np.float32],
+    ) -> None:
+        """Place up to `_CHUNK` patches, write them to the file and sum them greedily."""
+        first, last = self._added, self._added + len(scale)
+        with np.errstate(invalid="ignore", over="ignore"):
+            level = amplitude.sum(axis=(1, 2))
+            finite = np.isfinite(level + phase.sum(axis=(1, 2)) + scale)
+            usable = finite & (level * scale > 0)
+        if not usable.all():
+            keep = usable[:, None, None]
+            amplitude, phase = np.where(keep, amplitude, 0), np.where(keep, phase, 0)
+            scale = np.where(usable, scale, 0)
+        modulus = amplitude * self._weight
+        modulus *= scale[:, None, None]
+        weighted = np.empty(amplitude.shape, dtype=np.complex64)
+        np.multiply(modulus, np.cos(phase), out=weighted.real)
+        np.multiply(modulus, np.sin(phase), out=weighted.imag)
+
+        fraction = self._layout.fraction_px[first:last]
+        weights = np.empty(amplitude.shape, dtype=np.float32)
+        shift_windows(np.broadcast_to(self._weight, amplitude.shape), fraction, weights)
+        dark = weights < _LEAST_WEIGHT * self._weight.max()
+        weights[dark] = 0
+        placed = np.empty_like(weighted)
+        shift_windows(weighted, fraction, placed)
+        placed[dark] = 0
+        self._file.write(first, placed)
+
+        self._used[first:last] = usable
+        self._added = last
+        for index in np.flatnonzero(usable).tolist():
+            self._coverage[self._region(first + index)] += weights[index]
+            self._lay(first + index, placed[index])
+
+    def _lay(self, frame: int, patch: NDArray[np.complex64]) -> None:
+        """Turn one placed patch to agree with the image, and add it."""
+        region = self._sum[self._region(frame)]
+        agreement = complex(np.vdot(patch, region))
+        if abs(agreement) <= _LEAST_OVERLAP * float(np.vdot(patch, patch).real):
+            self._seeds += 1
+        self._offset[frame] = cmath.phase(agreement)
+        region += patch * np.complex64(cmath.rect(1, self._offset[frame]))
+
+    def _grow(self) -> None:
+        """Lay all patches anew, outwards from the middle.
+
+        A scan whose order jumps begins as islands, each with a phase of its own; where they meet
+        later the seams, once closed around a loop, would never heal.
+        """
+        self._sum[:] = 0
+        for frame in _growth_order(self._layout.corner_px, self._patch_px):
+            if self._used[frame]:
+                self._lay(frame, self._file.read(frame, frame + 1)[0])
+
+    def _settle(self) -> tuple[int, float]:
+        """Rounds over all patches, in scan order and back, until the offsets rest."""
+        inverse = np.zeros_like(self._coverage)
+        np.divide(1, self._coverage, out=inverse, where=self._coverage > 0)
+        own = np.zeros(len(self._offset))
+        starts = range(0, self._added, _CHUNK)
+        largest = 0.0
+        for done in range(1, self._options.max_rounds + 1):
+            change = np.zeros(len(self._offset))
+            for start in starts if done % 2 else reversed(starts):
+                patches = self._file.read(start, min(start + _CHUNK, self._added))
+                frames = np.flatnonzero(self._used[start : start + _CHUNK]).tolist()
+                for index in frames if done % 2 else frames[::-1]:
+                    frame, patch = start + index, patches[index]
+                    if done == 1:
+                        region = inverse[self._region(frame)]
+                        own[frame] = np.vdot(patch, patch * region).real
+                    change[frame] = self._improve(frame, patch, inverse, own[frame])
+            moved = change[self._used]
+            largest = float(np.abs(moved - moved.mean()).max())
+            if largest < self._options.tolerance_rad:
+                break
+        return done, largest
+
+    def _improve(
+        self,
+        frame: int,
+        patch: NDArray[np.complex64],
+        inverse_coverage: NDArray[np.float32],
+        own: float,
+    ) -> float:
+        """Turn one patch towards the mean of the others; how far, rad."""
+        window = self._region(frame)
+        region = self._sum[window]
+        before = cmath.rect(1, self._offset[frame])
+        others = complex(np.vdot(patch, region * inverse_coverage[window])) - before * own
+        if abs(others) <= _LEAST_OVERLAP * own:
+            return 0.0
+        step = _OVER_RELAXATION * cmath.phase(others * before.conjugate())
+        self._offset[frame] += step
+        region += patch * np.complex64(cmath.rect(1, self._offset[frame]) - before)
+        return step
+
+    def _region(self, frame: int) -> tuple[slice, slice]:
+        row, column = self._layout.corner_px[frame].tolist()
+        return slice(row, row + self._patch_px), slice(column, column + self._patch_px)
+
+
+def _checked_weight(weight: NDArray[np.float32], patch_px: int) -> NDArray[np.float32]:
+    if patch_px < MIN_WINDOW_PX or weight.shape != (patch_px, patch_px):
+        raise ValueError(f"weight {weight.shape} is not ({patch_px}, {patch_px})")
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise ValueError("weights must be finite, not negative and not all zero")
+    return weight.astype(np.float32)
+
+
+def _growth_order(corner: NDArray[np.int64], patch_px: int) -> list[int]:
+    """All frames, so that each overlaps those before it where any does.
+
+    Breadth first over cells of half a patch, from the cell in the middle of the scan.
+    """
+    cell = corner // (patch_px // 2)
+    members: dict[tuple[int, int], list[int]] = {}
+    for frame, (row, column) in enumerate(cell.tolist()):
+        members.setdefault((row, column), []).append(frame)
+    middle = np.median(cell, axis=0)
+    met: set[tuple[int, int]] = set()
+    by_distance = sorted(
+        members, key=lambda at: (at[0] - middle[0]) ** 2 + (at[1] - middle[1]) ** 2
+    )
+    order: list[int] = []
+    for seed in by_distance:
+        queue = deque([seed])
+        while queue:
+            row, column = queue.popleft()
+            order += members.pop((row, column), [])
+            around = [(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+            queue += [at for at in around if at in members and at not in met]
+            met.update(around)
+    return order
