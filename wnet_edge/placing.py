@@ -6,6 +6,7 @@ stack of windows, each by its own fraction of a pixel. Weight and weight × patc
 kernel, so that their ratio is the patch at the new place.
 """
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -98,6 +99,32 @@ def lay_out(
         corner_px=corner,
         fraction_px=top_left - whole,
     )
+
+
+def growth_order(corner_px: NDArray[np.int64], window_px: int) -> list[int]:
+    """Indices of all windows, so ordered that each overlaps one before it where any does.
+
+    Breadth first over cells of half a window, from the cell in the middle of the scan.
+    """
+    cell = corner_px // (window_px // 2)
+    members: dict[tuple[int, int], list[int]] = {}
+    for frame, (row, column) in enumerate(cell.tolist()):
+        members.setdefault((row, column), []).append(frame)
+    middle = np.median(cell, axis=0)
+    met: set[tuple[int, int]] = set()
+    by_distance = sorted(
+        members, key=lambda at: (at[0] - middle[0]) ** 2 + (at[1] - middle[1]) ** 2
+    )
+    order: list[int] = []
+    for seed in by_distance:
+        queue = deque([seed])
+        while queue:
+            row, column = queue.popleft()
+            order += members.pop((row, column), [])
+            around = [(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+            queue += [at for at in around if at in members and at not in met]
+            met.update(around)
+    return order
 
 
 def keys_taps(fraction: NDArray[np.float64]) -> NDArray[np.float32]:

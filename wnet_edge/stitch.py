@@ -14,7 +14,6 @@ holds the image and a few numbers a frame, however long the scan.
 """
 
 import cmath
-from collections import deque
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -23,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ResultError
 from wnet_edge.patch_file import PatchFile
-from wnet_edge.placing import MIN_WINDOW_PX, lay_out, shift_windows
+from wnet_edge.placing import MIN_WINDOW_PX, growth_order, lay_out, shift_windows
 
 _CHUNK = 16  # frames placed or mapped at a time: 0.5 MiB of 64 × 64 patches
 _OVER_RELAXATION = 1.6
@@ -259,7 +258,7 @@ class Stitcher:
         later the seams, once closed around a loop, would never heal.
         """
         self._sum[:] = 0
-        for frame in _growth_order(self._layout.corner_px, self._patch_px):
+        for frame in growth_order(self._layout.corner_px, self._patch_px):
             if self._used[frame]:
                 self._lay(frame, self._file.read(frame, frame + 1)[0])
 
@@ -317,29 +316,3 @@ def _checked_weight(weight: NDArray[np.float32], patch_px: int) -> NDArray[np.fl
     if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
         raise ValueError("weights must be finite, not negative and not all zero")
     return weight.astype(np.float32)
-
-
-def _growth_order(corner: NDArray[np.int64], patch_px: int) -> list[int]:
-    """All frames, so that each overlaps those before it where any does.
-
-    Breadth first over cells of half a patch, from the cell in the middle of the scan.
-    """
-    cell = corner // (patch_px // 2)
-    members: dict[tuple[int, int], list[int]] = {}
-    for frame, (row, column) in enumerate(cell.tolist()):
-        members.setdefault((row, column), []).append(frame)
-    middle = np.median(cell, axis=0)
-    met: set[tuple[int, int]] = set()
-    by_distance = sorted(
-        members, key=lambda at: (at[0] - middle[0]) ** 2 + (at[1] - middle[1]) ** 2
-    )
-    order: list[int] = []
-    for seed in by_distance:
-        queue = deque([seed])
-        while queue:
-            row, column = queue.popleft()
-            order += members.pop((row, column), [])
-            around = [(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)]
-            queue += [at for at in around if at in members and at not in met]
-            met.update(around)
-    return order

@@ -284,7 +284,7 @@ def _line(
 ) -> None:
     """One line of text, shortened in the middle to fit."""
     text = "".join(_printable(letter) for letter in " ".join(text.split()))
-    shown, kept = text, len(text)
+    shown, kept = text, min(len(text), room // 4)  # hardly a letter is narrower
     while kept > 2 and _text_width(draw, shown, size) > room:
         kept -= 1
         shown = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"

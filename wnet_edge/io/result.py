@@ -143,7 +143,7 @@ def read_result(path: Path) -> Result:
             return _read(path, file)
     except FileNotFoundError as error:
         raise ResultError(f"{path}: no such file") from error
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ResultError(f"{path}: damaged or no result file ({reason}); make it anew") from error
 
@@ -190,7 +190,9 @@ def _write_process(group: Any, process: Process) -> None:  # noqa: ANN401 - h5py
 
 def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
     group = file.get(_DATA)
-    if group is None or any(name not in group for name in _IMAGES):
+    if not isinstance(group, h5py.Group) or not all(
+        isinstance(group.get(name), h5py.Dataset) for name in _IMAGES
+    ):
         raise ResultError(
             f"{path}: no result file, it has no /{_DATA} with {', '.join(_IMAGES)}; "
             "give a file that wnet-edge infer has written"
