@@ -1,6 +1,6 @@
-"""Gates: what must not get worse. Ratios of things timed in turn, and accuracy on the real scan.
+"""Gate: W3's time over PtychoNN's, both timed in turn in one run.
 
-Everything here runs from a clone alone: the embedded scan and package, and the cropped reference.
+Weights do not change the time, so both networks are drawn from a seed.
 """
 
 import time
@@ -16,11 +16,8 @@ ROUNDS = 30
 WARM_UP = 5
 
 LATENCY_RATIO_CEILING = 0.20
-"""W3 / PtychoNN, FP32, CPU provider, one thread. The paper has 0.738 in PyTorch on a GPU; measured
-here 0.12 to 0.14, the rest is for a noisy machine."""
-
-PHASE_CORRELATION_FLOOR = 0.94
-"""Stitched phase of the embedded package on the real scan, against ePIE, as `compare` defines it."""
+"""W3 / PtychoNN, FP32, CPU provider, one thread. The paper has 0.738 in PyTorch on a GPU;
+measured here 0.08 to 0.12, the rest is for a noisy machine."""
 
 
 def one_thread_session(graph: bytes) -> onnxruntime.InferenceSession:

@@ -1,0 +1,46 @@
+"""Gate: the embedded package on the embedded real scan, against the iterative reconstruction.
+
+Runs from a clone alone. Over the whole scan, and over the report strip, whose frames no choice of
+checkpoint or setting has looked at.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wnet_edge.calibration.split import Region, split_by_region
+from wnet_edge.comparison import ObjectImage, compare
+from wnet_edge.geometry import positions_px
+from wnet_edge.io.cxi import read_cxi
+from wnet_edge.io.reference import read_object_image
+from wnet_edge.package import find_package, open_package
+from wnet_edge.runner.infer import infer
+from wnet_edge.runner.session import Provider, RunnerOptions
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
+REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
+
+PHASE_CORRELATION_FLOOR = {"whole": 0.94, Region.REPORT: 0.94}
+"""What the project asks of the whole scan; the report strip must not be worse."""
+
+
+@pytest.mark.parametrize("part", ["whole", Region.REPORT], ids=str)
+def test_stitched_phase_agrees_with_the_reference(benchmark, part):
+    scan, package = read_cxi(EXAMPLE), open_package(find_package("w3"))
+    if part != "whole":
+        positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
+        frames = split_by_region(positions, package.manifest.window_px).frames(part)
+        scan = replace(
+            scan, frames=np.asarray(scan.frames[frames]), positions_m=scan.positions_m[frames]
+        )
+    options = RunnerOptions(provider=Provider.CPU)
+    inference = benchmark.pedantic(infer, (scan, package, options), rounds=1)
+    stitched = inference.stitched
+    image = ObjectImage("embedded scan", stitched.image, stitched.coverage, inference.pixel_size_m)
+    found = compare(image, read_object_image(REFERENCE)).as_json()
+    benchmark.extra_info |= {"frames": scan.frame_count, **found}
+    print(f"\n{part}: {scan.frame_count} frames, {found}")  # noqa: T201
+    assert found["phase_correlation"] >= PHASE_CORRELATION_FLOOR[part]
