@@ -1,5 +1,5 @@
 # make demo   the embedded scan to a picture, in a virtual environment of its own (edge install)
-# make test   everything CI runs: lint, types, tests, quick benchmark gates (workshop install)
+# make test   everything CI runs: lint, types, tests, benchmark gates (workshop install)
 PYTHON ?= python3
 EDGE := .venv-edge
 WORKSHOP := .venv
@@ -12,7 +12,7 @@ demo: $(EDGE)/.installed
 
 test: lint
 	$(WORKSHOP)/bin/python -m pytest
-	$(WORKSHOP)/bin/python -m pytest benchmarks -m "not slow"
+	$(WORKSHOP)/bin/python -m pytest benchmarks
 
 lint: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/ruff format --check .
