@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wnet_edge.io.cxi import read_cxi
 from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.preprocess import network_counts
 from wnet_edge.scan import Scan
 
@@ -33,7 +33,7 @@ NOTE = (
 def write_example(scan: Scan) -> None:
     """Frames binned, probe and positions as they are."""
     header = CxiHeader(
-        geometry=scan.geometry,
+        geometry=scan.known_geometry,
         positions_m=scan.positions_m,
         frame_px=scan.frame_px // BINNING,
         frame_dtype=np.uint32,
@@ -68,5 +68,5 @@ def write_reference(source: Path) -> None:
 
 
 if __name__ == "__main__":
-    write_example(read_cxi(Path(sys.argv[1])))
+    write_example(open_scan(Path(sys.argv[1])))
     write_reference(Path(sys.argv[2]))

@@ -13,8 +13,8 @@ import pytest
 from wnet_edge.calibration.split import Region, split_by_region
 from wnet_edge.comparison import ObjectImage, compare
 from wnet_edge.geometry import positions_px
-from wnet_edge.io.cxi import read_cxi
 from wnet_edge.io.reference import read_object_image
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.package import find_package, open_package
 from wnet_edge.runner.infer import infer
 from wnet_edge.runner.session import Provider, RunnerOptions
@@ -29,7 +29,7 @@ PHASE_CORRELATION_FLOOR = {"whole": 0.94, Region.REPORT: 0.94}
 
 @pytest.mark.parametrize("part", ["whole", Region.REPORT], ids=str)
 def test_stitched_phase_agrees_with_the_reference(benchmark, part):
-    scan, package = read_cxi(EXAMPLE), open_package(find_package("w3"))
+    scan, package = open_scan(EXAMPLE), open_package(find_package("w3"))
     if part != "whole":
         positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
         frames = split_by_region(positions, package.manifest.window_px).frames(part)

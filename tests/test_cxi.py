@@ -7,8 +7,10 @@ import pytest
 from tiny import GEOMETRY, KnownScan, gaussian_probe
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.cxi import CxiFrames, read_cxi, read_labels
+from wnet_edge.io.cxi import read_labels
 from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.hdf5 import Hdf5Frames
+from wnet_edge.io.scan_file import open_scan
 
 DETECTOR = "/entry_1/instrument_1/detector_1"
 SOURCE = "/entry_1/instrument_1/source_1"
@@ -35,7 +37,7 @@ def header(count=3, frame_px=8, **changes):
 
 
 def test_real_far_field_scan(data_dir):
-    scan = read_cxi(data_dir / "cnm26id_scan247.cxi")
+    scan = open_scan(data_dir / "cnm26id_scan247.cxi")
     assert (scan.frame_count, scan.frame_px, scan.full_window_px) == (481, 128, 128)
     assert scan.object_pixel_size_m == pytest.approx(15.85e-9, rel=1e-4)
     assert scan.geometry.energy_ev == pytest.approx(10_000)
@@ -53,7 +55,7 @@ def test_real_far_field_scan(data_dir):
 
 
 def test_near_field_scan_reads(data_dir):
-    scan = read_cxi(data_dir / "petra_p25_nearfield.cxi")
+    scan = open_scan(data_dir / "petra_p25_nearfield.cxi")
     assert (scan.frame_count, scan.frame_px) == (200, 100)
     assert scan.geometry.energy_ev == pytest.approx(12_658, abs=1)
     assert scan.probe is None
@@ -61,7 +63,7 @@ def test_near_field_scan_reads(data_dir):
 
 
 def test_what_is_written_is_read(path, known):
-    scan = read_cxi(path)
+    scan = open_scan(path)
     assert scan.path == path
     np.testing.assert_array_equal(np.concatenate(list(scan.batches(7))), known.frames)
     pixel_m = scan.object_pixel_size_m
@@ -78,8 +80,8 @@ def test_what_is_written_is_read(path, known):
 
 
 def test_binned_scan_has_the_same_object_pixel(tmp_path, path, known):
-    binned = read_cxi(known.write(tmp_path / "binned.cxi", binned=True))
-    full = read_cxi(path)
+    binned = open_scan(known.write(tmp_path / "binned.cxi", binned=True))
+    full = open_scan(path)
     assert (binned.frame_px, binned.binning, binned.full_window_px) == (16, 2, 32)
     assert binned.object_pixel_size_m == pytest.approx(full.object_pixel_size_m)
     assert binned.geometry.detector_pixel_size_m == pytest.approx(55e-6)
@@ -119,19 +121,19 @@ def test_mask_and_float_frames(tmp_path):
     mask[2, 3] = True
     frames = np.full((3, 8, 8), 0.5, np.float32)
     write_cxi(tmp_path / "s.cxi", header(mask=mask, frame_dtype=np.float32), [CxiBatch(frames)])
-    scan = read_cxi(tmp_path / "s.cxi")
+    scan = open_scan(tmp_path / "s.cxi")
     np.testing.assert_array_equal(scan.mask, mask)
     np.testing.assert_array_equal(scan.frames[:], frames)
 
 
 def test_informative_mask_bits_do_not_mask(path):
     replace(path, f"{DETECTOR}/mask", np.full((32, 32), 0x10000, np.uint32))
-    assert not read_cxi(path).mask.any()
+    assert not open_scan(path).mask.any()
 
 
 def test_absent_mask_and_energy(path):
     edit(path, lambda file: (file[DETECTOR].pop("mask"), file[SOURCE].pop("energy")))
-    scan = read_cxi(path)
+    scan = open_scan(path)
     assert not scan.mask.any()
     assert scan.geometry.energy_ev == pytest.approx(10_000)
 
@@ -144,7 +146,7 @@ def test_detector_compression_is_read(path, known):
         )
 
     edit(path, recompress)
-    np.testing.assert_array_equal(read_cxi(path).frames[3:5], known.frames[3:5])
+    np.testing.assert_array_equal(open_scan(path).frames[3:5], known.frames[3:5])
 
 
 def edit(path, change):
@@ -165,7 +167,7 @@ def replace(path, name, value):
 
 def refuses(path, *words):
     with pytest.raises(ScanError) as caught:
-        list(read_cxi(path).batches(8))
+        list(open_scan(path).batches(8))
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
     assert "\n" not in message
@@ -180,35 +182,34 @@ NAN = np.full((36, 3), np.nan)
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        (f"{DETECTOR}/data", None, ["no dataset", "data"]),
-        (f"{DETECTOR}/data", np.zeros((32, 32)), ["data_1/data", "not (N, n, n)"]),
+        (f"{DETECTOR}/data", None, ["data_1/data links to", "which is not there"]),
+        (f"{DETECTOR}/data", np.zeros((32, 32)), ["data_1/data", "not (N, H, W)"]),
         (f"{DETECTOR}/data", np.zeros((36, 32, 31)), ["not (N, n, n)", "square"]),
         (f"{DETECTOR}/data", np.zeros((0, 32, 32)), ["holds 0 frames"]),
-        (f"{DETECTOR}/data", np.zeros((36, 1, 1)), ["frames of 1 px"]),
+        (f"{DETECTOR}/data", np.zeros((36, 1, 1)), ["frames of 1 × 1 px"]),
         (f"{DETECTOR}/data", np.zeros((36, 32, 32), complex), ["complex128, not counts"]),
-        (f"{DETECTOR}/data", h5py.Empty("f4"), ["no dataset"]),
-        (f"{DETECTOR}/data", h5py.ExternalLink("none.h5", "/data"), ["no dataset"]),
+        (f"{DETECTOR}/data", h5py.Empty("f4"), ["without frames", "--frames"]),
+        (f"{DETECTOR}/data", h5py.ExternalLink("none.h5", "/data"), ["data_1/data links to"]),
         (f"{DETECTOR}/data", h5py.SoftLink(f"{DETECTOR}/data"), ["can't be read"]),
         (f"{DETECTOR}/mask", np.zeros((16, 16), int), ["mask", "one mask for all frames"]),
         (f"{DETECTOR}/mask", np.ones((32, 32), int), ["every pixel"]),
-        (f"{DETECTOR}/distance", None, ["no dataset", "distance"]),
-        (f"{DETECTOR}/distance", -0.9, ["distance is -0.9", "in m"]),
+        (f"{DETECTOR}/distance", -0.9, ["distance is -0.9 m", "--distance-m"]),
         (f"{DETECTOR}/distance", np.nan, ["distance is nan"]),
         (f"{DETECTOR}/distance", "far", ["not one number"]),
         (f"{DETECTOR}/distance", [1.0, 2.0], ["not one number"]),
         (f"{DETECTOR}/x_pixel_size", 75e-6, ["square pixels"]),
-        (f"{DETECTOR}/x_pixel_size", 55.0, ["x_pixel_size is 55"]),
+        (f"{DETECTOR}/x_pixel_size", 55.0, ["square pixels"]),
         (f"{DETECTOR}/binning", 0, ["binning is 0"]),
         (f"{DETECTOR}/binning", 2, ["illumination", "(modes, 64, 64)"]),
-        (f"{SOURCE}/energy", 10_000.0, ["energy is 10000", "in J"]),
-        (f"{SOURCE}/energy", -1.6e-15, ["energy is -1.6e-15"]),
+        (f"{SOURCE}/energy", 10_000.0, ["energy is 6.24", "mend its unit", "--energy-ev"]),
+        (f"{SOURCE}/energy", -1.6e-15, ["energy is -9986"]),
         (f"{SOURCE}/illumination", np.ones((9, 9), complex), ["illumination", "(modes, 32, 32)"]),
         (f"{SOURCE}/illumination", np.ones((32, 32)), ["not complex"]),
         (f"{SOURCE}/illumination", np.zeros((32, 32), complex), ["dark"]),
-        (TRANSLATION, None, ["no dataset", "translation"]),
+        (TRANSLATION, None, ["translation links to"]),
         (TRANSLATION, np.zeros((35, 3)), ["35 positions for 36 frames"]),
-        (TRANSLATION, np.zeros(36), ["not (N, 3)"]),
-        (TRANSLATION, NAN, ["not a number at frame 0"]),
+        (TRANSLATION, np.zeros(36), ["not numbers (N, 3)"]),
+        (TRANSLATION, NAN, ["not a number at 36 of 36 frames", "frame 0"]),
         (TRANSLATION, np.arange(108.0).reshape(36, 3), ["no scan does", "metres"]),
     ],
 )
@@ -218,20 +219,51 @@ def test_faults_are_named(path, name, value, words):
 
 
 @pytest.mark.parametrize(
-    ("name", "units"), [(f"{SOURCE}/energy", "eV"), (TRANSLATION, "um"), (TRANSLATION, b"\xb5m")]
+    ("name", "units"),
+    [(f"{SOURCE}/energy", "furlong"), (TRANSLATION, "eV"), (TRANSLATION, b"\xb5m")],
 )
-def test_wrong_units_are_refused(path, name, units):
+def test_unknown_units_are_refused(path, name, units):
     edit(path, lambda file: file[name].attrs.update(units=units))
-    refuses(path, name, "not in")
+    refuses(path, name, "no known unit")
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "factor"),
+    [(f"{SOURCE}/energy", "keV", 10.0), (f"{DETECTOR}/distance", "mm", 900.0)],
+)
+def test_units_beside_a_number_are_heeded(path, name, units, factor):
+    before = open_scan(path)
+    replace(path, name, factor)
+    edit(path, lambda file: file[name].attrs.update(units=units))
+    after = open_scan(path)
+    assert after.object_pixel_size_m == pytest.approx(before.object_pixel_size_m, rel=1e-3)
+
+
+def test_geometry_may_be_absent_until_it_is_needed(path):
+    edit(path, lambda file: file[DETECTOR].pop("distance"))
+    scan = open_scan(path)
+    assert scan.geometry is None
+    with pytest.raises(ScanError, match=r"scan\.cxi: has no energy, distance .* --distance-m"):
+        _ = scan.object_pixel_size_m
+
+
+def test_a_few_frames_without_a_position_are_left_out(path):
+    def spoil(file):
+        file[TRANSLATION][[2, 30], 0] = np.nan
+
+    edit(path, spoil)
+    scan = open_scan(path)
+    assert np.flatnonzero(scan.left_out).tolist() == [2, 30]
+    assert np.isfinite(scan.positions_m).all()
 
 
 def test_files_that_are_no_scans(tmp_path, path):
     refuses(tmp_path, "is a folder")
     refuses(tmp_path / "none.cxi", "no such file")
     (tmp_path / "empty.cxi").touch()
-    refuses(tmp_path / "empty.cxi", "can't be read as HDF5")
+    refuses(tmp_path / "empty.cxi", "is empty")
     (tmp_path / "text.cxi").write_text("frames\n" * 1000)
-    refuses(tmp_path / "text.cxi", "can't be read as HDF5")
+    refuses(tmp_path / "text.cxi", "is no scan file")
     (tmp_path / "half.cxi").write_bytes(path.read_bytes()[:-1000])
     refuses(tmp_path / "half.cxi", "can't be read as HDF5")
 
@@ -246,7 +278,7 @@ def test_damaged_frames_are_named(path):
 
 
 def test_frames_that_change_are_noticed(path):
-    frames = CxiFrames(path, f"{DETECTOR}/data", (36, 32, 32))
+    frames = Hdf5Frames(path, f"{DETECTOR}/data", (36, 32, 32), np.uint32)
     assert frames[0].shape == (32, 32)
     replace(path, f"{DETECTOR}/data", np.zeros((37, 32, 32)))
     with pytest.raises(ScanError, match="has changed"):
@@ -267,7 +299,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
     with pytest.raises(ScanError, match="exists already; replace it with --force"):
         write_cxi(target, header(), [])
     write_cxi(target, header(), [CxiBatch(np.ones((3, 8, 8)))], force=True)
-    assert read_cxi(target).frames[0].sum() == 64
+    assert open_scan(target).frames[0].sum() == 64
     with pytest.raises(ScanError, match="no folder"):
         write_cxi(tmp_path / "none" / "s.cxi", header(), [])
 
@@ -297,6 +329,6 @@ def test_batches_that_do_not_add_up(tmp_path):
 
 def test_single_mode_probe(path):
     replace(path, f"{SOURCE}/illumination", gaussian_probe(32)[0])
-    scan = read_cxi(path)
+    scan = open_scan(path)
     assert scan.probe.shape == (1, 32, 32)
     assert scan.probe_pixel_size_m is None

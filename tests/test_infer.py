@@ -8,7 +8,7 @@ from tiny import GEOMETRY, KnownScan, content
 
 from wnet_edge.errors import PackageError, ResultError, ScanError
 from wnet_edge.geometry import central_window_start_px
-from wnet_edge.io.cxi import read_cxi
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.manifest import Precision
 from wnet_edge.orientation import Orientation, orient
 from wnet_edge.package import write_package
@@ -40,7 +40,7 @@ def agreement(result, known):
 
 @pytest.mark.parametrize("binned", [False, True])
 def test_object_comes_back(tmp_path, known, package, binned):
-    scan = read_cxi(known.write(tmp_path / "s.cxi", binned=binned))
+    scan = open_scan(known.write(tmp_path / "s.cxi", binned=binned))
     seen = []
     result = infer(scan, package, OPTIONS, seen.append)
     image, object_ = agreement(result, known)
@@ -58,7 +58,7 @@ def test_object_comes_back(tmp_path, known, package, binned):
 
 
 def test_window_offset_is_where_the_window_lies(tmp_path, known, package):
-    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    scan = open_scan(known.write(tmp_path / "s.cxi"))
     stitched = infer(scan, package, OPTIONS).stitched
     start = central_window_start_px(32, 16)
     corner = known.corners[7] + stitched.window_offset_px
@@ -66,7 +66,7 @@ def test_window_offset_is_where_the_window_lies(tmp_path, known, package):
 
 
 def test_batch_size_does_not_change_the_image(tmp_path, known, package):
-    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    scan = open_scan(known.write(tmp_path / "s.cxi"))
     images = [
         infer(scan, package, dataclasses.replace(OPTIONS, batch_size=size)).stitched.image
         for size in (1, 36)
@@ -75,7 +75,7 @@ def test_batch_size_does_not_change_the_image(tmp_path, known, package):
 
 
 def test_without_a_probe_amplitude_is_relative(tmp_path, known, package):
-    scan = read_cxi(known.write(tmp_path / "s.cxi", probe=None))
+    scan = open_scan(known.write(tmp_path / "s.cxi", probe=None))
     result = infer(scan, package, OPTIONS)
     assert result.amplitude_scale is AmplitudeScale.SCAN_MEDIAN
     assert result.transmission is None
@@ -88,7 +88,7 @@ def test_without_a_probe_amplitude_is_relative(tmp_path, known, package):
 @pytest.mark.parametrize("power", [1e-3, 1e3])
 def test_implausible_probe_power_is_told(tmp_path, known, package, power):
     probe = known.probe * np.float32(np.sqrt(power))
-    scan = read_cxi(known.write(tmp_path / "s.cxi", probe=probe))
+    scan = open_scan(known.write(tmp_path / "s.cxi", probe=probe))
     result = infer(scan, package, OPTIONS)
     assert result.amplitude_scale is AmplitudeScale.SCAN_MEDIAN
     assert "which can't be" in result.warnings[0]
@@ -100,7 +100,7 @@ def test_implausible_probe_power_is_told(tmp_path, known, package, power):
 def test_dead_frames_are_left_out(tmp_path, known, package):
     frames = known.frames.copy()
     frames[[0, 14]] = 0
-    scan = read_cxi(known.write(tmp_path / "s.cxi", frames=frames))
+    scan = open_scan(known.write(tmp_path / "s.cxi", frames=frames))
     result = infer(scan, package, OPTIONS)
     assert (result.frames_processed, result.frames_lost) == (34, 2)
     assert result.warnings[0].startswith("2 frames have no counts")
@@ -108,7 +108,7 @@ def test_dead_frames_are_left_out(tmp_path, known, package):
     covered = result.stitched.coverage > 0
     np.testing.assert_allclose(image[covered], object_[covered], atol=5e-3)
     frames[:] = 0
-    scan = read_cxi(known.write(tmp_path / "dark.cxi", frames=frames))
+    scan = open_scan(known.write(tmp_path / "dark.cxi", frames=frames))
     with pytest.raises(ResultError, match="none of the 36 frames"):
         infer(scan, package, OPTIONS)
 
@@ -116,7 +116,7 @@ def test_dead_frames_are_left_out(tmp_path, known, package):
 def test_values_that_are_no_counts_are_masked(tmp_path, known, package):
     frames = known.frames.astype(np.float32)
     frames[3, 5, 5], frames[3, 5, 6], frames[4, 9, 9] = np.nan, -1, 2**32 - 1
-    scan = read_cxi(known.write(tmp_path / "s.cxi", frames=frames))
+    scan = open_scan(known.write(tmp_path / "s.cxi", frames=frames))
     result = infer(scan, package, OPTIONS)
     assert result.values_masked == 3
     assert result.warnings == ("3 values are no counts (negative, NaN, gaps) and are left out",)
@@ -148,7 +148,7 @@ def test_orientation_turns_frames_and_mask(orientation):
 
 
 def test_fit_is_checked_with_numbers(tmp_path, known, package):
-    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    scan = open_scan(known.write(tmp_path / "s.cxi"))
     manifest = package.manifest
     assert remaining_binning(scan, manifest) == 2
     frames_64 = dataclasses.replace(scan, frames=np.zeros((36, 64, 64)), mask=np.zeros((64, 64)))
@@ -168,7 +168,7 @@ def test_fit_is_checked_with_numbers(tmp_path, known, package):
 
 
 def test_far_field_is_asked_of_the_probe(tmp_path, known):
-    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    scan = open_scan(known.write(tmp_path / "s.cxi"))
     check_far_field(scan)
     magnified = dataclasses.replace(scan, probe_pixel_size_m=2e-6)
     with pytest.raises(ScanError, match=r"near-field .* illumination is 2000 nm"):
@@ -176,7 +176,7 @@ def test_far_field_is_asked_of_the_probe(tmp_path, known):
 
 
 def test_far_field_is_asked_of_the_step(tmp_path, known):
-    scan = read_cxi(known.write(tmp_path / "s.cxi", probe=None))
+    scan = open_scan(known.write(tmp_path / "s.cxi", probe=None))
     pixel_m = scan.object_pixel_size_m
     assert nearest_neighbour_m(scan) == pytest.approx(4 * pixel_m)
     check_far_field(scan)
@@ -188,13 +188,13 @@ def test_far_field_is_asked_of_the_step(tmp_path, known):
 
 
 def test_real_near_field_scan_is_refused(data_dir, package):
-    scan = read_cxi(data_dir / "petra_p25_nearfield.cxi")
+    scan = open_scan(data_dir / "petra_p25_nearfield.cxi")
     with pytest.raises(ScanError, match=r"petra_p25_nearfield\.cxi: near-field or wrong geometry"):
         infer(scan, package, OPTIONS)
 
 
 def test_real_scan_fits_and_runs(tmp_path, data_dir):
-    scan = read_cxi(data_dir / "cnm26id_scan247.cxi")
+    scan = open_scan(data_dir / "cnm26id_scan247.cxi")
     package = write_package(tmp_path / "real.wnet", content(window_px=64, probe=scan.probe))
     result = infer(scan, package, dataclasses.replace(OPTIONS, batch_size=64))
     assert result.frames_processed == 481
@@ -206,6 +206,6 @@ def test_dark_window_of_the_package(tmp_path, known):
     probe = np.zeros((1, 32, 32), np.complex64)
     probe[0, 0, 0] = 1
     dark = write_package(tmp_path / "d.wnet", dataclasses.replace(known.content(), probe=probe))
-    scan = read_cxi(known.write(tmp_path / "s.cxi"))
+    scan = open_scan(known.write(tmp_path / "s.cxi"))
     with pytest.raises(PackageError, match="dark in the whole window"):
         infer(scan, dark, OPTIONS)

@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 
 from wnet_edge.cli.main import group
 from wnet_edge.errors import WNetEdgeError
-from wnet_edge.io.cxi import read_cxi, read_labels
+from wnet_edge.io.cxi import read_labels
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.package import open_package
 from wnet_edge.training.checkpoint import read_checkpoint
 from wnet_edge.training.stored import StoredFrames
@@ -45,7 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_simulate_writes_a_scan_that_reads_with_its_labels(folder: Path):
-    scan, labels = read_cxi(folder / "s.cxi"), read_labels(folder / "s.cxi")
+    scan, labels = open_scan(folder / "s.cxi"), read_labels(folder / "s.cxi")
     assert scan.frame_count == 729
     assert scan.object_pixel_size_m == pytest.approx(15.85e-9, rel=1e-3)
     assert scan.mask.any()
@@ -58,12 +59,12 @@ def test_simulate_writes_a_scan_that_reads_with_its_labels(folder: Path):
 def test_the_same_seed_gives_the_same_scan(tmp_path: Path):
     for name in ("a.cxi", "b.cxi"):
         call("simulate", "-o", tmp_path / name, "--frames", 4, "--seed", 9)
-    a, b = (read_cxi(tmp_path / name) for name in ("a.cxi", "b.cxi"))
+    a, b = (open_scan(tmp_path / name) for name in ("a.cxi", "b.cxi"))
     np.testing.assert_array_equal(np.asarray(a.frames[:]), np.asarray(b.frames[:]))
 
 
 def test_stored_frames_hold_out_a_region_behind_a_gap(folder: Path):
-    scan, labels = read_cxi(folder / "s.cxi"), read_labels(folder / "s.cxi")
+    scan, labels = open_scan(folder / "s.cxi"), read_labels(folder / "s.cxi")
     assert labels is not None
     supply = StoredFrames(scan, labels, seed=0)
     rows = scan.positions_m[:, 0] / scan.object_pixel_size_m

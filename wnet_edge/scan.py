@@ -4,13 +4,14 @@ Frames stay in the file until they are asked for: a scan is larger than memory.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.errors import ScanError
 from wnet_edge.geometry import Geometry
 
 
@@ -22,35 +23,52 @@ class FrameSource(Protocol):
         """(N, H, W)."""
         ...
 
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type as stored."""
+        ...
+
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
-        """Frames of a slice, (n, H, W) counts."""
+        """Frames of a slice, (n, H, W) counts; rows and columns may be sliced too."""
         ...
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One far-field scan.
+    """One far-field scan, cut to square, centred frames.
 
     Attributes:
         path: the file it came from, for messages and provenance.
-        frames: (N, n, n) counts, zero frequency at (n // 2, n // 2), read lazily.
+        frames: (N, n, n) counts, zero frequency at (n // 2, n // 2), read lazily; NaN where the
+            detector has no count.
         positions_m: (N, 2) float64 row, column of each frame's full window on the object, metres.
-        geometry: energy, distance, unbinned detector pixel.
+        geometry: energy, distance, unbinned detector pixel; None where the file does not say.
         mask: (n, n) bool, True where the pixel must not be used.
         probe: (modes, full, full) complex64 in square-root counts, full = n × binning, or None
             where the file has none.
         binning: detector pixels along an edge that are already summed into one pixel of `frames`.
         probe_pixel_size_m: edge of a pixel of `probe` as the file gives it, or None.
+        assumed_object_pixel_size_m: taken where `geometry` is None, from a package say.
+        left_out: (N,) bool, True for frames without a usable position; theirs is any finite one.
+        notes: what reading has changed or assumed, one line each.
     """
 
     path: Path
     frames: FrameSource
     positions_m: NDArray[np.float64]
-    geometry: Geometry
+    geometry: Geometry | None
     mask: NDArray[np.bool_]
     probe: NDArray[np.complex64] | None = None
     binning: int = 1
     probe_pixel_size_m: float | None = None
+    assumed_object_pixel_size_m: float | None = None
+    left_out: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """No frame is left out where nothing is said."""
+        if not len(self.left_out):
+            object.__setattr__(self, "left_out", np.zeros(len(self.positions_m), np.bool_))
 
     @property
     def frame_count(self) -> int:
@@ -59,7 +77,7 @@ class Scan:
 
     @property
     def frame_px(self) -> int:
-        """Edge n of the square frames as they are stored."""
+        """Edge n of the square frames."""
         return int(self.frames.shape[1])
 
     @property
@@ -68,9 +86,29 @@ class Scan:
         return self.frame_px * self.binning
 
     @property
+    def known_geometry(self) -> Geometry:
+        """The geometry, where a step can't do without.
+
+        Raises:
+            ScanError: if the file does not say.
+        """
+        if self.geometry is None:
+            raise ScanError(
+                f"{self.path}: has no energy, distance and detector pixel; give --energy-ev, "
+                "--distance-m and --pixel-size-m, or convert the file to CXI"
+            )
+        return self.geometry
+
+    @property
     def object_pixel_size_m(self) -> float:
-        """Edge of an object pixel of the full window; summing pixels does not change it."""
-        return self.geometry.object_pixel_size_m(self.full_window_px)
+        """Edge of an object pixel of the full window; summing pixels does not change it.
+
+        Raises:
+            ScanError: if it is neither known nor assumed.
+        """
+        if self.geometry is None and self.assumed_object_pixel_size_m is not None:
+            return self.assumed_object_pixel_size_m
+        return self.known_geometry.object_pixel_size_m(self.full_window_px)
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
         """Frames in scan order, (≤ size, H, W) float32 counts a batch."""

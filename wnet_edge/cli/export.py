@@ -8,7 +8,7 @@ import click
 from wnet_edge.cli.options import FILE, force_option
 from wnet_edge.errors import CheckpointError, PackageError
 from wnet_edge.export.build import export_package
-from wnet_edge.io.cxi import read_cxi
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.models.registry import ModelName
 from wnet_edge.outputs import check_output
 
@@ -48,7 +48,7 @@ def command(
             )
     output = output or Path(f"{model or checkpoint.stem}.wnet")
     check_output(output, PackageError, force=force)
-    scan = read_cxi(calibration or Path(str(embedded / "examples" / EXAMPLE_SCAN)))
+    scan = open_scan(calibration or Path(str(embedded / "examples" / EXAMPLE_SCAN)))
     exported = export_package(checkpoint, scan, output, force=force)
     manifest = exported.package.manifest
     for precision, graph in manifest.precisions.items():

@@ -8,7 +8,8 @@ import numpy as np
 
 from wnet_edge.cli.options import json_option, print_json
 from wnet_edge.errors import ScanError
-from wnet_edge.io.cxi import read_cxi, read_labels
+from wnet_edge.io.cxi import read_labels
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.package import PACKAGE_SUFFIX, embedded_packages, find_package, open_package
 from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m
 
@@ -40,7 +41,7 @@ def _package(path: Path) -> dict[str, object]:
 
 
 def _scan(path: Path) -> dict[str, object]:
-    scan = read_cxi(path)
+    scan = open_scan(path)
     labels = read_labels(path)
     try:
         check_far_field(scan)
@@ -55,10 +56,10 @@ def _scan(path: Path) -> dict[str, object]:
         "frame_px": scan.frame_px,
         "binning": scan.binning,
         "full_window_px": scan.full_window_px,
-        "energy_ev": scan.geometry.energy_ev,
-        "wavelength_m": scan.geometry.wavelength_m,
-        "distance_m": scan.geometry.distance_m,
-        "detector_pixel_size_m": scan.geometry.detector_pixel_size_m,
+        "energy_ev": scan.known_geometry.energy_ev,
+        "wavelength_m": scan.known_geometry.wavelength_m,
+        "distance_m": scan.known_geometry.distance_m,
+        "detector_pixel_size_m": scan.known_geometry.detector_pixel_size_m,
         "object_pixel_size_m": scan.object_pixel_size_m,
         "masked_px": int(scan.mask.sum()),
         "scan_height_m": height_m,

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from wnet_edge.cli.options import FILE, force_option, frame_progress
 from wnet_edge.errors import ScanError, SimulationError
 from wnet_edge.geometry import Geometry
-from wnet_edge.io.cxi import read_cxi
 from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.outputs import check_output
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.objects import Family
@@ -102,14 +102,14 @@ def _instrument(probe: Path | None) -> tuple[NDArray[np.complex64], Geometry]:
             pixel_size_m=GEOMETRY.object_pixel_size_m(FULL_WINDOW_PX),
         )
         return modes, GEOMETRY
-    scan = read_cxi(probe)
+    scan = open_scan(probe)
     if scan.probe is None:
         raise ScanError(f"{probe}: has no probe; name a scan that has one")
     if scan.full_window_px % WINDOW_PX:
         raise SimulationError(
             f"{probe}: a window of {scan.full_window_px} px does not bin to {WINDOW_PX} px"
         )
-    return scan.probe, scan.geometry
+    return scan.probe, scan.known_geometry
 
 
 def _batches(scan: VirtualScan, frames: int) -> Iterator[CxiBatch]:

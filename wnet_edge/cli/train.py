@@ -6,7 +6,8 @@ import click
 
 from wnet_edge.cli.options import FILE, force_option
 from wnet_edge.errors import CheckpointError, ScanError
-from wnet_edge.io.cxi import read_cxi, read_labels
+from wnet_edge.io.cxi import read_labels
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.models.registry import ModelName
 from wnet_edge.outputs import check_output
 from wnet_edge.training.batch import FrameSupply, Instrument
@@ -91,11 +92,11 @@ def _stored(path: Path, seed: int) -> FrameSupply:
     labels = read_labels(path)
     if labels is None:
         raise ScanError(f"{path}: has no labels; `wnet-edge simulate` writes scans that do")
-    return StoredFrames(read_cxi(path), labels, seed=seed)
+    return StoredFrames(open_scan(path), labels, seed=seed)
 
 
 def _simulated(path: Path, options: SimulationOptions, seed: int) -> FrameSupply:
-    scan = read_cxi(path)
+    scan = open_scan(path)
     if scan.probe is None:
         raise ScanError(f"{path}: has no probe; name a scan that has one")
     instrument = Instrument(
@@ -103,6 +104,6 @@ def _simulated(path: Path, options: SimulationOptions, seed: int) -> FrameSupply
         window_px=WINDOW_PX,
         binning=max(scan.full_window_px // WINDOW_PX, 1),
         object_pixel_size_m=scan.object_pixel_size_m,
-        wavelength_m=scan.geometry.wavelength_m,
+        wavelength_m=scan.known_geometry.wavelength_m,
     )
     return SimulatedFrames(instrument, options, seed=seed)

@@ -14,7 +14,8 @@ from numpy.typing import DTypeLike, NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import Geometry
-from wnet_edge.io.cxi import DETECTOR, JOULE_PER_EV, LABELS, SOURCE
+from wnet_edge.io.cxi import DETECTOR, LABELS, SOURCE
+from wnet_edge.io.units import JOULE_PER_EV
 from wnet_edge.outputs import replacing
 
 CXI_VERSION = 160

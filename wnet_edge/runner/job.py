@@ -14,9 +14,9 @@ from pathlib import Path
 import onnxruntime
 
 from wnet_edge.errors import ResultError
-from wnet_edge.io.cxi import read_cxi
 from wnet_edge.io.picture import PictureOptions, write_picture
 from wnet_edge.io.result import Process, Result, write_result
+from wnet_edge.io.scan_file import open_scan
 from wnet_edge.outputs import check_output
 from wnet_edge.package import Package
 from wnet_edge.runner.infer import Inference, infer
@@ -74,7 +74,7 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
         ResultError: if an output can't be written.
     """
     check_jobs([job])
-    scan = read_cxi(job.scan)
+    scan = open_scan(job.scan)
     with progress(job.scan.name, scan.frame_count) as step:
         inference = infer(scan, package, options, step)
     stitched = inference.stitched

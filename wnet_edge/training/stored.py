@@ -45,7 +45,7 @@ class StoredFrames:
             window_px=labels.window_px,
             binning=labels.binning,
             object_pixel_size_m=scan.object_pixel_size_m,
-            wavelength_m=scan.geometry.wavelength_m,
+            wavelength_m=scan.known_geometry.wavelength_m,
         )
         self._scan, self._labels, self._seed = scan, labels, seed
         self._training, self._validation = _split(scan)

@@ -1,0 +1,29 @@
+"""HDF5 files of no known layout: frames by the path that the user names."""
+
+from pathlib import Path
+
+import h5py
+
+from wnet_edge.io.found import FoundScan, Hdf5Reader
+
+_SHOWN = 4
+
+
+def read(file: h5py.File, path: Path) -> FoundScan:  # noqa: ARG001 - as other readers
+    """Nothing but the name of the format: all parts come by flag, --frames first of all."""
+    return FoundScan(path=path, format="HDF5")
+
+
+READER = Hdf5Reader(lambda _: True, read)
+
+
+def candidates(file: h5py.File) -> list[str]:
+    """Datasets of three or four dimensions, the largest first: what --frames may mean."""
+    found: list[tuple[int, str]] = []
+
+    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim in (3, 4) and item.dtype.kind in "uif":
+            found.append((-item.size, f"/{name}"))
+
+    file.visititems(visit)
+    return [name for _, name in sorted(found)[:_SHOWN]]

@@ -1,0 +1,70 @@
+"""One array by name, from whatever file a flag names: positions, a probe, a mask."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.found import as_text
+from wnet_edge.io.hdf5 import bad, check_filters, dataset_at, opened
+
+MAX_VALUES = 64 * 8192 * 8192
+"""More numbers than any probe, mask or list of positions has."""
+
+
+@dataclass(frozen=True)
+class NamedArray:
+    """An array with what its file says of it.
+
+    Attributes:
+        values: of any shape and numbers.
+        unit: as written, None where the file has none.
+        columns: names of the last axis where the file has them, lower case.
+        where: file and dataset, for messages and reports.
+    """
+
+    values: NDArray[Any]
+    unit: str | None
+    columns: tuple[str, ...]
+    where: str
+
+
+def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
+    """A dataset of an HDF5 file, read whole.
+
+    Raises:
+        ScanError: if there is none, it holds no numbers, or is too large to be what it should be.
+    """
+    with opened(path) as file:
+        dataset = dataset_at(file, path, dataset_path.strip("/"))
+        if dataset.dtype.kind not in "uifcb":
+            raise bad(path, dataset, f"holds {dataset.dtype}, not numbers", "name another")
+        if dataset.size > MAX_VALUES:
+            raise bad(path, dataset, f"claims {dataset.size} values", "name another")
+        check_filters(path, dataset)
+        unit = dataset.attrs.get("units", dataset.attrs.get("unit"))
+        return NamedArray(
+            values=np.asarray(dataset[()]),
+            unit=None if unit is None else as_text(unit),
+            columns=(),
+            where=f"{path}:{dataset.name}",
+        )
+
+
+def locate(text: str, scan: Path) -> tuple[Path, str | None]:
+    """File and dataset that `FILE`, `FILE:DATASET` or `DATASET` (of the scan file) mean.
+
+    Raises:
+        ScanError: if it is none of them.
+    """
+    file, colon, dataset = text.rpartition(":")
+    if colon and Path(file).is_file():
+        return Path(file), dataset
+    if Path(text).is_file():
+        return Path(text), None
+    if colon or not text:
+        raise ScanError(f"{text}: no such file; give FILE, FILE:DATASET or a dataset of {scan}")
+    return scan, text

@@ -1,0 +1,201 @@
+"""From what was found to a scan: every part judged once, whatever file it came from.
+
+The last step of reading. Frames with a bad position are left out and counted; what no scan can
+have is refused in one line that names file, dataset and cure.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import ScanError
+from wnet_edge.geometry import Geometry
+from wnet_edge.io.found import Found, FoundScan, PositionUnit
+from wnet_edge.scan import FrameSource, Scan
+
+LARGEST_BAD_SHARE = 0.1
+"""Of the frames: more without a usable position, or without counts, are no accident."""
+
+ENERGY_EV = (20.0, 1e6)
+DISTANCE_M = (1e-4, 1e3)
+PIXEL_SIZE_M = (1e-8, 1e-1)
+LARGEST_SPAN_M = 1.0
+
+
+@dataclass(frozen=True)
+class WindowedFrames:
+    """What of a detector's frames a network looks at.
+
+    Attributes:
+        frames: (N, n, n) counts, zero frequency at (n // 2, n // 2).
+        mask: (n, n) bool, True where a pixel must not be used.
+        notes: what was found or assumed on the way, one line each.
+    """
+
+    frames: FrameSource
+    mask: NDArray[np.bool_]
+    notes: tuple[str, ...] = ()
+
+
+def complete_scan(
+    found: FoundScan,
+    windowed: WindowedFrames | None = None,
+    assumed_object_pixel_size_m: float | None = None,
+) -> Scan:
+    """The scan that was found, its frames cut to `windowed` where they need it.
+
+    Args:
+        found: what the file and the flags say.
+        windowed: frames and mask; None takes the detector's own, which must be square.
+        assumed_object_pixel_size_m: taken where the geometry is not known.
+
+    Raises:
+        ScanError: if a part is missing, or makes no sense.
+    """
+    source = required_frames(found)
+    if windowed is None:
+        shape = source.value.shape
+        if shape[1] != shape[2]:
+            raise ScanError(
+                f"{found.path}: {source.where} is {shape}, not (N, n, n); cut frames to a square"
+            )
+        windowed = WindowedFrames(source.value, detector_mask(found))
+    geometry = known_geometry(found)
+    full_px = windowed.frames.shape[1] * found.binning
+    object_pixel_size_m = assumed_object_pixel_size_m
+    if geometry is not None:
+        object_pixel_size_m = geometry.object_pixel_size_m(full_px)
+    positions_m, left_out = _positions_m(found, object_pixel_size_m)
+    return Scan(
+        path=found.path,
+        frames=windowed.frames,
+        positions_m=positions_m,
+        geometry=geometry,
+        mask=windowed.mask,
+        probe=_probe(found, full_px),
+        binning=found.binning,
+        probe_pixel_size_m=found.probe_pixel_size_m,
+        assumed_object_pixel_size_m=assumed_object_pixel_size_m,
+        left_out=left_out,
+        notes=windowed.notes,
+    )
+
+
+def required_frames(found: FoundScan) -> Found[FrameSource]:
+    """The frames.
+
+    Raises:
+        ScanError: if there are none.
+    """
+    if found.frames is None:
+        raise ScanError(
+            f"{found.path}: {found.format} without frames; name the dataset with --frames, "
+            "or the file that has them"
+        )
+    return found.frames
+
+
+def known_geometry(found: FoundScan) -> Geometry | None:
+    """Energy, distance and unbinned detector pixel; None where one of them is not known.
+
+    Raises:
+        ScanError: if one of them is out of any beamline's range.
+    """
+    parts = (
+        (found.energy_ev, ENERGY_EV, "eV", "--energy-ev"),
+        (found.distance_m, DISTANCE_M, "m", "--distance-m"),
+        (found.pixel_size_m, PIXEL_SIZE_M, "m", "--pixel-size-m"),
+    )
+    for part, (low, high), unit, flag in parts:
+        if part is not None and not low <= part.value <= high:
+            raise ScanError(
+                f"{found.path}: {part.where} is {part.value:.6g} {unit}, not within "
+                f"{low:.3g} … {high:.3g} {unit}; mend its unit, or give {flag}"
+            )
+    if found.energy_ev is None or found.distance_m is None or found.pixel_size_m is None:
+        return None
+    return Geometry(
+        energy_ev=found.energy_ev.value,
+        distance_m=found.distance_m.value,
+        detector_pixel_size_m=found.pixel_size_m.value / found.binning,
+    )
+
+
+def detector_mask(found: FoundScan) -> NDArray[np.bool_]:
+    """(H, W), True where a pixel is bad; no mask means none is.
+
+    Raises:
+        ScanError: if the mask does not fit the frames, or leaves no pixel.
+    """
+    shape = required_frames(found).value.shape[1:]
+    if found.mask is None:
+        return np.zeros(shape, dtype=np.bool_)
+    mask, where = found.mask.value, found.mask.where
+    if mask.shape != shape:
+        raise ScanError(
+            f"{found.path}: {where} is {mask.shape}, but frames are {shape}; "
+            "write one mask for all frames, or give --mask none"
+        )
+    if mask.all():
+        raise ScanError(
+            f"{found.path}: {where} marks every pixel as bad; write 0 for good pixels, or give "
+            "--mask none"
+        )
+    return mask
+
+
+def _positions_m(
+    found: FoundScan, object_pixel_size_m: float | None
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(N, 2) row, column in metres, all finite, and which frames have none of their own."""
+    frames = required_frames(found)
+    frame_count = frames.value.shape[0]
+    if found.positions is None:
+        cure = "give --step-m" if found.raster else "name them with --positions"
+        raise ScanError(f"{found.path}: {found.format} without positions; {cure}")
+    positions, where = found.positions.value, found.positions.where
+    values = positions.values
+    if len(values) != frame_count:
+        raise ScanError(
+            f"{found.path}: {where} holds {len(values)} positions for {frame_count} frames; "
+            "write one position a frame, or name others with --positions"
+        )
+    bad = np.asarray(~np.isfinite(values).all(axis=1))
+    if np.count_nonzero(bad) > LARGEST_BAD_SHARE * frame_count:
+        raise ScanError(
+            f"{found.path}: {where} is not a number at {np.count_nonzero(bad)} of {frame_count} "
+            f"frames, first at frame {np.flatnonzero(bad)[0]}; remove frames without a position"
+        )
+    if positions.unit is PositionUnit.OBJECT_PIXEL:
+        if object_pixel_size_m is None:
+            raise ScanError(
+                f"{found.path}: {where} is in object pixels of unknown size; give --energy-ev, "
+                "--distance-m and --pixel-size-m"
+            )
+        values = values * object_pixel_size_m
+    values = np.where(bad[:, None], np.median(values[~bad], axis=0), values)
+    span_m = float(np.ptp(values, axis=0).max())
+    if span_m > LARGEST_SPAN_M:
+        raise ScanError(
+            f"{found.path}: {where} spans {span_m:.3g} m, which no scan does; write metres, or "
+            "say --positions-unit"
+        )
+    return values, bad
+
+
+def _probe(found: FoundScan, full_px: int) -> NDArray[np.complex64] | None:
+    if found.probe is None:
+        return None
+    probe, where = found.probe.value, found.probe.where
+    if probe.shape[1:] != (full_px, full_px):
+        raise ScanError(
+            f"{found.path}: {where} is {probe.shape}, not (modes, {full_px}, {full_px}) for the "
+            "full window; name another with --probe, or do without: --probe none"
+        )
+    if not np.isfinite(probe).all() or not probe.any():
+        raise ScanError(
+            f"{found.path}: {where} is dark or holds NaN; name a measured probe with --probe, or "
+            "do without: --probe none"
+        )
+    return probe

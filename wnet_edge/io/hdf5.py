@@ -1,0 +1,262 @@
+"""Reading HDF5 safely: what every HDF5 layout's reader shares.
+
+Sizes and number types are judged before memory is taken; whatever HDF5 says of a damaged file
+becomes one line that names file, dataset and cure. Frames are not read here: `Hdf5Frames` opens
+the file for each read and closes it again.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401 - registers the compression filters that detectors write with
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.found import Found, as_text
+from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES, RasterFrames, check_stack
+from wnet_edge.io.units import Quantity, unit_factor
+from wnet_edge.scan import FrameSource
+
+
+class Hdf5Frames:
+    """Frames (N, H, W) of a file, of its own number type; each read opens and closes the file.
+
+    Opening costs 0.3 ms, a batch of frames several; in return nothing holds the file, and the
+    object can be handed to another process.
+    """
+
+    def __init__(self, path: Path, dataset: str, shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
+        self._path = path
+        self._dataset = dataset
+        self._shape = shape
+        self._dtype: np.dtype[Any] = np.dtype(dtype)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W)."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type as stored."""
+        return self._dtype
+
+    def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
+        """Frames of a slice.
+
+        Raises:
+            ScanError: if the file has gone, or its content is damaged or changed.
+        """
+        with opened(self._path) as file:
+            dataset = file.get(self._dataset)
+            if not isinstance(dataset, h5py.Dataset) or dataset.shape != self._shape:
+                raise ScanError(
+                    f"{self._path}: {self._dataset} has changed since it was opened; "
+                    "wait until the file is complete and start again"
+                )
+            return dataset[key]
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file, open for reading; whatever HDF5 says of it becomes one line.
+
+    Raises:
+        ScanError: if there is no such file, or it can't be read.
+    """
+    check_file(path)
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ScanError(
+            f"{path}: can't be read as HDF5 ({reason}); copy it again, or convert it to CXI"
+        ) from error
+
+
+def check_file(path: Path) -> None:
+    """See that `path` is a file at all.
+
+    Raises:
+        ScanError: in one line with the cure.
+    """
+    if path.is_dir():
+        raise ScanError(f"{path}: is a folder; name a scan file in it")
+    if not path.exists():
+        raise ScanError(f"{path}: no such file; check the path")
+    if not path.is_file():
+        raise ScanError(f"{path}: is a device or a pipe, not a file; save it as a file first")
+
+
+def dataset_at(file: h5py.File, path: Path, *names: str) -> h5py.Dataset:
+    """The first of these datasets that the file has.
+
+    Raises:
+        ScanError: if it has none, or only a link that leads nowhere.
+    """
+    found = optional_dataset(file, path, *names)
+    if found is None:
+        raise ScanError(f"{path}: has no dataset /{names[0]}; write it, or convert the file to CXI")
+    return found
+
+
+def optional_dataset(file: h5py.File, path: Path, *names: str) -> h5py.Dataset | None:
+    """The first of these datasets that the file has, None where it has none.
+
+    Raises:
+        ScanError: if one of them is a link that leads nowhere.
+    """
+    for name in names:
+        found = file.get(name)
+        if isinstance(found, h5py.Dataset) and found.shape is not None:
+            return found
+        if found is None:
+            _check_link(file, path, name)
+    return None
+
+
+def _check_link(file: h5py.File, path: Path, name: str) -> None:
+    """A name that is there as a link but leads nowhere is a fault, not an absence."""
+    try:
+        link = file.get(name, getlink=True)
+    except (KeyError, RuntimeError, ValueError):
+        return
+    if isinstance(link, h5py.ExternalLink):
+        raise ScanError(
+            f"{path}: /{name.strip('/')} links to {link.filename}:{link.path}, which is not there; "
+            "copy that file beside this one"
+        )
+    if isinstance(link, h5py.SoftLink):
+        raise ScanError(
+            f"{path}: /{name.strip('/')} links to {link.path}, which is not there; mend the link"
+        )
+
+
+def bad(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
+    """The error of a dataset: file, dataset, what is wrong, what to do."""
+    return ScanError(f"{path}: {dataset.name} {fault}; {cure}")
+
+
+def frames_of(path: Path, dataset: h5py.Dataset) -> Found[FrameSource]:
+    """A dataset (N, H, W), or a raster (rows, columns, H, W), as lazily read frames (N, H, W).
+
+    Raises:
+        ScanError: if it is no stack of numbers within limits, or can't be decompressed here.
+    """
+    check_stack(path, dataset.name, dataset.shape, dataset.dtype)
+    check_filters(path, dataset)
+    frames: FrameSource = Hdf5Frames(path, dataset.name, dataset.shape, dataset.dtype)
+    return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, dataset.name)
+
+
+def check_filters(path: Path, dataset: h5py.Dataset) -> None:
+    """See that every compression filter of a dataset can be undone here.
+
+    Raises:
+        ScanError: naming the filter.
+    """
+    creation = dataset.id.get_create_plist()
+    for index in range(creation.get_nfilters()):
+        code, _, _, name = creation.get_filter(index)
+        if not h5py.h5z.filter_avail(code):
+            fault = f"is compressed with filter {code} ({as_text(name)[:40]}), which is not here"
+            raise bad(path, dataset, fault, "update hdf5plugin, or rewrite it with h5repack")
+
+
+def number_of(
+    path: Path,
+    dataset: h5py.Dataset,
+    quantity: Quantity | None = None,
+    unit: str | None = None,
+) -> Found[float]:
+    """A dataset of one number in metres, electronvolts or, without a quantity, as it is.
+
+    Args:
+        path: of the file.
+        dataset: of one element.
+        quantity: what it measures.
+        unit: where the dataset has no attribute `units`; None: it must have one.
+
+    Raises:
+        ScanError: if it is not one number, or its unit is missing or unknown.
+    """
+    if dataset.size != 1 or dataset.dtype.kind not in "uif":
+        raise bad(path, dataset, "is not one number", "write a scalar")
+    value = float(np.asarray(dataset[()]).reshape(-1)[0])
+    if not math.isfinite(value):
+        raise bad(path, dataset, f"is {value}", "write the number")
+    if quantity is None:
+        return Found(value, dataset.name)
+    return Found(value * factor_of(path, dataset, quantity, unit), dataset.name)
+
+
+def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str | None) -> float:
+    """Metres or electronvolts to one of the dataset's unit, `unit` where it names none.
+
+    Raises:
+        ScanError: if the unit is missing or unknown.
+    """
+    given = as_text(dataset.attrs.get("units", dataset.attrs.get("unit", unit or "")))
+    if not given.strip() and unit:
+        given = unit
+    factor = unit_factor(given, quantity)
+    if factor is None:
+        fault = f"is in {given[:20]!r}, which is no known unit" if given else "has no unit"
+        raise bad(path, dataset, fault, f"write its attribute units, {quantity.value} say")
+    return factor
+
+
+def array_of(
+    path: Path, dataset: h5py.Dataset, kinds: str, shape: tuple[int | None, ...], cure: str
+) -> NDArray[Any]:
+    """A dataset of known shape (None: any length up to `MAX_FRAMES`), read whole.
+
+    Raises:
+        ScanError: if number type or shape differ, before anything is read.
+    """
+    expected = tuple("N" if n is None else n for n in shape)
+    fits = len(dataset.shape) == len(shape) and all(
+        n <= MAX_FRAMES if wanted is None else n == wanted
+        for n, wanted in zip(dataset.shape, shape, strict=True)
+    )
+    if dataset.dtype.kind not in kinds or not fits:
+        fault = f"is {dataset.dtype} {dataset.shape}, not numbers {expected}".replace("'", "")
+        raise bad(path, dataset, fault, cure)
+    check_filters(path, dataset)
+    array: NDArray[Any] = np.asarray(dataset[()])
+    return array
+
+
+def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int64]]:
+    """A mask (H, W) of integers or truth values; what its bits mean is the format's business.
+
+    Raises:
+        ScanError: if it is not two-dimensional integers, or larger than any detector.
+    """
+    if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uib":
+        fault = f"is {dataset.dtype} {dataset.shape}, not integers (H, W)"
+        raise bad(path, dataset, fault, "write one mask for all frames, or give --mask none")
+    check_filters(path, dataset)
+    return Found(np.asarray(dataset[()]).astype(np.int64), dataset.name)
+
+
+def modes_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.complex64]]:
+    """A probe (modes, h, w) or (h, w) complex, whatever further axes of length 1 it has.
+
+    Raises:
+        ScanError: if it is not complex, not square or too large.
+    """
+    shape = tuple(n for n in dataset.shape[:-2] if n != 1) + dataset.shape[-2:]
+    fits = 2 <= len(shape) <= 3 and shape[-1] == shape[-2] <= MAX_FRAME_PX
+    if dataset.dtype.kind != "c" or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
+        fault = f"is {dataset.dtype} {dataset.shape}, not complex (modes, n, n)"
+        raise bad(path, dataset, fault, "write a probe, or name another with --probe")
+    check_filters(path, dataset)
+    probe = np.asarray(dataset[()], dtype=np.complex64).reshape(-1, *shape[-2:])
+    return Found(probe, dataset.name)

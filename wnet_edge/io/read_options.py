@@ -1,0 +1,42 @@
+"""What a user says of a scan file that the file does not say, or says wrongly."""
+
+from dataclasses import dataclass
+
+from wnet_edge.io.found import ZeroFrequency
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Parts of a scan given by flag; each replaces what the file holds, None leaves it.
+
+    Attributes:
+        frames: path of a dataset in the scan file.
+        positions: `FILE`, `FILE:DATASET` or a dataset in the scan file.
+        positions_unit: of positions that carry no unit, "um" say, or "px" for object pixels.
+        probe: likewise; "none" leaves the file's probe out.
+        mask: likewise, not zero where a pixel must not be used; "none" leaves the file's mask out.
+        raster: rows, columns of a raster scan that has no positions.
+        step_m: step of that raster along both axes.
+        energy_ev: photon energy.
+        distance_m: sample to detector.
+        pixel_size_m: edge of a pixel of the frames.
+        beam_centre_px: row, column of zero frequency in the frames.
+        zero_frequency: where zero frequency lies.
+    """
+
+    frames: str | None = None
+    positions: str | None = None
+    positions_unit: str | None = None
+    probe: str | None = None
+    mask: str | None = None
+    raster: tuple[int, int] | None = None
+    step_m: float | None = None
+    energy_ev: float | None = None
+    distance_m: float | None = None
+    pixel_size_m: float | None = None
+    beam_centre_px: tuple[float, float] | None = None
+    zero_frequency: ZeroFrequency | None = None
+
+
+NONE = "none"
+"""Of `probe` and `mask`: do without."""
