@@ -6,7 +6,7 @@ measured ones, from the calibration strip of a scan that training never saw.
 
 import hashlib
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -20,10 +20,20 @@ from wnet_edge.errors import CheckpointError, ExportError
 from wnet_edge.export.graph import OPSET, export_fp32
 from wnet_edge.export.parity import Difference, assert_parity
 from wnet_edge.geometry import positions_px
-from wnet_edge.manifest import Calibration, Precision, Setting, Tolerance, Training, creation_time
+from wnet_edge.manifest import (
+    Calibration,
+    Precision,
+    SelfCheckLevel,
+    Setting,
+    Tolerance,
+    Training,
+    creation_time,
+)
 from wnet_edge.models.registry import parameter_count
-from wnet_edge.package import GoldenFrames, Graph, Package, PackageContent, write_package
+from wnet_edge.package import GoldenFrames, Graph, Package, PackageContent, pack, write_package
 from wnet_edge.preprocess import network_counts
+from wnet_edge.runner.infer import infer
+from wnet_edge.runner.session import Provider, RunnerOptions
 from wnet_edge.scan import Scan
 from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
@@ -73,7 +83,20 @@ def export_package(checkpoint: Path, scan: Scan, output: Path, *, force: bool) -
         created=creation_time(datetime.fromisoformat(record.created).timestamp()),
         calibration=calibration,
     )
+    content = replace(content, self_check=_self_check_level(content, scan))
     return Exported(write_package(output, content, force=force), parity)
+
+
+def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | None:
+    """How well the package explains the scan, none of whose frames was trained on.
+
+    To four digits, so that the order of a sum is not in the package. None where the scan is too
+    small to be checked.
+    """
+    check = infer(scan, pack(content), RunnerOptions(provider=Provider.CPU)).self_check
+    if check.r_factor is None or check.r_floor is None:
+        return None
+    return SelfCheckLevel(round(check.r_factor, 4), round(check.r_floor, 4), check.frames)
 
 
 def held_out_counts(scan: Scan, instrument: Instrument) -> tuple[NDArray[np.float32], Calibration]:

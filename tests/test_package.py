@@ -162,7 +162,7 @@ def test_members_that_do_not_belong_are_refused(target):
 @pytest.mark.parametrize(
     ("path", "value", "match"),
     [
-        (("schema_version",), 2, "schema_version is 2"),
+        (("schema_version",), 1, "schema_version is 1"),
         (("surprise",), 1, "unknown key 'surprise'"),
         (("model",), None, "manifest.model is not of type str"),
         (("model",), "\x1b[2J", "control characters"),

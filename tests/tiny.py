@@ -124,11 +124,13 @@ class KnownScan:
         patches = np.stack([object_[r:, c:][start:, start:][:window, :window] for r, c in corners])
         scale = rng.uniform(0.6, 0.9, self.count).astype(np.float32)
         turned = patches * np.exp(1j * rng.uniform(-np.pi, np.pi, self.count))[:, None, None]
+        # Not one pixel but a few of each: a bright pixel alone would be hot.
         frames = np.zeros((self.count, self.full_px, self.full_px), np.uint32)
-        frames[:, 0, 0] = np.arange(self.count)
-        frames[:, self.full_px // 2, self.full_px // 2] = (
-            np.round(scale**2 * self.incident) - frames[:, 0, 0]
-        )
+        frames[:, :2, :2] = np.arange(self.count)[:, None, None]
+        beam = slice(self.full_px // 2 - 1, self.full_px // 2 + 2)
+        total = np.round(scale**2 * self.incident).astype(np.int64) - 4 * np.arange(self.count)
+        frames[:, beam, beam] = (total // 9)[:, None, None]
+        frames[:, self.full_px // 2, self.full_px // 2] += (total % 9).astype(np.uint32)
         values = {
             "object_": object_,
             "corners": corners,

@@ -15,7 +15,7 @@ from enum import Enum
 
 from wnet_edge.orientation import Orientation
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 PROBE_FILE = "probe.npy"
 GOLDEN_FILE = "golden.npz"
@@ -113,6 +113,23 @@ class Training:
 
 
 @dataclass(frozen=True)
+class SelfCheckLevel:
+    """How well the network's image of a scan of its own instrument explains that scan's frames.
+
+    The scan is measured and none of its frames was trained on.
+
+    Attributes:
+        r_factor: Σ|√I − |Ψ|| / Σ√I.
+        r_floor: what Poisson noise alone would have given.
+        frames: compared.
+    """
+
+    r_factor: float
+    r_floor: float
+    frames: int
+
+
+@dataclass(frozen=True)
 class Tolerance:
     """Largest absolute difference from the golden outputs that other hardware may show.
 
@@ -150,6 +167,7 @@ class Manifest:
         probe: `probe.npy`, (modes, frame_px, frame_px) complex64; its SHA-256 is the fingerprint.
         precisions: the graphs.
         calibration: None where nothing was quantised.
+        self_check: what `infer` judges its own images by; None where no scan was at hand.
         training: how the weights came to be.
         versions: software name to version.
         created: ISO 8601, UTC, to the second: 2024-05-01T12:00:00Z.
@@ -167,6 +185,7 @@ class Manifest:
     probe: MemberEntry
     precisions: dict[Precision, GraphEntry]
     calibration: Calibration | None
+    self_check: SelfCheckLevel | None
     training: Training
     versions: dict[str, str]
     created: str
@@ -206,6 +225,7 @@ class Manifest:
         if not 1 <= self.golden.frames <= MAX_GOLDEN_FRAMES:
             raise ValueError(f"golden.frames is not within 1 … {MAX_GOLDEN_FRAMES}")
         _check_tolerance(self)
+        _check_level(self.self_check)
         if min(self.parameter_count, self.training.epochs, self.training.frames) < 0:
             raise ValueError("parameter_count, epochs or frames is negative")
         try:
@@ -232,6 +252,13 @@ def _check_geometry(manifest: Manifest) -> None:
         raise ValueError("frame_px is not window_px × binning")
     if not 0 < manifest.object_pixel_size_m < 1:
         raise ValueError("object_pixel_size_m is not a length in metres")
+
+
+def _check_level(level: SelfCheckLevel | None) -> None:
+    if level is not None and not (
+        0 <= level.r_floor < level.r_factor < math.inf and level.frames > 0
+    ):
+        raise ValueError("self_check is out of range")
 
 
 def _check_tolerance(manifest: Manifest) -> None:

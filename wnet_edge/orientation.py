@@ -1,7 +1,8 @@
 """Which way up a detector is: the eight turns and flips of a frame.
 
 A step of preprocess, between the frames and the binning: frames are turned so that their rows and
-columns run along the object's rows and columns as the scan's positions count them.
+columns run along the object's rows and columns as the package's probe has them; positions, whose
+axes may be counted otherwise, are turned likewise.
 """
 
 from enum import Enum
@@ -40,6 +41,15 @@ class Orientation(str, Enum):
         """Whether rows and columns change places."""
         return self.value.endswith("transpose")
 
+    @property
+    def inverse(self) -> "Orientation":
+        """What undoes it: flips change axes under a transposition."""
+        swaps = {
+            Orientation.FLIP_ROWS_TRANSPOSE: Orientation.FLIP_COLUMNS_TRANSPOSE,
+            Orientation.FLIP_COLUMNS_TRANSPOSE: Orientation.FLIP_ROWS_TRANSPOSE,
+        }
+        return swaps.get(self, self)
+
 
 def orient(frames: NDArray[Scalar], orientation: Orientation) -> NDArray[Scalar]:
     """Frames or masks (..., n, n) of any dtype, turned; zero frequency stays at (n // 2, n // 2).
@@ -54,3 +64,13 @@ def orient(frames: NDArray[Scalar], orientation: Orientation) -> NDArray[Scalar]
         shifts = [1 - frames.shape[axis] % 2 for axis in axes]
         turned = np.roll(np.flip(turned, axes), shifts, axes)
     return np.swapaxes(turned, -2, -1) if orientation.transposes else turned
+
+
+def orient_positions(
+    positions: NDArray[np.float64], orientation: Orientation
+) -> NDArray[np.float64]:
+    """Positions (N, 2) row, column with axes reversed, then swapped, as `orient` does to frames."""
+    flips = (orientation.flips_rows, orientation.flips_columns)
+    signs = np.array([-1.0 if flip else 1.0 for flip in flips])
+    turned: NDArray[np.float64] = positions * signs
+    return turned[:, ::-1] if orientation.transposes else turned

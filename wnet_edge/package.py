@@ -29,6 +29,7 @@ from wnet_edge.manifest import (
     MemberEntry,
     Precision,
     Retention,
+    SelfCheckLevel,
     Setting,
     Tolerance,
     Training,
@@ -92,6 +93,7 @@ class PackageContent:
     versions: Mapping[str, str]
     created: str
     calibration: Calibration | None = None
+    self_check: SelfCheckLevel | None = None
     orientation: Orientation = Orientation.IDENTITY
 
 
@@ -188,6 +190,7 @@ def package_bytes(content: PackageContent) -> bytes:
             for kind, graph in graphs.items()
         },
         calibration=content.calibration,
+        self_check=content.self_check,
         training=content.training,
         versions=dict(content.versions),
         created=content.created,
@@ -199,6 +202,15 @@ def package_bytes(content: PackageContent) -> bytes:
     data = archive_bytes({MANIFEST_FILE: manifest_json, **members}, _seal(manifest_json))
     _verified(Path("package"), data)
     return data
+
+
+def pack(content: PackageContent) -> Package:
+    """The package of this content, in memory only.
+
+    Raises:
+        ValueError: if the content does not fit together.
+    """
+    return _verified(Path("unwritten.wnet"), package_bytes(content))
 
 
 def write_package(path: Path, content: PackageContent, *, force: bool = False) -> Package:

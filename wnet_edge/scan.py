@@ -4,7 +4,7 @@ Frames stay in the file until they are asked for: a scan is larger than memory.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -114,3 +114,38 @@ class Scan:
         """Frames in scan order, (≤ size, H, W) float32 counts a batch."""
         for start in range(0, self.frame_count, size):
             yield np.asarray(self.frames[start : start + size], dtype=np.float32)
+
+
+class SelectedFrames:
+    """Some frames (K, H, W) of a source (N, H, W), by their numbers, read one by one."""
+
+    def __init__(self, source: FrameSource, numbers: NDArray[np.int64]) -> None:
+        self._source = source
+        self._numbers = numbers
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(K, H, W)."""
+        return (len(self._numbers), *self._source.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Number type as stored."""
+        return self._source.dtype
+
+    def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
+        """Frames of a slice, or one."""
+        numbers = self._numbers[key]
+        if np.ndim(numbers) == 0:
+            return self._source[int(numbers)]
+        return np.stack([self._source[number] for number in numbers.tolist()])
+
+
+def some_frames(scan: Scan, numbers: NDArray[np.int64]) -> Scan:
+    """The scan as if only frames `numbers` (K,) had been taken."""
+    return replace(
+        scan,
+        frames=SelectedFrames(scan.frames, numbers),
+        positions_m=scan.positions_m[numbers],
+        left_out=scan.left_out[numbers],
+    )

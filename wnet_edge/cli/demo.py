@@ -33,12 +33,12 @@ def command(precision: str, provider: str, threads: int, batch_size: int, as_jso
     """
     job = Job(
         scan=Path(str(files("wnet_edge") / "examples" / SCAN)),
-        result=RESULT,
+        outputs=(RESULT,),
         picture=PICTURE,
         force=True,
         command_line=shlex.join(["wnet-edge", *sys.argv[1:]]),
     )
     package = open_package(find_package(PACKAGE))
     options = runner_options_from(precision, provider, threads, batch_size)
-    inference = run_job(job, package, options, frame_progress)
-    report(job, package, inference, as_json=as_json)
+    done = run_job(job, package, options, frame_progress)
+    report(job, package, done, as_json=as_json)

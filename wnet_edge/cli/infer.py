@@ -3,6 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,17 +17,42 @@ from wnet_edge.cli.options import (
     runner_options,
     runner_options_from,
 )
+from wnet_edge.cli.scan_options import (
+    orientation_options,
+    read_options_from,
+    scan_options,
+    way_up,
+)
+from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
+from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from
+from wnet_edge.orientation import Orientation
 from wnet_edge.package import Package, find_package, open_package
-from wnet_edge.runner.infer import Inference
-from wnet_edge.runner.job import Job, check_jobs, run_job
+from wnet_edge.runner.job import Done, Job, check_jobs, run_job
+from wnet_edge.runner.session import RunnerOptions
 
 
 @click.command()
 @click.argument("scans", metavar="SCAN...", nargs=-1, required=True, type=FILE)
 @package_option
 @runner_options
-@click.option("-o", "result", type=FILE, help="Result file.  [default: ./SCAN.wnet.h5]")
+@click.option(
+    "-o",
+    "output",
+    type=FILE,
+    help="Result file, or the folder for several.  [default: ./SCAN.wnet.h5]",
+)
 @click.option("--image", "picture", type=FILE, help="Picture.  [default: ./SCAN.wnet.png]")
+@click.option(
+    "--format",
+    "image_format",
+    type=click.Choice([kind.value for kind in ResultFormat]),
+    default=ResultFormat.NEXUS.value,
+    show_default=True,
+    help="Of the result; tiff is a pair of files.",
+)
+@click.option("--strict", is_flag=True, help="Refuse an image that does not explain its frames.")
+@orientation_options
+@scan_options
 @force_option
 @json_option
 def command(
@@ -36,50 +62,119 @@ def command(
     provider: str,
     threads: int,
     batch_size: int,
-    result: Path | None,
+    output: Path | None,
     picture: Path | None,
+    image_format: str,
+    strict: bool,
+    orientation: str | None,
+    position_orientation: str,
     force: bool,
     as_json: bool,
+    **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
-    """Take far-field scans to images of the object: a result file and a picture each."""
-    if len(scans) > 1 and (result is not None or picture is not None):
-        raise click.UsageError("-o and --image name the outputs of one scan; give one scan a call")
+    """Take far-field scans to images of the object: a result file and a picture each.
+
+    What a scan's file holds is found by its content; flags say what it does not. Several scans go
+    to a folder, one JSON line each; a bad one does not stop the others.
+    """
+    several = len(scans) > 1
+    if several and picture is not None:
+        raise click.UsageError("--image names the picture of one scan; -o FOLDER takes several")
     options = runner_options_from(precision, provider, threads, batch_size)
+    read_options = read_options_from(reading)
+    opened = open_package(find_package(package))
+    kind = ResultFormat(image_format)
+    folder = _folder(output, several=several)
     jobs = [
         Job(
             scan=scan,
-            result=result or Path(f"{scan.stem}.wnet.h5"),
-            picture=picture or Path(f"{scan.stem}.wnet.png"),
+            outputs=(
+                default_paths(kind, folder or Path(), scan.stem)
+                if output is None or folder is not None
+                else paths_from(kind, output)
+            ),
+            picture=picture or (folder or Path()) / f"{scan.stem}.wnet.png",
+            image_format=kind,
+            reading=read_options,
+            orientation=way_up(orientation, opened.manifest.orientation),
+            position_orientation=way_up(position_orientation, Orientation.IDENTITY),
+            strict=strict,
             force=force,
             command_line=shlex.join(["wnet-edge", *sys.argv[1:]]),
         )
         for scan in scans
     ]
     check_jobs(jobs)
-    opened = open_package(find_package(package))
+    if several:
+        _run_all(jobs, opened, options)
+        return
+    done = run_job(jobs[0], opened, options, frame_progress)
+    report(jobs[0], opened, done, as_json=as_json)
+
+
+def _folder(output: Path | None, *, several: bool) -> Path | None:
+    """The folder that -o names, made where several scans need it."""
+    if output is None or not (several or output.is_dir()):
+        return None
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise ResultError(
+            f"{output}: is no folder and can't be made one ({error.strerror}); several scans "
+            "need a folder"
+        ) from error
+    return output
+
+
+def _run_all(jobs: list[Job], package: Package, options: RunnerOptions) -> None:
+    """Each scan in turn, a JSON line each, whatever becomes of the others.
+
+    Raises:
+        ScanError: at the end, if any failed.
+    """
+    failed: list[str] = []
     for job in jobs:
-        inference = run_job(job, opened, options, frame_progress)
-        report(job, opened, inference, as_json=as_json)
+        try:
+            done = run_job(job, package, options, frame_progress)
+        except WNetEdgeError as error:
+            failed.append(str(job.scan))
+            print_json({"scan": str(job.scan), "error": str(error)})
+        else:
+            print_json(summary(job, package, done))
+    if failed:
+        raise ScanError(
+            f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their lines say why"
+        )
 
 
-def report(job: Job, package: Package, inference: Inference, *, as_json: bool) -> None:
+def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     """What was done and where it lies: lines for people, or one line for programs."""
+    inference = done.inference
     for warning in inference.warnings:
         click.echo(f"Warning: {job.scan}: {warning}", err=True)
     if as_json:
-        print_json(summary(job, package, inference))
+        print_json(summary(job, package, done))
         return
     click.echo(
         f"{inference.frames_processed} of {inference.frames_received} frames in "
         f"{inference.timing.total_s:.2f} s, {inference.frames_per_second:.0f} frames/s "
         f"({inference.reason})"
     )
-    click.echo(f"image: {job.result}\npicture: {job.picture}")
+    for line in done.search_lines:
+        click.echo(line)
+    check = inference.self_check
+    if check.r_factor is not None:
+        verdict = {True: "trusted", False: "NOT trusted", None: "nothing to judge it by"}
+        click.echo(f"R-factor: {check.r_factor:.3f} ({verdict[check.trusted]})")
+    for path in job.outputs:
+        click.echo(f"image: {path}")
+    click.echo(f"picture: {job.picture}")
 
 
-def summary(job: Job, package: Package, inference: Inference) -> dict[str, object]:
+def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
     """The last line of `--json`."""
-    timing = inference.timing
+    inference = done.inference
+    timing, check = inference.timing, inference.self_check
     return {
         "scan": str(job.scan),
         "frames_received": inference.frames_received,
@@ -92,17 +187,25 @@ def summary(job: Job, package: Package, inference: Inference) -> dict[str, objec
         "seconds_prepare": timing.prepare_s,
         "seconds_network": timing.network_s,
         "seconds_stitch": timing.stitch_s,
+        "seconds_check": timing.check_s,
         "package": package.name,
         "package_sha256": package.sha256,
         "precision": inference.precision.value,
         "provider": inference.provider.value,
         "reason": inference.reason,
+        "r_factor": check.r_factor,
+        "r_floor": check.r_floor,
+        "r_frames": check.frames,
+        "trusted": check.trusted,
+        **done.framed.choices,
+        "orientation_search": list(done.search_lines),
         "amplitude_scale": inference.amplitude_scale.value,
         "transmission": inference.transmission,
         "values_masked": inference.values_masked,
+        "values_clipped": inference.values_clipped,
         "object_pixel_size_m": inference.pixel_size_m,
         "stitch_rounds": inference.stitched.rounds,
-        "result": str(job.result),
+        "results": [str(path) for path in job.outputs],
         "picture": str(job.picture),
         "warnings": list(inference.warnings),
     }

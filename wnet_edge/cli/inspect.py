@@ -1,32 +1,52 @@
-"""`wnet-edge inspect`: what a package or a scan holds."""
+"""`wnet-edge inspect`: what a package or a scan holds, and where it was found."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
-import numpy as np
 
-from wnet_edge.cli.options import json_option, print_json
-from wnet_edge.errors import ScanError
-from wnet_edge.io.cxi import read_labels
-from wnet_edge.io.scan_file import open_scan
+from wnet_edge.cli.inspect_scan import scan_report
+from wnet_edge.cli.options import FILE, force_option, json_option, print_json
+from wnet_edge.cli.scan_options import read_options_from, scan_options
+from wnet_edge.errors import ResultError
+from wnet_edge.io.scan_file import find_scan
+from wnet_edge.outputs import check_output
 from wnet_edge.package import PACKAGE_SUFFIX, embedded_packages, find_package, open_package
-from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m
+from wnet_edge.runner.scan_preview import write_preview
 
 
 @click.command()
 @click.argument("file", metavar="FILE.wnet|SCAN")
+@click.option(
+    "--image", "picture", type=FILE, help="PNG of a scan's mean frame, positions and probe."
+)
+@scan_options
+@force_option
 @json_option
-def command(file: str, as_json: bool) -> None:
-    """Show what a package or a scan holds; packages are verified on the way."""
+def command(file: str, picture: Path | None, force: bool, as_json: bool, **reading: Any) -> None:  # noqa: ANN401
+    """Show what a package or a scan holds; packages are verified on the way.
+
+    Of a scan: each part, its unit and where it was found, and what is missing. The flags say what
+    the file does not, as for infer.
+    """
     is_package = file.endswith(PACKAGE_SUFFIX) or (
         file in embedded_packages() and not Path(file).exists()
     )
-    values = _package(find_package(file)) if is_package else _scan(Path(file))
-    if as_json:
-        print_json(values)
-    else:
-        _print_indented(values, 0)
+    if is_package:
+        if picture is not None:
+            raise click.UsageError("--image is for scans")
+        _show(_package(find_package(file)), as_json=as_json)
+        return
+    if picture is not None:
+        check_output(picture, ResultError, force=force)
+    found = find_scan(Path(file), read_options_from(reading))
+    report = scan_report(found)
+    if picture is not None:
+        write_preview(picture, found, force=force)
+        report |= {"picture": str(picture)}
+    _show(report, as_json=as_json)
 
 
 def _package(path: Path) -> dict[str, object]:
@@ -40,39 +60,14 @@ def _package(path: Path) -> dict[str, object]:
     }
 
 
-def _scan(path: Path) -> dict[str, object]:
-    scan = open_scan(path)
-    labels = read_labels(path)
-    try:
-        check_far_field(scan)
-        refusal = None
-    except ScanError as error:
-        refusal = str(error)
-    height_m, width_m = np.ptp(scan.positions_m, axis=0).tolist()
-    return {
-        "kind": "scan",
-        "path": str(path),
-        "frames": scan.frame_count,
-        "frame_px": scan.frame_px,
-        "binning": scan.binning,
-        "full_window_px": scan.full_window_px,
-        "energy_ev": scan.known_geometry.energy_ev,
-        "wavelength_m": scan.known_geometry.wavelength_m,
-        "distance_m": scan.known_geometry.distance_m,
-        "detector_pixel_size_m": scan.known_geometry.detector_pixel_size_m,
-        "object_pixel_size_m": scan.object_pixel_size_m,
-        "masked_px": int(scan.mask.sum()),
-        "scan_height_m": height_m,
-        "scan_width_m": width_m,
-        "step_m": nearest_neighbour_m(scan),
-        "probe_modes": 0 if scan.probe is None else len(scan.probe),
-        "labels_px": None if labels is None else labels.window_px,
-        "far_field": refusal is None,
-        "refusal": refusal,
-    }
+def _show(values: Mapping[str, object], *, as_json: bool) -> None:
+    if as_json:
+        print_json(values)
+    else:
+        _print_indented(values, 0)
 
 
-def _print_indented(values: dict[str, object], depth: int) -> None:
+def _print_indented(values: Mapping[str, object], depth: int) -> None:
     for key, value in values.items():
         name = "  " * depth + str(getattr(key, "value", key))
         if isinstance(value, dict) and value:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError
-from wnet_edge.outputs import replacing
+from wnet_edge.io.hdf5_output import replacing_hdf5
 
 MAX_IMAGE_PX = 400_000_000
 """A file that claims a larger image is refused before memory is taken for it."""
@@ -42,11 +42,15 @@ class Process:
         date: ISO 8601 with time zone.
         source: name of the scan's file.
         amplitude_scale: what the amplitude is relative to.
+        trusted: "yes" where the image explains its frames, "no", or "unknown".
         frames_received: frames in the scan.
         frames_processed: frames in the image.
         frames_lost: frames that are not in the image.
         versions: name to version, of the software that ran.
+        scan: name to value of what was found and chosen on the way from detector to network.
+        self_check: r_factor, r_floor and the number of frames compared.
         timing_s: step to seconds.
+        warnings: what a user should know, one line each.
     """
 
     package_name: str = ""
@@ -57,11 +61,15 @@ class Process:
     date: str = ""
     source: str = ""
     amplitude_scale: str = ""
+    trusted: str = ""
     frames_received: int = 0
     frames_processed: int = 0
     frames_lost: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
+    scan: Mapping[str, str] = field(default_factory=dict)
+    self_check: Mapping[str, float] = field(default_factory=dict)
     timing_s: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +131,7 @@ def write_result(path: Path, result: Result, *, force: bool = False) -> None:
     """
     if not result.phase.shape == result.amplitude.shape == result.coverage.shape:
         raise ValueError("phase, amplitude and coverage differ in shape")
-    with replacing(path, ResultError, force=force) as temporary, h5py.File(temporary, "w") as file:
+    with replacing_hdf5(path, force=force) as file:
         file.attrs.update({"NX_class": "NXroot", "default": "entry", "creator": _PROGRAM})
         entry = _group(file, "entry", "NXentry")
         entry.attrs["default"] = "reconstruction"
@@ -182,6 +190,8 @@ def _write_process(group: Any, process: Process) -> None:  # noqa: ANN401 - h5py
             collection = _group(group, name, "NXcollection")
             for key, entry in value.items():
                 collection[key] = entry
+        elif isinstance(value, tuple):
+            group.create_dataset(name, data=list(value), dtype=h5py.string_dtype())
         else:
             group[name] = value
     for seconds in group["timing_s"].values():
@@ -226,7 +236,9 @@ def _read_process(group: Any) -> Process:  # noqa: ANN401 - h5py has no types
             values[name] = group[name].asstr()[()]
         elif isinstance(default, int):
             values[name] = int(group[name][()])
-        elif name == "versions":
+        elif isinstance(default, tuple):
+            values[name] = tuple(group[name].asstr()[()].tolist())
+        elif name in ("versions", "scan"):
             values[name] = {key: entry.asstr()[()] for key, entry in group[name].items()}
         else:
             values[name] = {key: float(entry[()]) for key, entry in group[name].items()}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
+from wnet_edge.geometry import central_window_start_px
 from wnet_edge.physics.forward import Wave, far_field, inverse_far_field
 
 
@@ -81,6 +82,36 @@ def defocus(
         np.complex64
     )
     return moved
+
+
+def shifted_probe(
+    probe: NDArray[np.complex64], shift_px: NDArray[np.float64]
+) -> NDArray[np.complex64]:
+    """Probe (modes, H, W) moved by row, column `shift_px`, periodic, any fraction of a pixel.
+
+    The Fourier shift theorem; keeps the total intensity.
+    """
+    height, width = probe.shape[-2:]
+    rows = np.exp(-2j * math.pi * np.fft.fftfreq(height) * shift_px[0])
+    columns = np.exp(-2j * math.pi * np.fft.fftfreq(width) * shift_px[1])
+    moved: NDArray[np.complex64] = np.fft.ifft2(
+        np.fft.fft2(probe) * (rows[:, None] * columns)
+    ).astype(np.complex64)
+    return moved
+
+
+def fitted_probe(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.complex64]:
+    """Probe (modes, n, n) on a window of `size_px`: padded with darkness, or cut, centre on centre.
+
+    The pixel stays, so a larger window is that of a detector with finer pixels.
+    """
+    probe_px = probe.shape[-1]
+    if size_px <= probe_px:
+        start = central_window_start_px(probe_px, size_px)
+        return probe[:, start : start + size_px, start : start + size_px]
+    start = central_window_start_px(size_px, probe_px)
+    margin = (start, size_px - probe_px - start)
+    return np.pad(probe, ((0, 0), margin, margin))
 
 
 def _check(optics: ZonePlate, pixel_size_m: float) -> None:

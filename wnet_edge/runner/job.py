@@ -1,26 +1,30 @@
 """From files to files: a scan's path to a result file and a picture of it.
 
-What `wnet-edge infer` and `demo` do, for programs as well: read, infer, write, each step in its own
-module.
+What `wnet-edge infer` and `demo` do, for programs as well: read, frame, infer, write, each step in
+its own module.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
-from importlib.metadata import version
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import onnxruntime
-
-from wnet_edge.errors import ResultError
+from wnet_edge.errors import ResultError, ScanError
+from wnet_edge.io.image_context import ImageContext
 from wnet_edge.io.picture import PictureOptions, write_picture
-from wnet_edge.io.result import Process, Result, write_result
-from wnet_edge.io.scan_file import open_scan
+from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.result import Result
+from wnet_edge.io.result_formats import ResultFormat, check_image, write_image
+from wnet_edge.io.scan_file import find_scan
+from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import check_output
 from wnet_edge.package import Package
+from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.runner.infer import Inference, infer
+from wnet_edge.runner.orientation_search import choose_orientation
+from wnet_edge.runner.record import process_record
 from wnet_edge.runner.session import RunnerOptions
+from wnet_edge.runner.window import FramedScan, Framer
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
 """Takes a label and a number of frames; inside it, the callback that `infer` calls."""
@@ -31,31 +35,51 @@ class Job:
     """One scan to take to an image.
 
     Attributes:
-        scan: CXI file.
-        result: result file to write.
+        scan: file of any format that is read.
+        outputs: files to write, as `wnet_edge.io.result_formats` names them.
         picture: PNG to write.
+        image_format: of the outputs.
+        reading: what the user says of the scan's file.
+        orientation: of the detector; None: found by trial.
+        position_orientation: of the positions; None: found by trial.
+        strict: refuse an image that does not explain its frames.
         force: replace existing files.
         command_line: for the record in the result file.
     """
 
     scan: Path
-    result: Path
+    outputs: tuple[Path, ...]
     picture: Path
+    image_format: ResultFormat = ResultFormat.NEXUS
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    orientation: Orientation | None = Orientation.IDENTITY
+    position_orientation: Orientation | None = Orientation.IDENTITY
+    strict: bool = False
     force: bool = False
     command_line: str = ""
 
 
-def check_jobs(jobs: list[Job]) -> None:
+@dataclass(frozen=True)
+class Done:
+    """What a job gave: the image, the scan as the package saw it, and how its way up was found."""
+
+    inference: Inference
+    framed: FramedScan
+    search_lines: tuple[str, ...]
+
+
+def check_jobs(jobs: Iterable[Job]) -> None:
     """See that every output may be written, before any scan is read.
 
     Raises:
         ResultError: if an output exists and `force` is False, can't be written, is one of the
             scans, or is named twice.
     """
+    jobs = list(jobs)
     scans = {job.scan.resolve() for job in jobs}
     taken: set[Path] = set()
     for job in jobs:
-        for output in (job.result, job.picture):
+        for output in (*job.outputs, job.picture):
             check_output(output, ResultError, force=job.force)
             if output.resolve() in scans:
                 raise ResultError(f"{output}: is a scan to read; name another output")
@@ -64,33 +88,52 @@ def check_jobs(jobs: list[Job]) -> None:
             taken.add(output.resolve())
 
 
-def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Inference:
+def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
     """Read the scan, infer, write result and picture; either is written whole or not at all.
 
     Raises:
-        ScanError: if the scan can't be read or is not far-field.
+        ScanError: if the scan can't be read, is not far-field or, with `strict`, is not explained
+            by its image.
         PackageError: if the package does not fit it.
         ProviderError: if the provider can't be had.
         ResultError: if an output can't be written.
     """
     check_jobs([job])
-    scan = open_scan(job.scan)
-    with progress(job.scan.name, scan.frame_count) as step:
-        inference = infer(scan, package, options, step)
-    stitched = inference.stitched
+    framer = Framer(find_scan(job.scan, job.reading), package)
+    choice = choose_orientation(framer, package, options, job.orientation, job.position_orientation)
+    framed = choice.framed
+    context = _context(job, framed, package)
+    size_m = framed.scan.object_pixel_size_m
+    check_image(job.image_format, job.outputs, size_m, context, force=job.force)
+    with progress(job.scan.name, framed.scan.frame_count) as step:
+        inference = infer(framed.scan, package, options, step)
+    inference = replace(inference, warnings=(*choice.warnings, *inference.warnings))
+    if job.strict and not inference.self_check.trusted:
+        raise ScanError(
+            f"{job.scan}: {inference.self_check.warning}; nothing is written under --strict"
+        )
+    done = Done(inference, framed, choice.search_lines)
+    _write(job, package, done, context)
+    return done
+
+
+def _write(job: Job, package: Package, done: Done, context: ImageContext) -> None:
+    inference, stitched = done.inference, done.inference.stitched
     result = Result.of_image(
         stitched.image,
         stitched.coverage,
         stitched.window_offset_px,
         stitched.origin_px,
         inference.pixel_size_m,
-        _process(job, package, inference),
+        process_record(job.scan, job.command_line, package, inference, done.framed),
     )
-    write_result(job.result, result, force=job.force)
+    write_image(job.image_format, job.outputs, result, context, force=job.force)
     caption = (
         f"{inference.frames_processed} of {inference.frames_received} frames, package "
         f"{package.name}, {inference.precision.value} on {inference.provider.value}"
     )
+    if inference.self_check.trusted is False:
+        caption = f"NOT TRUSTED: the image does not explain its frames · {caption}"
     write_picture(
         job.picture,
         result.phase,
@@ -100,26 +143,17 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
         PictureOptions(title=job.scan.name, caption=caption),
         force=job.force,
     )
-    return inference
 
 
-def _process(job: Job, package: Package, inference: Inference) -> Process:
-    versions = {name: version(name) for name in ("wnet-edge", "numpy", "h5py")}
-    return Process(
-        package_name=package.name,
-        package_sha256=package.sha256,
-        precision=inference.precision.value,
-        provider=inference.provider.value,
-        command_line=job.command_line,
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        source=job.scan.name,
-        amplitude_scale=inference.amplitude_scale.value,
-        frames_received=inference.frames_received,
-        frames_processed=inference.frames_processed,
-        frames_lost=inference.frames_lost,
-        # The wheel is named onnxruntime or onnxruntime-gpu; the module knows its version.
-        versions=versions | {"onnxruntime": onnxruntime.__version__},
-        timing_s={
-            step.removesuffix("_s"): seconds for step, seconds in asdict(inference.timing).items()
-        },
+def _context(job: Job, framed: FramedScan, package: Package) -> ImageContext:
+    scan = framed.scan
+    probe = package.probe if scan.probe is None else scan.probe
+    geometry = scan.geometry
+    return ImageContext(
+        probe=fitted_probe(probe, scan.full_window_px),
+        positions_m=scan.positions_m,
+        full_window_px=scan.full_window_px,
+        energy_ev=None if geometry is None else geometry.energy_ev,
+        distance_m=None if geometry is None else geometry.distance_m,
+        title=f"{job.scan.name} through package {package.name}",
     )

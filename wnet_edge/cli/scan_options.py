@@ -1,0 +1,172 @@
+"""What a user may say of a scan's file on the command line, for every command that reads one.
+
+The same flags may lie in a TOML file (`--profile 26id.toml`), by their names without the dashes in
+front; what is typed goes before what the file says.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wnet_edge.cli.options import AUTO, FILE
+from wnet_edge.errors import ScanError
+from wnet_edge.io.found import ZeroFrequency
+from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.orientation import Orientation
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_MAX_PROFILE_BYTES = 1 << 20
+_PROFILED = (
+    *(name for name in ReadOptions.__dataclass_fields__ if name != "beam_centre_px"),
+    "beam_centre",
+    "orientation",
+    "position_orientation",
+)
+
+
+class _Pair(click.ParamType[tuple[float, float]]):
+    """Two numbers with a separator between: ROW,COLUMN or ROWSxCOLUMNS."""
+
+    def __init__(self, name: str, separator: str, kind: Callable[[str], float]) -> None:
+        self.name = name
+        self._separator = separator
+        self._kind = kind
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's own signature
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> tuple[float, float]:
+        """Of text, or of a list of two numbers in a profile."""
+        if isinstance(value, tuple):
+            return value
+        parts = value if isinstance(value, list) else str(value).lower().split(self._separator)
+        try:
+            first, second = (self._kind(part) for part in parts)
+        except (TypeError, ValueError):
+            self.fail(f"{value!r} is not {self.name}", param, ctx)
+        return first, second
+
+
+def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """Make what the profile says the defaults of the command's options."""
+    if path is None:
+        return None
+    try:
+        if path.stat().st_size > _MAX_PROFILE_BYTES:
+            raise ScanError(f"{path}: is too large for a profile; name a TOML file of flags")
+        values = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ScanError(f"{path}: no profile ({reason}); write flags as name = value") from error
+    named = {name.replace("-", "_"): value for name, value in values.items()}
+    if unknown := sorted(set(named) - set(_PROFILED)):
+        raise ScanError(
+            f"{path}: {unknown[0][:40]!r} is no flag of a scan; choose from {', '.join(_PROFILED)}"
+        )
+    ctx.default_map = {**(ctx.default_map or {}), **named}
+    return path
+
+
+_WAYS_UP = click.Choice([AUTO, *(way.value for way in Orientation)])
+
+_OPTIONS = (
+    click.option(
+        "--profile",
+        type=FILE,
+        is_eager=True,
+        expose_value=False,
+        callback=_use_profile,
+        help="TOML file with any of the flags below.",
+    ),
+    click.option("--frames", metavar="PATH", help="Dataset of the frames in the scan's file."),
+    click.option(
+        "--positions",
+        metavar="FILE[:PATH]|PATH",
+        help="Positions: another file, a dataset in it or in the scan's file, or CSV.",
+    ),
+    click.option(
+        "--positions-unit", metavar="UNIT", help="Of positions without one: m, um, nm, px."
+    ),
+    click.option(
+        "--probe", metavar="FILE[:PATH]|PATH", help="Probe, likewise; none leaves it out."
+    ),
+    click.option(
+        "--mask",
+        metavar="FILE[:PATH]|PATH",
+        help="Mask, not 0 where a pixel is bad, likewise; none leaves it out.",
+    ),
+    click.option(
+        "--raster",
+        type=_Pair("ROWSxCOLUMNS", "x", int),
+        metavar="ROWSxCOLUMNS",
+        help="Raster of a scan without positions.",
+    ),
+    click.option("--step-m", type=float, help="Step of that raster."),
+    click.option("--energy-ev", type=float, help="Photon energy."),
+    click.option("--distance-m", type=float, help="Sample to detector."),
+    click.option("--pixel-size-m", type=float, help="Edge of a pixel of the frames."),
+    click.option(
+        "--beam-centre",
+        type=_Pair("ROW,COLUMN", ",", float),
+        metavar="ROW,COLUMN",
+        help="Zero frequency on the detector.  [default: found by the package's probe]",
+    ),
+    click.option(
+        "--zero-frequency",
+        type=click.Choice([where.value for where in ZeroFrequency]),
+        help="Where in a frame it lies.  [default: told apart]",
+    ),
+)
+
+
+def scan_options(command: Command) -> Command:
+    """All flags of `ReadOptions`, and --profile, for `read_options_from`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def orientation_options(command: Command) -> Command:
+    """--orientation and --position-orientation, for `way_up`."""
+    command = click.option(
+        "--position-orientation",
+        type=_WAYS_UP,
+        default=Orientation.IDENTITY.value,
+        show_default=True,
+        help="What is done to the positions' axes; auto tries all.",
+    )(command)
+    return click.option(
+        "--orientation",
+        type=_WAYS_UP,
+        help="What is done to a frame first; auto tries all.  [default: the package's]",
+    )(command)
+
+
+def read_options_from(values: dict[str, Any]) -> ReadOptions:
+    """The options of `scan_options` as the library takes them; they are taken out of `values`."""
+    centre = values.pop("beam_centre")
+    where = values.pop("zero_frequency")
+    names = set(ReadOptions.__dataclass_fields__) - {"beam_centre_px", "zero_frequency"}
+    return ReadOptions(
+        **{name: values.pop(name) for name in names},
+        beam_centre_px=centre,
+        zero_frequency=None if where is None else ZeroFrequency(where),
+    )
+
+
+def way_up(text: str | None, otherwise: Orientation) -> Orientation | None:
+    """An orientation as `run_job` takes it: None to be found by trial."""
+    if text is None:
+        return otherwise
+    return None if text == AUTO else Orientation(text)

@@ -1,0 +1,167 @@
+"""From what a file holds to the scan that a package looks at: the detector's part of the flow.
+
+survey → window size → beam centre → crop, centre, turn → `Scan`. Each choice is the user's where
+the user made it, else the file's or found from the frames, and is recorded.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.detector_window import DetectorWindow, WindowFrames
+from wnet_edge.errors import ScanError
+from wnet_edge.io.complete import WindowedFrames, complete_scan, known_geometry, required_frames
+from wnet_edge.io.found import FoundScan, ZeroFrequency
+from wnet_edge.orientation import Orientation, orient_positions
+from wnet_edge.package import Package
+from wnet_edge.runner.beam_centre import CONVINCING, find_beam_centre, probe_far_field
+from wnet_edge.runner.fit import check_far_field, check_overlap, window_size_px
+from wnet_edge.runner.survey import Survey, survey
+from wnet_edge.scan import Scan
+
+_FARTHEST_OUTSIDE = 0.1
+"""Share of the window that may lie beyond the detector's edge."""
+
+
+@dataclass(frozen=True)
+class FramedScan:
+    """A scan seen by a package, and how that was chosen.
+
+    Attributes:
+        scan: cut, centred, turned.
+        window: of the detector.
+        position_orientation: what was done to the positions.
+        beam_centre_from: what told where the beam is.
+        format: of the scan's file.
+    """
+
+    scan: Scan
+    window: DetectorWindow
+    position_orientation: Orientation
+    beam_centre_from: str
+    format: str
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """Name to value of everything that was chosen, for the record."""
+        row, column = self.window.centre_px
+        return {
+            "format": self.format,
+            "orientation": self.window.orientation.value,
+            "position_orientation": self.position_orientation.value,
+            "zero_frequency": "corner" if self.window.from_corner else "centre",
+            "beam_centre_px": f"{row}, {column}",
+            "beam_centre_from": self.beam_centre_from,
+            "window_px": str(self.window.size_px),
+        }
+
+
+class Framer:
+    """Gives a scan as a package would see it, any way up, having looked at its frames once.
+
+    Args:
+        found: what the file and the flags say.
+        package: that is to look at it.
+
+    Raises:
+        ScanError: if the scan is near-field or lacks a part.
+        PackageError: if the package does not fit.
+    """
+
+    def __init__(self, found: FoundScan, package: Package) -> None:
+        if found.near_field is not None:
+            raise ScanError(f"{found.path}: is near-field ({found.near_field}); give a far field")
+        check_far_field(found)
+        self._found = found
+        self._package = package
+        self._size_px = window_size_px(found, package.manifest)
+        self._survey: Survey = survey(found)
+        self._far_field = probe_far_field(package.probe, self._size_px)
+
+    def framed(self, orientation: Orientation, position_orientation: Orientation) -> FramedScan:
+        """The scan with frames and positions turned.
+
+        Raises:
+            ScanError: if a part is missing or makes no sense, or the beam is off the detector.
+        """
+        window, source = self._window(orientation)
+        frames = required_frames(self._found).value
+        mask = window.cut(self._survey.mask, fill=True)
+        outside = window.outside_px
+        notes = self._survey.notes
+        if outside:
+            share = outside / window.size_px**2
+            notes += (f"{100 * share:.1f} % of the window lies beyond the detector's edge",)
+        scan = complete_scan(
+            self._found,
+            WindowedFrames(WindowFrames(frames, window), mask, notes),
+            self._assumed_object_pixel_size_m,
+        )
+        check_overlap(scan)
+        positions_m = orient_positions(scan.positions_m, position_orientation)
+        return FramedScan(
+            scan=replace(scan, positions_m=positions_m),
+            window=window,
+            position_orientation=position_orientation,
+            beam_centre_from=source,
+            format=self._found.format,
+        )
+
+    @property
+    def _assumed_object_pixel_size_m(self) -> float | None:
+        """The package's object pixel, where the scan does not say its own."""
+        if known_geometry(self._found) is not None:
+            return None
+        return self._package.manifest.object_pixel_size_m
+
+    def _window(self, orientation: Orientation) -> tuple[DetectorWindow, str]:
+        """The window for this orientation, and what told where the beam is."""
+        shape = required_frames(self._found).value.shape[1:]
+        from_corner = self._from_corner(orientation)
+        mean = np.fft.fftshift(self._survey.mean) if from_corner else self._survey.mean
+        centre_px, source = self._beam_centre(mean, orientation, from_corner=from_corner)
+        window = DetectorWindow(
+            detector_shape=(shape[0], shape[1]),
+            size_px=self._size_px,
+            centre_px=centre_px,
+            from_corner=from_corner,
+            orientation=orientation,
+        )
+        if window.outside_px > _FARTHEST_OUTSIDE * self._size_px**2:
+            raise ScanError(
+                f"{self._found.path}: the beam is at row {centre_px[0]}, column {centre_px[1]} "
+                f"({source}), too near the edge of {shape[0]} × {shape[1]} px for a window of "
+                f"{self._size_px} px; give --beam-centre, or --zero-frequency"
+            )
+        return window, source
+
+    def _from_corner(self, orientation: Orientation) -> bool:
+        """Whether zero frequency lies at pixel (0, 0): as told, else where the beam fits better."""
+        told = self._found.zero_frequency
+        shape = self._survey.mean.shape
+        if told is not None:
+            return told is ZeroFrequency.CORNER
+        if shape != (self._size_px, self._size_px) or self._found.beam_centre_px is not None:
+            return False
+        as_stored, shifted = (
+            find_beam_centre(mean, self._far_field, orientation).agreement
+            for mean in (self._survey.mean, np.fft.fftshift(self._survey.mean))
+        )
+        return shifted >= CONVINCING and shifted > as_stored
+
+    def _beam_centre(
+        self, mean: NDArray[np.float32], orientation: Orientation, *, from_corner: bool
+    ) -> tuple[tuple[int, int], str]:
+        told = self._found.beam_centre_px
+        if told is not None and told.where.startswith("--"):
+            return (round(told.value[0]), round(told.value[1])), told.where
+        middle = (mean.shape[0] // 2, mean.shape[1] // 2)
+        if from_corner:
+            return middle, "zero frequency at the corner"
+        beam = find_beam_centre(mean, self._far_field, orientation)
+        if beam.agreement >= CONVINCING:
+            return beam.centre_px, f"found by the probe, agreement {beam.agreement:.2f}"
+        if told is not None:
+            return (round(told.value[0]), round(told.value[1])), told.where
+        return middle, "middle of the frame"
