@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -22,6 +23,7 @@ from wnet_edge.export.parity import Difference, assert_parity
 from wnet_edge.geometry import positions_px
 from wnet_edge.manifest import (
     Calibration,
+    CountRange,
     Precision,
     SelfCheckLevel,
     Setting,
@@ -148,8 +150,17 @@ def _training(record: TrainingRecord) -> Training:
         data_sha256=data.get("sha256", data["probe_sha256"]),
         epochs=record.epoch,
         frames=data["frames_per_epoch"],
+        counts=_trained_counts(data),
         settings=flat,
     )
+
+
+def _trained_counts(data: dict[str, Any]) -> CountRange | None:
+    """Of simulated frames, which is where the flux is known."""
+    if "detector" not in data:
+        return None
+    low, high = data["detector"]["photons"]
+    return CountRange(float(low), float(high))
 
 
 def _versions() -> dict[str, str]:

@@ -92,6 +92,14 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class CountRange:
+    """Counts that a frame would have held without the sample, from `low` to `high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Training:
     """How the weights came to be.
 
@@ -101,6 +109,7 @@ class Training:
         data_sha256: fingerprint of the training data, or of the probe they were simulated with.
         epochs: passes over the data.
         frames: frames per epoch.
+        counts: flux of the frames; None where it is not known.
         settings: whatever else the recipe was given.
     """
 
@@ -109,6 +118,7 @@ class Training:
     data_sha256: str
     epochs: int
     frames: int
+    counts: CountRange | None
     settings: dict[str, Setting]
 
 
@@ -226,6 +236,7 @@ class Manifest:
             raise ValueError(f"golden.frames is not within 1 … {MAX_GOLDEN_FRAMES}")
         _check_tolerance(self)
         _check_level(self.self_check)
+        _check_counts(self.training.counts)
         if min(self.parameter_count, self.training.epochs, self.training.frames) < 0:
             raise ValueError("parameter_count, epochs or frames is negative")
         try:
@@ -259,6 +270,11 @@ def _check_level(level: SelfCheckLevel | None) -> None:
         0 <= level.r_floor < level.r_factor < math.inf and level.frames > 0
     ):
         raise ValueError("self_check is out of range")
+
+
+def _check_counts(counts: CountRange | None) -> None:
+    if counts is not None and not 0 < counts.low <= counts.high < math.inf:
+        raise ValueError("training.counts is out of range")
 
 
 def _check_tolerance(manifest: Manifest) -> None:

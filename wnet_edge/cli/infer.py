@@ -201,6 +201,7 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "orientation_search": list(done.search_lines),
         "amplitude_scale": inference.amplitude_scale.value,
         "transmission": inference.transmission,
+        "median_counts": inference.median_counts,
         "values_masked": inference.values_masked,
         "values_clipped": inference.values_clipped,
         "object_pixel_size_m": inference.pixel_size_m,

@@ -8,8 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
+from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import as_text
 from wnet_edge.io.hdf5 import bad, check_filters, dataset_at, opened
+from wnet_edge.io.numpy_file import (
+    member_names,
+    opened_npz,
+    read_member,
+    read_values,
+    readable,
+)
 
 MAX_VALUES = 64 * 8192 * 8192
 """More numbers than any probe, mask or list of positions has."""
@@ -32,6 +40,20 @@ class NamedArray:
     where: str
 
 
+def read_array(path: Path, name: str) -> NamedArray:
+    """A dataset of an HDF5 file, or a member of an .npz.
+
+    Raises:
+        ScanError: if there is none, it holds no numbers, or is too large to be what it should be.
+    """
+    kind = kind_of(path)
+    if kind is FileKind.NPZ:
+        return read_npz_array(path, name)
+    if kind is FileKind.NPY:
+        raise ScanError(f"{path}: holds one array without a name; leave out {name}")
+    return read_hdf5_array(path, name)
+
+
 def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
     """A dataset of an HDF5 file, read whole.
 
@@ -52,6 +74,31 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
             columns=(),
             where=f"{path}:{dataset.name}",
         )
+
+
+def read_npz_array(path: Path, name: str) -> NamedArray:
+    """A member of an .npz, read whole.
+
+    Raises:
+        ScanError: if there is none, it is damaged or pickled, or too large.
+    """
+    name = name.strip("/")
+    with opened_npz(path) as archive:
+        values = read_member(archive, name)
+        if values is None:
+            names = ", ".join(sorted(member_names(archive))[:12]) or "nothing"
+            raise ScanError(f"{path}: has no array {name}; name one of what it holds: {names}")
+    return NamedArray(values, unit=None, columns=(), where=f"{path}:{name}")
+
+
+def read_npy_array(path: Path) -> NamedArray:
+    """The array of an .npy, read whole.
+
+    Raises:
+        ScanError: if it is damaged or pickled, or too large.
+    """
+    with readable(path, "NPY"), path.open("rb") as file:
+        return NamedArray(read_values(file, path.name), unit=None, columns=(), where=str(path))
 
 
 def locate(text: str, scan: Path) -> tuple[Path, str | None]:

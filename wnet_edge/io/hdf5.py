@@ -94,7 +94,7 @@ def check_file(path: Path) -> None:
         raise ScanError(f"{path}: is a device or a pipe, not a file; save it as a file first")
 
 
-def dataset_at(file: h5py.File, path: Path, *names: str) -> h5py.Dataset:
+def dataset_at(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset:
     """The first of these datasets that the file has.
 
     Raises:
@@ -106,7 +106,7 @@ def dataset_at(file: h5py.File, path: Path, *names: str) -> h5py.Dataset:
     return found
 
 
-def optional_dataset(file: h5py.File, path: Path, *names: str) -> h5py.Dataset | None:
+def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset | None:
     """The first of these datasets that the file has, None where it has none.
 
     Raises:
@@ -117,25 +117,37 @@ def optional_dataset(file: h5py.File, path: Path, *names: str) -> h5py.Dataset |
         if isinstance(found, h5py.Dataset) and found.shape is not None:
             return found
         if found is None:
-            _check_link(file, path, name)
+            check_link(file, path, name)
     return None
 
 
-def _check_link(file: h5py.File, path: Path, name: str) -> None:
-    """A name that is there as a link but leads nowhere is a fault, not an absence."""
+def check_link(file: h5py.Group, path: Path, name: str) -> None:
+    """See that no link on the way to `name` leads nowhere: that is a fault, not an absence.
+
+    Raises:
+        ScanError: naming the link and its target.
+    """
+    steps = name.strip("/").split("/")
+    for count in range(1, len(steps) + 1):
+        at = "/".join(steps[:count])
+        if file.get(at) is None:
+            _refuse_broken_link(file, path, at)
+            return
+
+
+def _refuse_broken_link(file: h5py.Group, path: Path, name: str) -> None:
     try:
         link = file.get(name, getlink=True)
     except (KeyError, RuntimeError, ValueError):
         return
+    where = f"{file.name.rstrip('/')}/{name}"
     if isinstance(link, h5py.ExternalLink):
         raise ScanError(
-            f"{path}: /{name.strip('/')} links to {link.filename}:{link.path}, which is not there; "
+            f"{path}: {where} links to {link.filename}:{link.path}, which is not there; "
             "copy that file beside this one"
         )
     if isinstance(link, h5py.SoftLink):
-        raise ScanError(
-            f"{path}: /{name.strip('/')} links to {link.path}, which is not there; mend the link"
-        )
+        raise ScanError(f"{path}: {where} links to {link.path}, which is not there; mend the link")
 
 
 def bad(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
@@ -149,10 +161,25 @@ def frames_of(path: Path, dataset: h5py.Dataset) -> Found[FrameSource]:
     Raises:
         ScanError: if it is no stack of numbers within limits, or can't be decompressed here.
     """
-    check_stack(path, dataset.name, dataset.shape, dataset.dtype)
+    home = Path(dataset.file.filename)  # another than `path` behind an external link
+    where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
+    check_stack(path, where, dataset.shape, dataset.dtype)
     check_filters(path, dataset)
-    frames: FrameSource = Hdf5Frames(path, dataset.name, dataset.shape, dataset.dtype)
-    return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, dataset.name)
+    _check_sources(path, dataset)
+    frames: FrameSource = Hdf5Frames(home, dataset.name, dataset.shape, dataset.dtype)
+    return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, where)
+
+
+def _check_sources(path: Path, dataset: h5py.Dataset) -> None:
+    """See that the files of a virtual dataset are there: HDF5 gives zeros for what is not."""
+    if not dataset.is_virtual:
+        return
+    folder = Path(dataset.file.filename).parent
+    for name in sorted({source.file_name for source in dataset.virtual_sources()} - {"."}):
+        places = (folder / name, folder / Path(name).name)
+        if "%" not in name and not any(place.is_file() for place in places):
+            fault = f"is put together from {name}, which is not there"
+            raise bad(path, dataset, fault, "copy that file beside this one")
 
 
 def check_filters(path: Path, dataset: h5py.Dataset) -> None:
@@ -246,17 +273,25 @@ def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int64]]:
     return Found(np.asarray(dataset[()]).astype(np.int64), dataset.name)
 
 
-def modes_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.complex64]]:
+def modes_of(
+    path: Path, dataset: h5py.Dataset, at: tuple[int, ...] = ()
+) -> Found[NDArray[np.complex64]]:
     """A probe (modes, h, w) or (h, w) complex, whatever further axes of length 1 it has.
+
+    Args:
+        path: of the file.
+        dataset: of the probe.
+        at: indices along leading axes that are no modes.
 
     Raises:
         ScanError: if it is not complex, not square or too large.
     """
-    shape = tuple(n for n in dataset.shape[:-2] if n != 1) + dataset.shape[-2:]
+    stored = dataset.shape[len(at) :]
+    shape = tuple(n for n in stored[:-2] if n != 1) + stored[-2:]
     fits = 2 <= len(shape) <= 3 and shape[-1] == shape[-2] <= MAX_FRAME_PX
     if dataset.dtype.kind != "c" or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
         fault = f"is {dataset.dtype} {dataset.shape}, not complex (modes, n, n)"
         raise bad(path, dataset, fault, "write a probe, or name another with --probe")
     check_filters(path, dataset)
-    probe = np.asarray(dataset[()], dtype=np.complex64).reshape(-1, *shape[-2:])
+    probe = np.asarray(dataset[at], dtype=np.complex64).reshape(-1, *shape[-2:])
     return Found(probe, dataset.name)

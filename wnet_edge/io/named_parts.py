@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.array_file import NamedArray, locate, read_hdf5_array
-from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit
+from wnet_edge.io.array_file import locate, read_array, read_npy_array
+from wnet_edge.io.array_parts import as_mask, as_positions, as_probe
+from wnet_edge.io.csv_positions import read_positions_table
+from wnet_edge.io.file_kind import FileKind, kind_of
+from wnet_edge.io.found import Found, FoundScan, Positions
 from wnet_edge.io.hdf5 import dataset_at, frames_of, opened
+from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
-from wnet_edge.io.units import Quantity, unit_factor
+from wnet_edge.io.stacks import raster_of
 
 T = TypeVar("T")
 Find = Callable[[Path], FoundScan]
@@ -63,11 +67,17 @@ def _numbers(found: FoundScan, options: ReadOptions) -> FoundScan:
     )
 
 
-def _frames(found: FoundScan, dataset_path: str) -> FoundScan:
-    with opened(found.path) as file:
-        dataset = dataset_at(file, found.path, dataset_path.strip("/"))
-        raster = (dataset.shape[0], dataset.shape[1]) if dataset.ndim == 4 else None
-        return replace(found, frames=frames_of(found.path, dataset), raster=raster or found.raster)
+def _frames(found: FoundScan, name: str) -> FoundScan:
+    kind = kind_of(found.path)
+    if kind is FileKind.NPZ:
+        frames, raster = named_frames(found.path, name)
+    elif kind is FileKind.HDF5:
+        with opened(found.path) as file:
+            dataset = dataset_at(file, found.path, name.strip("/"))
+            frames, raster = frames_of(found.path, dataset), raster_of(dataset.shape)
+    else:
+        raise ScanError(f"{found.path}: holds one stack of frames; leave out --frames {name}")
+    return replace(found, frames=frames, raster=raster or found.raster)
 
 
 def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
@@ -82,8 +92,14 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
 
 
 def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
-    path, dataset = locate(text, found.path)
-    if dataset is None:
+    path, name = locate(text, found.path)
+    if name is not None:
+        array = read_array(path, name)
+    elif (kind := kind_of(path)) is FileKind.NPY:
+        array = read_npy_array(path)
+    elif kind is FileKind.OTHER:
+        array = read_positions_table(path)
+    else:
         other = _other_scan(path, find, "positions")
         return replace(
             found,
@@ -91,58 +107,28 @@ def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) ->
             energy_ev=found.energy_ev or other.energy_ev,
             distance_m=found.distance_m or other.distance_m,
         )
-    array = read_hdf5_array(path, dataset)
-    return replace(found, positions=_as_positions(array, options.positions_unit))
-
-
-def _as_positions(array: NamedArray, unit: str | None) -> Found[Positions]:
-    """Two columns are row, column; three are x, y, z as in CXI; names of columns go before that."""
-    values = array.values
-    if values.ndim != 2 or values.shape[1] not in (2, 3) or values.dtype.kind not in "uif":
-        raise ScanError(
-            f"{array.where} is {values.dtype} {values.shape}, not (N, 2) numbers; "
-            "write row, column or x, y, z of each frame"
-        )
-    rows_columns = values[:, 1::-1] if values.shape[1] == 3 else values
-    written = unit or array.unit
-    if written is None:
-        raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
-    if written == PositionUnit.OBJECT_PIXEL.value:
-        pixels = Positions(rows_columns.astype(np.float64), PositionUnit.OBJECT_PIXEL)
-        return Found(pixels, array.where)
-    factor = unit_factor(written, Quantity.LENGTH)
-    if factor is None:
-        raise ScanError(f"{array.where} is in {written[:20]!r}, which is no unit of length")
-    return Found(Positions(rows_columns.astype(np.float64) * factor), array.where)
+    return replace(found, positions=as_positions(array, options.positions_unit))
 
 
 def _probe(found: FoundScan, text: str, find: Find) -> FoundScan:
-    path, dataset = locate(text, found.path)
-    if dataset is None:
+    path, name = locate(text, found.path)
+    if name is not None:
+        array = read_array(path, name)
+    elif kind_of(path) is FileKind.NPY:
+        array = read_npy_array(path)
+    else:
         other = _other_scan(path, find, "probe")
         return replace(found, probe=other.probe, probe_pixel_size_m=other.probe_pixel_size_m)
-    array = read_hdf5_array(path, dataset)
-    values = array.values
-    if values.dtype.kind != "c" or values.ndim < 2 or values.shape[-1] != values.shape[-2]:
-        raise ScanError(
-            f"{array.where} is {values.dtype} {values.shape}, not complex (modes, n, n); "
-            "name a probe"
-        )
-    modes = values.astype(np.complex64).reshape(-1, *values.shape[-2:])
-    return replace(found, probe=Found(modes, array.where), probe_pixel_size_m=None)
+    return replace(found, probe=as_probe(array), probe_pixel_size_m=None)
 
 
 def _mask(found: FoundScan, text: str) -> Found[NDArray[np.bool_]]:
-    path, dataset = locate(text, found.path)
-    if dataset is None:
-        raise ScanError(f"{path}: name the mask in it, {path}:/mask say")
-    array = read_hdf5_array(path, dataset)
-    if array.values.ndim != 2 or array.values.dtype.kind not in "uib":
-        raise ScanError(
-            f"{array.where} is {array.values.dtype} {array.values.shape}, not integers (H, W); "
-            "write one mask for all frames"
-        )
-    return Found(array.values != 0, array.where)
+    path, name = locate(text, found.path)
+    if name is not None:
+        return as_mask(read_array(path, name))
+    if kind_of(path) is FileKind.NPY:
+        return as_mask(read_npy_array(path))
+    raise ScanError(f"{path}: name the mask in it, {path}:/mask say, or an .npy")
 
 
 def _other_scan(path: Path, find: Find, part: str) -> FoundScan:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.errors import ResultError
 from wnet_edge.gauge import illumination_weight, probe_intensity
+from wnet_edge.io.numpy_file import read_member
 from wnet_edge.io.result import MAX_IMAGE_PX, read_result
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -54,41 +55,23 @@ def read_object_image(path: Path) -> ObjectImage:
 
 
 def _read_archive(path: Path, archive: zipfile.ZipFile) -> ObjectImage:
-    image = _member(archive, "object")
+    image = read_member(archive, "object", MAX_IMAGE_PX)
     if image is None or image.ndim != 2 or not np.iscomplexobj(image) or not image.size:
         raise ResultError(f"{path}: holds no complex image `object` of two dimensions; {_CURE}")
     image = image.astype(np.complex64)
-    pixel = _member(archive, "object_pixel_m")
+    pixel = read_member(archive, "object_pixel_m", MAX_IMAGE_PX)
     if pixel is not None and not (
         pixel.size == 1 and pixel.dtype.kind == "f" and 0 < float(pixel.item()) < math.inf
     ):
         raise ResultError(f"{path}: `object_pixel_m` is not one positive number; mend the archive")
-    probe, windows = _member(archive, "probe"), _member(archive, "window_top_left_px")
+    probe, windows = (
+        read_member(archive, "probe", MAX_IMAGE_PX),
+        read_member(archive, "window_top_left_px", MAX_IMAGE_PX),
+    )
     coverage = None
     if probe is not None and windows is not None:
         coverage = _coverage(path, image.shape, probe, windows)
     return ObjectImage(str(path), image, coverage, None if pixel is None else float(pixel.item()))
-
-
-def _member(archive: zipfile.ZipFile, name: str) -> NDArray[Any] | None:
-    """Array `name` of an .npz, None where it has none; the header is judged before the rest."""
-    if f"{name}.npy" not in archive.namelist():
-        return None
-    with archive.open(f"{name}.npy") as file:
-        read_header = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }.get(np.lib.format.read_magic(file))
-        if read_header is None:
-            raise ValueError(f"`{name}` is an array of a version that is not known")
-        shape, _, dtype = read_header(file)
-        if dtype.hasobject:
-            raise ValueError(f"`{name}` is pickled, which is never loaded")
-        if math.prod(shape) > MAX_IMAGE_PX:
-            raise ValueError(f"`{name}` claims {shape} values, too many to read")
-    with archive.open(f"{name}.npy") as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return array
 
 
 def _coverage(

@@ -75,3 +75,8 @@ def check_stack(path: Path, where: str, shape: tuple[int, ...], dtype: np.dtype[
         cure = f"cut them to at most {MAX_FRAME_PX} px"
     if fault:
         raise ScanError(f"{path}: {where} {fault}; {cure}")
+
+
+def raster_of(shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """Rows, columns of an array (rows, columns, H, W); None for a plain stack."""
+    return (shape[0], shape[1]) if len(shape) == 4 else None

@@ -56,6 +56,7 @@ class Inference:
         amplitude_scale: what the amplitude is relative to.
         transmission: median share of the probe's power that reached the detector, None without a
             probe.
+        median_counts: of the frames in the image.
         self_check: whether the image explains its frames.
         precision: of the graph.
         provider: that ran it.
@@ -73,6 +74,7 @@ class Inference:
     values_clipped: int
     amplitude_scale: AmplitudeScale
     transmission: float | None
+    median_counts: float
     self_check: SelfCheck
     precision: Precision
     provider: Provider
@@ -153,6 +155,7 @@ def infer(
         values_clipped=values_clipped,
         amplitude_scale=amplitude_scale,
         transmission=transmission,
+        median_counts=float(np.median(light.totals[stitched.used])),
         self_check=checked,
         precision=session.precision,
         provider=session.provider,

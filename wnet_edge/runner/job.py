@@ -20,6 +20,7 @@ from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import check_output
 from wnet_edge.package import Package
 from wnet_edge.physics.probe import fitted_probe
+from wnet_edge.runner.familiarity import unfamiliar
 from wnet_edge.runner.infer import Inference, infer
 from wnet_edge.runner.orientation_search import choose_orientation
 from wnet_edge.runner.record import process_record
@@ -107,7 +108,8 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
     check_image(job.image_format, job.outputs, size_m, context, force=job.force)
     with progress(job.scan.name, framed.scan.frame_count) as step:
         inference = infer(framed.scan, package, options, step)
-    inference = replace(inference, warnings=(*choice.warnings, *inference.warnings))
+    strange = unfamiliar(framed, package, inference.median_counts)
+    inference = replace(inference, warnings=(*choice.warnings, *strange, *inference.warnings))
     if job.strict and not inference.self_check.trusted:
         raise ScanError(
             f"{job.scan}: {inference.self_check.warning}; nothing is written under --strict"

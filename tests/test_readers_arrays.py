@@ -1,0 +1,249 @@
+"""Scans in arrays of every layout: the same frames, positions, mask and probe, read lazily."""
+
+import pickle
+import threading
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from array_scans import GEOMETRY_FLAGS, one_step_raster, peak_bytes
+from known_data import scan_247
+from layouts_arrays import LAYOUTS
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.found import PositionUnit, ZeroFrequency
+from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.scan_file import find_scan, open_scan
+
+
+@pytest.fixture(scope="module")
+def known():
+    return one_step_raster()
+
+
+def centred(values, zero_frequency):
+    if zero_frequency is ZeroFrequency.CORNER:
+        return np.fft.fftshift(values, axes=(-2, -1))
+    return values
+
+
+def without_origin(positions):
+    return positions - positions.mean(axis=0)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same_scan(tmp_path, known, layout):
+    gives_the_same(tmp_path, known, layout)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_gives_the_same_real_scan(tmp_path, data_dir, layout):
+    gives_the_same(tmp_path, scan_247(data_dir), layout)
+
+
+def gives_the_same(folder, known, layout):
+    path, options = LAYOUTS[layout](folder, known)
+    found, scan = find_scan(path, options), open_scan(path, options)
+    frames = centred(scan.frames[:], found.zero_frequency)
+    np.testing.assert_allclose(frames, known.frames, rtol=1e-6)
+    np.testing.assert_allclose(
+        without_origin(scan.positions_m), without_origin(known.positions_m), atol=1e-15
+    )
+    assert scan.geometry == known.geometry
+    np.testing.assert_array_equal(centred(scan.mask, found.zero_frequency), known.mask)
+    np.testing.assert_array_equal(scan.probe, known.probe)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_slice_of_frames(tmp_path, known, layout):
+    path, options = LAYOUTS[layout](tmp_path, known)
+    frames = find_scan(path, options).frames.value
+    whole = frames[:]
+    assert frames.shape == whole.shape
+    assert frames.dtype == whole.dtype
+    backwards = np.arange(len(whole))[::-5]
+    for key in (
+        3, -1, np.int64(2), slice(2, 9, 3), slice(9, 2), slice(None, None, -1), [5, 1, 5],
+        backwards, np.arange(len(whole)) % 3 == 0, (slice(4), slice(2, 6), slice(None, 4)),
+        (7, slice(3), 5), (), ..., 0,
+    ):  # fmt: skip
+        np.testing.assert_array_equal(frames[key], whole[key])
+    copy = pickle.loads(pickle.dumps(frames))  # noqa: S301 - ours
+    np.testing.assert_array_equal(copy[2:4], whole[2:4])
+
+
+def test_real_frames_of_ptychonn(data_dir):
+    found = find_scan(data_dir / "ptychonn_20191008_39_four_frames.npy")
+    assert found.raster == (2, 2)
+    assert found.frames.value.shape == (4, 256, 256)
+    stored = np.load(found.path)
+    np.testing.assert_array_equal(found.frames.value[2], stored[1, 0])
+    scan = open_scan(found.path, replace(GEOMETRY_FLAGS, step_m=30e-9))
+    np.testing.assert_allclose(scan.positions_m, np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * 3e-8)
+    with pytest.raises(ScanError, match="without positions; give --step-m"):
+        open_scan(found.path)
+
+
+def test_one_scan_of_tike_is_no_raster(tmp_path, known):
+    path, _ = LAYOUTS["npz_tike"](tmp_path, known)
+    found = find_scan(path)
+    assert found.format == "tike NPZ"
+    assert found.raster is None
+    assert found.zero_frequency is ZeroFrequency.CORNER
+    assert found.positions.value.unit is PositionUnit.OBJECT_PIXEL
+
+
+def test_ptychonn_scan_in_metres_is_told_from_object_pixels(tmp_path, known):
+    for scale, unit in ((1.0, "m"), (1 / known.object_pixel_size_m, "px")):
+        np.savez(
+            tmp_path / "s.npz", reciprocal=known.frames, scan=known.positions_m * scale, real=1.0
+        )
+        assert find_scan(tmp_path / "s.npz").positions.value.unit.value == unit
+    named = find_scan(
+        tmp_path / "s.npz", ReadOptions(positions="scan", positions_unit="um")
+    ).positions
+    np.testing.assert_allclose(
+        named.value.values, known.positions_m / known.object_pixel_size_m * 1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("frames", "amplitudes"),
+    [
+        (lambda counts: np.sqrt(counts).astype(np.float32), True),
+        (lambda counts: (np.sqrt(counts) / 40).astype(np.float16), True),
+        (lambda counts: counts.astype(np.uint16), False),
+        (lambda counts: counts.astype(np.float32), False),
+        (lambda counts: (counts > 3).astype(np.float32), True),
+    ],
+)
+def test_ptychopinn_holds_amplitudes_or_counts(tmp_path, known, frames, amplitudes):
+    stored = frames(known.frames)
+    rows, columns = known.positions_m.T / known.object_pixel_size_m
+    np.savez(tmp_path / "p.npz", diff3d=stored, xcoords=columns, ycoords=rows)
+    found = find_scan(tmp_path / "p.npz")
+    assert found.format == f"PtychoPINN NPZ of {'amplitudes' if amplitudes else 'counts'}"
+    expected = np.square(stored.astype(np.float32)) if amplitudes else stored
+    np.testing.assert_array_equal(found.frames.value[:], expected)
+    np.testing.assert_allclose(
+        found.positions.value.values * known.object_pixel_size_m, known.positions_m
+    )
+
+
+def test_old_ptychopinn_has_frames_last(tmp_path, known):
+    rows, columns = known.positions_m.T
+    amplitudes = np.sqrt(known.frames)
+    np.savez(
+        tmp_path / "p.npz", diffraction=np.moveaxis(amplitudes, 0, 2), xcoords=columns, ycoords=rows
+    )
+    frames = find_scan(tmp_path / "p.npz").frames.value
+    np.testing.assert_allclose(frames[:], known.frames, rtol=1e-6)
+
+
+def test_frames_and_parts_by_name(tmp_path, known):
+    path = tmp_path / "ours.npz"
+    np.savez(
+        path, counts=known.frames.reshape(3, 4, 32, 32), where=known.positions_m, p=known.probe,
+        bad=known.mask,
+    )  # fmt: skip
+    with pytest.raises(ScanError, match="NPZ of bad, counts, p, where without frames; name the"):
+        open_scan(path)
+    options = replace(
+        GEOMETRY_FLAGS, frames="counts", positions=f"{path}:where", positions_unit="m", probe="p",
+        mask="bad",
+    )  # fmt: skip
+    found, scan = find_scan(path, options), open_scan(path, options)
+    assert found.raster == (3, 4)
+    np.testing.assert_array_equal(scan.frames[:], known.frames)
+    np.testing.assert_array_equal(scan.positions_m, known.positions_m)
+    np.testing.assert_array_equal(scan.probe, known.probe)
+    np.testing.assert_array_equal(scan.mask, known.mask)
+
+
+def test_positions_and_probe_of_another_scan_file(tmp_path, known):
+    np.save(tmp_path / "frames.npy", known.frames)
+    tike, _ = LAYOUTS["npz_tike"](tmp_path, known)
+    scan = open_scan(
+        tmp_path / "frames.npy", replace(GEOMETRY_FLAGS, positions=str(tike), probe=str(tike))
+    )
+    np.testing.assert_allclose(scan.positions_m, known.positions_m, atol=1e-15)
+    np.testing.assert_array_equal(scan.probe, known.probe)
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", ["<u2", ">u2", ">f4", "|u1", "<f8", "<i8"])
+@pytest.mark.parametrize("save", ["npy", "npz", "deflated"])
+def test_orders_and_number_types(tmp_path, known, order, dtype, save):
+    stored = np.array(np.minimum(known.frames, 255), dtype=dtype, order=order)
+    path = tmp_path / "frames"
+    with path.open("wb") as file:
+        {"npy": np.save, "npz": np.savez, "deflated": np.savez_compressed}[save](file, stored)
+    frames = find_scan(path).frames.value
+    assert frames.dtype == stored.dtype.newbyteorder("=")
+    assert frames[3:5].dtype.isnative
+    np.testing.assert_array_equal(frames[3:5], stored[3:5])
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_versions_of_the_header(tmp_path, known, version):
+    with (tmp_path / "f.npy").open("wb") as file:
+        np.lib.format.write_array(file, known.frames, version=version)
+    np.testing.assert_array_equal(find_scan(tmp_path / "f.npy").frames.value[:], known.frames)
+
+
+def test_a_large_archive_never_lies_in_memory(tmp_path):
+    path = tmp_path / "large.npz"
+    count, edge = 600, 256  # 157 MB
+    shape = (count, edge, edge)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("reciprocal.npy", "w", force_zip64=True) as file,
+    ):
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        frame = np.zeros(shape[1:], np.float32)
+        for number in range(count):
+            frame[number % edge] = number
+            file.write(frame.tobytes())
+    assert path.stat().st_size < 20_000_000
+    frames = find_scan(path).frames.value
+
+    def read():
+        for start in range(0, count, 16):
+            assert frames[start : start + 16][0, start % edge, 0] == start
+        assert frames[5][5, 0] == 5  # begins again
+        assert frames[count - 1][(count - 1) % edge, 3] == count - 1
+
+    assert peak_bytes(read) < 40_000_000
+    assert peak_bytes(lambda: find_scan(path)) < 1_000_000
+
+
+def test_threads_take_turns(tmp_path, known):
+    path, options = LAYOUTS["npz_ptychonn"](tmp_path, known)
+    frames = find_scan(path, options).frames.value
+    wrong = []
+
+    def read(seed):
+        for number in np.random.default_rng(seed).integers(0, len(known.frames), 40):
+            if not np.array_equal(frames[int(number)], known.frames[number]):
+                wrong.append(number)
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_archive_that_changes_is_noticed(tmp_path, known):
+    path = tmp_path / "s.npz"
+    np.savez(path, reciprocal=known.frames)
+    frames = find_scan(path).frames.value
+    np.savez(path, reciprocal=known.frames[:5])
+    with pytest.raises(ScanError, match="has changed since it was opened"):
+        frames[0]
+    path.unlink()
+    with pytest.raises(ScanError, match="can't be read"):
+        frames[0]

@@ -1,0 +1,92 @@
+"""What an array by name means as positions, as a probe or as a mask."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.array_file import NamedArray
+from wnet_edge.io.found import Found, Positions, PositionUnit
+from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
+from wnet_edge.io.units import Quantity, unit_factor
+
+_ROW_NAMES = ("row", "y")
+_COLUMN_NAMES = ("column", "x")
+
+
+def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]:
+    """Two columns are row, column; three are x, y, z as in CXI; names of columns go before that.
+
+    Args:
+        array: (N, columns); further axes of length 1 before them don't count.
+        unit: goes before the array's own.
+
+    Raises:
+        ScanError: if these are no positions, or their unit is missing or unknown.
+    """
+    values = array.values
+    if values.ndim > 2 and math.prod(values.shape[:-2]) == 1:
+        values = values.reshape(values.shape[-2:])
+    columns = array.columns or {2: ("row", "column"), 3: ("x", "y", "z")}.get(values.shape[-1], ())
+    if values.ndim != 2 or not columns or values.dtype.kind not in "uif":
+        raise ScanError(
+            f"{array.where} is {values.dtype} {array.values.shape}, not (N, 2) numbers; "
+            "write row, column or x, y, z of each frame"
+        )
+    if len(values) > MAX_FRAMES:
+        raise ScanError(f"{array.where} holds {len(values)} positions; name another")
+    order = [
+        next(index for index, name in enumerate(columns) if name in names)
+        for names in (_ROW_NAMES, _COLUMN_NAMES)
+    ]
+    rows_columns = values[:, order].astype(np.float64)
+    written = unit or array.unit
+    if written is None:
+        raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
+    if written == PositionUnit.OBJECT_PIXEL.value:
+        return Found(Positions(rows_columns, PositionUnit.OBJECT_PIXEL), array.where)
+    factor = unit_factor(written, Quantity.LENGTH)
+    if factor is None:
+        raise ScanError(
+            f"{array.where} is in {written[:20]!r}, which is no unit of length; "
+            "give --positions-unit, um say, or px"
+        )
+    return Found(Positions(rows_columns * factor), array.where)
+
+
+def as_probe(array: NamedArray) -> Found[NDArray[np.complex64]]:
+    """(modes, n, n) from (n, n), or from (…, modes, n, n) with other axes of length 1.
+
+    Raises:
+        ScanError: if it is not complex, not square or too large.
+    """
+    values = array.values
+    before = [n for n in values.shape[:-2] if n != 1]
+    fits = values.ndim >= 2 and values.shape[-1] == values.shape[-2] <= MAX_FRAME_PX
+    if (
+        values.dtype.kind != "c"
+        or not fits
+        or len(before) > 1
+        or max(before, default=1) > MAX_MODES
+    ):
+        raise ScanError(
+            f"{array.where} is {values.dtype} {values.shape}, not complex (modes, n, n); "
+            "name a probe"
+        )
+    modes = values.astype(np.complex64).reshape(-1, *values.shape[-2:])
+    return Found(modes, array.where)
+
+
+def as_mask(array: NamedArray) -> Found[NDArray[np.bool_]]:
+    """(H, W), True where the array is not zero.
+
+    Raises:
+        ScanError: if it is not two-dimensional integers or truth values.
+    """
+    if array.values.ndim != 2 or array.values.dtype.kind not in "uib":
+        raise ScanError(
+            f"{array.where} is {array.values.dtype} {array.values.shape}, not integers (H, W); "
+            "write one mask for all frames"
+        )
+    return Found(array.values != 0, array.where)

@@ -1,0 +1,68 @@
+"""What detectors and beamlines say in any HDF5 layout: square pixels, and energy or wavelength.
+
+Between a layout's names and `FoundScan`; a number that a file holds as 0 was never set.
+"""
+
+import math
+from pathlib import Path
+
+import h5py
+
+from wnet_edge.errors import ScanError
+from wnet_edge.geometry import PLANCK_EV_M
+from wnet_edge.io.found import Found
+from wnet_edge.io.hdf5 import bad, number_of
+from wnet_edge.io.units import Quantity
+
+
+def optional_number(
+    path: Path, dataset: h5py.Dataset | None, quantity: Quantity | None, unit: str | None
+) -> Found[float] | None:
+    """The number in a dataset as `number_of` reads it; None without a dataset, or where it is 0.
+
+    Raises:
+        ScanError: if it is not one number, or its unit is missing or unknown.
+    """
+    if dataset is None:
+        return None
+    number = number_of(path, dataset, quantity, unit)
+    return number if number.value else None
+
+
+def energy_of_wavelength(
+    path: Path, dataset: h5py.Dataset | None, unit: str | None
+) -> Found[float] | None:
+    """Photon energy in eV from a wavelength; None without a dataset, or where it is 0.
+
+    Raises:
+        ScanError: if it is not one positive number of known unit.
+    """
+    wavelength_m = optional_number(path, dataset, Quantity.LENGTH, unit)
+    if wavelength_m is None:
+        return None
+    if wavelength_m.value < 0:
+        raise bad(path, dataset, f"is {wavelength_m.value:g} m", "write the wavelength")
+    return Found(PLANCK_EV_M / wavelength_m.value, wavelength_m.where)
+
+
+def square_pixel(
+    path: Path, x: h5py.Dataset | None, y: h5py.Dataset | None, unit: str | None
+) -> Found[float] | None:
+    """Edge of a pixel in metres; None where one of the two is missing, or 0.
+
+    Raises:
+        ScanError: if pixels are not square, or a size is no length.
+    """
+    sizes = (
+        optional_number(path, x, Quantity.LENGTH, unit),
+        optional_number(path, y, Quantity.LENGTH, unit),
+    )
+    x_m, y_m = sizes
+    if x_m is None or y_m is None:
+        return None
+    if not math.isclose(x_m.value, y_m.value, rel_tol=1e-3):
+        raise ScanError(
+            f"{path}: {x_m.where} is {x_m.value:.4g} m, {y_m.where} {y_m.value:.4g} m; "
+            "bin frames to square pixels"
+        )
+    return x_m

@@ -1,0 +1,184 @@
+"""NPZ archives as other people's programs write them, told apart by the names of their arrays.
+
+- PtychoNN (Cherukara et al., Appl. Phys. Lett. 117, 2020, 044103): `arr_0`, a raster
+  (rows, columns, H, W) of counts without positions; the user gives the step.
+- ptychonn, its package: `reciprocal` (N, H, W) counts and `scan` (N, 2) row, column.
+- PtychoPINN (Hoidn et al., Sci. Rep. 13, 2023, 22789): `diff3d`, formerly `diffraction`,
+  (N, H, W), and `xcoords`, `ycoords` in object pixels. Floating point means amplitudes, unless
+  all are whole numbers: its data contract has both, and integers of detectors are counts.
+- tike: `data` (…, N, H, W) counts, `scan` (…, N, 2) row, column in object pixels and `probe`
+  (…, modes, H, W), zero frequency at the corner of each frame.
+
+No archive of these says energy, distance or detector pixel.
+"""
+
+import math
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.array_file import NamedArray
+from wnet_edge.io.array_parts import as_positions, as_probe
+from wnet_edge.io.found import Found, FoundScan, PositionUnit, ZeroFrequency
+from wnet_edge.io.frame_by_frame import FrameByFrame
+from wnet_edge.io.numpy_file import MAX_WHOLE_BYTES, member_names, opened_npz, read_member
+from wnet_edge.io.numpy_frames import npz_stack
+from wnet_edge.io.stacks import check_stack, raster_of
+from wnet_edge.scan import FrameSource
+
+_SHOWN = 12
+_LOOKED_AT = 4
+"""Frames that tell counts from amplitudes."""
+
+_LARGEST_SCAN_M = 0.01
+"""No scan spans more metres, and none fewer object pixels."""
+
+
+class SquaredFrames(FrameByFrame):
+    """Frames of amplitudes as counts, float32."""
+
+    def __init__(self, amplitudes: FrameSource) -> None:
+        super().__init__(amplitudes.shape, np.float32)
+        self._amplitudes = amplitudes
+
+    def each(self, numbers: Sequence[int]) -> Iterator[NDArray[Any]]:
+        """Frames (H, W) of ascending numbers."""
+        for number in numbers:
+            yield np.square(np.asarray(self._amplitudes[number], dtype=np.float32))
+
+
+def read_npz(path: Path) -> FoundScan:
+    """What an archive holds; of an unknown layout, only its names.
+
+    Raises:
+        ScanError: in one line with the cure, if the archive is damaged or an array is odd.
+    """
+    with opened_npz(path) as archive:
+        names = set(member_names(archive))
+        if names & {"diff3d", "diffraction"} and names >= {"xcoords", "ycoords"}:
+            return _ptychopinn(path, archive)
+        if "reciprocal" in names:
+            return _ptychonn(path, archive)
+        if names >= {"data", "scan"}:
+            return _tike(path, archive)
+        if "arr_0" in names:
+            return _raster(path, archive)
+        shown = ", ".join(sorted(names)[:_SHOWN])
+        return FoundScan(path=path, format=f"NPZ of {shown}" if names else "NPZ of no arrays")
+
+
+def named_frames(path: Path, name: str) -> tuple[Found[FrameSource], tuple[int, int] | None]:
+    """A member as frames of counts, and the raster where it is (rows, columns, H, W).
+
+    Raises:
+        ScanError: if there is none, or it is no stack.
+    """
+    with opened_npz(path) as archive:
+        names = member_names(archive)
+        if name not in names:
+            shown = ", ".join(sorted(names)[:_SHOWN])
+            raise ScanError(f"{path}: has no array {name}; name one of what it holds: {shown}")
+        frames, header = npz_stack(path, archive, name)
+    return Found(frames, name), raster_of(header.shape)
+
+
+def _raster(path: Path, archive: zipfile.ZipFile) -> FoundScan:
+    frames, header = npz_stack(path, archive, "arr_0")
+    return FoundScan(
+        path=path,
+        format="PtychoNN NPZ",
+        frames=Found(frames, "arr_0"),
+        raster=raster_of(header.shape),
+    )
+
+
+def _ptychonn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
+    frames, _ = npz_stack(path, archive, "reciprocal")
+    scan = _array(path, archive, "scan")
+    return FoundScan(
+        path=path,
+        format="ptychonn NPZ",
+        frames=Found(frames, "reciprocal"),
+        positions=None if scan is None else as_positions(scan, _metres_or_pixels(scan.values)),
+    )
+
+
+def _metres_or_pixels(positions: NDArray[Any]) -> str:
+    """The unit of ptychonn's `scan`: its stitching takes metres, its command line object pixels."""
+    if positions.dtype.kind not in "uif" or not np.isfinite(positions).any():
+        return PositionUnit.OBJECT_PIXEL.value
+    spans = np.nanmax(positions, axis=0) - np.nanmin(positions, axis=0)
+    if np.max(spans) < _LARGEST_SCAN_M:
+        return PositionUnit.METRE.value
+    return PositionUnit.OBJECT_PIXEL.value
+
+
+def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
+    x, y = (_array(path, archive, f"{axis}coords") for axis in "xy")
+    if x is None or y is None or x.values.ndim != 1 or x.values.shape != y.values.shape:
+        raise ScanError(f"{path}: xcoords and ycoords are not (N,) both; write one of each a frame")
+    name = "diff3d" if "diff3d" in member_names(archive) else "diffraction"
+    frames = _ptychopinn_frames(path, archive, name, len(x.values))
+    amplitudes = _are_amplitudes(frames)
+    rows_columns = NamedArray(np.stack([y.values, x.values], axis=1), "px", (), "xcoords, ycoords")
+    probe = _array(path, archive, "probeGuess")
+    return FoundScan(
+        path=path,
+        format=f"PtychoPINN NPZ of {'amplitudes' if amplitudes else 'counts'}",
+        frames=Found(SquaredFrames(frames) if amplitudes else frames, name),
+        positions=as_positions(rows_columns),
+        probe=None if probe is None else as_probe(probe),
+        zero_frequency=ZeroFrequency.CENTRE,
+    )
+
+
+def _ptychopinn_frames(
+    path: Path, archive: zipfile.ZipFile, name: str, frame_count: int
+) -> FrameSource:
+    """Lazily, or whole where the frames are on the last axis, as older archives have them."""
+    frames, header = npz_stack(path, archive, name)
+    shape = header.shape
+    if len(shape) != 3 or shape[0] == frame_count or shape[2] != frame_count:
+        return frames
+    if header.byte_count > MAX_WHOLE_BYTES:
+        raise ScanError(f"{path}: {name} is {shape}, frames last; save it as (N, H, W)")
+    whole = np.moveaxis(np.asarray(frames[:]), 2, 0)
+    check_stack(path, name, whole.shape, whole.dtype)
+    return np.ascontiguousarray(whole)
+
+
+def _are_amplitudes(frames: FrameSource) -> bool:
+    """Whether the numbers are square roots of counts: no integers, and not whole beyond 1."""
+    if frames.dtype.kind != "f":
+        return False
+    first = np.asarray(frames[:_LOOKED_AT])
+    first = first[np.isfinite(first)]
+    whole = bool((first == np.rint(first)).all())
+    return not whole or not (first > 1).any()
+
+
+def _tike(path: Path, archive: zipfile.ZipFile) -> FoundScan:
+    frames, header = npz_stack(path, archive, "data")
+    if math.prod(header.shape[:-3]) != 1:
+        raise ScanError(
+            f"{path}: data is {header.shape}, several scans; save one of them, (N, H, W)"
+        )
+    scan, probe = _array(path, archive, "scan"), _array(path, archive, "probe")
+    return FoundScan(
+        path=path,
+        format="tike NPZ",
+        frames=Found(frames, "data"),
+        positions=None if scan is None else as_positions(scan, PositionUnit.OBJECT_PIXEL.value),
+        probe=None if probe is None else as_probe(probe),
+        zero_frequency=ZeroFrequency.CORNER,
+    )
+
+
+def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NamedArray | None:
+    values = read_member(archive, name)
+    return None if values is None else NamedArray(values, None, (), f"{path}: {name}")
