@@ -7,7 +7,6 @@ from known_data import small
 from reader_checks import refusal, swap, write
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.found import ZeroFrequency
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
@@ -27,11 +26,10 @@ def test_eiger_frames_of_several_files_are_one_stack(tmp_path, known):
     np.testing.assert_array_equal(frames[5, 1:4, 2:3], known.frames[5, 1:4, 2:3])
 
 
-def test_eiger_knows_beam_centre_and_where_zero_frequency_lies(tmp_path, known):
+def test_eiger_knows_its_beam_centre(tmp_path, known):
     path, options = write("eiger-master", tmp_path, known)
     found = find_scan(path, options)
     assert found.beam_centre_px.value == (16, 16)
-    assert found.zero_frequency is ZeroFrequency.CENTRE
 
 
 def test_eiger_data_file_that_is_missing_is_named(tmp_path, known):

@@ -4,8 +4,10 @@ import h5py
 import numpy as np
 import pytest
 from known_data import small
-from reader_checks import assert_same_positions, refusal, swap, write
+from reader_checks import assert_same_positions, swap, write
 
+from wnet_edge.errors import ScanError
+from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
@@ -61,7 +63,14 @@ def test_product_refusals(tmp_path, known, name, value, words):
     path = tmp_path / "product.h5"
     with h5py.File(path, "a") as file:
         swap(file, name, value)
-    assert words in refusal(path)
+    found = find_scan(path)
+    part = found.probe if name == "probe" else found.positions
+    with pytest.raises(ScanError) as caught:
+        _ = part.value
+    assert words in str(caught.value)
+    # A flag stands in for what can't be used.
+    other = find_scan(path, ReadOptions(probe="none", energy_ev=9000.0))
+    assert other.probe is None
 
 
 def test_product_of_a_near_field_says_so(tmp_path, known):

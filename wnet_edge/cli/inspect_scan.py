@@ -1,14 +1,19 @@
 """What `wnet-edge inspect` says of a scan: each part of it, its unit, and where it was found."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.complete import known_geometry
 from wnet_edge.io.cxi import read_labels
-from wnet_edge.io.found import Found, FoundScan, PositionUnit
+from wnet_edge.io.found import Found, FoundScan, Positions
 from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m
+from wnet_edge.scan import FrameSource
+
+T = TypeVar("T")
 
 
 def scan_report(found: FoundScan) -> dict[str, object]:
@@ -17,69 +22,58 @@ def scan_report(found: FoundScan) -> dict[str, object]:
         "kind": "scan",
         "path": str(found.path),
         "format": found.format,
-        "frames": _frames(found),
-        "positions": _positions(found),
-        "energy_ev": _part(found.energy_ev),
-        "distance_m": _part(found.distance_m),
-        "pixel_size_m": _part(found.pixel_size_m),
+        "frames": _described(found.frames, _frames),
+        "positions": _described(found.positions, _positions),
+        "energy_ev": _described(found.energy_ev, _number),
+        "distance_m": _described(found.distance_m, _number),
+        "pixel_size_m": _described(found.pixel_size_m, _number),
         "binning": found.binning,
-        "beam_centre_px": _part(found.beam_centre_px),
-        "zero_frequency": None if found.zero_frequency is None else found.zero_frequency.value,
-        "mask": None
-        if found.mask is None
-        else {"masked_px": int(found.mask.value.sum()), "where": found.mask.where},
-        "probe": _probe(found),
+        "beam_centre_px": _described(found.beam_centre_px, _number),
+        "zero_frequency": _described(found.zero_frequency, lambda where: {"value": where.value}),
+        "mask": _described(found.mask, lambda mask: {"masked_px": int(mask.sum())}),
+        "probe": _described(
+            found.probe, lambda probe: _probe(probe) | {"pixel_size_m": found.probe_pixel_size_m}
+        ),
         **_derived(found),
         "labels_px": _labels_px(found),
     }
 
 
-def _part(part: Found[Any] | None) -> dict[str, object] | None:
+def _described(
+    part: Found[T] | None, describe: Callable[[T], dict[str, object]]
+) -> dict[str, object] | None:
+    """What is to say of a part and where it was found, or why it can't be used."""
     if part is None:
         return None
-    value = list(part.value) if isinstance(part.value, tuple) else part.value
-    return {"value": value, "where": part.where}
+    try:
+        return describe(part.value) | {"where": part.where}
+    except ScanError as error:
+        return {"unusable": str(error)}
 
 
-def _frames(found: FoundScan) -> dict[str, object] | None:
-    if found.frames is None:
-        return None
-    count, height, width = found.frames.value.shape
-    return {
-        "count": count,
-        "height_px": height,
-        "width_px": width,
-        "dtype": str(found.frames.value.dtype),
-        "where": found.frames.where,
-    }
+def _number(value: float | tuple[float, float]) -> dict[str, object]:
+    return {"value": list(value) if isinstance(value, tuple) else value}
 
 
-def _positions(found: FoundScan) -> dict[str, object] | None:
-    if found.positions is None:
-        return None
-    positions = found.positions.value
+def _frames(frames: FrameSource) -> dict[str, object]:
+    count, height, width = frames.shape
+    return {"count": count, "height_px": height, "width_px": width, "dtype": str(frames.dtype)}
+
+
+def _positions(positions: Positions) -> dict[str, object]:
     finite = positions.values[np.isfinite(positions.values).all(axis=1)]
     height, width = np.ptp(finite, axis=0).tolist() if len(finite) else (0.0, 0.0)
-    unit = "m" if positions.unit is PositionUnit.METRE else "px"
+    unit = positions.unit.value
     return {
         "count": len(positions.values),
         f"height_{unit}": height,
         f"width_{unit}": width,
         f"step_{unit}": nearest_neighbour_m(positions.values),
-        "where": found.positions.where,
     }
 
 
-def _probe(found: FoundScan) -> dict[str, object] | None:
-    if found.probe is None:
-        return None
-    modes, size_px, _ = found.probe.value.shape
-    return {
-        "modes": modes,
-        "size_px": size_px,
-        "pixel_size_m": found.probe_pixel_size_m,
-        "where": found.probe.where,
-    }
+def _probe(probe: NDArray[np.complex64]) -> dict[str, object]:
+    return {"modes": len(probe), "size_px": probe.shape[-1]}
 
 
 def _derived(found: FoundScan) -> dict[str, object]:

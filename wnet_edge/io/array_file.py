@@ -12,15 +12,13 @@ from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import as_text
 from wnet_edge.io.hdf5 import bad, check_filters, dataset_at, opened
 from wnet_edge.io.numpy_file import (
+    MAX_WHOLE_BYTES,
     member_names,
     opened_npz,
     read_member,
     read_values,
     readable,
 )
-
-MAX_VALUES = 64 * 8192 * 8192
-"""More numbers than any probe, mask or list of positions has."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
         dataset = dataset_at(file, path, dataset_path.strip("/"))
         if dataset.dtype.kind not in "uifcb":
             raise bad(path, dataset, f"holds {dataset.dtype}, not numbers", "name another")
-        if dataset.size > MAX_VALUES:
+        if dataset.size * dataset.dtype.itemsize > MAX_WHOLE_BYTES:
             raise bad(path, dataset, f"claims {dataset.size} values", "name another")
         check_filters(path, dataset)
         unit = dataset.attrs.get("units", dataset.attrs.get("unit"))

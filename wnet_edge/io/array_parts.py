@@ -28,7 +28,8 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     values = array.values
     if values.ndim > 2 and math.prod(values.shape[:-2]) == 1:
         values = values.reshape(values.shape[-2:])
-    columns = array.columns or {2: ("row", "column"), 3: ("x", "y", "z")}.get(values.shape[-1], ())
+    width = values.shape[-1] if values.ndim else 0
+    columns = array.columns or {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
     if values.ndim != 2 or not columns or values.dtype.kind not in "uif":
         raise ScanError(
             f"{array.where} is {values.dtype} {array.values.shape}, not (N, 2) numbers; "

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import Geometry
-from wnet_edge.io.found import Found, FoundScan, PositionUnit
+from wnet_edge.io.found import Found, FoundScan, PositionUnit, ZeroFrequency
 from wnet_edge.scan import FrameSource, Scan
 
 LARGEST_BAD_SHARE = 0.1
 """Of the frames: more without a usable position, or without counts, are no accident."""
 
-ENERGY_EV = (20.0, 1e6)
+ENERGY_EV = (0.5, 1e6)
 DISTANCE_M = (1e-4, 1e3)
 PIXEL_SIZE_M = (1e-8, 1e-1)
 LARGEST_SPAN_M = 1.0
@@ -60,7 +61,7 @@ def complete_scan(
             raise ScanError(
                 f"{found.path}: {source.where} is {shape}, not (N, n, n); cut frames to a square"
             )
-        windowed = WindowedFrames(source.value, detector_mask(found))
+        windowed = _centred(found, WindowedFrames(source.value, detector_mask(found)))
     geometry = known_geometry(found)
     full_px = windowed.frames.shape[1] * found.binning
     object_pixel_size_m = assumed_object_pixel_size_m
@@ -80,6 +81,21 @@ def complete_scan(
         left_out=left_out,
         notes=windowed.notes,
     )
+
+
+def _centred(found: FoundScan, whole: WindowedFrames) -> WindowedFrames:
+    """Square frames with zero frequency in the middle, wherever the file has it."""
+    told = found.zero_frequency
+    if told is None or told.value is ZeroFrequency.CENTRE:
+        return whole
+    size_px = whole.mask.shape[0]
+    window = DetectorWindow(
+        detector_shape=(size_px, size_px),
+        size_px=size_px,
+        centre_px=(size_px // 2, size_px // 2),
+        from_corner=True,
+    )
+    return WindowedFrames(WindowFrames(whole.frames, window), window.cut(whole.mask), whole.notes)
 
 
 def required_frames(found: FoundScan) -> Found[FrameSource]:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.geometry import PLANCK_EV_M
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Positions
+from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number, square_pixel
+from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Positions, attempt
 from wnet_edge.io.hdf5 import (
     Hdf5Frames,
     array_of,
@@ -71,22 +71,19 @@ def read(file: h5py.File, path: Path) -> FoundScan:
         ScanError: in one line that names the file, the dataset and the cure.
     """
     detector = _detector(file)
-    frames = _frames(file, path, detector)
-    binning = _binning(file, path, detector)
     probe = optional_dataset(file, path, f"{SOURCE}/illumination", f"{detector}/illumination")
-    distance = optional_dataset(file, path, f"{detector}/distance")
     return FoundScan(
         path=path,
         format=f"CXI {_version(file)}",
-        frames=frames,
-        positions=_positions(file, path, detector),
-        energy_ev=_energy(file, path),
-        distance_m=None if distance is None else number_of(path, distance, Quantity.LENGTH, "m"),
-        pixel_size_m=_pixel_size(file, path, detector),
-        mask=_mask(file, path, detector),
-        probe=None if probe is None else modes_of(path, probe),
+        frames=attempt(lambda: _frames(file, path, detector)),
+        positions=attempt(lambda: _positions(file, path, detector)),
+        energy_ev=attempt(lambda: _energy(file, path)),
+        distance_m=attempt(lambda: _distance(file, path, detector)),
+        pixel_size_m=attempt(lambda: _pixel_size(file, path, detector)),
+        mask=attempt(lambda: _mask(file, path, detector)),
+        probe=None if probe is None else attempt(lambda: modes_of(path, probe)),
         probe_pixel_size_m=None if probe is None else _probe_pixel_size_m(probe),
-        binning=binning,
+        binning=_binning(file, path, detector),
     )
 
 
@@ -170,28 +167,20 @@ def _positions(file: h5py.File, path: Path, detector: str) -> Found[Positions] |
 def _energy(file: h5py.File, path: Path) -> Found[float] | None:
     """From `energy` in J, or from `wavelength` in m where that is all there is."""
     energy = optional_dataset(file, path, f"{SOURCE}/energy")
-    if energy is not None:
-        return number_of(path, energy, Quantity.ENERGY, "J")
     wavelength = optional_dataset(file, path, f"{SOURCE}/wavelength")
-    if wavelength is None:
-        return None
-    wavelength_m = number_of(path, wavelength, Quantity.LENGTH, "m")
-    if not wavelength_m.value > 0:
-        raise bad(path, wavelength, f"is {wavelength_m.value:g}", "write it in m, as CXI has it")
-    return Found(PLANCK_EV_M / wavelength_m.value, wavelength_m.where)
+    return optional_number(path, energy, Quantity.ENERGY, "J") or energy_of_wavelength(
+        path, wavelength, "m"
+    )
+
+
+def _distance(file: h5py.File, path: Path, detector: str) -> Found[float] | None:
+    distance = optional_dataset(file, path, f"{detector}/distance")
+    return optional_number(path, distance, Quantity.LENGTH, "m")
 
 
 def _pixel_size(file: h5py.File, path: Path, detector: str) -> Found[float] | None:
-    sizes = [optional_dataset(file, path, f"{detector}/{axis}_pixel_size") for axis in "xy"]
-    if sizes[0] is None or sizes[1] is None:
-        return None
-    x_m, y_m = (number_of(path, size, Quantity.LENGTH, "m") for size in sizes if size is not None)
-    if not math.isclose(x_m.value, y_m.value, rel_tol=1e-3):
-        raise ScanError(
-            f"{path}: /{detector} has pixels of {x_m.value:.4g} m × {y_m.value:.4g} m; "
-            "bin it to square pixels"
-        )
-    return x_m
+    x, y = (optional_dataset(file, path, f"{detector}/{axis}_pixel_size") for axis in "xy")
+    return square_pixel(path, x, y, "m")
 
 
 def _probe_pixel_size_m(probe: h5py.Dataset) -> float | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number, square_pixel
 from wnet_edge.io.concatenated import concatenated
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, ZeroFrequency
+from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, attempt
 from wnet_edge.io.hdf5 import frames_of, mask_of, number_of, optional_dataset
 from wnet_edge.io.nexus_tree import child_of, class_of
 from wnet_edge.io.units import Quantity
@@ -46,18 +46,15 @@ def read(file: h5py.File, path: Path) -> FoundScan:
     Raises:
         ScanError: in one line that names the file, the dataset or the data file, and the cure.
     """
-    distance = optional_dataset(file, path, f"{DETECTOR}/detector_distance", f"{DETECTOR}/distance")
-    x, y = (optional_dataset(file, path, f"{DETECTOR}/{axis}_pixel_size") for axis in "xy")
     return FoundScan(
         path=path,
         format="Eiger",
-        frames=_frames(file, path),
-        energy_ev=_energy(file, path),
-        distance_m=optional_number(path, distance, Quantity.LENGTH, "m"),
-        pixel_size_m=square_pixel(path, x, y, "m"),
-        mask=_mask(file, path),
-        beam_centre_px=_beam_centre(file, path),
-        zero_frequency=ZeroFrequency.CENTRE,
+        frames=attempt(lambda: _frames(file, path)),
+        energy_ev=attempt(lambda: _energy(file, path)),
+        distance_m=attempt(lambda: _distance(file, path)),
+        pixel_size_m=attempt(lambda: _pixel_size(file, path)),
+        mask=attempt(lambda: _mask(file, path)),
+        beam_centre_px=attempt(lambda: _beam_centre(file, path)),
     )
 
 
@@ -81,6 +78,17 @@ def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
         return concatenated(path, found)
     single = optional_dataset(file, path, f"{DATA}/data", SLS_IMAGES)
     return None if single is None else frames_of(path, single)
+
+
+def _distance(file: h5py.File, path: Path) -> Found[float] | None:
+    names = (f"{DETECTOR}/detector_distance", f"{DETECTOR}/distance")
+    distance = optional_dataset(file, path, *names)
+    return optional_number(path, distance, Quantity.LENGTH, "m")
+
+
+def _pixel_size(file: h5py.File, path: Path) -> Found[float] | None:
+    x, y = (optional_dataset(file, path, f"{DETECTOR}/{axis}_pixel_size") for axis in "xy")
+    return square_pixel(path, x, y, "m")
 
 
 def _energy(file: h5py.File, path: Path) -> Found[float] | None:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar, cast
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.errors import ScanError
 from wnet_edge.scan import FrameSource
 
 T = TypeVar("T")
@@ -25,6 +26,34 @@ class Found(Generic[T]):
 
     value: T
     where: str
+
+
+class Unreadable:
+    """Stands for a part that the file has but that can't be used; a flag may yet replace it.
+
+    Whoever asks for its value gets the error that reading it met.
+    """
+
+    def __init__(self, error: ScanError) -> None:
+        self.where = "unreadable"
+        self.error = error
+
+    @property
+    def value(self) -> NoReturn:
+        """Never.
+
+        Raises:
+            ScanError: why the part can't be used.
+        """
+        raise self.error
+
+
+def attempt(read: Callable[[], Found[T] | None]) -> Found[T] | None:
+    """What `read` finds, or in its place the error it meets, for when the part is needed."""
+    try:
+        return read()
+    except ScanError as error:
+        return cast("Found[T]", Unreadable(error))
 
 
 class PositionUnit(str, Enum):
@@ -67,7 +96,7 @@ class FoundScan:
         probe_pixel_size_m: edge of a pixel of `probe`.
         binning: detector pixels along an edge that are already summed into one of `frames`.
         beam_centre_px: row, column of zero frequency in `frames`, fractions allowed.
-        zero_frequency: None where the format allows both.
+        zero_frequency: where the format, or the user, puts it; None where that is not said.
         near_field: why the frames are no far field, where the file says so.
     """
 
@@ -84,7 +113,7 @@ class FoundScan:
     probe_pixel_size_m: float | None = None
     binning: int = 1
     beam_centre_px: Found[tuple[float, float]] | None = None
-    zero_frequency: ZeroFrequency | None = None
+    zero_frequency: Found[ZeroFrequency] | None = None
     near_field: str | None = None
 
 

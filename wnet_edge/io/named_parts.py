@@ -63,7 +63,7 @@ def _numbers(found: FoundScan, options: ReadOptions) -> FoundScan:
         distance_m=given(options.distance_m, "--distance-m", found.distance_m),
         pixel_size_m=given(options.pixel_size_m, "--pixel-size-m", found.pixel_size_m),
         beam_centre_px=given(options.beam_centre_px, "--beam-centre", found.beam_centre_px),
-        zero_frequency=options.zero_frequency or found.zero_frequency,
+        zero_frequency=given(options.zero_frequency, "--zero-frequency", found.zero_frequency),
     )
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number, square_pixel
 from wnet_edge.io.complete import ENERGY_EV
 from wnet_edge.io.cxi import BAD_PIXEL_BITS
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, as_text
+from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, as_text, attempt
 from wnet_edge.io.hdf5 import frames_of, mask_of, modes_of, number_of, optional_dataset
 from wnet_edge.io.nexus_positions import Places, positions_of
 from wnet_edge.io.nexus_tree import (
@@ -66,20 +66,21 @@ def read(file: h5py.File, path: Path) -> FoundScan:
     beams = groups_of(path, [*instruments, *samples], "NXbeam", "beam")
     beams += groups_of(path, instruments, "NXmonochromator", "monochromator")
     counts: tuple[int, ...] = () if dataset is None else dataset.shape[:-2]
-    pixel_size_m = _pixel_size(path, detector)
-    probe = _probe(path, [*sources, *beams, *detectors, entry])
+    places = _places(path, entry, data, detectors, samples)
+    energy_unit = "J" if "cxi_version" in file else "eV"
+    pixel_size_m = attempt(lambda: _pixel_size(path, detector))
     return FoundScan(
         path=path,
         format=definition_of(entry) or "NeXus",
-        frames=None if dataset is None else frames_of(path, dataset),
-        positions=positions_of(path, _places(path, entry, data, detectors, samples), counts),
+        frames=None if dataset is None else attempt(lambda: frames_of(path, dataset)),
+        positions=attempt(lambda: positions_of(path, places, counts)),
         raster=(counts[0], counts[1]) if len(counts) == 2 else None,
-        energy_ev=_energy(path, beams, sources, "J" if "cxi_version" in file else "eV"),
-        distance_m=_distance(path, detector),
+        energy_ev=attempt(lambda: _energy(path, beams, sources, energy_unit)),
+        distance_m=attempt(lambda: _distance(path, detector)),
         pixel_size_m=pixel_size_m,
-        mask=_mask(path, detector),
-        probe=probe,
-        beam_centre_px=_beam_centre(path, detector, pixel_size_m),
+        mask=attempt(lambda: _mask(path, detector)),
+        probe=attempt(lambda: _probe(path, [*sources, *beams, *detectors, entry])),
+        beam_centre_px=attempt(lambda: _beam_centre(path, detector, pixel_size_m)),
     )
 
 

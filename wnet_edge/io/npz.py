@@ -133,7 +133,6 @@ def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
         frames=Found(SquaredFrames(frames) if amplitudes else frames, name),
         positions=as_positions(rows_columns),
         probe=None if probe is None else as_probe(probe),
-        zero_frequency=ZeroFrequency.CENTRE,
     )
 
 
@@ -175,7 +174,7 @@ def _tike(path: Path, archive: zipfile.ZipFile) -> FoundScan:
         frames=Found(frames, "data"),
         positions=None if scan is None else as_positions(scan, PositionUnit.OBJECT_PIXEL.value),
         probe=None if probe is None else as_probe(probe),
-        zero_frequency=ZeroFrequency.CORNER,
+        zero_frequency=Found(ZeroFrequency.CORNER, "tike keeps it there"),
     )
 
 

@@ -8,6 +8,7 @@ asked for.
 import math
 import zipfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -54,16 +55,16 @@ class NpzFrames(FrameByFrame):
         self._path = path
         self._name = name
         self._header = header
-        self._stream = KeptOpen(partial(_open_stream, path, name, header))
+        self._member = KeptOpen(partial(_OpenMember, path, name, header))
 
     def each(self, numbers: Sequence[int]) -> Iterator[NDArray[Any]]:
         """Frames (H, W) of ascending numbers."""
         header = self._header
-        with readable(self._path, "NPZ"), self._stream.use() as stream:
+        with readable(self._path, "NPZ"), self._member.use() as member:
             for number in numbers:
-                yield _frame(stream, header.offset, number, self._shape, header.dtype)
+                yield _frame(member.stream, header.offset, number, self._shape, header.dtype)
                 if number == self._shape[0] - 1:
-                    stream.read(1)  # at its end a member's checksum is compared
+                    member.stream.read(1)  # at its end a member's checksum is compared
 
 
 def npy_stack(path: Path) -> tuple[FrameSource, tuple[int, ...]]:
@@ -117,15 +118,24 @@ def _whole(path: Path, name: str, file: IO[bytes], header: ArrayHeader) -> Frame
     return native.reshape(-1, *header.shape[-2:])
 
 
-def _open_stream(path: Path, name: str, expected: ArrayHeader) -> IO[bytes]:
-    with readable(path, "NPZ"):
-        stream = open_member(zipfile.ZipFile(path), name)
-        if read_header(stream, name) != expected:
-            raise ScanError(
-                f"{path}: {name} has changed since it was opened; wait until the file is complete "
-                "and start again"
-            )
-        return stream
+class _OpenMember:
+    """A member's stream together with the archive it hangs on: both are closed, and at once."""
+
+    def __init__(self, path: Path, name: str, expected: ArrayHeader) -> None:
+        with ExitStack() as opened:
+            opened.enter_context(readable(path, "NPZ"))
+            archive = opened.enter_context(zipfile.ZipFile(path))
+            self.stream = opened.enter_context(open_member(archive, name))
+            if read_header(self.stream, name) != expected:
+                raise ScanError(
+                    f"{path}: {name} has changed since it was opened; wait until the file is "
+                    "complete and start again"
+                )
+            self._opened = opened.pop_all()
+
+    def close(self) -> None:
+        """Let go of both."""
+        self._opened.close()
 
 
 def _frame(

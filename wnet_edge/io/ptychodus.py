@@ -10,7 +10,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Positions, ZeroFrequency
+from wnet_edge.io.found import (
+    Found,
+    FoundScan,
+    Hdf5Reader,
+    Positions,
+    attempt,
+)
 from wnet_edge.io.hdf5 import array_of, bad, dataset_at, frames_of, mask_of, modes_of
 from wnet_edge.io.stacks import MAX_FRAMES
 
@@ -50,10 +56,9 @@ def _diffraction(file: h5py.File, path: Path) -> FoundScan:
     return FoundScan(
         path=path,
         format="Ptychodus diffraction",
-        frames=frames_of(path, patterns),
+        frames=attempt(lambda: frames_of(path, patterns)),
         pixel_size_m=_attribute(patterns, *_DETECTOR_PIXEL),
         mask=mask,
-        zero_frequency=ZeroFrequency.CENTRE,
     )
 
 
@@ -64,13 +69,18 @@ def _product(file: h5py.File, path: Path) -> FoundScan:
     return FoundScan(
         path=path,
         format="Ptychodus product",
-        positions=_positions(file, path),
+        positions=attempt(lambda: _positions(file, path)),
         energy_ev=_attribute(file, "photon_energy_eV") or _attribute(file, "probe_energy_eV"),
         distance_m=_attribute(file, "detector_object_distance_m"),
-        probe=None if probe is None else modes_of(path, probe, (0,) if probe.ndim == 4 else ()),
+        probe=None if probe is None else attempt(lambda: _modes(path, probe)),
         probe_pixel_size_m=None if pixel_size is None else pixel_size.value,
         near_field=None if far_field else "the product's attribute far_field is false",
     )
+
+
+def _modes(path: Path, probe: h5py.Dataset) -> Found[NDArray[np.complex64]]:
+    """The incoherent modes; of several coherent ones, for single positions, the first."""
+    return modes_of(path, probe, (0,) if probe.ndim == 4 else ())
 
 
 def _positions(file: h5py.File, path: Path) -> Found[Positions]:

@@ -12,7 +12,13 @@ import h5py
 import numpy as np
 
 from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Positions, ZeroFrequency
+from wnet_edge.io.found import (
+    Found,
+    FoundScan,
+    Hdf5Reader,
+    Positions,
+    attempt,
+)
 from wnet_edge.io.hdf5 import (
     array_of,
     bad,
@@ -79,27 +85,27 @@ def read(file: h5py.File, path: Path) -> FoundScan:
     """
     probe = optional_dataset(file, path, "probe")
     wavelength = optional_dataset(file, path, "wavelength")
-    probe_pixel, distance_m, pixel_size_m = (
-        optional_number(path, optional_dataset(file, path, name), Quantity.LENGTH, "m")
-        for name in ("dxp", "zo", "dxd")
-    )
+    probe_pixel = _length(file, path, "dxp")
     fourier = "zled" in file and "zo" not in file
     return FoundScan(
         path=path,
         format="PtyLab",
-        frames=_frames(file, path),
-        positions=_positions(file, path),
-        energy_ev=energy_of_wavelength(path, wavelength, "m"),
-        distance_m=distance_m,
-        pixel_size_m=pixel_size_m,
-        probe=None if probe is None else modes_of(path, probe),
+        frames=attempt(lambda: _frames(file, path)),
+        positions=attempt(lambda: _positions(file, path)),
+        energy_ev=attempt(lambda: energy_of_wavelength(path, wavelength, "m")),
+        distance_m=attempt(lambda: _length(file, path, "zo")),
+        pixel_size_m=attempt(lambda: _length(file, path, "dxd")),
+        probe=None if probe is None else attempt(lambda: modes_of(path, probe)),
         probe_pixel_size_m=None if probe_pixel is None else probe_pixel.value,
-        zero_frequency=ZeroFrequency.CENTRE,
         near_field="it is Fourier ptychography, its frames are images" if fourier else None,
     )
 
 
 READER = Hdf5Reader(recognises, read)
+
+
+def _length(file: h5py.File, path: Path, name: str) -> Found[float] | None:
+    return optional_number(path, optional_dataset(file, path, name), Quantity.LENGTH, "m")
 
 
 def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:

@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.io.concatenated import concatenated
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Positions, ZeroFrequency, as_text
+from wnet_edge.io.found import (
+    Found,
+    FoundScan,
+    Hdf5Reader,
+    Positions,
+    as_text,
+    attempt,
+)
 from wnet_edge.io.hdf5 import array_of, bad, check_filters, factor_of, frames_of, optional_dataset
 from wnet_edge.io.nexus_tree import child_of
 from wnet_edge.io.stacks import MAX_FRAME_PX
@@ -40,18 +47,16 @@ def read(file: h5py.File, path: Path) -> FoundScan:
     chunks = [f"{CHUNKS}/{number}" for number in numbers]
     stacks = [optional_dataset(file, path, f"{chunk}/data") for chunk in chunks]
     found = [frames_of(path, stack) for stack in stacks if stack is not None]
-    energy, distance = (_meta(file, path, name, 1) for name in ("energy", "distance"))
     return FoundScan(
         path=path,
         format="ptypy",
         frames=concatenated(path, found) if found else None,
-        positions=_positions(file, path, chunks),
-        energy_ev=None if energy is None else Found(energy.value[0] * 1e3, energy.where),
-        distance_m=None if distance is None else Found(distance.value[0], distance.where),
-        pixel_size_m=_pixel_size(file, path),
-        mask=_mask(file, path, chunks, found),
-        beam_centre_px=_centre(file, path),
-        zero_frequency=ZeroFrequency.CENTRE,
+        positions=attempt(lambda: _positions(file, path, chunks)),
+        energy_ev=attempt(lambda: _number(file, path, "energy", 1e3)),
+        distance_m=attempt(lambda: _number(file, path, "distance", 1.0)),
+        pixel_size_m=attempt(lambda: _pixel_size(file, path)),
+        mask=attempt(lambda: _mask(file, path, chunks, found)),
+        beam_centre_px=attempt(lambda: _centre(file, path)),
     )
 
 
@@ -82,6 +87,11 @@ def _meta(
         listed = ", ".join(map(str, values))
         raise bad(path, dataset, f"is {listed}", "write the number")
     return Found(values, dataset.name)
+
+
+def _number(file: h5py.File, path: Path, name: str, factor: float) -> Found[float] | None:
+    number = _meta(file, path, name, 1)
+    return None if number is None else Found(number.value[0] * factor, number.where)
 
 
 def _pixel_size(file: h5py.File, path: Path) -> Found[float] | None:

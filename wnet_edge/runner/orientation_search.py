@@ -19,7 +19,7 @@ from wnet_edge.runner.session import RunnerOptions
 from wnet_edge.runner.window import FramedScan, Framer
 from wnet_edge.scan import Scan, some_frames
 
-_TRIED_FRAMES = 300
+_TRIED_FRAMES = 200
 _TRIED_WINDOWS = 2.0
 """Edge of the tried part of the scan, in full windows: enough that whole probes are covered."""
 _CLEAR_RATIO = 1.2

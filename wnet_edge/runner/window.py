@@ -5,6 +5,7 @@ the user made it, else the file's or found from the frames, and is recorded.
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from wnet_edge.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.errors import ScanError
 from wnet_edge.io.complete import WindowedFrames, complete_scan, known_geometry, required_frames
-from wnet_edge.io.found import FoundScan, ZeroFrequency
+from wnet_edge.io.found import Found, FoundScan, ZeroFrequency
 from wnet_edge.orientation import Orientation, orient_positions
 from wnet_edge.package import Package
 from wnet_edge.runner.beam_centre import CONVINCING, find_beam_centre, probe_far_field
@@ -137,24 +138,30 @@ class Framer:
         return window, source
 
     def _from_corner(self, orientation: Orientation) -> bool:
-        """Whether zero frequency lies at pixel (0, 0): as told, else where the beam fits better."""
+        """Whether zero frequency lies at pixel (0, 0): as the user says, else where the beam is.
+
+        Where the beam is not recognised, what the format says, the centre without a word.
+        """
         told = self._found.zero_frequency
-        shape = self._survey.mean.shape
-        if told is not None:
-            return told is ZeroFrequency.CORNER
-        if shape != (self._size_px, self._size_px) or self._found.beam_centre_px is not None:
-            return False
+        says_corner = told is not None and told.value is ZeroFrequency.CORNER
+        if any(_by_flag(part) for part in (told, self._found.beam_centre_px)):
+            return says_corner
         as_stored, shifted = (
             find_beam_centre(mean, self._far_field, orientation).agreement
             for mean in (self._survey.mean, np.fft.fftshift(self._survey.mean))
         )
-        return shifted >= CONVINCING and shifted > as_stored
+        return shifted > as_stored if max(as_stored, shifted) >= CONVINCING else says_corner
 
     def _beam_centre(
         self, mean: NDArray[np.float32], orientation: Orientation, *, from_corner: bool
     ) -> tuple[tuple[int, int], str]:
         told = self._found.beam_centre_px
-        if told is not None and told.where.startswith("--"):
+        if told is not None and not np.isfinite(told.value).all():
+            raise ScanError(
+                f"{self._found.path}: {told.where} is {told.value}, no pixel; give --beam-centre "
+                "ROW,COLUMN"
+            )
+        if told is not None and _by_flag(told):
             return (round(told.value[0]), round(told.value[1])), told.where
         middle = (mean.shape[0] // 2, mean.shape[1] // 2)
         if from_corner:
@@ -165,3 +172,8 @@ class Framer:
         if told is not None:
             return (round(told.value[0]), round(told.value[1])), told.where
         return middle, "middle of the frame"
+
+
+def _by_flag(part: Found[Any] | None) -> bool:
+    """Whether the user said it, against which nothing found counts."""
+    return part is not None and part.where.startswith("--")

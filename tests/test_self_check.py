@@ -1,0 +1,167 @@
+"""Images are judged by their frames: right ones pass, wrong ones are told; the right way wins."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import wnet_edge
+from wnet_edge.io.found import Found, Positions
+from wnet_edge.io.scan_file import find_scan
+from wnet_edge.orientation import Orientation, orient
+from wnet_edge.package import find_package, open_package
+from wnet_edge.physics.poisson import expected_root_deviation
+from wnet_edge.physics.probe import shifted_probe
+from wnet_edge.runner.familiarity import probe_similarity, unfamiliar
+from wnet_edge.runner.infer import infer
+from wnet_edge.runner.orientation_search import choose_orientation, middle_frames
+from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.runner.window import Framer
+
+EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
+OPTIONS = RunnerOptions(provider=Provider.CPU)
+UP = Orientation.IDENTITY
+
+
+@pytest.fixture(scope="module")
+def package():
+    return open_package(find_package("w3"))
+
+
+@pytest.fixture(scope="module")
+def example():
+    """The embedded scan, its frames in memory."""
+    found = find_scan(EXAMPLE)
+    return replace(found, frames=Found(np.asarray(found.frames.value[:]), found.frames.where))
+
+
+def check(found, package, orientation=UP, position_orientation=UP):
+    scan = Framer(found, package).framed(orientation, position_orientation).scan
+    return infer(scan, package, OPTIONS)
+
+
+def test_the_right_image_explains_its_frames(example, package):
+    result = check(example, package).self_check
+    assert result.trusted
+    assert result.r_factor == pytest.approx(package.manifest.self_check.r_factor, rel=0.02)
+    assert 0 < result.r_floor < 0.1 * result.r_factor
+    assert result.warning is None
+
+
+@pytest.mark.parametrize(
+    ("orientation", "position_orientation"),
+    [(Orientation.FLIP_ROWS, UP), (Orientation.TRANSPOSE, UP), (UP, Orientation.ROTATE_180)],
+)
+def test_a_wrong_way_up_is_not_trusted(example, package, orientation, position_orientation):
+    inference = check(example, package, orientation, position_orientation)
+    assert inference.self_check.trusted is False
+    assert inference.self_check.r_factor > 0.18
+    assert "does not explain its frames" in inference.warnings[-1]
+
+
+def test_a_wrong_pixel_size_and_a_wrong_probe_are_not_trusted(example, package):
+    positions = Positions(example.positions.value.values * 0.8)
+    stretched = replace(example, positions=Found(positions, "scaled"))
+    assert check(stretched, package).self_check.trusted is False
+    mirrored = replace(package, probe=package.probe[:, :, ::-1])
+    assert check(example, mirrored).self_check.trusted is False
+
+
+def test_dim_frames_are_freed_of_their_noise(example, package):
+    rng = np.random.default_rng(0)
+    counts = example.frames.value
+    thinned = rng.binomial(counts, 2e5 / np.median(counts.sum(axis=(1, 2)))).astype(np.uint32)
+    dim = replace(example, frames=Found(thinned, "thinned"))
+    result = check(dim, package).self_check
+    assert result.r_floor > 0.05
+    assert result.r_factor > 0.11
+    assert result.trusted
+
+
+def test_a_scan_too_small_to_be_checked_says_so(example, package):
+    scan = Framer(example, package).framed(UP, UP).scan
+    few = replace(
+        scan,
+        frames=scan.frames[:3],
+        positions_m=scan.positions_m[:3],
+        left_out=scan.left_out[:3],
+    )
+    inference = infer(few, package, OPTIONS)
+    assert inference.self_check.trusted is None
+    assert inference.self_check.r_factor is None
+    assert "too small to be checked" in inference.warnings[-1]
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.7, 3.3, 20.0, 500.0])
+def test_the_floor_is_what_counting_gives(mean):
+    counts = np.random.default_rng(1).poisson(mean, 200_000)
+    measured = np.abs(np.sqrt(counts) - np.sqrt(mean)).mean()
+    assert expected_root_deviation(np.array(mean)) == pytest.approx(measured, rel=0.02)
+
+
+def test_similarity_of_probes(package):
+    probe = package.probe
+    assert probe_similarity(probe, 3 * probe * np.exp(1j)) == pytest.approx(1, abs=1e-5)
+    moved = shifted_probe(probe, np.array([5.0, -9.0]))
+    assert probe_similarity(probe, moved) == pytest.approx(1, abs=1e-4)
+    mixed = np.stack([probe[0] + probe[1], probe[0] - probe[1]]) / np.sqrt(2)
+    assert probe_similarity(probe[:2], mixed) == pytest.approx(1, abs=1e-4)
+    assert probe_similarity(probe, probe[:, ::-1, ::-1]) < 0.8
+
+
+def test_what_is_unfamiliar_is_told(example, package):
+    framed = Framer(example, package).framed(UP, UP)
+    assert unfamiliar(framed, package, 5e7) == ()
+    assert "fewer than the 1e+05" in unfamiliar(framed, package, 9e4)[0]
+    strange = replace(framed, scan=replace(framed.scan, probe=np.ones((1, 128, 128), complex)))
+    assert "% like the package's" in unfamiliar(strange, package, 5e7)[0]
+
+
+def test_middle_frames_lie_together(example, package):
+    scan = Framer(example, package).framed(UP, UP).scan
+    numbers = middle_frames(scan)
+    assert len(numbers) == len(set(numbers.tolist())) == 200
+    span_px = np.ptp(scan.positions_m[numbers], axis=0) / scan.object_pixel_size_m
+    assert span_px.max() <= 257
+
+
+def stored(found, orientation, *, corner):
+    """The scan as a detector mounted otherwise, or a computing program, would store it."""
+
+    def turned(images):
+        turned = orient(images, orientation.inverse)
+        return np.fft.ifftshift(turned, axes=(-2, -1)) if corner else turned
+
+    return replace(
+        found,
+        frames=Found(turned(np.asarray(found.frames.value[:])), "turned"),
+        mask=Found(turned(found.mask.value), "turned"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner"),
+    [(Orientation.ROTATE_180_TRANSPOSE, False), (Orientation.FLIP_COLUMNS, True)],
+)
+def test_auto_finds_the_way_up(data_dir, package, orientation, corner):
+    found = find_scan(data_dir / "cnm26id_scan247.cxi")
+    framer = Framer(stored(found, orientation, corner=corner), package)
+    choice = choose_orientation(framer, package, OPTIONS, None, UP)
+    assert choice.orientation is orientation
+    assert choice.framed.window.from_corner is corner
+    assert choice.warnings == ()
+    line = choice.search_lines[0]
+    assert line.startswith(f"orientation {orientation.value}, R-factor 0.09")
+    plain = Framer(found, package).framed(UP, UP)
+    np.testing.assert_array_equal(choice.framed.scan.frames[7], plain.scan.frames[7])
+    np.testing.assert_array_equal(choice.framed.scan.mask, plain.scan.mask)
+
+
+def test_auto_finds_which_way_the_positions_run(example, package):
+    flipped = Positions(example.positions.value.values * [1, -1])
+    framer = Framer(replace(example, positions=Found(flipped, "flipped")), package)
+    choice = choose_orientation(framer, package, OPTIONS, UP, None)
+    assert choice.position_orientation is Orientation.FLIP_COLUMNS
+    assert json.dumps(choice.search_lines)
