@@ -4,6 +4,8 @@ PYTHON ?= python3
 EDGE := .venv-edge
 WORKSHOP := .venv
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+# Other people's readers and writers, for the tests, without the programs around them.
+PEERS := ptychodus ptylab
 
 .PHONY: demo test lint bench docs clean
 
@@ -34,6 +36,7 @@ $(EDGE)/.installed: pyproject.toml constraints.txt
 $(WORKSHOP)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(WORKSHOP)
 	$(WORKSHOP)/bin/python $(PIP) --editable '.[train,dev]'
+	$(WORKSHOP)/bin/python $(PIP) --no-deps $(PEERS)
 	touch $@
 
 clean:

@@ -30,7 +30,7 @@ from wnet_edge.runner.orientation_search import Choice, choose_orientation  # no
 from wnet_edge.runner.session import Provider, RunnerOptions  # noqa: E402
 from wnet_edge.runner.window import Framer  # noqa: E402
 
-OPTIONS = RunnerOptions(provider=Provider.CPU)
+OPTIONS = RunnerOptions(provider=Provider.CPU, threads=1)
 UP = Orientation.IDENTITY
 # A raster of one step can't hold this scan.
 LAYOUTS = {

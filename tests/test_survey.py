@@ -61,7 +61,8 @@ def test_the_real_scan_has_no_odd_pixels_but_those_it_names(data_dir):
 @pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.int32])
 def test_swapped_bytes_are_told(dtype):
     frames = (smooth() // 2).astype(dtype)
-    with pytest.raises(ScanError, match=r"scan\.h5: /frames holds mostly multiples of 256, as .* byte order"):
+    words = r"scan\.h5: /frames holds mostly multiples of 256, as .* byte order"
+    with pytest.raises(ScanError, match=words):
         survey(found(frames.byteswap()))
     survey(found(frames.byteswap().view(frames.dtype.newbyteorder())))
 

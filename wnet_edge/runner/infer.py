@@ -24,7 +24,20 @@ from wnet_edge.runner.read_ahead import batches_ahead
 from wnet_edge.runner.self_check import FrameSample, SelfCheck, self_check
 from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
 from wnet_edge.scan import Scan
-from wnet_edge.stitch import Stitched, Stitcher
+from wnet_edge.stitch import Stitched, Stitcher, StitchOptions
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work an image is worth.
+
+    Attributes:
+        stitch_rounds: passes of the stitcher at most.
+        compared_frames: frames that judge the image.
+    """
+
+    stitch_rounds: int = 50
+    compared_frames: int = 100
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,7 @@ def infer(
     package: Package,
     options: RunnerOptions,
     progress: Callable[[int], None] | None = None,
+    effort: Effort | None = None,
 ) -> Inference:
     """Take a scan to an image.
 
@@ -101,6 +115,7 @@ def infer(
         package: a verified package that fits the scan.
         options: precision, provider, threads, batch size.
         progress: called after each batch with the number of frames in it.
+        effort: None takes the full one.
 
     Raises:
         ScanError: if its file fails on the way, or too many frames are bad.
@@ -109,16 +124,16 @@ def infer(
         ResultError: if no frame has anything to show.
     """
     laps = _Laps()
+    effort = effort or Effort()
     binning = remaining_binning(scan, package.manifest)
     weight = window_weight(package)
     session = GraphSession(package, options)
     light = Light(scan)
     sample = FrameSample.of(scan.frame_count)
     values_masked = values_clipped = 0
-    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     laps.lap("open")
     with (
-        Stitcher(positions, scan.full_window_px, session.window_px, weight) as stitcher,
+        _stitcher(scan, session.window_px, weight, effort) as stitcher,
         batches_ahead(scan, options.batch_size) as batches,
     ):
         first = 0
@@ -142,7 +157,7 @@ def infer(
     amplitude_scale, factor, transmission = light.settle(stitched.used)
     stitched = replace(stitched, image=stitched.image * np.float32(factor))
     laps.lap("stitch")
-    checked = self_check(sample, scan, package, stitched)
+    checked = self_check(sample, scan, package, stitched, effort.compared_frames)
     laps.lap("check")
     processed = int(stitched.used.sum())
     inference = Inference(
@@ -164,6 +179,16 @@ def infer(
         warnings=(),
     )
     return replace(inference, warnings=_warnings(scan, inference))
+
+
+def _stitcher(scan: Scan, window_px: int, weight: NDArray[np.float32], effort: Effort) -> Stitcher:
+    """Room for the scan's image and patches; the error of one that is too large names the file."""
+    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
+    try:
+        options = StitchOptions(max_rounds=effort.stitch_rounds)
+        return Stitcher(positions, scan.full_window_px, window_px, weight, options)
+    except ScanError as error:
+        raise ScanError(f"{scan.path}: {error}") from error
 
 
 def _check_lost(scan: Scan, lost: int) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ResultError
 from wnet_edge.orientation import Orientation
 from wnet_edge.package import Package
-from wnet_edge.runner.infer import infer
+from wnet_edge.runner.infer import Effort, infer
 from wnet_edge.runner.session import RunnerOptions
 from wnet_edge.runner.window import FramedScan, Framer
 from wnet_edge.scan import Scan, some_frames
@@ -22,6 +22,8 @@ from wnet_edge.scan import Scan, some_frames
 _TRIED_FRAMES = 200
 _TRIED_WINDOWS = 2.0
 """Edge of the tried part of the scan, in full windows: enough that whole probes are covered."""
+_QUICK = Effort(stitch_rounds=8, compared_frames=40)
+"""Wrong ways up never settle; eight rounds are enough to tell them."""
 _CLEAR_RATIO = 1.2
 """Of the second-best R-factor over the best: below it, the choice is told to be unclear."""
 
@@ -121,7 +123,7 @@ def _ranked(
 
 def _r_factor(scan: Scan, package: Package, options: RunnerOptions) -> float:
     try:
-        r_factor = infer(scan, package, options).self_check.r_factor
+        r_factor = infer(scan, package, options, effort=_QUICK).self_check.r_factor
     except ResultError:  # no frame with a finite patch
         return float("inf")
     return float("inf") if r_factor is None else r_factor

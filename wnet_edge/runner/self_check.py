@@ -23,7 +23,6 @@ from wnet_edge.preprocess import bin_frames
 from wnet_edge.scan import Scan
 from wnet_edge.stitch import Stitched
 
-COMPARED_FRAMES = 100
 _KEPT_FRAMES = 300
 """More than are compared, since some lie at the border of the image."""
 
@@ -92,8 +91,10 @@ class FrameSample:
             self.counts[frame] = counts[frame - first, 0].copy()
 
 
-def self_check(sample: FrameSample, scan: Scan, package: Package, stitched: Stitched) -> SelfCheck:
-    """Simulate up to `COMPARED_FRAMES` frames of the sample from the image, and compare.
+def self_check(
+    sample: FrameSample, scan: Scan, package: Package, stitched: Stitched, compared_frames: int
+) -> SelfCheck:
+    """Simulate up to `compared_frames` frames of the sample from the image, and compare.
 
     Frames of which the image does not cover the probe are passed over.
     """
@@ -101,7 +102,7 @@ def self_check(sample: FrameSample, scan: Scan, package: Package, stitched: Stit
     deviation = noise = total = 0.0
     compared = 0
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
-    chosen = np.linspace(0, len(usable) - 1, min(len(usable), COMPARED_FRAMES)).astype(int)
+    chosen = np.linspace(0, len(usable) - 1, min(len(usable), compared_frames)).astype(int)
     for frame in (usable[index] for index in chosen):
         counts = sample.counts[frame]
         valid = counts >= 0

@@ -1,0 +1,184 @@
+"""`infer` on files as they come: flags, profiles, formats, folders, images not trusted."""
+
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from tiny import GEOMETRY, KnownScan
+
+import wnet_edge
+from wnet_edge.cli.main import main
+from wnet_edge.io.result import read_result
+from wnet_edge.package import write_package
+
+EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
+KNOWN = ("--package", "known.wnet", "--provider", "cpu")
+
+
+@pytest.fixture(scope="module")
+def known():
+    return KnownScan()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, known):
+    """A folder with a scan, and the package that knows it."""
+    monkeypatch.chdir(tmp_path)
+    known.write(tmp_path / "scan.cxi")
+    write_package(tmp_path / "known.wnet", known.content())
+    return tmp_path
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """Runs `wnet-edge` with arguments; gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wnet-edge", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            main()
+        said = capfd.readouterr()
+        return done.value.code or 0, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def bare(here, known):
+    """Nothing but arrays in an HDF5 file, positions in micrometres without saying so."""
+    with h5py.File(here / "bare.h5", "w") as file:
+        file["measured/frames"] = known.frames
+        positions_m = known.corners * GEOMETRY.object_pixel_size_m(known.full_px)
+        file["measured/stage"] = positions_m * 1e6
+        file["measured/light"] = known.probe
+    return here / "bare.h5"
+
+
+FLAGS = {
+    "frames": "measured/frames",
+    "positions": "measured/stage",
+    "positions-unit": "um",
+    "probe": "measured/light",
+    "energy-ev": 10_000.0,
+    "distance-m": 0.9,
+    "pixel-size-m": 55e-6,
+}
+
+
+def image(path):
+    result = read_result(path)
+    return result.amplitude * np.exp(1j * result.phase)
+
+
+def test_flags_say_what_a_file_does_not(bare, call):
+    flags = [word for name, value in FLAGS.items() for word in (f"--{name}", value)]
+    assert call("infer", "scan.cxi", *KNOWN)[0] == 0
+    code, out, _ = call("infer", bare, *KNOWN, *flags, "--json")
+    assert code == 0
+    assert json.loads(out)["format"] == "HDF5"
+    np.testing.assert_allclose(image("bare.wnet.h5"), image("scan.wnet.h5"), atol=1e-5)
+
+
+def test_a_profile_keeps_the_flags_and_what_is_typed_goes_before_it(bare, call, here):
+    lines = [f"{name} = {json.dumps(value)}" for name, value in FLAGS.items()]
+    (here / "26id.toml").write_text("\n".join(lines))
+    assert call("infer", bare, *KNOWN, "--profile", "26id.toml")[0] == 0
+    code, out, _ = call("inspect", bare, "--profile", "26id.toml", "--distance-m", "0.8", "--json")
+    values = json.loads(out)
+    assert code == 0
+    assert values["distance_m"] == {"value": 0.8, "where": "--distance-m"}
+    assert values["energy_ev"]["value"] == 10_000
+    assert values["positions"]["where"].endswith("bare.h5:/measured/stage")
+
+
+def test_what_is_found_is_recorded(here, call):
+    assert call("infer", "scan.cxi", *KNOWN)[0] == 0
+    process = read_result(here / "scan.wnet.h5").process
+    assert process.trusted == "unknown"
+    assert process.scan["format"] == "CXI 1.6"
+    assert process.scan["orientation"] == "identity"
+    assert process.scan["beam_centre_px"] == "16, 16"
+    assert process.self_check["frames"] >= 0
+    assert process.warnings[-1].startswith("the package holds no R-factor")
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("nexus", ["scan.wnet.h5"]),
+        ("ptychodus", ["scan.ptychodus.h5"]),
+        ("cxi", ["scan.wnet.cxi"]),
+        ("tiff", ["scan.wnet.amplitude.tif", "scan.wnet.phase.tif"]),
+    ],
+)
+def test_formats(here, call, kind, names):
+    before = {path.name for path in here.iterdir()}
+    code, out, _ = call("infer", "scan.cxi", *KNOWN, "--format", kind)
+    assert code == 0
+    assert sorted({p.name for p in here.iterdir()} - before) == sorted([*names, "scan.wnet.png"])
+    for name in names:
+        assert f"image: {name}" in out
+    code, _, err = call("infer", "scan.cxi", *KNOWN, "--format", kind)
+    assert code == 1
+    assert "exists already" in err
+
+
+def test_many_scans_go_to_a_folder_and_a_bad_one_stops_none(here, call, known):
+    known.write(here / "other.cxi")
+    (here / "bad.cxi").write_text("no scan")
+    scans = ("scan.cxi", "bad.cxi", "other.cxi")
+    code, out, err = call("infer", *scans, *KNOWN, "-o", "images")
+    assert code == 1
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["scan"] for line in lines] == list(scans)
+    assert "is no scan file" in lines[1]["error"]
+    assert lines[2]["frames_processed"] == 36
+    assert err == "Error: 1 of 3 scans failed: bad.cxi; their lines say why\n"
+    assert sorted(path.name for path in (here / "images").iterdir()) == [
+        "other.wnet.h5",
+        "other.wnet.png",
+        "scan.wnet.h5",
+        "scan.wnet.png",
+    ]
+    code, out, _ = call("infer", "scan.cxi", *KNOWN, "-o", "images", "--force")
+    assert code == 0
+    assert "image: images/scan.wnet.h5" in out
+
+
+@pytest.mark.usefixtures("here")
+def test_strict_refuses_what_is_not_trusted(call, tmp_path):
+    turned = ("--orientation", "flip-rows", "--provider", "cpu", "-o", "w.h5", "--image", "w.png")
+    code, _, err = call("infer", EXAMPLE, *turned, "--strict")
+    assert code == 1
+    assert err.startswith(f"Error: {EXAMPLE}: the image does not explain its frames (R-factor 0.2")
+    assert not (tmp_path / "w.h5").exists()
+    code, out, err = call("infer", EXAMPLE, *turned)
+    assert code == 0
+    assert "NOT trusted" in out
+    assert "does not explain its frames" in err
+    assert read_result(tmp_path / "w.h5").process.trusted == "no"
+    code, out, _ = call(
+        "infer",
+        EXAMPLE,
+        "--strict",
+        "--json",
+        "--provider",
+        "cpu",
+        "-o",
+        "r.h5",
+        "--image",
+        "r.png",
+    )
+    assert code == 0
+    assert json.loads(out)["trusted"] is True
+
+
+@pytest.mark.usefixtures("here")
+def test_usage_of_pairs(call):
+    for flags in (("--beam-centre", "12"), ("--raster", "3by4"), ("--orientation", "up")):
+        code, _, err = call("infer", "scan.cxi", *KNOWN, *flags)
+        assert code == 2
+        assert "Traceback" not in err
