@@ -1,6 +1,6 @@
 """Scan 247 in every layout, every way up, zero frequency at corner and centre: one image.
 
-    python benchmarks/layout_matrix.py SCAN.cxi > matrix.txt
+    python benchmarks/layout_matrix.py SCAN.cxi [LAYOUT …] > matrix.txt
 
 Writes the scan anew for each case, runs it with the orientation to be found, and prints the phase
 correlation with the image of the plain scan, as in docs/formats.md.
@@ -78,7 +78,8 @@ def main() -> None:
         probe=scan.probe,
     )
     lowest = 1.0
-    for name, write in LAYOUTS.items():
+    for name in sys.argv[2:] or LAYOUTS:
+        write = LAYOUTS[name]
         for orientation in Orientation:
             for corner in (False, True):
                 with tempfile.TemporaryDirectory() as folder:

@@ -1,8 +1,11 @@
 """Fixtures that several test files share."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+from wnet_edge.cli.main import main
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +15,17 @@ def data_dir():
     if not folder.is_dir():
         pytest.skip("no real scans on this machine")
     return folder
+
+
+@pytest.fixture
+def call(monkeypatch, capfd):
+    """Runs `wnet-edge` with arguments; gives exit code, stdout and stderr."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wnet-edge", *map(str, arguments)])
+        with pytest.raises(SystemExit) as done:
+            main()
+        said = capfd.readouterr()
+        return done.value.code or 0, said.out, said.err
+
+    return run

@@ -1,7 +1,6 @@
 """`infer`, `demo`, `inspect` and `verify` as a user calls them: outputs, exit codes, one line."""
 
 import json
-import sys
 
 import h5py
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from onnx import helper
 from tiny import KnownScan, content, onnx_bytes
 
-from wnet_edge.cli.main import main
 from wnet_edge.io.result import read_result
 from wnet_edge.package import write_package
 
@@ -26,20 +24,6 @@ def here(tmp_path, monkeypatch, known):
     known.write(tmp_path / "scan.cxi")
     write_package(tmp_path / "known.wnet", known.content())
     return tmp_path
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Runs `wnet-edge` with arguments; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["wnet-edge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            main()
-        said = capfd.readouterr()
-        return done.value.code or 0, said.out, said.err
-
-    return run
 
 
 def fails(outcome, *words):

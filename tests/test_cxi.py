@@ -190,7 +190,7 @@ NAN = np.full((36, 3), np.nan)
         (f"{DETECTOR}/data", np.zeros((36, 32, 32), complex), ["complex128, not counts"]),
         (f"{DETECTOR}/data", h5py.Empty("f4"), ["without frames", "--frames"]),
         (f"{DETECTOR}/data", h5py.ExternalLink("none.h5", "/data"), ["data_1/data links to"]),
-        (f"{DETECTOR}/data", h5py.SoftLink(f"{DETECTOR}/data"), ["can't be read"]),
+        (f"{DETECTOR}/data", h5py.SoftLink(f"{DETECTOR}/data"), ["mend the link"]),
         (f"{DETECTOR}/mask", np.zeros((16, 16), int), ["mask", "one mask for all frames"]),
         (f"{DETECTOR}/mask", np.ones((32, 32), int), ["every pixel"]),
         (f"{DETECTOR}/distance", -0.9, ["distance is -0.9 m", "--distance-m"]),
@@ -274,7 +274,7 @@ def test_damaged_frames_are_named(path):
     data = bytearray(path.read_bytes())
     data[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
     path.write_bytes(data)
-    refuses(path, "can't be read as HDF5")
+    refuses(path, "/entry_1/data_1/data is damaged", "copy it again")
 
 
 def test_frames_that_change_are_noticed(path):

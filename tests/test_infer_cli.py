@@ -1,7 +1,6 @@
 """`infer` on files as they come: flags, profiles, formats, folders, images not trusted."""
 
 import json
-import sys
 from pathlib import Path
 
 import h5py
@@ -10,7 +9,6 @@ import pytest
 from tiny import GEOMETRY, KnownScan
 
 import wnet_edge
-from wnet_edge.cli.main import main
 from wnet_edge.io.result import read_result
 from wnet_edge.package import write_package
 
@@ -30,20 +28,6 @@ def here(tmp_path, monkeypatch, known):
     known.write(tmp_path / "scan.cxi")
     write_package(tmp_path / "known.wnet", known.content())
     return tmp_path
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Runs `wnet-edge` with arguments; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["wnet-edge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            main()
-        said = capfd.readouterr()
-        return done.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The picture of a scan: every part it has, and a word where it lacks one, whatever it holds."""
 
 import json
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,6 @@ import pytest
 from PIL import Image
 from tiny import GEOMETRY, KnownScan
 
-from wnet_edge.cli.main import main
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.io.drawing import NOTHING, PAPER
 from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency
@@ -62,20 +60,6 @@ def picture(tmp_path):
             return np.asarray(image)
 
     return drawn
-
-
-@pytest.fixture
-def call(monkeypatch, capfd):
-    """Runs `wnet-edge` with arguments; gives exit code, stdout and stderr."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["wnet-edge", *map(str, arguments)])
-        with pytest.raises(SystemExit) as done:
-            main()
-        said = capfd.readouterr()
-        return done.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.fixture

@@ -114,7 +114,8 @@ class WindowFrames:
 
 def as_counts(stored: NDArray[Any]) -> NDArray[np.float32]:
     """Stored numbers of any real type to float32 counts, `NO_COUNT` where there is none."""
-    counts = stored.astype(np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is no count either
+        counts = stored.astype(np.float32)
     if stored.dtype.kind in "ui":
         no_count = stored >= np.iinfo(stored.dtype).max - 1
         if no_count.any():

@@ -23,6 +23,8 @@ def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None
         raise error(f"{path}: no folder {path.parent}; create it first")
     if path.is_dir():
         raise error(f"{path}: is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise error(f"{path}: is a device or a pipe; name a file")
     if path.exists() and not force:
         raise error(f"{path}: exists already; replace it with --force or name another file")
     if not os.access(path.parent, os.W_OK):
@@ -39,7 +41,8 @@ def replacing(path: Path, error: type[WNetEdgeError], *, force: bool) -> Iterato
         error: as `check_output`, or if the disk refuses the file.
     """
     check_output(path, error, force=force)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    # A name of its own: with the target's in it, it could be too long for the disk.
+    temporary = path.with_name(f".wnet-edge-{secrets.token_hex(8)}.part")
     try:
         yield temporary
         temporary.replace(path)

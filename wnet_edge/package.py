@@ -238,6 +238,8 @@ def _read(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise PackageError(f"{path}: is a folder; name a {PACKAGE_SUFFIX} file")
+        if path.exists() and not path.is_file():
+            raise PackageError(f"{path}: is a device or a pipe; name a {PACKAGE_SUFFIX} file")
         size = path.stat().st_size
         if size > MAX_PACKAGE_BYTES:
             raise PackageError(
@@ -245,7 +247,7 @@ def _read(path: Path) -> bytes:
                 "export a smaller network"
             )
         with path.open("rb") as file:
-            return file.read(MAX_PACKAGE_BYTES + 1)
+            return file.read(size + 1)
     except FileNotFoundError as error:
         raise PackageError(
             f"{path}: no such file; name a {PACKAGE_SUFFIX} file or an embedded package"

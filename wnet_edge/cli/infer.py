@@ -104,7 +104,7 @@ def command(
         )
         for scan in scans
     ]
-    check_jobs(jobs)
+    check_jobs(jobs, opened)
     if several:
         _run_all(jobs, opened, options)
         return
@@ -114,14 +114,16 @@ def command(
 
 def _folder(output: Path | None, *, several: bool) -> Path | None:
     """The folder that -o names, made where several scans need it."""
-    if output is None or not (several or output.is_dir()):
+    if output is None:
         return None
     try:
+        if not (several or output.is_dir()):
+            return None
         output.mkdir(exist_ok=True)
     except OSError as error:
+        what = "is no folder and can't be made one" if several else "can't be written"
         raise ResultError(
-            f"{output}: is no folder and can't be made one ({error.strerror}); several scans "
-            "need a folder"
+            f"{output}: {what} ({error.strerror}); name another, a folder for several scans"
         ) from error
     return output
 

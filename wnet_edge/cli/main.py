@@ -4,9 +4,11 @@ Commands are imported when they are called, so that the edge never loads what on
 has, and `wnet-edge -h` answers at once.
 """
 
+import shlex
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from typing import Any
 
 import click
 
@@ -33,6 +35,16 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Names in the order in which a user meets them."""
         return list(COMMANDS)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
+        """Run the command; Ctrl-C becomes an error like any other."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            again = shlex.join(["wnet-edge", *sys.argv[1:]])
+            raise WNetEdgeError(
+                f"interrupted, no output is left half-written; again: {again}"
+            ) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """The command, imported now; None where there is none of that name."""

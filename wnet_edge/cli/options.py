@@ -15,8 +15,8 @@ from wnet_edge.runner.session import Provider, RunnerOptions
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 AUTO = "auto"
-FILE = click.Path(path_type=Path)
-"""A path as the user gave it; whether it is there is for the library to say, in one line."""
+FILE = click.Path(path_type=Path, readable=False)
+"""A path as the user gave it; whether it can be read is for the library to say, in one line."""
 
 package_option = click.option(
     "--package",

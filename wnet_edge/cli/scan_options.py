@@ -63,6 +63,8 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
     if path is None:
         return None
     try:
+        if path.exists() and not path.is_file():
+            raise ScanError(f"{path}: is no file; name a TOML file of flags")
         if path.stat().st_size > _MAX_PROFILE_BYTES:
             raise ScanError(f"{path}: is too large for a profile; name a TOML file of flags")
         values = tomllib.loads(path.read_text("utf-8"))
@@ -74,8 +76,32 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
         raise ScanError(
             f"{path}: {unknown[0][:40]!r} is no flag of a scan; choose from {', '.join(_PROFILED)}"
         )
+    _check_profile(ctx, path, named)
     ctx.default_map = {**(ctx.default_map or {}), **named}
     return path
+
+
+def _check_profile(ctx: click.Context, path: Path, values: dict[str, Any]) -> None:
+    """See that each value is one that its flag could have been typed with.
+
+    Raises:
+        ScanError: naming the flag.
+    """
+    for flag in ctx.command.params:
+        if flag.name not in values:
+            continue
+        value = values[flag.name]
+        typed = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        pair = isinstance(value, list) and isinstance(flag.type, _Pair)
+        try:
+            if not (typed or pair):
+                raise click.BadParameter(f"{value!r} is neither a number nor text")
+            flag.type_cast_value(ctx, value)
+        except click.BadParameter as error:
+            reason = " ".join(error.message.split()).rstrip(".")
+            raise ScanError(
+                f"{path}: {flag.name}: {reason}; write what {flag.opts[0]} takes"
+            ) from error
 
 
 _WAYS_UP = click.Choice([AUTO, *(way.value for way in Orientation)])
@@ -87,7 +113,7 @@ _OPTIONS = (
         is_eager=True,
         expose_value=False,
         callback=_use_profile,
-        help="TOML file with any of the flags below.",
+        help="TOML file with flags of the scan: frames, positions, orientation …",
     ),
     click.option("--frames", metavar="PATH", help="Dataset of the frames in the scan's file."),
     click.option(
@@ -142,14 +168,18 @@ def orientation_options(command: Command) -> Command:
     command = click.option(
         "--position-orientation",
         type=_WAYS_UP,
+        metavar="auto|WAY",
         default=Orientation.IDENTITY.value,
         show_default=True,
-        help="What is done to the positions' axes; auto tries all.",
+        help="What is done to the positions' axes: auto tries all, or a WAY as above.",
     )(command)
     return click.option(
         "--orientation",
         type=_WAYS_UP,
-        help="What is done to a frame first; auto tries all.  [default: the package's]",
+        metavar="auto|WAY",
+        help="What is done to a frame first: auto tries all and takes the one whose image explains "
+        f"the frames best; WAY is {', '.join(way.value for way in Orientation)}.  [default: the "
+        "package's]",
     )(command)
 
 

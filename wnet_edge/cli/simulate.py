@@ -32,7 +32,7 @@ _BATCH_FRAMES = 64
 @click.option(
     "--probe",
     type=FILE,
-    help="CXI scan whose probe and geometry to take.  [default: a zone plate at 10 keV]",
+    help="Scan whose probe and geometry to take.  [default: a zone plate at 10 keV]",
 )
 @click.option("--frames", default=400, show_default=True, help="Positions, on a square raster.")
 @click.option("--step-px", default=10, show_default=True, help="Raster step in object pixels.")
@@ -107,7 +107,8 @@ def _instrument(probe: Path | None) -> tuple[NDArray[np.complex64], Geometry]:
         raise ScanError(f"{probe}: has no probe; name a scan that has one")
     if scan.full_window_px % WINDOW_PX:
         raise SimulationError(
-            f"{probe}: a window of {scan.full_window_px} px does not bin to {WINDOW_PX} px"
+            f"{probe}: a window of {scan.full_window_px} px does not bin to {WINDOW_PX} px; "
+            "name a scan of a window that does"
         )
     return scan.probe, scan.known_geometry
 

@@ -27,7 +27,7 @@ WINDOW_PX = 64
 @click.option(
     "--probe",
     type=FILE,
-    help="CXI scan whose probe to simulate frames with; its frames are not used.",
+    help="Scan whose probe to simulate frames with; its frames are not used.",
 )
 @click.option("-o", "checkpoint", type=FILE, required=True, help="Checkpoint to write.")
 @click.option("--epochs", default=8, show_default=True, help="Passes over the frames.")

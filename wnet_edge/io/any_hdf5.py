@@ -9,16 +9,16 @@ from wnet_edge.io.found import FoundScan, Hdf5Reader
 _SHOWN = 4
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:  # noqa: ARG001 - as other readers
-    """Nothing but the name of the format: all parts come by flag, --frames first of all."""
-    return FoundScan(path=path, format="HDF5")
+def read(file: h5py.File, path: Path) -> FoundScan:
+    """No part of a scan, they all come by flag; only what --frames may mean."""
+    return FoundScan(path=path, format="HDF5", candidates=_candidates(file))
 
 
 READER = Hdf5Reader(lambda _: True, read)
 
 
-def candidates(file: h5py.File) -> list[str]:
-    """Datasets of three or four dimensions, the largest first: what --frames may mean."""
+def _candidates(file: h5py.File) -> tuple[str, ...]:
+    """Datasets of three or four dimensions, the largest first."""
     found: list[tuple[int, str]] = []
 
     def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
@@ -26,4 +26,4 @@ def candidates(file: h5py.File) -> list[str]:
             found.append((-item.size, f"/{name}"))
 
     file.visititems(visit)
-    return [name for _, name in sorted(found)[:_SHOWN]]
+    return tuple(name for _, name in sorted(found)[:_SHOWN])

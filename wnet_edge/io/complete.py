@@ -105,8 +105,9 @@ def required_frames(found: FoundScan) -> Found[FrameSource]:
         ScanError: if there are none.
     """
     if found.frames is None:
+        seen = f" (it holds {', '.join(found.candidates)})" if found.candidates else ""
         raise ScanError(
-            f"{found.path}: {found.format} without frames; name the dataset with --frames, "
+            f"{found.path}: {found.format} without frames; name the dataset with --frames{seen}, "
             "or the file that has them"
         )
     return found.frames

@@ -98,6 +98,7 @@ class FoundScan:
         beam_centre_px: row, column of zero frequency in `frames`, fractions allowed.
         zero_frequency: where the format, or the user, puts it; None where that is not said.
         near_field: why the frames are no far field, where the file says so.
+        candidates: names of what may be frames, in a file of no known layout.
     """
 
     path: Path
@@ -115,6 +116,7 @@ class FoundScan:
     beam_centre_px: Found[tuple[float, float]] | None = None
     zero_frequency: Found[ZeroFrequency] | None = None
     near_field: str | None = None
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

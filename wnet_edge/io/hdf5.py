@@ -6,6 +6,7 @@ the file for each read and closes it again.
 """
 
 import math
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +60,13 @@ class Hdf5Frames:
                     f"{self._path}: {self._dataset} has changed since it was opened; "
                     "wait until the file is complete and start again"
                 )
-            return dataset[key]
+            try:
+                return dataset[key]
+            except (OSError, RuntimeError) as error:
+                reason = " ".join(str(error).split())[:200]
+                raise ScanError(
+                    f"{self._path}: {self._dataset} is damaged ({reason}); copy it again"
+                ) from error
 
 
 @contextmanager
@@ -86,11 +93,16 @@ def check_file(path: Path) -> None:
     Raises:
         ScanError: in one line with the cure.
     """
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError as error:
+        raise ScanError(f"{path}: no such file; check the path") from error
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ScanError(f"{path}: can't be read ({reason}); check the path") from error
+    if stat.S_ISDIR(mode):
         raise ScanError(f"{path}: is a folder; name a scan file in it")
-    if not path.exists():
-        raise ScanError(f"{path}: no such file; check the path")
-    if not path.is_file():
+    if not stat.S_ISREG(mode):
         raise ScanError(f"{path}: is a device or a pipe, not a file; save it as a file first")
 
 
@@ -113,12 +125,20 @@ def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset 
         ScanError: if one of them is a link that leads nowhere.
     """
     for name in names:
-        found = file.get(name)
+        found = _followed(file, name)
         if isinstance(found, h5py.Dataset) and found.shape is not None:
             return found
         if found is None:
             check_link(file, path, name)
     return None
+
+
+def _followed(group: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
+    """What a name leads to; None where a link leads nowhere, or to itself."""
+    try:
+        return group.get(name)
+    except (OSError, RuntimeError):
+        return None
 
 
 def check_link(file: h5py.Group, path: Path, name: str) -> None:
@@ -130,7 +150,7 @@ def check_link(file: h5py.Group, path: Path, name: str) -> None:
     steps = name.strip("/").split("/")
     for count in range(1, len(steps) + 1):
         at = "/".join(steps[:count])
-        if file.get(at) is None:
+        if _followed(file, at) is None:
             _refuse_broken_link(file, path, at)
             return
 

@@ -21,7 +21,7 @@ from wnet_edge.io.found import Found, FoundScan, Positions
 from wnet_edge.io.hdf5 import dataset_at, frames_of, opened
 from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
-from wnet_edge.io.stacks import raster_of
+from wnet_edge.io.stacks import MAX_FRAMES, raster_of
 
 T = TypeVar("T")
 Find = Callable[[Path], FoundScan]
@@ -85,8 +85,11 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
     if found.raster is None:
         raise ScanError(f"{found.path}: --step-m needs a raster; give --raster ROWSxCOLUMNS")
     rows, columns = found.raster
-    if not 0 < step_m < 1 or rows * columns > 10_000_000:
-        raise ScanError(f"{found.path}: a raster of {rows} × {columns} × {step_m:g} m can't be")
+    if min(rows, columns) < 1 or rows * columns > MAX_FRAMES or not 0 < step_m < 1:
+        raise ScanError(
+            f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m can't be; "
+            "mend --raster or --step-m"
+        )
     grid = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1)
     return Found(Positions(grid * step_m), f"raster of {rows} × {columns}, --step-m")
 

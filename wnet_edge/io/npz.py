@@ -29,6 +29,7 @@ from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.numpy_file import MAX_WHOLE_BYTES, member_names, opened_npz, read_member
 from wnet_edge.io.numpy_frames import npz_stack
 from wnet_edge.io.stacks import check_stack, raster_of
+from wnet_edge.manifest import MANIFEST_FILE
 from wnet_edge.scan import FrameSource
 
 _SHOWN = 12
@@ -59,6 +60,8 @@ def read_npz(path: Path) -> FoundScan:
         ScanError: in one line with the cure, if the archive is damaged or an array is odd.
     """
     with opened_npz(path) as archive:
+        if MANIFEST_FILE in archive.namelist():
+            raise ScanError(f"{path}: is a package, no scan; name it with --package")
         names = set(member_names(archive))
         if names & {"diff3d", "diffraction"} and names >= {"xcoords", "ycoords"}:
             return _ptychopinn(path, archive)

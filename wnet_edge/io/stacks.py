@@ -40,7 +40,7 @@ class RasterFrames:
         return self._source.dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
-        """Frames of a slice, of an index, or of a sequence of indices."""
+        """Frames of a slice, of an index, or of a sequence of indices in any order."""
         along, *within = key if isinstance(key, tuple) else (key,)
         numbers = np.arange(self._shape[0])[along]
         if np.ndim(numbers) == 0:
@@ -49,11 +49,11 @@ class RasterFrames:
             return np.empty((0, *self._shape[1:]), self.dtype)[(slice(None), *within)]
         rows = numbers // self._columns
         parts = []
-        for row in np.unique(rows):
-            columns = numbers[rows == row] % self._columns
-            first, last = int(columns[0]), int(columns[-1]) + 1
-            line = self._source[(int(row), slice(first, last), *within)]
-            parts.append(line if last - first == len(columns) else line[columns - first])
+        for run in np.split(numbers, np.flatnonzero(np.diff(rows)) + 1):
+            columns = run % self._columns
+            first, last = int(columns.min()), int(columns.max()) + 1
+            line = self._source[(int(run[0]) // self._columns, slice(first, last), *within)]
+            parts.append(line[columns - first])
         return np.concatenate(parts)
 
 

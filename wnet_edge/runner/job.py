@@ -7,6 +7,7 @@ its own module.
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from os.path import realpath
 from pathlib import Path
 
 from wnet_edge.errors import ResultError, ScanError
@@ -69,28 +70,31 @@ class Done:
     search_lines: tuple[str, ...]
 
 
-def check_jobs(jobs: Iterable[Job]) -> None:
+def check_jobs(jobs: Iterable[Job], package: Package) -> None:
     """See that every output may be written, before any scan is read.
 
     Raises:
-        ResultError: if an output exists and `force` is False, can't be written, is one of the
-            scans, or is named twice.
+        ResultError: if an output exists and `force` is False, can't be written, is the package or
+            one of the scans, or is named twice.
     """
     jobs = list(jobs)
-    scans = {job.scan.resolve() for job in jobs}
-    taken: set[Path] = set()
+    # Not Path.resolve, which raises on a link to itself.
+    inputs = {realpath(job.scan): "a scan to read" for job in jobs}
+    inputs[realpath(package.path)] = "the package"
+    taken: set[str] = set()
     for job in jobs:
         for output in (*job.outputs, job.picture):
             check_output(output, ResultError, force=job.force)
-            if output.resolve() in scans:
-                raise ResultError(f"{output}: is a scan to read; name another output")
-            if output.resolve() in taken:
+            place = realpath(output)
+            if place in inputs:
+                raise ResultError(f"{output}: is {inputs[place]}; name another output")
+            if place in taken:
                 raise ResultError(f"{output}: would be written twice; name the outputs apart")
-            taken.add(output.resolve())
+            taken.add(place)
 
 
 def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
-    """Read the scan, infer, write result and picture; either is written whole or not at all.
+    """Read the scan, infer, write result and picture: both whole, or neither.
 
     Raises:
         ScanError: if the scan can't be read, is not far-field or, with `strict`, is not explained
@@ -99,7 +103,7 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
         ProviderError: if the provider can't be had.
         ResultError: if an output can't be written.
     """
-    check_jobs([job])
+    check_jobs([job], package)
     framer = Framer(find_scan(job.scan, job.reading), package)
     choice = choose_orientation(framer, package, options, job.orientation, job.position_orientation)
     framed = choice.framed
@@ -129,6 +133,7 @@ def _write(job: Job, package: Package, done: Done, context: ImageContext) -> Non
         inference.pixel_size_m,
         process_record(job.scan, job.command_line, package, inference, done.framed),
     )
+    new = [output for output in job.outputs if not output.exists()]
     write_image(job.image_format, job.outputs, result, context, force=job.force)
     caption = (
         f"{inference.frames_processed} of {inference.frames_received} frames, package "
@@ -136,15 +141,20 @@ def _write(job: Job, package: Package, done: Done, context: ImageContext) -> Non
     )
     if inference.self_check.trusted is False:
         caption = f"NOT TRUSTED: the image does not explain its frames · {caption}"
-    write_picture(
-        job.picture,
-        result.phase,
-        result.amplitude,
-        result.coverage,
-        result.pixel_size_m,
-        PictureOptions(title=job.scan.name, caption=caption),
-        force=job.force,
-    )
+    try:
+        write_picture(
+            job.picture,
+            result.phase,
+            result.amplitude,
+            result.coverage,
+            result.pixel_size_m,
+            PictureOptions(title=job.scan.name, caption=caption),
+            force=job.force,
+        )
+    except BaseException:
+        for output in new:
+            output.unlink(missing_ok=True)
+        raise
 
 
 def _context(job: Job, framed: FramedScan, package: Package) -> ImageContext:

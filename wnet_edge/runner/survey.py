@@ -24,7 +24,11 @@ field is as smooth as the probe's window allows, and no feature of it is one pix
 _DEAD_NEIGHBOUR_COUNTS = 30.0
 """A pixel without a count whose eight neighbours each have so many is dead (Poisson: e⁻³⁰)."""
 _SWAPPED_STEP = 256
-"""Counts that are all multiples of it have their bytes in the wrong order."""
+"""Integers that are mostly multiples of it have their bytes in the wrong order: small ones then
+are, and most counts are small."""
+_SWAPPED_FLOAT = 1e-30
+"""Floats that are all below it do so, too: whole numbers end in bytes of zero, and begin so when
+they are swapped."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,22 @@ def _neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _check_byte_order(found: FoundScan, where: str, stored: NDArray[Any]) -> None:
-    if stored.dtype.kind not in "ui" or stored.dtype.itemsize == 1:
+    if _mostly_multiples(stored):
+        what = f"mostly multiples of {_SWAPPED_STEP}"
+    elif stored.dtype.kind == "f" and 0 < np.abs(stored).max() < _SWAPPED_FLOAT:
+        what = f"numbers below {_SWAPPED_FLOAT:g} only"
+    else:
         return
+    raise ScanError(
+        f"{found.path}: {where} holds {what}, as numbers do whose bytes are in the wrong order; "
+        "write them with the byte order that the file states"
+    )
+
+
+def _mostly_multiples(stored: NDArray[Any]) -> bool:
+    """Whether more than half of integers wider than a byte are multiples of `_SWAPPED_STEP`."""
+    if stored.dtype.kind not in "ui" or stored.dtype.itemsize == 1:
+        return False
     values = stored[(stored > 0) & (stored < np.iinfo(stored.dtype).max - 1)]
-    if len(values) > 1 and int(np.gcd.reduce(values)) % _SWAPPED_STEP == 0:
-        raise ScanError(
-            f"{found.path}: {where} holds multiples of {_SWAPPED_STEP} only, as numbers do whose "
-            "bytes are in the wrong order; write them with the byte order that the file states"
-        )
+    multiples = int(np.count_nonzero(values % _SWAPPED_STEP == 0))
+    return len(values) > 1 and multiples > len(values) / 2

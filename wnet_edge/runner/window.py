@@ -144,7 +144,9 @@ class Framer:
         """
         told = self._found.zero_frequency
         says_corner = told is not None and told.value is ZeroFrequency.CORNER
-        if any(_by_flag(part) for part in (told, self._found.beam_centre_px)):
+        height, width = self._survey.mean.shape
+        # No detector has it there; square frames may have been computed.
+        if height != width or any(_by_flag(p) for p in (told, self._found.beam_centre_px)):
             return says_corner
         as_stored, shifted = (
             find_beam_centre(mean, self._far_field, orientation).agreement
