@@ -17,7 +17,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from wnet_edge.calibration.split import Region, split_by_region
-from wnet_edge.errors import CheckpointError, ExportError
+from wnet_edge.errors import CheckpointError, ExportError, PackageError
 from wnet_edge.export.graph import OPSET, export_fp32
 from wnet_edge.export.parity import Difference, assert_parity
 from wnet_edge.geometry import positions_px
@@ -93,12 +93,17 @@ def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | N
     """How well the package explains the scan, none of whose frames was trained on.
 
     To four digits, so that the order of a sum is not in the package. None where the scan is too
-    small to be checked.
+    small or too dim to be checked.
     """
-    check = infer(scan, pack(content), RunnerOptions(provider=Provider.CPU)).self_check
+    try:
+        package = pack(content)
+    except ValueError as error:
+        raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
+    check = infer(scan, package, RunnerOptions(provider=Provider.CPU)).self_check
     if check.r_factor is None or check.r_floor is None:
         return None
-    return SelfCheckLevel(round(check.r_factor, 4), round(check.r_floor, 4), check.frames)
+    r_factor, r_floor = round(check.r_factor, 4), round(check.r_floor, 4)
+    return SelfCheckLevel(r_factor, r_floor, check.frames) if r_floor < r_factor else None
 
 
 def held_out_counts(scan: Scan, instrument: Instrument) -> tuple[NDArray[np.float32], Calibration]:

@@ -125,7 +125,7 @@ FORMATS = [
     ),
     Case(
         "NPY, a raster without a step",
-        ("scan.npy", "without positions", "--step-m"),
+        ("scan.npy", "--raster goes with --step-m", "--step-m"),
         npy("scan.npy", _FRAMES),
         called("scan.npy", "--raster", "6x6"),
     ),
@@ -223,7 +223,7 @@ FLAGS = [
     ),
     Case(
         "--mask without a dataset",
-        (SCAN, "name the mask"),
+        (SCAN, "FILE:DATASET"),
         nothing,
         infer("--mask", SCAN),
     ),
@@ -590,7 +590,7 @@ WORKSHOP = [
     ),
     Case(
         "train --probe without a geometry",
-        (SCAN, "no energy", "convert the file to CXI"),
+        (SCAN, "no energy", "write them into it"),
         without(
             "/entry_1/instrument_1/source_1/energy", "/entry_1/instrument_1/source_1/wavelength"
         ),

@@ -208,6 +208,12 @@ FILES = [
         nothing,
         called("x" * 300 + ".cxi", "-o", "a.h5", "--image", "a.png"),
     ),
+    Case(
+        "a line break in the name",
+        ("two lines.cxi", "is no scan file", "convert"),
+        write("two\nlines.cxi", "text"),
+        called("two\nlines.cxi"),
+    ),
     Case("HDF5's first bytes alone", (SCAN, "HDF5", "copy it again"), write(SCAN, HDF5_MAGIC)),
     Case(
         "garbage after HDF5's first bytes",

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import shutil
 import sys
 import tracemalloc
@@ -160,6 +161,15 @@ def test_a_few_bad_values_are_left_out_and_counted(here):
 def test_a_number_of_zero_was_never_set(name, here):
     put(f"{DETECTOR}/{name}", 0.0)(here)
     assert any("has no geometry" in warning for warning in accepted(here)["warnings"])
+
+
+@pytest.mark.parametrize("image_format", ["nexus", "cxi", "ptychodus", "tiff"])
+def test_a_name_that_is_no_utf8_is_no_bad_scan(image_format, here):
+    name = os.fsdecode(b"scan\xff.cxi")
+    (here / SCAN).rename(here / name)
+    flags = ("-o", "out.h5", "--image", "out.png", "--format", image_format)
+    outcome = in_process(here, ("infer", name, *WITH_PACKAGE, *flags))
+    assert outcome.code == 0, outcome.err
 
 
 def test_a_scan_without_a_probe_is_no_bad_scan(here):

@@ -100,7 +100,11 @@ def test_several_scans(here, call, known):
     assert "Traceback" not in err
     (here / "deep").mkdir()
     known.write(here / "deep" / "scan.cxi")
-    again = call("infer", "scan.cxi", "deep/scan.cxi", "--package", "known.wnet", "--force")
+    folder = ("-o", "images", "--package", "known.wnet")
+    assert call("infer", "scan.cxi", "deep/scan.cxi", *folder)[0] == 0
+    names = sorted(path.name for path in (here / "images").glob("*.h5"))
+    assert names == sorted([f"{here.name}_scan.wnet.h5", "deep_scan.wnet.h5"])
+    again = call("infer", "scan.cxi", "./scan.cxi", *folder, "--force")
     fails(again, "written twice")
 
 

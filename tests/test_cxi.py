@@ -9,7 +9,7 @@ from tiny import GEOMETRY, KnownScan, gaussian_probe
 from wnet_edge.errors import ScanError
 from wnet_edge.io.cxi import read_labels
 from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
-from wnet_edge.io.hdf5 import Hdf5Frames
+from wnet_edge.io.hdf5_frames import Hdf5Frames
 from wnet_edge.io.scan_file import open_scan
 
 DETECTOR = "/entry_1/instrument_1/detector_1"

@@ -45,7 +45,8 @@ def test_every_layout_gives_the_same_scan(tmp_path, known, name):
 def test_layouts_are_told_by_content(tmp_path, known, name, format_):
     path, options = write(name, tmp_path, known)
     other = path.rename(tmp_path / "scan.bin")
-    found = find_scan(other, replace(options, frames=None, positions=None, probe=None, mask=None))
+    parts = ("frames", "positions", "positions_unit", "probe", "mask")
+    found = find_scan(other, replace(options, **dict.fromkeys(parts)))
     assert found.format == format_
 
 

@@ -36,6 +36,7 @@ PROCESS = Process(
     amplitude_scale="probe",
     versions={"wnet-edge": "0.1.0"},
 )
+LEFT_OUT = np.zeros(5, bool)
 WINDOWS_PX = np.array([[-3, 7], [0, 20], [9, 8], [20, 43], [13, 30]])
 """Full windows that lie on the image: top-left pixels, counted like `ORIGIN_PX`."""
 
@@ -55,7 +56,9 @@ def result():
 @pytest.fixture
 def context():
     probe = complex_noise(2, FULL_PX, FULL_PX)
-    return ImageContext(probe, WINDOWS_PX * PIXEL_M, FULL_PX, 9500.0, 1.25, "scan 7, étalon")
+    return ImageContext(
+        probe, WINDOWS_PX * PIXEL_M, LEFT_OUT, FULL_PX, 9500.0, 1.25, "scan 7, étalon"
+    )
 
 
 def written(folder, image_format, result, context, stem="scan"):
@@ -117,7 +120,9 @@ def test_ptychodus_finds_a_marked_pixel_between_pixels(tmp_path, load_product, r
     image[tuple(marked - ORIGIN_PX)] = 5
     result = replace(result, amplitude=np.abs(image), phase=np.angle(image))
     window_px = np.array([[4.25, 22.6]])
-    context = replace(context, positions_m=window_px * PIXEL_M)
+    context = replace(
+        context, positions_m=window_px * PIXEL_M, left_out=np.zeros(len(window_px), bool)
+    )
     (path,) = written(tmp_path, ResultFormat.PTYCHODUS, result, context)
     product = load_product(path)
     found = np.argwhere(np.abs(product.object_.get_layer(0)) == 5)

@@ -144,14 +144,6 @@ def test_the_picture_is_whole_or_absent(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_the_scan_is_never_the_picture(tmp_path):
-    path = tmp_path / "scan.cxi"
-    path.write_text("frames")
-    with pytest.raises(ResultError, match=r"scan\.cxi: is a scan to read"):
-        write_preview(path, full_scan(path=path), force=True)
-    assert path.read_text() == "frames"
-
-
 def test_a_mask_that_does_not_fit_is_refused(tmp_path):
     wrong = Found(np.zeros((3, 3), bool), "mask")
     with pytest.raises(ScanError, match="mask is"):

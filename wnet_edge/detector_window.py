@@ -18,6 +18,9 @@ NO_COUNT = np.float32(np.nan)
 """Value of a pixel for which the detector gave no count in this frame."""
 
 
+_LARGE_FRAME_PX = 1 << 20
+
+
 @dataclass(frozen=True)
 class DetectorWindow:
     """A square part of the detector, as the network wants to see it.
@@ -26,8 +29,8 @@ class DetectorWindow:
         detector_shape: (H, W) of the frames as stored.
         size_px: edge n of the window.
         centre_px: row, column of zero frequency, which goes to (n // 2, n // 2).
-        from_corner: zero frequency lies at pixel (0, 0) of the stored frames, which then are as
-            large as the window; `centre_px` counts after it has been moved to the centre.
+        from_corner: zero frequency lies at pixel (0, 0) of the stored frames; `centre_px` counts
+            after it has been moved to the centre.
         orientation: what is done to the window after cropping.
     """
 
@@ -60,9 +63,16 @@ class DetectorWindow:
     def read(self, frames: FrameSource, key: Any) -> NDArray[Any]:  # noqa: ANN401 - as h5py's
         """Frames `key` of (N, H, W), cut and turned: (B, n, n) or (n, n), of the stored type."""
         if self.from_corner:
-            return self.cut(np.asarray(frames[key]))
+            return self._cut_whole(frames, key)
         rows, columns = self._part
         return self._place(np.asarray(frames[key, rows, columns]), 0)
+
+    def _cut_whole(self, frames: FrameSource, key: Any) -> NDArray[Any]:  # noqa: ANN401 - as h5py's
+        """Frames of which all is read before they are cut: large ones one at a time."""
+        numbers = np.arange(frames.shape[0])[key]
+        if numbers.ndim == 0 or frames.shape[1] * frames.shape[2] <= _LARGE_FRAME_PX:
+            return self.cut(np.asarray(frames[key]))
+        return np.stack([self.cut(np.asarray(frames[n])) for n in numbers.tolist()])
 
     def cut(self, images: NDArray[Any], fill: Any = 0) -> NDArray[Any]:  # noqa: ANN401 - of any type
         """Images (..., H, W) of any type, cut and turned: (..., n, n); `fill` beyond the edge."""

@@ -5,6 +5,7 @@ Where the flow frames → … → image ends, and where a package or a simulated
 
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,16 +20,32 @@ def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None
         error: if its folder is missing or read-only, if it is a folder, or if it exists and `force`
             is False.
     """
-    if not path.parent.is_dir():
+    mode = _mode(path, error)
+    if mode is None and not path.parent.is_dir():
         raise error(f"{path}: no folder {path.parent}; create it first")
-    if path.is_dir():
+    if mode is not None and stat.S_ISDIR(mode):
         raise error(f"{path}: is a folder; name a file")
-    if path.exists() and not path.is_file():
+    if mode is not None and not stat.S_ISREG(mode):
         raise error(f"{path}: is a device or a pipe; name a file")
-    if path.exists() and not force:
+    if mode is not None and not force:
         raise error(f"{path}: exists already; replace it with --force or name another file")
     if not os.access(path.parent, os.W_OK):
         raise error(f"{path}: the folder {path.parent} can't be written to; name another")
+
+
+def _mode(path: Path, error: type[WNetEdgeError]) -> int | None:
+    """What kind of file is there, None where there is none.
+
+    Raises:
+        error: if that can't be told: a folder that can't be entered, a name too long.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise error(f"{path}: can't be written ({reason.lower()}); name another") from cause
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class PatchFile:
         except OSError as error:
             self.close()
             raise ResultError(
-                f"no room for {size / 1e9:.1f} GB of patches in {tempfile.gettempdir()} "
+                f"no room for {size / 1e6:.0f} MB of patches in {tempfile.gettempdir()} "
                 f"({error.strerror}): free some, or set TMPDIR to another folder"
             ) from error
 

@@ -94,8 +94,8 @@ class Scan:
         """
         if self.geometry is None:
             raise ScanError(
-                f"{self.path}: has no energy, distance and detector pixel; give --energy-ev, "
-                "--distance-m and --pixel-size-m, or convert the file to CXI"
+                f"{self.path}: has no energy, distance and detector pixel; write them into it, as "
+                "CXI say (infer and inspect take --energy-ev, --distance-m and --pixel-size-m)"
             )
         return self.geometry
 

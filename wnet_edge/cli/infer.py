@@ -1,7 +1,11 @@
 """`wnet-edge infer`: scans through a package, to images."""
 
+import contextlib
+import os
 import shlex
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,48 +88,64 @@ def command(
     read_options = read_options_from(reading)
     opened = open_package(find_package(package))
     kind = ResultFormat(image_format)
-    folder = _folder(output, several=several)
-    jobs = [
-        Job(
-            scan=scan,
-            outputs=(
-                default_paths(kind, folder or Path(), scan.stem)
-                if output is None or folder is not None
-                else paths_from(kind, output)
-            ),
-            picture=picture or (folder or Path()) / f"{scan.stem}.wnet.png",
-            image_format=kind,
-            reading=read_options,
-            orientation=way_up(orientation, opened.manifest.orientation),
-            position_orientation=way_up(position_orientation, Orientation.IDENTITY),
-            strict=strict,
-            force=force,
-            command_line=shlex.join(["wnet-edge", *sys.argv[1:]]),
-        )
-        for scan in scans
-    ]
-    check_jobs(jobs, opened)
-    if several:
-        _run_all(jobs, opened, options)
-        return
-    done = run_job(jobs[0], opened, options, frame_progress)
+    with _folder(output, several=several) as folder:
+        jobs = [
+            Job(
+                scan=scan,
+                outputs=(
+                    default_paths(kind, folder or Path(), stem)
+                    if output is None or folder is not None
+                    else paths_from(kind, output)
+                ),
+                picture=picture or (folder or Path()) / f"{stem}.wnet.png",
+                image_format=kind,
+                reading=read_options,
+                orientation=way_up(orientation, opened.manifest.orientation),
+                position_orientation=way_up(position_orientation, Orientation.IDENTITY),
+                strict=strict,
+                force=force,
+                command_line=shlex.join(["wnet-edge", *sys.argv[1:]]),
+            )
+            for scan, stem in zip(scans, _stems(scans), strict=True)
+        ]
+        check_jobs(jobs, opened)
+        if several:
+            _run_all(jobs, opened, options)
+            return
+        done = run_job(jobs[0], opened, options, frame_progress)
     report(jobs[0], opened, done, as_json=as_json)
 
 
-def _folder(output: Path | None, *, several: bool) -> Path | None:
-    """The folder that -o names, made where several scans need it."""
-    if output is None:
-        return None
+def _stems(scans: tuple[Path, ...]) -> list[str]:
+    """What the outputs of each scan are called; the folder goes before names that stand twice."""
+    names = Counter(scan.stem for scan in scans)
+    return [
+        scan.stem if names[scan.stem] == 1 else f"{scan.absolute().parent.name}_{scan.stem}"
+        for scan in scans
+    ]
+
+
+@contextlib.contextmanager
+def _folder(output: Path | None, *, several: bool) -> Iterator[Path | None]:
+    """The folder that -o names, made where several scans need it; gone again if left empty."""
+    # Not Path.is_dir, which raises on a name that is too long.
+    there = output is not None and os.path.isdir(output)  # noqa: PTH112
+    if output is None or not (several or there):
+        yield None
+        return
     try:
-        if not (several or output.is_dir()):
-            return None
         output.mkdir(exist_ok=True)
     except OSError as error:
-        what = "is no folder and can't be made one" if several else "can't be written"
         raise ResultError(
-            f"{output}: {what} ({error.strerror}); name another, a folder for several scans"
+            f"{output}: is no folder and can't be made one ({error.strerror}); several scans "
+            "need a folder"
         ) from error
-    return output
+    try:
+        yield output
+    finally:
+        if not there:
+            with contextlib.suppress(OSError):  # it holds images
+                output.rmdir()
 
 
 def _run_all(jobs: list[Job], package: Package, options: RunnerOptions) -> None:

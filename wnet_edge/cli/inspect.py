@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,15 @@ def command(file: str, picture: Path | None, force: bool, as_json: bool, **readi
         return
     if picture is not None:
         check_output(picture, ResultError, force=force)
+        if realpath(picture) == realpath(file):
+            raise ResultError(f"{picture}: is a scan to read; name another output")
     found = find_scan(Path(file), read_options_from(reading))
-    report = scan_report(found)
+    _show(
+        scan_report(found) | {"picture": None if picture is None else str(picture)},
+        as_json=as_json,
+    )
     if picture is not None:
         write_preview(picture, found, force=force)
-        report |= {"picture": str(picture)}
-    _show(report, as_json=as_json)
 
 
 def _package(path: Path) -> dict[str, object]:

@@ -52,6 +52,9 @@ def _described(
 
 
 def _number(value: float | tuple[float, float]) -> dict[str, object]:
+    """JSON has no NaN: what is no number is shown as text."""
+    if not np.isfinite(value).all():
+        return {"value": str(value)}
     return {"value": list(value) if isinstance(value, tuple) else value}
 
 
@@ -95,5 +98,8 @@ def _derived(found: FoundScan) -> dict[str, object]:
 def _labels_px(found: FoundScan) -> int | None:
     if not found.format.startswith("CXI"):
         return None
-    labels = read_labels(found.path)
+    try:
+        labels = read_labels(found.path)
+    except ScanError:  # of no use to any but train, which says why
+        return None
     return None if labels is None else labels.window_px

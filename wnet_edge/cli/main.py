@@ -79,5 +79,5 @@ def main() -> None:
     try:
         group(prog_name="wnet-edge")
     except WNetEdgeError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {' '.join(str(error).splitlines())}", err=True)
         sys.exit(1)

@@ -68,7 +68,7 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
         if path.stat().st_size > _MAX_PROFILE_BYTES:
             raise ScanError(f"{path}: is too large for a profile; name a TOML file of flags")
         values = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ScanError(f"{path}: no profile ({reason}); write flags as name = value") from error
     named = {name.replace("-", "_"): value for name, value in values.items()}
@@ -77,8 +77,17 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
             f"{path}: {unknown[0][:40]!r} is no flag of a scan; choose from {', '.join(_PROFILED)}"
         )
     _check_profile(ctx, path, named)
+    for name in ("positions", "probe", "mask"):
+        if isinstance(named.get(name), str):
+            named[name] = _beside(path, named[name])
     ctx.default_map = {**(ctx.default_map or {}), **named}
     return path
+
+
+def _beside(profile: Path, text: str) -> str:
+    """FILE or FILE:DATASET, where FILE lies beside the profile: seen from here."""
+    file = text.rpartition(":")[0] if ":" in text else text
+    return str(profile.parent / text) if (profile.parent / file).is_file() else text
 
 
 def _check_profile(ctx: click.Context, path: Path, values: dict[str, Any]) -> None:
@@ -97,8 +106,8 @@ def _check_profile(ctx: click.Context, path: Path, values: dict[str, Any]) -> No
             if not (typed or pair):
                 raise click.BadParameter(f"{value!r} is neither a number nor text")
             flag.type_cast_value(ctx, value)
-        except click.BadParameter as error:
-            reason = " ".join(error.message.split()).rstrip(".")
+        except (click.BadParameter, OverflowError) as error:
+            reason = " ".join(str(getattr(error, "message", error)).split()).rstrip(".")
             raise ScanError(
                 f"{path}: {flag.name}: {reason}; write what {flag.opts[0]} takes"
             ) from error

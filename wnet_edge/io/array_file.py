@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import as_text
-from wnet_edge.io.hdf5 import bad, check_filters, dataset_at, opened
+from wnet_edge.io.hdf5 import bad, check_filters, opened, optional_dataset
 from wnet_edge.io.numpy_file import (
     MAX_WHOLE_BYTES,
     member_names,
@@ -59,7 +59,11 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
         ScanError: if there is none, it holds no numbers, or is too large to be what it should be.
     """
     with opened(path) as file:
-        dataset = dataset_at(file, path, dataset_path.strip("/"))
+        dataset = optional_dataset(file, path, dataset_path.strip("/"))
+        if dataset is None:
+            raise ScanError(
+                f"{path}: has no dataset {dataset_path}, nor is there a file of that name; check it"
+            )
         if dataset.dtype.kind not in "uifcb":
             raise bad(path, dataset, f"holds {dataset.dtype}, not numbers", "name another")
         if dataset.size * dataset.dtype.itemsize > MAX_WHOLE_BYTES:
@@ -106,10 +110,17 @@ def locate(text: str, scan: Path) -> tuple[Path, str | None]:
         ScanError: if it is none of them.
     """
     file, colon, dataset = text.rpartition(":")
-    if colon and Path(file).is_file():
+    if colon and _is_file(file):
         return Path(file), dataset
-    if Path(text).is_file():
+    if _is_file(text):
         return Path(text), None
-    if colon or not text:
+    if colon or not text or kind_of(scan) not in (FileKind.HDF5, FileKind.NPZ):
         raise ScanError(f"{text}: no such file; give FILE, FILE:DATASET or a dataset of {scan}")
     return scan, text
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # a name too long, say
+        return False

@@ -64,10 +64,12 @@ def complete_scan(
         windowed = _centred(found, WindowedFrames(source.value, detector_mask(found)))
     geometry = known_geometry(found)
     full_px = windowed.frames.shape[1] * found.binning
-    object_pixel_size_m = assumed_object_pixel_size_m
+    # Object pixels of a file are those of its own frames, not of the window cut from them.
+    stored_pixel_m = assumed_object_pixel_size_m
     if geometry is not None:
-        object_pixel_size_m = geometry.object_pixel_size_m(full_px)
-    positions_m, left_out = _positions_m(found, object_pixel_size_m)
+        stored_px = min(source.value.shape[1:]) * found.binning
+        stored_pixel_m = geometry.object_pixel_size_m(stored_px)
+    positions_m, left_out = _positions_m(found, stored_pixel_m)
     return Scan(
         path=found.path,
         frames=windowed.frames,
@@ -196,7 +198,7 @@ def _positions_m(
     if span_m > LARGEST_SPAN_M:
         raise ScanError(
             f"{found.path}: {where} spans {span_m:.3g} m, which no scan does; write metres, or "
-            "say --positions-unit"
+            f"say --positions {where} --positions-unit UNIT"
         )
     return values, bad
 

@@ -20,6 +20,7 @@ from wnet_edge.io.found import PositionUnit
 from wnet_edge.io.units import Quantity, unit_factor
 
 MAX_BYTES = 256 * 2**20
+_MAX_LINE_BYTES = 1 << 16
 
 _CURE = "write x and y, or row and column, of each frame, one frame a line"
 _NAMES = {"x": "x", "y": "y", "z": "z", "row": "row", "column": "column", "col": "column"}
@@ -74,7 +75,9 @@ def _lines(path: Path) -> Iterator[_Line]:
     """Lines that are not blank, counted from 1."""
     try:
         with path.open("rb") as file:
-            for number, raw in enumerate(file, 1):
+            for number, raw in enumerate(iter(lambda: file.readline(_MAX_LINE_BYTES), b""), 1):
+                if len(raw) == _MAX_LINE_BYTES:
+                    raise ScanError(f"{path}: line {number} is too long for a table; {_CURE}")
                 if b"\0" in raw:
                     raise ScanError(
                         f"{path}: is no text; name a table, an NPY, or NPZ or HDF5 with a dataset"

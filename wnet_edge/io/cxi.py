@@ -17,24 +17,25 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number, square_pixel
 from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Positions, attempt
 from wnet_edge.io.hdf5 import (
-    Hdf5Frames,
     array_of,
     bad,
     dataset_at,
     factor_of,
-    frames_of,
+    followed,
     mask_of,
     modes_of,
     number_of,
     opened,
     optional_dataset,
 )
+from wnet_edge.io.hdf5_frames import Hdf5Frames, frames_of
 from wnet_edge.io.units import Quantity
 from wnet_edge.scan import FrameSource
 
 ENTRY = "entry_1"
 DETECTOR = f"{ENTRY}/instrument_1/detector_1"
 SOURCE = f"{ENTRY}/instrument_1/source_1"
+ILLUMINATION = f"{SOURCE}/illumination"
 LABELS = f"{ENTRY}/labels"
 BAD_PIXEL_BITS = 0xFFFF
 """Mask bits that say why a pixel is bad; the upper half only informs (0x10000: has signal)."""
@@ -71,7 +72,6 @@ def read(file: h5py.File, path: Path) -> FoundScan:
         ScanError: in one line that names the file, the dataset and the cure.
     """
     detector = _detector(file)
-    probe = optional_dataset(file, path, f"{SOURCE}/illumination", f"{detector}/illumination")
     return FoundScan(
         path=path,
         format=f"CXI {_version(file)}",
@@ -81,8 +81,8 @@ def read(file: h5py.File, path: Path) -> FoundScan:
         distance_m=attempt(lambda: _distance(file, path, detector)),
         pixel_size_m=attempt(lambda: _pixel_size(file, path, detector)),
         mask=attempt(lambda: _mask(file, path, detector)),
-        probe=None if probe is None else attempt(lambda: modes_of(path, probe)),
-        probe_pixel_size_m=None if probe is None else _probe_pixel_size_m(probe),
+        probe=attempt(lambda: _probe(file, path)),
+        probe_pixel_size_m=_probe_pixel_size_m(file),
         binning=_binning(file, path, detector),
     )
 
@@ -125,12 +125,12 @@ def _version(file: h5py.File) -> str:
 
 
 def _detector(file: h5py.File) -> str:
-    """The first detector that has frames, else the first one."""
-    for number in range(1, _MAX_DETECTORS + 1):
-        name = f"{ENTRY}/instrument_1/detector_{number}"
-        if f"{name}/data" in file:
-            return name
-    return DETECTOR
+    """The detector whose frames `data_1` links to, else the first with frames, else the first."""
+    names = [f"{ENTRY}/instrument_1/detector_{n}" for n in range(1, _MAX_DETECTORS + 1)]
+    with_frames = [name for name in names if f"{name}/data" in file]
+    linked = followed(file, f"{ENTRY}/data_1/data")
+    of_data = [n for n in with_frames if linked and followed(file, f"{n}/data") == linked]
+    return next(iter([*of_data, *with_frames]), DETECTOR)
 
 
 def _frames(file: h5py.File, path: Path, detector: str) -> Found[FrameSource] | None:
@@ -183,7 +183,15 @@ def _pixel_size(file: h5py.File, path: Path, detector: str) -> Found[float] | No
     return square_pixel(path, x, y, "m")
 
 
-def _probe_pixel_size_m(probe: h5py.Dataset) -> float | None:
+def _probe(file: h5py.File, path: Path) -> Found[NDArray[np.complex64]] | None:
+    dataset = optional_dataset(file, path, ILLUMINATION)
+    return None if dataset is None else modes_of(path, dataset)
+
+
+def _probe_pixel_size_m(file: h5py.File) -> float | None:
+    probe = followed(file, ILLUMINATION)
+    if probe is None:
+        return None
     given = probe.attrs.get("pixel_size_m", probe.attrs.get("pixel_size"))
     size_m = float(given) if isinstance(given, (np.floating, float)) else math.nan
     return size_m if 0 < size_m < 1 else None

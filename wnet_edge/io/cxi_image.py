@@ -49,7 +49,8 @@ def write_cxi_image(
         _write_instrument(file, context)
         _write_image(file, result)
         _write_process(file, result.process)
-        rows_m, columns_m = context.positions_m.T
+        positions_m = np.where(context.left_out[:, None], np.nan, context.positions_m)
+        rows_m, columns_m = positions_m.T
         translation = np.stack([columns_m, rows_m, np.zeros_like(rows_m)], axis=1)
         _put(file, _TRANSLATION, translation, "m")
         file["entry_1/data_1/data"] = h5py.SoftLink(f"/{_IMAGE}/data")

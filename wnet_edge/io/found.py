@@ -5,7 +5,7 @@ makes the `Scan` of it that the flow frames → preprocess → graph → patches
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar, cast
@@ -117,6 +117,14 @@ class FoundScan:
     zero_frequency: Found[ZeroFrequency] | None = None
     near_field: str | None = None
     candidates: tuple[str, ...] = ()
+
+
+def usable(found: FoundScan) -> FoundScan:
+    """The scan as if parts that can't be read were not there."""
+    bad: dict[str, Any] = {
+        f.name: None for f in fields(found) if isinstance(getattr(found, f.name), Unreadable)
+    }
+    return replace(found, **bad)
 
 
 @dataclass(frozen=True)

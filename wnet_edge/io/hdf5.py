@@ -1,8 +1,7 @@
 """Reading HDF5 safely: what every HDF5 layout's reader shares.
 
 Sizes and number types are judged before memory is taken; whatever HDF5 says of a damaged file
-becomes one line that names file, dataset and cure. Frames are not read here: `Hdf5Frames` opens
-the file for each read and closes it again.
+becomes one line that names file, dataset and cure.
 """
 
 import math
@@ -19,54 +18,8 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found, as_text
-from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES, RasterFrames, check_stack
+from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
 from wnet_edge.io.units import Quantity, unit_factor
-from wnet_edge.scan import FrameSource
-
-
-class Hdf5Frames:
-    """Frames (N, H, W) of a file, of its own number type; each read opens and closes the file.
-
-    Opening costs 0.3 ms, a batch of frames several; in return nothing holds the file, and the
-    object can be handed to another process.
-    """
-
-    def __init__(self, path: Path, dataset: str, shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
-        self._path = path
-        self._dataset = dataset
-        self._shape = shape
-        self._dtype: np.dtype[Any] = np.dtype(dtype)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """(N, H, W)."""
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
-        return self._dtype
-
-    def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
-        """Frames of a slice.
-
-        Raises:
-            ScanError: if the file has gone, or its content is damaged or changed.
-        """
-        with opened(self._path) as file:
-            dataset = file.get(self._dataset)
-            if not isinstance(dataset, h5py.Dataset) or dataset.shape != self._shape:
-                raise ScanError(
-                    f"{self._path}: {self._dataset} has changed since it was opened; "
-                    "wait until the file is complete and start again"
-                )
-            try:
-                return dataset[key]
-            except (OSError, RuntimeError) as error:
-                reason = " ".join(str(error).split())[:200]
-                raise ScanError(
-                    f"{self._path}: {self._dataset} is damaged ({reason}); copy it again"
-                ) from error
 
 
 @contextmanager
@@ -80,8 +33,12 @@ def opened(path: Path) -> Iterator[h5py.File]:
     try:
         with h5py.File(path, "r") as file:
             yield file
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
         reason = " ".join(str(error).split())[:200]
+        if "unable to lock" in reason:
+            raise ScanError(
+                f"{path}: another program is writing it; wait until it is complete"
+            ) from error
         raise ScanError(
             f"{path}: can't be read as HDF5 ({reason}); copy it again, or convert it to CXI"
         ) from error
@@ -125,7 +82,7 @@ def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset 
         ScanError: if one of them is a link that leads nowhere.
     """
     for name in names:
-        found = _followed(file, name)
+        found = followed(file, name)
         if isinstance(found, h5py.Dataset) and found.shape is not None:
             return found
         if found is None:
@@ -133,7 +90,7 @@ def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset 
     return None
 
 
-def _followed(group: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
+def followed(group: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
     """What a name leads to; None where a link leads nowhere, or to itself."""
     try:
         return group.get(name)
@@ -150,7 +107,7 @@ def check_link(file: h5py.Group, path: Path, name: str) -> None:
     steps = name.strip("/").split("/")
     for count in range(1, len(steps) + 1):
         at = "/".join(steps[:count])
-        if _followed(file, at) is None:
+        if followed(file, at) is None:
             _refuse_broken_link(file, path, at)
             return
 
@@ -173,33 +130,6 @@ def _refuse_broken_link(file: h5py.Group, path: Path, name: str) -> None:
 def bad(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
     """The error of a dataset: file, dataset, what is wrong, what to do."""
     return ScanError(f"{path}: {dataset.name} {fault}; {cure}")
-
-
-def frames_of(path: Path, dataset: h5py.Dataset) -> Found[FrameSource]:
-    """A dataset (N, H, W), or a raster (rows, columns, H, W), as lazily read frames (N, H, W).
-
-    Raises:
-        ScanError: if it is no stack of numbers within limits, or can't be decompressed here.
-    """
-    home = Path(dataset.file.filename)  # another than `path` behind an external link
-    where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
-    check_stack(path, where, dataset.shape, dataset.dtype)
-    check_filters(path, dataset)
-    _check_sources(path, dataset)
-    frames: FrameSource = Hdf5Frames(home, dataset.name, dataset.shape, dataset.dtype)
-    return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, where)
-
-
-def _check_sources(path: Path, dataset: h5py.Dataset) -> None:
-    """See that the files of a virtual dataset are there: HDF5 gives zeros for what is not."""
-    if not dataset.is_virtual:
-        return
-    folder = Path(dataset.file.filename).parent
-    for name in sorted({source.file_name for source in dataset.virtual_sources()} - {"."}):
-        places = (folder / name, folder / Path(name).name)
-        if "%" not in name and not any(place.is_file() for place in places):
-            fault = f"is put together from {name}, which is not there"
-            raise bad(path, dataset, fault, "copy that file beside this one")
 
 
 def check_filters(path: Path, dataset: h5py.Dataset) -> None:
@@ -262,16 +192,17 @@ def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str |
 def array_of(
     path: Path, dataset: h5py.Dataset, kinds: str, shape: tuple[int | None, ...], cure: str
 ) -> NDArray[Any]:
-    """A dataset of known shape (None: any length up to `MAX_FRAMES`), read whole.
+    """A dataset of known shape (None: any length), of a few numbers a frame at most, read whole.
 
     Raises:
         ScanError: if number type or shape differ, before anything is read.
     """
     expected = tuple("N" if n is None else n for n in shape)
     fits = len(dataset.shape) == len(shape) and all(
-        n <= MAX_FRAMES if wanted is None else n == wanted
-        for n, wanted in zip(dataset.shape, shape, strict=True)
+        wanted in (None, n) for n, wanted in zip(dataset.shape, shape, strict=True)
     )
+    if fits and dataset.size > 4 * MAX_FRAMES:
+        raise bad(path, dataset, f"claims {dataset.shape} numbers", cure)
     if dataset.dtype.kind not in kinds or not fits:
         fault = f"is {dataset.dtype} {dataset.shape}, not numbers {expected}".replace("'", "")
         raise bad(path, dataset, fault, cure)

@@ -16,6 +16,7 @@ class ImageContext:
     Attributes:
         probe: (modes, full, full) complex64 in square-root counts.
         positions_m: (N, 2) float64 row, column of the top-left pixel of each frame's full window.
+        left_out: (N,) bool, True for frames that have no position of their own.
         full_window_px: edge of the full window, in object pixels.
         energy_ev: photon energy, None if unknown.
         distance_m: sample to detector, None if unknown.
@@ -24,6 +25,7 @@ class ImageContext:
 
     probe: NDArray[np.complex64]
     positions_m: NDArray[np.float64]
+    left_out: NDArray[np.bool_]
     full_window_px: int
     energy_ev: float | None
     distance_m: float | None
@@ -35,3 +37,5 @@ class ImageContext:
             raise ValueError(f"a probe {self.probe.shape} is not (modes, {full}, {full})")
         if self.positions_m.ndim != 2 or self.positions_m.shape[1] != 2:
             raise ValueError(f"positions {self.positions_m.shape} are not (N, 2)")
+        if self.left_out.shape != self.positions_m.shape[:1]:
+            raise ValueError(f"left_out {self.left_out.shape} is not one a position")

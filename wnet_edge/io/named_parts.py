@@ -18,7 +18,8 @@ from wnet_edge.io.array_parts import as_mask, as_positions, as_probe
 from wnet_edge.io.csv_positions import read_positions_table
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import Found, FoundScan, Positions
-from wnet_edge.io.hdf5 import dataset_at, frames_of, opened
+from wnet_edge.io.hdf5 import dataset_at, opened
+from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
 from wnet_edge.io.stacks import MAX_FRAMES, raster_of
@@ -38,6 +39,7 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         found = _frames(found, options.frames)
     if options.raster is not None:
         found = replace(found, raster=options.raster)
+    _check_flags(found, options)
     if options.step_m is not None:
         found = replace(found, positions=_raster_positions(found, options.step_m))
     if options.positions is not None:
@@ -51,6 +53,17 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
     elif options.mask is not None:
         found = replace(found, mask=_mask(found, options.mask))
     return found
+
+
+def _check_flags(found: FoundScan, options: ReadOptions) -> None:
+    """Flags that contradict each other, or do nothing alone, are refused."""
+    if options.positions is not None and options.step_m is not None:
+        raise ScanError(f"{found.path}: give either --positions or --step-m")
+    if options.positions_unit is not None and options.positions is None:
+        where = "" if found.positions is None else f" {found.positions.where}"
+        raise ScanError(f"{found.path}: --positions-unit goes with --positions{where}; give both")
+    if options.raster is not None and options.step_m is None:
+        raise ScanError(f"{found.path}: --raster goes with --step-m; give both")
 
 
 def _numbers(found: FoundScan, options: ReadOptions) -> FoundScan:
@@ -131,7 +144,9 @@ def _mask(found: FoundScan, text: str) -> Found[NDArray[np.bool_]]:
         return as_mask(read_array(path, name))
     if kind_of(path) is FileKind.NPY:
         return as_mask(read_npy_array(path))
-    raise ScanError(f"{path}: name the mask in it, {path}:/mask say, or an .npy")
+    raise ScanError(
+        f"{path}: holds no mask by itself; give an .npy, or FILE:DATASET of HDF5 or NPZ"
+    )
 
 
 def _other_scan(path: Path, find: Find, part: str) -> FoundScan:

@@ -17,7 +17,8 @@ from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number
 from wnet_edge.io.complete import ENERGY_EV
 from wnet_edge.io.cxi import BAD_PIXEL_BITS
 from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, as_text, attempt
-from wnet_edge.io.hdf5 import frames_of, mask_of, modes_of, number_of, optional_dataset
+from wnet_edge.io.hdf5 import mask_of, modes_of, number_of, optional_dataset
+from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.nexus_positions import Places, positions_of
 from wnet_edge.io.nexus_tree import (
     PTYCHOGRAPHY,
@@ -174,7 +175,7 @@ def _beam_centre(
         value, unit = number_of(path, dataset).value, as_text(dataset.attrs.get("units", ""))
         if unit.strip().lower() not in _PIXEL_UNITS:
             factor = unit_factor(unit, Quantity.LENGTH)
-            if factor is None or pixel_size_m is None:
+            if factor is None or not isinstance(pixel_size_m, Found):
                 return None
             value *= factor / pixel_size_m.value
         centre_px.append(value)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.hdf5 import array_of, factor_of, optional_dataset
 from wnet_edge.io.nexus_tree import axes_of, groups_of
+from wnet_edge.io.stacks import MAX_FRAMES
 from wnet_edge.io.units import Quantity
 
 _COLUMNS = re.compile(r"x(?![a-z])|col|hor", re.IGNORECASE)
@@ -86,6 +87,8 @@ def _of_axes(
         return None
     rows, columns = pair
     frame_count = math.prod(counts)
+    if frame_count > MAX_FRAMES:  # the frames' own check says so
+        return None
     if rows.size == columns.size == frame_count:
         values = np.stack([_metres(path, axis).reshape(-1) for axis in pair], axis=1)
     elif (rows.size, columns.size) == counts and axes.index(rows) < axes.index(columns):

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
 from wnet_edge.io.array_parts import as_positions, as_probe
-from wnet_edge.io.found import Found, FoundScan, PositionUnit, ZeroFrequency
+from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency, attempt
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.numpy_file import MAX_WHOLE_BYTES, member_names, opened_npz, read_member
 from wnet_edge.io.numpy_frames import npz_stack
@@ -107,8 +107,12 @@ def _ptychonn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
         path=path,
         format="ptychonn NPZ",
         frames=Found(frames, "reciprocal"),
-        positions=None if scan is None else as_positions(scan, _metres_or_pixels(scan.values)),
+        positions=attempt(lambda: _ptychonn_positions(scan)),
     )
+
+
+def _ptychonn_positions(scan: NamedArray | None) -> Found[Positions] | None:
+    return None if scan is None else as_positions(scan, _metres_or_pixels(scan.values))
 
 
 def _metres_or_pixels(positions: NDArray[Any]) -> str:
@@ -135,7 +139,7 @@ def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
         format=f"PtychoPINN NPZ of {'amplitudes' if amplitudes else 'counts'}",
         frames=Found(SquaredFrames(frames) if amplitudes else frames, name),
         positions=as_positions(rows_columns),
-        probe=None if probe is None else as_probe(probe),
+        probe=None if probe is None else attempt(lambda: as_probe(probe)),
     )
 
 
@@ -175,8 +179,10 @@ def _tike(path: Path, archive: zipfile.ZipFile) -> FoundScan:
         path=path,
         format="tike NPZ",
         frames=Found(frames, "data"),
-        positions=None if scan is None else as_positions(scan, PositionUnit.OBJECT_PIXEL.value),
-        probe=None if probe is None else as_probe(probe),
+        positions=None
+        if scan is None
+        else attempt(lambda: as_positions(scan, PositionUnit.OBJECT_PIXEL.value)),
+        probe=None if probe is None else attempt(lambda: as_probe(probe)),
         zero_frequency=Found(ZeroFrequency.CORNER, "tike keeps it there"),
     )
 

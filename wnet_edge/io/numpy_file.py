@@ -37,6 +37,7 @@ _DAMAGE = (
     TypeError,
     KeyError,
     EOFError,
+    IndexError,
     RuntimeError,
     OverflowError,
     SyntaxError,

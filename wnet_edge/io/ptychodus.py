@@ -17,7 +17,8 @@ from wnet_edge.io.found import (
     Positions,
     attempt,
 )
-from wnet_edge.io.hdf5 import array_of, bad, dataset_at, frames_of, mask_of, modes_of
+from wnet_edge.io.hdf5 import array_of, bad, dataset_at, mask_of, modes_of
+from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.stacks import MAX_FRAMES
 
 PATTERNS = "patterns"
@@ -49,17 +50,20 @@ def _is_diffraction(file: h5py.File) -> bool:
 
 def _diffraction(file: h5py.File, path: Path) -> FoundScan:
     patterns = dataset_at(file, path, PATTERNS)
-    mask = None
-    if "bad_pixels" in file:
-        bits = mask_of(path, dataset_at(file, path, "bad_pixels"))
-        mask = Found(bits.value != 0, bits.where)
     return FoundScan(
         path=path,
         format="Ptychodus diffraction",
         frames=attempt(lambda: frames_of(path, patterns)),
         pixel_size_m=_attribute(patterns, *_DETECTOR_PIXEL),
-        mask=mask,
+        mask=attempt(lambda: _mask(file, path)),
     )
+
+
+def _mask(file: h5py.File, path: Path) -> Found[NDArray[np.bool_]] | None:
+    if "bad_pixels" not in file:
+        return None
+    bits = mask_of(path, dataset_at(file, path, "bad_pixels"))
+    return Found(bits.value != 0, bits.where)
 
 
 def _product(file: h5py.File, path: Path) -> FoundScan:

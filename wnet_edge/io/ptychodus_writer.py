@@ -90,7 +90,7 @@ def write_ptychodus(
             probe_intensity(context.probe).sum(dtype=np.float64)
         )
         file.attrs["far_field"] = True
-        _write_positions(file, context.positions_m)
+        _write_positions(file, context)
         probe = file.create_dataset("probe", data=context.probe[None].astype(np.complex64))
         _write_pixel_size(probe, geometry)
         _write_object(file, result, context, geometry)
@@ -103,10 +103,12 @@ def _comment(result: Result) -> str:
     return f"Start image by wnet-edge{package}{precision}"
 
 
-def _write_positions(file: h5py.File, positions_m: NDArray[np.float64]) -> None:
-    file["probe_position_indexes"] = np.arange(len(positions_m))
+def _write_positions(file: h5py.File, context: ImageContext) -> None:
+    """Of the frames that have one; their numbers say which."""
+    frames = np.flatnonzero(~context.left_out)
+    file["probe_position_indexes"] = frames
     for axis, name in enumerate(("y", "x")):
-        file[f"probe_position_{name}_m"] = positions_m[:, axis]
+        file[f"probe_position_{name}_m"] = context.positions_m[frames, axis]
 
 
 def _write_object(

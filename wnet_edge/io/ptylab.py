@@ -19,15 +19,8 @@ from wnet_edge.io.found import (
     Positions,
     attempt,
 )
-from wnet_edge.io.hdf5 import (
-    array_of,
-    bad,
-    factor_of,
-    frames_of,
-    modes_of,
-    number_of,
-    optional_dataset,
-)
+from wnet_edge.io.hdf5 import array_of, bad, factor_of, modes_of, number_of, optional_dataset
+from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.units import Quantity
 from wnet_edge.orientation import Orientation, orient
 from wnet_edge.scan import FrameSource
@@ -85,7 +78,7 @@ def read(file: h5py.File, path: Path) -> FoundScan:
     """
     probe = optional_dataset(file, path, "probe")
     wavelength = optional_dataset(file, path, "wavelength")
-    probe_pixel = _length(file, path, "dxp")
+    probe_pixel = attempt(lambda: _length(file, path, "dxp"))
     fourier = "zled" in file and "zo" not in file
     return FoundScan(
         path=path,
@@ -96,7 +89,7 @@ def read(file: h5py.File, path: Path) -> FoundScan:
         distance_m=attempt(lambda: _length(file, path, "zo")),
         pixel_size_m=attempt(lambda: _length(file, path, "dxd")),
         probe=None if probe is None else attempt(lambda: modes_of(path, probe)),
-        probe_pixel_size_m=None if probe_pixel is None else probe_pixel.value,
+        probe_pixel_size_m=probe_pixel.value if isinstance(probe_pixel, Found) else None,
         near_field="it is Fourier ptychography, its frames are images" if fourier else None,
     )
 

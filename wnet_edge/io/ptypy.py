@@ -22,14 +22,16 @@ from wnet_edge.io.found import (
     as_text,
     attempt,
 )
-from wnet_edge.io.hdf5 import array_of, bad, check_filters, factor_of, frames_of, optional_dataset
+from wnet_edge.io.hdf5 import array_of, bad, check_filters, factor_of, optional_dataset
+from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.nexus_tree import child_of
 from wnet_edge.io.stacks import MAX_FRAME_PX
 from wnet_edge.io.units import Quantity
 from wnet_edge.scan import FrameSource
 
 CHUNKS = "chunks"
-_FRAMES_A_READ = 64
+_SAMPLED_WEIGHTS = 64
+"""Frames of a chunk whose weights are looked at: a pixel that is bad is bad in all of them."""
 
 
 def recognises(file: h5py.File) -> bool:
@@ -45,22 +47,26 @@ def read(file: h5py.File, path: Path) -> FoundScan:
     """
     numbers = sorted((name for name in file[CHUNKS] if name.isdecimal()), key=int)
     chunks = [f"{CHUNKS}/{number}" for number in numbers]
-    stacks = [optional_dataset(file, path, f"{chunk}/data") for chunk in chunks]
-    found = [frames_of(path, stack) for stack in stacks if stack is not None]
     return FoundScan(
         path=path,
         format="ptypy",
-        frames=concatenated(path, found) if found else None,
+        frames=attempt(lambda: _frames(file, path, chunks)),
         positions=attempt(lambda: _positions(file, path, chunks)),
         energy_ev=attempt(lambda: _number(file, path, "energy", 1e3)),
         distance_m=attempt(lambda: _number(file, path, "distance", 1.0)),
         pixel_size_m=attempt(lambda: _pixel_size(file, path)),
-        mask=attempt(lambda: _mask(file, path, chunks, found)),
+        mask=attempt(lambda: _mask(file, path, chunks)),
         beam_centre_px=attempt(lambda: _centre(file, path)),
     )
 
 
 READER = Hdf5Reader(recognises, read)
+
+
+def _frames(file: h5py.File, path: Path, chunks: list[str]) -> Found[FrameSource] | None:
+    stacks = [optional_dataset(file, path, f"{chunk}/data") for chunk in chunks]
+    found = [frames_of(path, stack) for stack in stacks if stack is not None]
+    return concatenated(path, found) if found else None
 
 
 def _written(file: h5py.File, path: Path, *names: str) -> h5py.Dataset | None:
@@ -127,13 +133,12 @@ def _positions(file: h5py.File, path: Path, chunks: list[str]) -> Found[Position
     return Found(Positions(np.concatenate(parts)), f"/{CHUNKS}/…/positions")
 
 
-def _mask(
-    file: h5py.File, path: Path, chunks: list[str], found: list[Found[FrameSource]]
-) -> Found[NDArray[np.bool_]] | None:
+def _mask(file: h5py.File, path: Path, chunks: list[str]) -> Found[NDArray[np.bool_]] | None:
     """From the weights of each frame, or the one for all that ptypy keeps beside them."""
-    if not found:
+    frames = _frames(file, path, chunks)
+    if frames is None:
         return None
-    frame = tuple(found[0].value.shape[1:])
+    frame = tuple(frames.value.shape[1:])
     used = np.zeros(frame, np.bool_)
     where = ""
     for chunk in chunks:
@@ -159,6 +164,7 @@ def _used(path: Path, weights: h5py.Dataset, frame: tuple[int, ...]) -> NDArray[
     if weights.ndim == 2:
         return np.asarray(weights[()] > 0)
     used = np.zeros(frame, np.bool_)
-    for start in range(0, weights.shape[0], _FRAMES_A_READ):
-        used |= np.any(weights[start : start + _FRAMES_A_READ] > 0, axis=0)
+    sample = np.linspace(0, weights.shape[0] - 1, min(weights.shape[0], _SAMPLED_WEIGHTS))
+    for index in np.unique(sample.astype(np.int64)).tolist():
+        used |= np.asarray(weights[index] > 0)
     return used

@@ -43,6 +43,8 @@ def probe_far_field(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.fl
         ValueError: if the window is smaller and does not divide the probe's.
     """
     probe_px = probe.shape[-1]
+    if size_px < probe_px and probe_px % size_px:
+        raise ValueError(f"a window of {size_px} px does not divide a probe of {probe_px} px")
     intensity = probe_intensity(far_field(fitted_probe(probe, max(size_px, probe_px))))
     return bin_frames(intensity, max(probe_px // size_px, 1))
 

@@ -7,7 +7,7 @@ suffers was measured (docs/trust.md); beyond that a scan is worked on, with a wa
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.orientation import orient
+from wnet_edge.orientation import Orientation, orient
 from wnet_edge.package import Package
 from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.runner.window import FramedScan
@@ -35,6 +35,27 @@ def probe_similarity(one: NDArray[np.complex64], other: NDArray[np.complex64]) -
     return float(overlap.max() / np.sqrt(_purity(one) * _purity(other)))
 
 
+def upright_probe(
+    probe: NDArray[np.complex64], orientation: Orientation, package: Package
+) -> tuple[NDArray[np.complex64], float]:
+    """A scan's probe (modes, n, n) as the package sees its frames, and its similarity.
+
+    A probe may have been recovered from the frames as stored or from turned ones: the sense that
+    is more like the package's probe is taken.
+    """
+    known = fitted_probe(package.probe, probe.shape[-1])
+    as_stored, turned = probe, orient(probe, orientation)
+    similarities = probe_similarity(as_stored, known), probe_similarity(turned, known)
+    return (
+        (turned, similarities[1])
+        if similarities[1] > similarities[0]
+        else (
+            as_stored,
+            similarities[0],
+        )
+    )
+
+
 def _purity(modes: NDArray[np.complex64]) -> float:
     """Tr ρ² = Σ |⟨P_m|P_n⟩|²."""
     flat = modes.reshape(len(modes), -1)
@@ -57,12 +78,8 @@ def unfamiliar(framed: FramedScan, package: Package, median_counts: float) -> tu
             f"{trained.low / HARMLESS_DIMNESS:.2g} down to which the package's images keep their "
             "quality: expose longer, or train for fewer"
         )
-    probe = framed.scan.probe
-    if probe is not None:
-        known = fitted_probe(package.probe, probe.shape[-1])
-        # A probe may have been recovered from the frames as stored, or from turned ones.
-        turned = orient(probe, framed.window.orientation)
-        similarity = max(probe_similarity(one, known) for one in (probe, turned))
+    if framed.scan.probe is not None:
+        _, similarity = upright_probe(framed.scan.probe, framed.window.orientation, package)
         if similarity < LEAST_SIMILARITY:
             lines.append(
                 f"the scan's probe is {100 * similarity:.0f} % like the package's, less than the "

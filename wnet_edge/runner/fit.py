@@ -121,7 +121,10 @@ def check_far_field(found: FoundScan) -> None:
     if geometry is None:
         return
     full_span_m = geometry.wavelength_m * geometry.distance_m / geometry.detector_pixel_size_m
-    cure = "energy, distance and detector pixel must be those of a far-field scan"
+    cure = (
+        "energy, distance, detector pixel and the unit of the positions must be those of a "
+        "far-field scan"
+    )
     if found.probe is not None and found.probe_pixel_size_m is not None:
         probe_px = found.probe.value.shape[-1]
         if not math.isclose(

@@ -34,10 +34,12 @@ class Effort:
     Attributes:
         stitch_rounds: passes of the stitcher at most.
         compared_frames: frames that judge the image.
+        largest_lost_share: of the frames that may be bad.
     """
 
     stitch_rounds: int = 50
     compared_frames: int = 100
+    largest_lost_share: float = LARGEST_BAD_SHARE
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ def infer(
             first += len(frames)
             if progress is not None:
                 progress(len(frames))
-        _check_lost(scan, int(np.count_nonzero(light.totals == 0)))
+        lost = int(np.count_nonzero(light.totals == 0))
+        _check_lost(scan, lost, effort.largest_lost_share)
         stitched = stitcher.finish()
     amplitude_scale, factor, transmission = light.settle(stitched.used)
     stitched = replace(stitched, image=stitched.image * np.float32(factor))
@@ -191,9 +194,9 @@ def _stitcher(scan: Scan, window_px: int, weight: NDArray[np.float32], effort: E
         raise ScanError(f"{scan.path}: {error}") from error
 
 
-def _check_lost(scan: Scan, lost: int) -> None:
+def _check_lost(scan: Scan, lost: int, largest_share: float) -> None:
     """More than a few frames without counts or position are no accident."""
-    if lost > LARGEST_BAD_SHARE * scan.frame_count:
+    if lost > largest_share * scan.frame_count:
         raise ScanError(
             f"{scan.path}: {lost} of {scan.frame_count} frames have no counts, bad ones or no "
             "position (shutter closed, everything masked, or not counts at all?); give frames of "

@@ -21,10 +21,10 @@ from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import check_output
 from wnet_edge.package import Package
 from wnet_edge.physics.probe import fitted_probe
-from wnet_edge.runner.familiarity import unfamiliar
+from wnet_edge.runner.familiarity import unfamiliar, upright_probe
 from wnet_edge.runner.infer import Inference, infer
 from wnet_edge.runner.orientation_search import choose_orientation
-from wnet_edge.runner.record import process_record
+from wnet_edge.runner.record import as_utf8, process_record
 from wnet_edge.runner.session import RunnerOptions
 from wnet_edge.runner.window import FramedScan, Framer
 
@@ -81,6 +81,10 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
     # Not Path.resolve, which raises on a link to itself.
     inputs = {realpath(job.scan): "a scan to read" for job in jobs}
     inputs[realpath(package.path)] = "the package"
+    for job in jobs:
+        for text in (job.reading.positions, job.reading.probe, job.reading.mask):
+            named = (text or "").rpartition(":")[0] or text
+            inputs |= {realpath(named): "read, too"} if named else {}
     taken: set[str] = set()
     for job in jobs:
         for output in (*job.outputs, job.picture):
@@ -94,7 +98,7 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
 
 
 def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
-    """Read the scan, infer, write result and picture: both whole, or neither.
+    """Read the scan, infer, write result and picture: each whole, new ones both or neither.
 
     Raises:
         ScanError: if the scan can't be read, is not far-field or, with `strict`, is not explained
@@ -159,13 +163,15 @@ def _write(job: Job, package: Package, done: Done, context: ImageContext) -> Non
 
 def _context(job: Job, framed: FramedScan, package: Package) -> ImageContext:
     scan = framed.scan
-    probe = package.probe if scan.probe is None else scan.probe
-    geometry = scan.geometry
+    probe = package.probe
+    if scan.probe is not None:
+        probe, _ = upright_probe(scan.probe, framed.window.orientation, package)
     return ImageContext(
         probe=fitted_probe(probe, scan.full_window_px),
         positions_m=scan.positions_m,
+        left_out=scan.left_out,
         full_window_px=scan.full_window_px,
-        energy_ev=None if geometry is None else geometry.energy_ev,
-        distance_m=None if geometry is None else geometry.distance_m,
-        title=f"{job.scan.name} through package {package.name}",
+        energy_ev=framed.energy_ev,
+        distance_m=framed.distance_m,
+        title=as_utf8(f"{job.scan.name} through package {package.name}"),
     )

@@ -6,6 +6,7 @@ ask, but flat patches agree best of all.) Detector and positions are tried one a
 wrong detector makes every patch wrong, a wrong position only their places.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from wnet_edge.scan import Scan, some_frames
 _TRIED_FRAMES = 200
 _TRIED_WINDOWS = 2.0
 """Edge of the tried part of the scan, in full windows: enough that whole probes are covered."""
-_QUICK = Effort(stitch_rounds=8, compared_frames=40)
+_QUICK = Effort(stitch_rounds=8, compared_frames=40, largest_lost_share=1.0)
 """Wrong ways up never settle; eight rounds are enough to tell them."""
 _CLEAR_RATIO = 1.2
 """Of the second-best R-factor over the best: below it, the choice is told to be unclear."""
@@ -65,7 +66,7 @@ class Choice:
         return tuple(
             f"{what} is not clear: name it if you know it"
             for what, tried in self._searched
-            if not tried[1].r_factor >= _CLEAR_RATIO * tried[0].r_factor
+            if not _CLEAR_RATIO * tried[0].r_factor <= tried[1].r_factor < math.inf
         )
 
     @property
@@ -125,8 +126,8 @@ def _r_factor(scan: Scan, package: Package, options: RunnerOptions) -> float:
     try:
         r_factor = infer(scan, package, options, effort=_QUICK).self_check.r_factor
     except ResultError:  # no frame with a finite patch
-        return float("inf")
-    return float("inf") if r_factor is None else r_factor
+        return math.inf
+    return math.inf if r_factor is None else r_factor
 
 
 def middle_frames(scan: Scan) -> NDArray[np.int64]:

@@ -27,9 +27,9 @@ def process_record(
         package_sha256=package.sha256,
         precision=inference.precision.value,
         provider=inference.provider.value,
-        command_line=command_line,
+        command_line=as_utf8(command_line),
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        source=scan.name,
+        source=as_utf8(scan.name),
         amplitude_scale=inference.amplitude_scale.value,
         trusted=_TRUST[check.trusted],
         frames_received=inference.frames_received,
@@ -44,3 +44,8 @@ def process_record(
         },
         warnings=inference.warnings,
     )
+
+
+def as_utf8(text: str) -> str:
+    """Text that any file takes: bytes of a file's name that are no UTF-8 as backslash escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,9 +6,9 @@ to `wnet_edge.io.scan_picture`.
 
 from pathlib import Path
 
-from wnet_edge.errors import ResultError, ScanError
+from wnet_edge.errors import ScanError
 from wnet_edge.io.complete import known_geometry
-from wnet_edge.io.found import FoundScan, PositionUnit, ZeroFrequency
+from wnet_edge.io.found import FoundScan, PositionUnit, ZeroFrequency, usable
 from wnet_edge.io.scan_picture import ScanParts, write_scan_picture
 from wnet_edge.runner.survey import survey
 
@@ -16,14 +16,13 @@ from wnet_edge.runner.survey import survey
 def write_preview(path: Path, found: FoundScan, *, force: bool = False) -> None:
     """Write a PNG of the mean frame (log counts), the positions and the probe's modes.
 
-    A part that the file lacks is said to be missing.
+    A part that the file lacks, or that can't be used, is said to be missing.
 
     Raises:
-        ScanError: if the frames can't be read, or their mask does not fit.
-        ResultError: if `path` is the scan, exists and `force` is not set, or can't be written.
+        ScanError: if the frames' mask does not fit.
+        ResultError: if `path` exists and `force` is not set, or can't be written.
     """
-    if path.resolve() == found.path.resolve():
-        raise ResultError(f"{path}: is a scan to read; name another output")
+    found = usable(found)
     looked = None if found.frames is None else survey(found)
     positions = None if found.positions is None else found.positions.value
     probe = None if found.probe is None else found.probe.value

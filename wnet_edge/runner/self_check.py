@@ -26,6 +26,10 @@ from wnet_edge.stitch import Stitched
 _KEPT_FRAMES = 300
 """More than are compared, since some lie at the border of the image."""
 
+_DIM_RATIO = 1.3
+"""Of an R-factor over what noise alone gives, below which it is the noise that is to blame: scan
+247 thinned to 1e4 counts has 1.07 and is rightly not trusted (docs/trust.md)."""
+
 _COVERED_POWER = 0.999
 """Share of the probe's power that must fall on covered object."""
 
@@ -60,6 +64,11 @@ class SelfCheck:
             return "the image is too small to be checked against its frames: trust it with care"
         if self.trusted is None:
             return "the package holds no R-factor to judge the image by: trust it with care"
+        if self.r_floor is not None and self.r_factor < _DIM_RATIO * self.r_floor:
+            return (
+                f"too few counts to trust the image: R-factor {self.r_factor:.2f}, of which noise "
+                f"alone gives {self.r_floor:.2f}; expose longer"
+            )
         return (
             f"the image does not explain its frames (R-factor {self.r_factor:.2f}): these are of "
             "another instrument, orientation, position sign, pixel size or probe than the package's"

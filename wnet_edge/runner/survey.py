@@ -95,19 +95,22 @@ def odd_pixels(
     total: NDArray[np.float64], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Dead and hot pixels of summed counts (H, W), both (H, W) bool, none of them in `mask`."""
-    brightest = _neighbours(np.where(mask, -np.inf, total)).max(axis=0)
-    darkest = _neighbours(np.where(mask, np.inf, total)).min(axis=0)
+    brightest = _of_neighbours(np.where(mask, -np.inf, total), np.maximum)
+    darkest = _of_neighbours(np.where(mask, np.inf, total), np.minimum)
     dead = (total == 0) & (darkest >= _DEAD_NEIGHBOUR_COUNTS) & np.isfinite(darkest) & ~mask
     bright_enough = total > _HOT_RATIO * np.maximum(brightest, 1) + _DEAD_NEIGHBOUR_COUNTS
     return dead, bright_enough & np.isfinite(brightest) & ~mask
 
 
-def _neighbours(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(8, H, W): the eight pixels around each; beyond the edge the edge is mirrored."""
+def _of_neighbours(values: NDArray[np.float64], extreme: np.ufunc) -> NDArray[np.float64]:
+    """(H, W): the largest or smallest of the eight pixels around each, the edge being mirrored."""
     height, width = values.shape
     padded = np.pad(values, 1, mode="reflect")
     around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
-    return np.stack([padded[i : i + height, j : j + width] for i, j in around])
+    found = padded[:height, :width].copy()
+    for i, j in around:
+        extreme(found, padded[i : i + height, j : j + width], out=found)
+    return found
 
 
 def _check_byte_order(found: FoundScan, where: str, stored: NDArray[Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.detector_window import DetectorWindow, WindowFrames
-from wnet_edge.errors import ScanError
+from wnet_edge.errors import PackageError, ScanError
 from wnet_edge.io.complete import WindowedFrames, complete_scan, known_geometry, required_frames
 from wnet_edge.io.found import Found, FoundScan, ZeroFrequency
 from wnet_edge.orientation import Orientation, orient_positions
@@ -35,6 +35,8 @@ class FramedScan:
         position_orientation: what was done to the positions.
         beam_centre_from: what told where the beam is.
         format: of the scan's file.
+        energy_ev: photon energy, None if unknown.
+        distance_m: sample to detector, None if unknown.
     """
 
     scan: Scan
@@ -42,6 +44,8 @@ class FramedScan:
     position_orientation: Orientation
     beam_centre_from: str
     format: str
+    energy_ev: float | None
+    distance_m: float | None
 
     @property
     def choices(self) -> dict[str, str]:
@@ -78,7 +82,10 @@ class Framer:
         self._package = package
         self._size_px = window_size_px(found, package.manifest)
         self._survey: Survey = survey(found)
-        self._far_field = probe_far_field(package.probe, self._size_px)
+        try:
+            self._far_field = probe_far_field(package.probe, self._size_px)
+        except ValueError as error:
+            raise PackageError(f"{found.path}: {error}; train a package for this window") from error
 
     def framed(self, orientation: Orientation, position_orientation: Orientation) -> FramedScan:
         """The scan with frames and positions turned.
@@ -100,6 +107,7 @@ class Framer:
             self._assumed_object_pixel_size_m,
         )
         check_overlap(scan)
+        energy, distance = self._found.energy_ev, self._found.distance_m
         positions_m = orient_positions(scan.positions_m, position_orientation)
         return FramedScan(
             scan=replace(scan, positions_m=positions_m),
@@ -107,6 +115,8 @@ class Framer:
             position_orientation=position_orientation,
             beam_centre_from=source,
             format=self._found.format,
+            energy_ev=None if energy is None else energy.value,
+            distance_m=None if distance is None else distance.value,
         )
 
     @property
