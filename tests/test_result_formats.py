@@ -370,3 +370,17 @@ def test_context_refuses_what_does_not_fit(context):
         replace(context, full_window_px=32)
     with pytest.raises(ValueError, match=r"not \(N, 2\)"):
         replace(context, positions_m=np.zeros((4, 3)))
+
+
+def test_frames_without_a_position_get_none(tmp_path, result, context):
+    left_out = np.array([False, True, False, False, True])
+    some = replace(context, left_out=left_out)
+    (product,) = written(tmp_path, ResultFormat.PTYCHODUS, result, some)
+    with h5py.File(product) as file:
+        np.testing.assert_array_equal(file["probe_position_indexes"], [0, 2, 3])
+        y_m = file["probe_position_y_m"][()]
+    np.testing.assert_allclose(y_m, context.positions_m[[0, 2, 3], 0])
+    (cxi,) = written(tmp_path, ResultFormat.CXI, result, some)
+    with h5py.File(cxi) as file:
+        translation = file["entry_1/sample_1/geometry_1/translation"][()]
+    np.testing.assert_array_equal(np.isnan(translation).any(axis=1), left_out)

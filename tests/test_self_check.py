@@ -14,7 +14,7 @@ from wnet_edge.orientation import Orientation, orient
 from wnet_edge.package import find_package, open_package
 from wnet_edge.physics.poisson import expected_root_deviation
 from wnet_edge.physics.probe import shifted_probe
-from wnet_edge.runner.familiarity import probe_similarity, unfamiliar
+from wnet_edge.runner.familiarity import probe_similarity, unfamiliar, upright_probe
 from wnet_edge.runner.infer import infer
 from wnet_edge.runner.orientation_search import choose_orientation, middle_frames
 from wnet_edge.runner.session import Provider, RunnerOptions
@@ -157,6 +157,35 @@ def test_auto_finds_the_way_up(data_dir, package, orientation, corner):
     plain = Framer(found, package).framed(UP, UP)
     np.testing.assert_array_equal(choice.framed.scan.frames[7], plain.scan.frames[7])
     np.testing.assert_array_equal(choice.framed.scan.mask, plain.scan.mask)
+
+
+def test_a_search_that_could_compare_nothing_says_so(example, package):
+    """A dozen frames far apart cover no whole probe."""
+    corners = np.stack(np.divmod(np.arange(12), 4), axis=1) * 100 * 15.85e-9
+    few = replace(
+        example,
+        frames=Found(example.frames.value[:12], "few"),
+        positions=Found(Positions(corners), "apart"),
+    )
+    choice = choose_orientation(Framer(few, package), package, OPTIONS, None, UP)
+    assert choice.warnings == ("orientation is not clear: name it if you know it",)
+
+
+def test_dead_frames_in_the_middle_do_not_stop_the_search(example, package):
+    frames = example.frames.value.copy()
+    frames[:40] = 0  # the scan spirals outwards
+    dim = replace(example, frames=Found(frames, "dead"))
+    choice = choose_orientation(Framer(dim, package), package, OPTIONS, None, UP)
+    assert choice.orientation is UP
+
+
+def test_a_probe_is_turned_as_its_frames_are(package):
+    way = Orientation.FLIP_ROWS_TRANSPOSE
+    stored = orient(package.probe, way.inverse)
+    for probe in (package.probe, stored):
+        upright, similarity = upright_probe(probe, way, package)
+        np.testing.assert_allclose(upright, package.probe)
+        assert similarity == pytest.approx(1, abs=1e-4)
 
 
 def test_auto_finds_which_way_the_positions_run(example, package):
