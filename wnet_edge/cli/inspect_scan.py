@@ -82,17 +82,25 @@ def _probe(probe: NDArray[np.complex64]) -> dict[str, object]:
 def _derived(found: FoundScan) -> dict[str, object]:
     """What follows from the parts, or why it does not."""
     values: dict[str, object] = {"wavelength_m": None, "object_pixel_size_m": None}
+    unknown = values | {"far_field": None, "refusal": None}
     try:
         geometry = known_geometry(found)
-        if geometry is not None:
-            values["wavelength_m"] = geometry.wavelength_m
-        if geometry is not None and found.frames is not None:
+        if geometry is None:
+            return unknown if found.near_field is None else _refused(values, found.near_field)
+        values["wavelength_m"] = geometry.wavelength_m
+        if found.frames is not None:
             full_px = min(found.frames.value.shape[1:]) * found.binning
             values["object_pixel_size_m"] = geometry.object_pixel_size_m(full_px)
         check_far_field(found)
     except ScanError as error:
-        return values | {"far_field": False, "refusal": str(error)}
-    return values | {"far_field": found.near_field is None, "refusal": found.near_field}
+        return _refused(values, str(error))
+    if found.near_field is not None:
+        return _refused(values, found.near_field)
+    return values | {"far_field": True, "refusal": None}
+
+
+def _refused(values: dict[str, object], why: str) -> dict[str, object]:
+    return values | {"far_field": False, "refusal": why}
 
 
 def _labels_px(found: FoundScan) -> int | None:

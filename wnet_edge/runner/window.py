@@ -168,22 +168,23 @@ class Framer:
         self, mean: NDArray[np.float32], orientation: Orientation, *, from_corner: bool
     ) -> tuple[tuple[int, int], str]:
         told = self._found.beam_centre_px
-        if told is not None and not np.isfinite(told.value).all():
-            raise ScanError(
-                f"{self._found.path}: {told.where} is {told.value}, no pixel; give --beam-centre "
-                "ROW,COLUMN"
-            )
         if told is not None and _by_flag(told):
-            return (round(told.value[0]), round(told.value[1])), told.where
+            return self._told_centre(told)
         middle = (mean.shape[0] // 2, mean.shape[1] // 2)
         if from_corner:
             return middle, "zero frequency at the corner"
         beam = find_beam_centre(mean, self._far_field, orientation)
         if beam.agreement >= CONVINCING:
             return beam.centre_px, f"found by the probe, agreement {beam.agreement:.2f}"
-        if told is not None:
-            return (round(told.value[0]), round(told.value[1])), told.where
-        return middle, "middle of the frame"
+        return (middle, "middle of the frame") if told is None else self._told_centre(told)
+
+    def _told_centre(self, told: Found[tuple[float, float]]) -> tuple[tuple[int, int], str]:
+        if not np.isfinite(told.value).all():
+            raise ScanError(
+                f"{self._found.path}: {told.where} is {told.value}, no pixel; give --beam-centre "
+                "ROW,COLUMN"
+            )
+        return (round(told.value[0]), round(told.value[1])), told.where
 
 
 def _by_flag(part: Found[Any] | None) -> bool:
