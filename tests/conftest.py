@@ -4,8 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny import KnownScan
 
 from wnet_edge.cli.main import main
+from wnet_edge.package import write_package
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +31,17 @@ def call(monkeypatch, capfd):
         return done.value.code or 0, said.out, said.err
 
     return run
+
+
+@pytest.fixture(scope="module")
+def known():
+    return KnownScan()
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, known):
+    """A folder with a scan and the package that knows it."""
+    monkeypatch.chdir(tmp_path)
+    known.write(tmp_path / "scan.cxi")
+    write_package(tmp_path / "known.wnet", known.content())
+    return tmp_path

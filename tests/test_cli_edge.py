@@ -6,24 +6,10 @@ import h5py
 import numpy as np
 import pytest
 from onnx import helper
-from tiny import KnownScan, content, onnx_bytes
+from tiny import content, onnx_bytes
 
 from wnet_edge.io.result import read_result
 from wnet_edge.package import write_package
-
-
-@pytest.fixture(scope="module")
-def known():
-    return KnownScan()
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, known):
-    """A folder with a scan and the package that knows it."""
-    monkeypatch.chdir(tmp_path)
-    known.write(tmp_path / "scan.cxi")
-    write_package(tmp_path / "known.wnet", known.content())
-    return tmp_path
 
 
 def fails(outcome, *words):

@@ -6,28 +6,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tiny import GEOMETRY, KnownScan
+from tiny import GEOMETRY
 
 import wnet_edge
 from wnet_edge.io.result import read_result
-from wnet_edge.package import write_package
 
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 KNOWN = ("--package", "known.wnet", "--provider", "cpu")
-
-
-@pytest.fixture(scope="module")
-def known():
-    return KnownScan()
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, known):
-    """A folder with a scan, and the package that knows it."""
-    monkeypatch.chdir(tmp_path)
-    known.write(tmp_path / "scan.cxi")
-    write_package(tmp_path / "known.wnet", known.content())
-    return tmp_path
 
 
 @pytest.fixture

@@ -116,8 +116,12 @@ class Scan:
             yield np.asarray(self.frames[start : start + size], dtype=np.float32)
 
 
+_BRIDGED_FRAMES = 8
+"""Frames between two wanted ones that are read along: many files pack several into a chunk."""
+
+
 class SelectedFrames:
-    """Some frames (K, H, W) of a source (N, H, W), by their numbers, read one by one."""
+    """Some frames (K, H, W) of a source (N, H, W), by their numbers, ascending."""
 
     def __init__(self, source: FrameSource, numbers: NDArray[np.int64]) -> None:
         self._source = source
@@ -138,7 +142,9 @@ class SelectedFrames:
         numbers = self._numbers[key]
         if np.ndim(numbers) == 0:
             return self._source[int(numbers)]
-        return np.stack([self._source[number] for number in numbers.tolist()])
+        runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > _BRIDGED_FRAMES) + 1)
+        parts = [self._source[run[0] : run[-1] + 1][run - run[0]] for run in runs if len(run)]
+        return np.concatenate(parts) if parts else self._source[:0]
 
 
 def some_frames(scan: Scan, numbers: NDArray[np.int64]) -> Scan:

@@ -25,7 +25,7 @@ LARGEST_SPAN_M = 1.0
 
 
 @dataclass(frozen=True)
-class WindowedFrames:
+class SeenFrames:
     """What of a detector's frames a network looks at.
 
     Attributes:
@@ -41,29 +41,29 @@ class WindowedFrames:
 
 def complete_scan(
     found: FoundScan,
-    windowed: WindowedFrames | None = None,
+    seen: SeenFrames | None = None,
     assumed_object_pixel_size_m: float | None = None,
 ) -> Scan:
-    """The scan that was found, its frames cut to `windowed` where they need it.
+    """The scan that was found, its frames cut to `seen` where they need it.
 
     Args:
         found: what the file and the flags say.
-        windowed: frames and mask; None takes the detector's own, which must be square.
+        seen: frames and mask; None takes the detector's own, which must be square.
         assumed_object_pixel_size_m: taken where the geometry is not known.
 
     Raises:
         ScanError: if a part is missing, or makes no sense.
     """
     source = required_frames(found)
-    if windowed is None:
+    if seen is None:
         shape = source.value.shape
         if shape[1] != shape[2]:
             raise ScanError(
                 f"{found.path}: {source.where} is {shape}, not (N, n, n); cut frames to a square"
             )
-        windowed = _centred(found, WindowedFrames(source.value, detector_mask(found)))
+        seen = _centred(found, SeenFrames(source.value, detector_mask(found)))
     geometry = known_geometry(found)
-    full_px = windowed.frames.shape[1] * found.binning
+    full_px = seen.frames.shape[1] * found.binning
     # Object pixels of a file are those of its own frames, not of the window cut from them.
     stored_pixel_m = assumed_object_pixel_size_m
     if geometry is not None:
@@ -72,20 +72,20 @@ def complete_scan(
     positions_m, left_out = _positions_m(found, stored_pixel_m)
     return Scan(
         path=found.path,
-        frames=windowed.frames,
+        frames=seen.frames,
         positions_m=positions_m,
         geometry=geometry,
-        mask=windowed.mask,
+        mask=seen.mask,
         probe=_probe(found, full_px),
         binning=found.binning,
         probe_pixel_size_m=found.probe_pixel_size_m,
         assumed_object_pixel_size_m=assumed_object_pixel_size_m,
         left_out=left_out,
-        notes=windowed.notes,
+        notes=seen.notes,
     )
 
 
-def _centred(found: FoundScan, whole: WindowedFrames) -> WindowedFrames:
+def _centred(found: FoundScan, whole: SeenFrames) -> SeenFrames:
     """Square frames with zero frequency in the middle, wherever the file has it."""
     told = found.zero_frequency
     if told is None or told.value is ZeroFrequency.CENTRE:
@@ -97,7 +97,7 @@ def _centred(found: FoundScan, whole: WindowedFrames) -> WindowedFrames:
         centre_px=(size_px // 2, size_px // 2),
         from_corner=True,
     )
-    return WindowedFrames(WindowFrames(whole.frames, window), window.cut(whole.mask), whole.notes)
+    return SeenFrames(WindowFrames(whole.frames, window), window.cut(whole.mask), whole.notes)
 
 
 def required_frames(found: FoundScan) -> Found[FrameSource]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.errors import PackageError, ScanError
-from wnet_edge.io.complete import WindowedFrames, complete_scan, known_geometry, required_frames
+from wnet_edge.io.complete import SeenFrames, complete_scan, known_geometry, required_frames
 from wnet_edge.io.found import Found, FoundScan, ZeroFrequency
 from wnet_edge.orientation import Orientation, orient_positions
 from wnet_edge.package import Package
@@ -103,7 +103,7 @@ class Framer:
             notes += (f"{100 * share:.1f} % of the window lies beyond the detector's edge",)
         scan = complete_scan(
             self._found,
-            WindowedFrames(WindowFrames(frames, window), mask, notes),
+            SeenFrames(WindowFrames(frames, window), mask, notes),
             self._assumed_object_pixel_size_m,
         )
         check_overlap(scan)
