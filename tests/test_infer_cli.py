@@ -151,3 +151,12 @@ def test_usage_of_pairs(call):
         code, _, err = call("infer", "scan.cxi", *KNOWN, *flags)
         assert code == 2
         assert "Traceback" not in err
+
+
+def test_a_probe_unlike_the_package_s_is_told(here, call, known):
+    even = np.ones((1, known.full_px, known.full_px), np.complex64) * 10
+    known.write(here / "even.cxi", probe=even)
+    code, _, err = call("infer", "even.cxi", *KNOWN)
+    assert code == 0
+    assert "% like the package's, less than the 65 %" in err
+    assert "% like" not in call("infer", "scan.cxi", *KNOWN)[2]

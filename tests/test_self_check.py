@@ -111,12 +111,12 @@ def test_similarity_of_probes(package):
     assert probe_similarity(probe, probe[:, ::-1, ::-1]) < 0.8
 
 
-def test_what_is_unfamiliar_is_told(example, package):
-    framed = Framer(example, package).framed(UP, UP)
-    assert unfamiliar(framed, package, 5e7) == ()
-    assert "fewer than the 1e+05" in unfamiliar(framed, package, 9e4)[0]
-    strange = replace(framed, scan=replace(framed.scan, probe=np.ones((1, 128, 128), complex)))
-    assert "% like the package's" in unfamiliar(strange, package, 5e7)[0]
+def test_what_is_unfamiliar_is_told(package):
+    assert unfamiliar(package, 5e7, None) == unfamiliar(package, 5e7, 1.0) == ()
+    assert "fewer than the 1e+05" in unfamiliar(package, 9e4, None)[0]
+    even = np.ones((1, 128, 128), np.complex64)
+    _, similarity = upright_probe(even, UP, package)
+    assert "% like the package's" in unfamiliar(package, 5e7, similarity)[0]
 
 
 def test_middle_frames_lie_together(example, package):

@@ -5,7 +5,7 @@ to the centre, turn and flip. Frames are read through it, so that only what is n
 detector is ever in memory.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from wnet_edge.scan import FrameSource
 NO_COUNT = np.float32(np.nan)
 """Value of a pixel for which the detector gave no count in this frame."""
 
-
 _LARGE_FRAME_PX = 1 << 20
+"""Frames that have to be read whole come one at a time from this size on."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class DetectorWindow:
     @property
     def outside_px(self) -> int:
         """Pixels of the window that lie beyond the detector's edge."""
-        inside = np.ones(self.detector_shape, np.bool_)[self._part]
-        return self.size_px**2 - inside.size
+        rows, columns = (int(part.stop - part.start) for part in self._part)
+        return self.size_px**2 - rows * columns
 
     @property
     def _part(self) -> tuple[slice, slice]:
@@ -90,10 +90,6 @@ class DetectorWindow:
             whole[..., row : row + part.shape[-2], column : column + part.shape[-1]] = part
             part = whole
         return orient(part, self.orientation)
-
-    def turned(self, orientation: Orientation) -> "DetectorWindow":
-        """The same window, another way up."""
-        return replace(self, orientation=orientation)
 
 
 class WindowFrames:

@@ -1,8 +1,9 @@
 """CXI 1.4 to 1.6 files, as the Coherent X-ray Imaging Data Bank defines them.
 
-Maia, Nature Methods 9, 2012, 854; www.cxidb.org/cxi.html. The first entry with its first detector
-is read; SI units throughout. Two things are ours: `detector_1/binning` (absent: 1), for frames
-whose detector pixels are already summed, and the labels of simulated frames in `/entry_1/labels`.
+Maia, Nature Methods 9, 2012, 854; www.cxidb.org/cxi.html. The first entry is read, with the
+detector that its frames are of; SI units throughout. Two things are ours: `detector_1/binning`
+(absent: 1), for frames whose detector pixels are already summed, and the labels of simulated frames
+in `/entry_1/labels`.
 """
 
 import math
@@ -36,6 +37,7 @@ ENTRY = "entry_1"
 DETECTOR = f"{ENTRY}/instrument_1/detector_1"
 SOURCE = f"{ENTRY}/instrument_1/source_1"
 ILLUMINATION = f"{SOURCE}/illumination"
+TRANSLATION = f"{ENTRY}/sample_1/geometry_1/translation"
 LABELS = f"{ENTRY}/labels"
 BAD_PIXEL_BITS = 0xFFFF
 """Mask bits that say why a pixel is bad; the upper half only informs (0x10000: has signal)."""
@@ -151,7 +153,7 @@ def _binning(file: h5py.File, path: Path, detector: str) -> int:
 def _positions(file: h5py.File, path: Path, detector: str) -> Found[Positions] | None:
     """(N, 2) row, column: y and x of `translation` (x, y, z)."""
     names = (
-        f"{ENTRY}/sample_1/geometry_1/translation",
+        TRANSLATION,
         f"{ENTRY}/data_1/translation",
         f"{detector}/translation",
     )

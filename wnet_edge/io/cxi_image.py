@@ -8,10 +8,9 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-from numpy.typing import ArrayLike
 
 from wnet_edge.io.cxi import DETECTOR, SOURCE
-from wnet_edge.io.cxi_writer import CXI_VERSION
+from wnet_edge.io.cxi_writer import CXI_VERSION, put, put_translation
 from wnet_edge.io.hdf5_output import replacing_hdf5
 from wnet_edge.io.image_context import ImageContext
 from wnet_edge.io.result import Process, Result
@@ -21,7 +20,6 @@ INVALID_PIXEL = 0x1
 """Mask bit of a pixel without a value (CXI 1.6, table of pixel masks)."""
 
 _IMAGE = "entry_1/image_1"
-_TRANSLATION = "entry_1/sample_1/geometry_1/translation"
 
 
 def write_cxi_image(
@@ -50,19 +48,17 @@ def write_cxi_image(
         _write_image(file, result)
         _write_process(file, result.process)
         positions_m = np.where(context.left_out[:, None], np.nan, context.positions_m)
-        rows_m, columns_m = positions_m.T
-        translation = np.stack([columns_m, rows_m, np.zeros_like(rows_m)], axis=1)
-        _put(file, _TRANSLATION, translation, "m")
+        put_translation(file, positions_m)
         file["entry_1/data_1/data"] = h5py.SoftLink(f"/{_IMAGE}/data")
 
 
 def _write_instrument(file: h5py.File, context: ImageContext) -> None:
     file[f"{SOURCE}/illumination"] = context.probe.astype(np.complex64, copy=False)
     if context.energy_ev is not None:
-        _put(file, f"{SOURCE}/energy", context.energy_ev * JOULE_PER_EV, "J")
+        put(file, f"{SOURCE}/energy", context.energy_ev * JOULE_PER_EV, "J")
     file[f"{_IMAGE}/source_1"] = h5py.SoftLink(file[SOURCE].name)
     if context.distance_m is not None:
-        _put(file, f"{DETECTOR}/distance", context.distance_m, "m")
+        put(file, f"{DETECTOR}/distance", context.distance_m, "m")
         file[f"{_IMAGE}/detector_1"] = h5py.SoftLink(file[DETECTOR].name)
 
 
@@ -82,9 +78,9 @@ def _write_image(file: h5py.File, result: Result) -> None:
     pixel_size_m = result.pixel_size_m
     if pixel_size_m is not None:
         extent_m = np.array([width, height, 0]) * pixel_size_m
-        _put(file, f"{_IMAGE}/image_size", extent_m, "m")
+        put(file, f"{_IMAGE}/image_size", extent_m, "m")
         for axis in "xy":
-            _put(file, f"{_IMAGE}/{axis}_pixel_size", pixel_size_m, "m")
+            put(file, f"{_IMAGE}/{axis}_pixel_size", pixel_size_m, "m")
 
 
 def _write_process(file: h5py.File, process: Process) -> None:
@@ -97,8 +93,3 @@ def _write_process(file: h5py.File, process: Process) -> None:
         f"package {process.package_name} (SHA-256 {process.package_sha256}), {process.precision}, "
         f"amplitude relative to {process.amplitude_scale}, from {process.source}"
     )
-
-
-def _put(file: h5py.File, name: str, value: ArrayLike, units: str) -> None:
-    file[name] = value
-    file[name].attrs["units"] = units

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import Geometry
-from wnet_edge.io.cxi import DETECTOR, LABELS, SOURCE
+from wnet_edge.io.cxi import DETECTOR, LABELS, SOURCE, TRANSLATION
 from wnet_edge.io.units import JOULE_PER_EV
 from wnet_edge.outputs import replacing
 
@@ -113,12 +113,12 @@ def _write_header(file: h5py.File, header: CxiHeader) -> None:
     file["entry_1/title"] = header.title
     file["entry_1/note"] = header.note
     geometry = header.geometry
-    _put(file, f"{SOURCE}/energy", geometry.energy_ev * JOULE_PER_EV, "J")
-    _put(file, f"{SOURCE}/wavelength", geometry.wavelength_m, "m")
-    _put(file, f"{DETECTOR}/distance", geometry.distance_m, "m")
+    put(file, f"{SOURCE}/energy", geometry.energy_ev * JOULE_PER_EV, "J")
+    put(file, f"{SOURCE}/wavelength", geometry.wavelength_m, "m")
+    put(file, f"{DETECTOR}/distance", geometry.distance_m, "m")
     for axis in "xy":
         pixel_size_m = geometry.detector_pixel_size_m * header.binning
-        _put(file, f"{DETECTOR}/{axis}_pixel_size", pixel_size_m, "m")
+        put(file, f"{DETECTOR}/{axis}_pixel_size", pixel_size_m, "m")
     file[f"{DETECTOR}/binning"] = header.binning
     mask = np.zeros((header.frame_px,) * 2, bool) if header.mask is None else header.mask
     file[f"{DETECTOR}/mask"] = np.where(mask, DEAD_PIXEL, 0).astype(np.uint32)
@@ -127,9 +127,7 @@ def _write_header(file: h5py.File, header: CxiHeader) -> None:
         file[f"{SOURCE}/illumination"].attrs["pixel_size_m"] = geometry.object_pixel_size_m(
             header.frame_px * header.binning
         )
-    rows_m, columns_m = header.positions_m.T
-    translation = np.stack([columns_m, rows_m, np.zeros_like(rows_m)], axis=1)
-    _put(file, "entry_1/sample_1/geometry_1/translation", translation, "m")
+    put_translation(file, header.positions_m)
 
 
 def _create_stacks(
@@ -150,7 +148,7 @@ def _create_stacks(
 
     frames = stack(f"{DETECTOR}/data", header.frame_px, header.frame_dtype)
     file["entry_1/data_1/data"] = h5py.SoftLink(frames.name)
-    file["entry_1/data_1/translation"] = h5py.SoftLink("/entry_1/sample_1/geometry_1/translation")
+    file["entry_1/data_1/translation"] = h5py.SoftLink(f"/{TRANSLATION}")
     if header.label_px is None:
         return frames, None, None
     amplitude = stack(f"{LABELS}/amplitude", header.label_px, header.label_dtype)
@@ -161,7 +159,15 @@ def _create_stacks(
     return frames, amplitude, phase
 
 
-def _put(file: h5py.File, name: str, value: float | NDArray[np.float64], units: str) -> None:
+def put_translation(file: h5py.File, positions_m: NDArray[np.float64]) -> None:
+    """Positions (N, 2) row, column in metres, as CXI has them: (N, 3) x, y, z."""
+    rows_m, columns_m = positions_m.T
+    translation = np.stack([columns_m, rows_m, np.zeros_like(rows_m)], axis=1)
+    put(file, TRANSLATION, translation, "m")
+
+
+def put(file: h5py.File, name: str, value: float | NDArray[np.float64], units: str) -> None:
+    """A dataset with its unit beside it."""
     file[name] = value
     file[name].attrs["units"] = units
 

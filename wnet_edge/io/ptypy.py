@@ -47,15 +47,16 @@ def read(file: h5py.File, path: Path) -> FoundScan:
     """
     numbers = sorted((name for name in file[CHUNKS] if name.isdecimal()), key=int)
     chunks = [f"{CHUNKS}/{number}" for number in numbers]
+    frames = attempt(lambda: _frames(file, path, chunks))
     return FoundScan(
         path=path,
         format="ptypy",
-        frames=attempt(lambda: _frames(file, path, chunks)),
+        frames=frames,
         positions=attempt(lambda: _positions(file, path, chunks)),
         energy_ev=attempt(lambda: _number(file, path, "energy", 1e3)),
         distance_m=attempt(lambda: _number(file, path, "distance", 1.0)),
         pixel_size_m=attempt(lambda: _pixel_size(file, path)),
-        mask=attempt(lambda: _mask(file, path, chunks)),
+        mask=attempt(lambda: _mask(file, path, chunks, frames)),
         beam_centre_px=attempt(lambda: _centre(file, path)),
     )
 
@@ -133,9 +134,10 @@ def _positions(file: h5py.File, path: Path, chunks: list[str]) -> Found[Position
     return Found(Positions(np.concatenate(parts)), f"/{CHUNKS}/…/positions")
 
 
-def _mask(file: h5py.File, path: Path, chunks: list[str]) -> Found[NDArray[np.bool_]] | None:
+def _mask(
+    file: h5py.File, path: Path, chunks: list[str], frames: Found[FrameSource] | None
+) -> Found[NDArray[np.bool_]] | None:
     """From the weights of each frame, or the one for all that ptypy keeps beside them."""
-    frames = _frames(file, path, chunks)
     if frames is None:
         return None
     frame = tuple(frames.value.shape[1:])

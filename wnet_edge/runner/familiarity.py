@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from wnet_edge.orientation import Orientation, orient
 from wnet_edge.package import Package
 from wnet_edge.physics.probe import fitted_probe
-from wnet_edge.runner.window import FramedScan
 
 HARMLESS_DIMNESS = 10.0
 """So many times fewer counts than the least in training left the phase correlation of scan 247,
@@ -44,16 +43,10 @@ def upright_probe(
     is more like the package's probe is taken.
     """
     known = fitted_probe(package.probe, probe.shape[-1])
-    as_stored, turned = probe, orient(probe, orientation)
-    similarities = probe_similarity(as_stored, known), probe_similarity(turned, known)
-    return (
-        (turned, similarities[1])
-        if similarities[1] > similarities[0]
-        else (
-            as_stored,
-            similarities[0],
-        )
-    )
+    senses = (probe, orient(probe, orientation))
+    similarities = [probe_similarity(sense, known) for sense in senses]
+    best = int(np.argmax(similarities))
+    return senses[best], similarities[best]
 
 
 def _purity(modes: NDArray[np.complex64]) -> float:
@@ -62,13 +55,13 @@ def _purity(modes: NDArray[np.complex64]) -> float:
     return float(np.sum(np.abs(flat @ flat.conj().T) ** 2))
 
 
-def unfamiliar(framed: FramedScan, package: Package, median_counts: float) -> tuple[str, ...]:
-    """What sets the scan apart from the package's training, one line each.
+def unfamiliar(package: Package, median_counts: float, similarity: float | None) -> tuple[str, ...]:
+    """What sets a scan apart from the package's training, one line each.
 
     Args:
-        framed: as the package saw it.
         package: that looked at it.
         median_counts: of its frames.
+        similarity: of its probe to the package's; None where it has none.
     """
     lines = []
     trained = package.manifest.training.counts
@@ -78,12 +71,10 @@ def unfamiliar(framed: FramedScan, package: Package, median_counts: float) -> tu
             f"{trained.low / HARMLESS_DIMNESS:.2g} down to which the package's images keep their "
             "quality: expose longer, or train for fewer"
         )
-    if framed.scan.probe is not None:
-        _, similarity = upright_probe(framed.scan.probe, framed.window.orientation, package)
-        if similarity < LEAST_SIMILARITY:
-            lines.append(
-                f"the scan's probe is {100 * similarity:.0f} % like the package's, less than the "
-                f"{100 * LEAST_SIMILARITY:.0f} % down to which images keep their quality: train a "
-                "package for this probe"
-            )
+    if similarity is not None and similarity < LEAST_SIMILARITY:
+        lines.append(
+            f"the scan's probe is {100 * similarity:.0f} % like the package's, less than the "
+            f"{100 * LEAST_SIMILARITY:.0f} % down to which images keep their quality: train a "
+            "package for this probe"
+        )
     return tuple(lines)

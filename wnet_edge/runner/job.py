@@ -10,6 +10,9 @@ from dataclasses import dataclass, field, replace
 from os.path import realpath
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.io.image_context import ImageContext
 from wnet_edge.io.picture import PictureOptions, write_picture
@@ -111,12 +114,15 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
     framer = Framer(find_scan(job.scan, job.reading), package)
     choice = choose_orientation(framer, package, options, job.orientation, job.position_orientation)
     framed = choice.framed
-    context = _context(job, framed, package)
+    probe, similarity = package.probe, None
+    if framed.scan.probe is not None:
+        probe, similarity = upright_probe(framed.scan.probe, framed.window.orientation, package)
+    context = _context(job, framed, probe, package.name)
     size_m = framed.scan.object_pixel_size_m
     check_image(job.image_format, job.outputs, size_m, context, force=job.force)
     with progress(job.scan.name, framed.scan.frame_count) as step:
         inference = infer(framed.scan, package, options, step)
-    strange = unfamiliar(framed, package, inference.median_counts)
+    strange = unfamiliar(package, inference.median_counts, similarity)
     inference = replace(inference, warnings=(*choice.warnings, *strange, *inference.warnings))
     if job.strict and not inference.self_check.trusted:
         raise ScanError(
@@ -161,11 +167,10 @@ def _write(job: Job, package: Package, done: Done, context: ImageContext) -> Non
         raise
 
 
-def _context(job: Job, framed: FramedScan, package: Package) -> ImageContext:
+def _context(
+    job: Job, framed: FramedScan, probe: NDArray[np.complex64], package_name: str
+) -> ImageContext:
     scan = framed.scan
-    probe = package.probe
-    if scan.probe is not None:
-        probe, _ = upright_probe(scan.probe, framed.window.orientation, package)
     return ImageContext(
         probe=fitted_probe(probe, scan.full_window_px),
         positions_m=scan.positions_m,
@@ -173,5 +178,5 @@ def _context(job: Job, framed: FramedScan, package: Package) -> ImageContext:
         full_window_px=scan.full_window_px,
         energy_ev=framed.energy_ev,
         distance_m=framed.distance_m,
-        title=as_utf8(f"{job.scan.name} through package {package.name}"),
+        title=as_utf8(f"{job.scan.name} through package {package_name}"),
     )

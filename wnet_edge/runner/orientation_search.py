@@ -43,17 +43,23 @@ class Choice:
 
     Attributes:
         framed: the scan.
-        orientation: of the detector.
-        position_orientation: of the positions.
         tried: R-factors of the detector's ways up, best first; empty where it was given.
         positions_tried: likewise of the positions'.
     """
 
     framed: FramedScan
-    orientation: Orientation
-    position_orientation: Orientation
     tried: tuple[Attempt, ...] = ()
     positions_tried: tuple[Attempt, ...] = ()
+
+    @property
+    def orientation(self) -> Orientation:
+        """Of the detector."""
+        return self.framed.window.orientation
+
+    @property
+    def position_orientation(self) -> Orientation:
+        """Of the positions."""
+        return self.framed.position_orientation
 
     @property
     def search_lines(self) -> tuple[str, ...]:
@@ -106,8 +112,7 @@ def choose_orientation(
         if orientation is None and positions is not Orientation.IDENTITY:
             tried = best_detector()
             detector = tried[0].orientation
-    framed = framer.framed(detector, positions)
-    return Choice(framed, detector, positions, tried, positions_tried)
+    return Choice(framer.framed(detector, positions), tried, positions_tried)
 
 
 def _ranked(

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.geometry import central_window_start_px
+from wnet_edge.gauge import probe_intensity
+from wnet_edge.geometry import central_window_start_px, positions_px
 from wnet_edge.manifest import SelfCheckLevel
 from wnet_edge.package import Package
 from wnet_edge.physics.forward import expected_counts
@@ -165,8 +166,8 @@ class _Model:
         manifest = package.manifest
         size_px = max(scan.frame_px, manifest.frame_px)
         probe = fitted_probe(package.probe, size_px)
-        power = np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float64)
-        top_left = scan.positions_m / scan.object_pixel_size_m
+        power = probe_intensity(probe).astype(np.float64)
+        top_left = positions_px(scan.positions_m, scan.object_pixel_size_m)
         start = central_window_start_px(scan.full_window_px, size_px)
         return cls(
             stitched=stitched,

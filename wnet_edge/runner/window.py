@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wnet_edge.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.errors import PackageError, ScanError
@@ -16,7 +15,7 @@ from wnet_edge.io.complete import SeenFrames, complete_scan, known_geometry, req
 from wnet_edge.io.found import Found, FoundScan, ZeroFrequency
 from wnet_edge.orientation import Orientation, orient_positions
 from wnet_edge.package import Package
-from wnet_edge.runner.beam_centre import CONVINCING, find_beam_centre, probe_far_field
+from wnet_edge.runner.beam_centre import CONVINCING, BeamCentre, find_beam_centre, probe_far_field
 from wnet_edge.runner.fit import check_far_field, check_overlap, window_size_px
 from wnet_edge.runner.survey import Survey, survey
 from wnet_edge.scan import Scan
@@ -82,6 +81,7 @@ class Framer:
         self._package = package
         self._size_px = window_size_px(found, package.manifest)
         self._survey: Survey = survey(found)
+        self._beams: dict[tuple[Orientation, bool], BeamCentre] = {}
         try:
             self._far_field = probe_far_field(package.probe, self._size_px)
         except ValueError as error:
@@ -130,8 +130,7 @@ class Framer:
         """The window for this orientation, and what told where the beam is."""
         shape = required_frames(self._found).value.shape[1:]
         from_corner = self._from_corner(orientation)
-        mean = np.fft.fftshift(self._survey.mean) if from_corner else self._survey.mean
-        centre_px, source = self._beam_centre(mean, orientation, from_corner=from_corner)
+        centre_px, source = self._beam_centre(orientation, from_corner=from_corner)
         window = DetectorWindow(
             detector_shape=(shape[0], shape[1]),
             size_px=self._size_px,
@@ -159,21 +158,29 @@ class Framer:
         if height != width or any(_by_flag(p) for p in (told, self._found.beam_centre_px)):
             return says_corner
         as_stored, shifted = (
-            find_beam_centre(mean, self._far_field, orientation).agreement
-            for mean in (self._survey.mean, np.fft.fftshift(self._survey.mean))
+            self._beam(orientation, shifted=shifted).agreement for shifted in (False, True)
         )
         return shifted > as_stored if max(as_stored, shifted) >= CONVINCING else says_corner
 
+    def _beam(self, orientation: Orientation, *, shifted: bool) -> BeamCentre:
+        """The beam in the mean frame, or in the shifted one; searched once a way up."""
+        key = (orientation, shifted)
+        if key not in self._beams:
+            mean = np.fft.fftshift(self._survey.mean) if shifted else self._survey.mean
+            self._beams[key] = find_beam_centre(mean, self._far_field, orientation)
+        return self._beams[key]
+
     def _beam_centre(
-        self, mean: NDArray[np.float32], orientation: Orientation, *, from_corner: bool
+        self, orientation: Orientation, *, from_corner: bool
     ) -> tuple[tuple[int, int], str]:
         told = self._found.beam_centre_px
         if told is not None and _by_flag(told):
             return self._told_centre(told)
-        middle = (mean.shape[0] // 2, mean.shape[1] // 2)
+        height, width = self._survey.mean.shape
+        middle = (height // 2, width // 2)
         if from_corner:
             return middle, "zero frequency at the corner"
-        beam = find_beam_centre(mean, self._far_field, orientation)
+        beam = self._beam(orientation, shifted=False)
         if beam.agreement >= CONVINCING:
             return beam.centre_px, f"found by the probe, agreement {beam.agreement:.2f}"
         return (middle, "middle of the frame") if told is None else self._told_centre(told)
