@@ -1,5 +1,9 @@
 # make demo   the embedded scan to a picture, in a virtual environment of its own (edge install)
 # make test   everything CI runs: lint, types, tests, benchmark gates (workshop install)
+# make study        train what the study lacks (hours, goes on where it stopped), measure, write
+#                   docs/study.md; STUDY=quick: minutes, into runs/quick
+# make study-report docs/study.md from the results in the repository, without training
+# make search-w3   go on with the search for W3's shape: minutes of one core a shape
 PYTHON ?= python3
 EDGE := .venv-edge
 WORKSHOP := .venv
@@ -7,7 +11,7 @@ PIP := -m pip --disable-pip-version-check install --quiet --constraint constrain
 # Other people's readers and writers, for the tests, without the programs around them.
 PEERS := ptychodus ptylab
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench study study-report search-w3 docs clean
 
 demo: $(EDGE)/.installed
 	$(EDGE)/bin/wnet-edge demo
@@ -24,6 +28,15 @@ lint: $(WORKSHOP)/.installed
 
 bench: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m pytest benchmarks --benchmark-json=benchmarks/latest.json
+
+study: $(WORKSHOP)/.installed
+	$(WORKSHOP)/bin/python -m benchmarks.study
+
+study-report: $(WORKSHOP)/.installed
+	$(WORKSHOP)/bin/python -m benchmarks.study report
+
+search-w3: $(WORKSHOP)/.installed
+	$(WORKSHOP)/bin/python benchmarks/search_w3.py
 
 docs: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python docs/make_commands.py

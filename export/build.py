@@ -5,6 +5,7 @@ measured ones, from the calibration strip of a scan that training never saw.
 """
 
 import hashlib
+import math
 import platform
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -71,7 +72,7 @@ def export_package(checkpoint: Path, scan: Scan, output: Path, *, force: bool) -
     parity = assert_parity(graph, network, counts)
     golden = counts[np.linspace(0, len(counts) - 1, GOLDEN_FRAMES).astype(np.int64)]
     content = PackageContent(
-        model=record.model.value,
+        model=record.network.model.value,
         parameter_count=parameter_count(network),
         window_px=instrument.window_px,
         binning=instrument.binning,
@@ -141,23 +142,33 @@ def _run(
 
 def _training(record: TrainingRecord) -> Training:
     settings = record.settings
-    data = settings["data"]
-    flat: dict[str, Setting] = {
-        key: value
-        for key, value in settings.items()
-        if isinstance(value, str | int | float | bool) and key not in ("model", "seed", "epochs")
-    }
+    data, recipe = settings["data"], settings["recipe"]
+    told = {key: settings[key] for key in settings if key not in ("seed", "epochs", "data")}
+    told["network"] = {k: v for k, v in settings["network"].items() if k != "model"}
     last = record.history[-1]
-    flat |= {name: last[name] for name in last if name.startswith("validation")}
     return Training(
-        recipe=f"{data['source']}, AdamW, one cycle",
+        recipe=f"{data['source']}, {recipe['name']}",
         seed=settings["seed"],
         data_sha256=data.get("sha256", data["probe_sha256"]),
         epochs=record.epoch,
         frames=data["frames_per_epoch"],
         counts=_trained_counts(data),
-        settings=flat,
+        settings=_flat(told) | {n: last[n] for n in last if n.startswith("validation")},
     )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Setting]:
+    """Nested settings under dotted names; what is no plain value, an infinite one say, as text."""
+    flat: dict[str, Setting] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            plain = isinstance(value, str | int) or (
+                isinstance(value, float) and math.isfinite(value)
+            )
+            flat[prefix + key] = value if plain else str(value)
+    return flat
 
 
 def _trained_counts(data: dict[str, Any]) -> CountRange | None:

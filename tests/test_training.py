@@ -6,43 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_training import PIXEL_M, QUIET, WAVELENGTH_M, instrument, options, supply
 
 from wnet_edge.errors import CheckpointError, SimulationError, TrainingError
-from wnet_edge.models.registry import ModelName
+from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.objects import Family, draw_object
-from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.preprocess import bin_frames
 from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import load_network, read_checkpoint
-from wnet_edge.training.loop import TrainingOptions, train
+from wnet_edge.training.loop import train
 from wnet_edge.training.loss import weighted_mae, wrap_phase
-from wnet_edge.training.progress import Progress
+from wnet_edge.training.options import RECIPES, Recipe, RecipeName, Schedule, Weighting
 from wnet_edge.training.simulation import ProbeErrors, SimulatedFrames, SimulationOptions
-
-WAVELENGTH_M, PIXEL_M = 1.24e-10, 10e-9
-QUIET = Progress(epochs=2, batches=2)
-
-
-def instrument(window_px: int = 32, binning: int = 2) -> Instrument:
-    probe = zone_plate_probe(
-        ZonePlate(source_size_m=10e-9, modes=2),
-        wavelength_m=WAVELENGTH_M,
-        window_px=window_px * binning,
-        pixel_size_m=PIXEL_M,
-    )
-    return Instrument(probe, window_px, binning, PIXEL_M, WAVELENGTH_M)
-
-
-def supply(**changes: object) -> SimulatedFrames:
-    options = SimulationOptions(frames_per_epoch=8, canvas_px=128, frames_per_canvas=4)
-    return SimulatedFrames(instrument(), replace(options, **changes), seed=3)  # type: ignore[arg-type]
-
-
-def options(**changes: object) -> TrainingOptions:
-    small = TrainingOptions(ModelName.W3, epochs=2, batch_size=4, validation_frames=4)
-    return replace(small, **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("binning", [1, 2, 4])
@@ -58,7 +35,7 @@ def test_the_torch_twin_is_the_forward_model(binning):
 
 def test_without_errors_and_noise_the_counts_are_those_of_the_label():
     exact = supply(
-        detector=Detector((1e12, 1e12)), gain_error=0.0, probe_errors=ProbeErrors(0, 0, 0)
+        detector=Detector((1e12, 1e12)), gain_error=0.0, probe_errors=ProbeErrors(0, 0, 0, 0, 0)
     )
     batch = next(exact.epoch(0, 8))
     label = batch.amplitude * torch.exp(1j * batch.phase_rad)
@@ -104,25 +81,6 @@ def test_pixels_without_light_cost_nothing():
     assert amplitude == phase_rad == 0
 
 
-def test_resuming_gives_the_weights_of_an_unbroken_run(tmp_path: Path):
-    unbroken, broken = tmp_path / "unbroken.safetensors", tmp_path / "broken.safetensors"
-    train(supply(), options(), unbroken, progress=QUIET)
-
-    class Interrupted(Progress):
-        def epoch(self, *_):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        train(supply(), options(), broken, progress=Interrupted(2, 2))
-    assert read_checkpoint(broken).record.epoch == 1
-    record = train(supply(), options(), broken, resume=True, progress=QUIET)
-    assert record.epoch == 2
-    one, other = (read_checkpoint(path).tensors for path in (unbroken, broken))
-    assert one.keys() == other.keys()
-    for name in one:
-        assert torch.equal(one[name], other[name]), name
-
-
 def test_training_learns(tmp_path: Path):
     easy = supply(frames_per_epoch=64, families=(Family.THRESHOLDED,))
     record = train(easy, options(epochs=4, batch_size=8), tmp_path / "c", progress=QUIET)
@@ -147,14 +105,11 @@ def test_resuming_with_other_options_is_refused(tmp_path: Path):
     train(supply(), options(epochs=1), path, progress=QUIET)
     with pytest.raises(CheckpointError, match="trained with another epochs, seed"):
         train(supply(), options(epochs=2, seed=5), path, resume=True, progress=QUIET)
-    with pytest.raises(CheckpointError, match="holds w3, not ptychonn"):
-        train(
-            supply(),
-            options(model=ModelName.PTYCHONN),
-            tmp_path / "d",
-            initial=path,
-            progress=QUIET,
-        )
+    other = options(network=NetworkSpec(ModelName.W3, NetworkInput.BACK_PROJECTED))
+    with pytest.raises(
+        CheckpointError, match=r"holds w3 on the frame input, .* not w3 on the back"
+    ):
+        train(supply(), other, tmp_path / "d", initial=path, progress=QUIET)
 
 
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"\x08\0\0\0\0\0\0\0{}      "])
@@ -173,12 +128,32 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path):
         load_network(path)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"epochs": 0}, {"batch_size": 1}, {"learning_rate": 0.0}, {"validation_frames": 0}]
-)
+@pytest.mark.parametrize("changes", [{"epochs": 0}, {"batch_size": 1}, {"validation_frames": 0}])
 def test_options_that_cannot_train_are_refused(changes):
     with pytest.raises(TrainingError):
         options(**changes)
+    with pytest.raises(TrainingError, match="between 0 and 1"):
+        Recipe(learning_rate=0.0)
+
+
+def test_the_paper_s_recipe_is_plain():
+    paper = RECIPES[RecipeName.PAPER]
+    assert (paper.learning_rate, paper.weight_decay) == (1e-3, 0)
+    assert (paper.schedule, paper.weighting) == (Schedule.CONSTANT, Weighting.UNIFORM)
+
+
+def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path):
+    path = tmp_path / "c.safetensors"
+    train(supply(), options(freeze_norm=True), path, progress=QUIET)
+    tensors = read_checkpoint(path).tensors
+    means = [t for n, t in tensors.items() if n.endswith("running_mean")]
+    assert means
+    assert not any(mean.any() for mean in means)
+    with pytest.raises(CheckpointError, match="trained with another freeze_norm"):
+        train(supply(), options(), path, resume=True, progress=QUIET)
+    published = options(network=NetworkSpec(ModelName.PTYCHONN), freeze_norm=True)
+    with pytest.raises(TrainingError, match="no batch norms to freeze"):
+        train(supply(), published, tmp_path / "d", progress=QUIET)
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path):

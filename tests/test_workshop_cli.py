@@ -1,6 +1,8 @@
 """From a simulated scan to an image with what a user types: simulate, train, export, infer."""
 
 import json
+import shlex
+import sys
 from pathlib import Path
 
 import h5py
@@ -9,12 +11,19 @@ import pytest
 from click.testing import CliRunner, Result
 
 from wnet_edge.cli.main import group
+from wnet_edge.cli.train import command
+from wnet_edge.cli.train_options import SECTIONS
 from wnet_edge.errors import WNetEdgeError
 from wnet_edge.io.cxi import read_labels
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.package import open_package
-from wnet_edge.training.checkpoint import read_checkpoint
+from wnet_edge.training.checkpoint import load_network, read_checkpoint
+from wnet_edge.training.label_source import SimulatedLabels
 from wnet_edge.training.stored import StoredFrames
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
+REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
 
 
 def call(*words: object) -> Result:
@@ -63,20 +72,64 @@ def test_the_same_seed_gives_the_same_scan(tmp_path: Path):
     np.testing.assert_array_equal(np.asarray(a.frames[:]), np.asarray(b.frames[:]))
 
 
-def test_stored_frames_hold_out_a_region_behind_a_gap(folder: Path):
+def test_simulated_labels_come_with_their_frames(folder: Path):
     scan, labels = open_scan(folder / "s.cxi"), read_labels(folder / "s.cxi")
     assert labels is not None
-    supply = StoredFrames(scan, labels, seed=0)
-    rows = scan.positions_m[:, 0] / scan.object_pixel_size_m
-    training, validation = supply._training, supply._validation
-    assert rows[validation].min() - rows[training].max() > 128
-    batches = list(supply.epoch(0, 32))
-    assert sum(len(b.counts) for b in batches) == supply.frames_per_epoch == len(training)
-    assert batches[0].counts.shape[1:] == (1, 64, 64)
+    supply = StoredFrames(scan, SimulatedLabels(labels), seed=0)
     first = next(supply.validation(8, 8))
+    assert first.counts.shape == (8, 1, 64, 64)
     np.testing.assert_array_equal(
-        first.phase_rad[0, 0], np.asarray(labels.phase[int(validation[0])], dtype=np.float32)
+        first.phase_rad[0, 0], np.asarray(labels.phase[int(supply.held_out[0])], dtype=np.float32)
     )
+    rows = scan.positions_m[:, 0] / scan.object_pixel_size_m
+    assert rows[supply.held_out].min() - rows[supply.training].max() > 128
+
+
+def test_the_paper_s_way_trains_on_measured_frames(tmp_path: Path):
+    checkpoint = tmp_path / "c.safetensors"
+    words = ("--data", EXAMPLE, "--labels", REFERENCE, "--recipe", "paper", "--epochs", 1)
+    result = call("train", "--model", "w3", *words, "-o", checkpoint)
+    assert result.exit_code == 0, result.output
+    assert "1 of 481 frames do not lie wholly on" in result.stderr
+    data = read_checkpoint(checkpoint).record.settings["data"]
+    assert data["labels"]["file"] == REFERENCE.name
+    assert "augmentation" not in data
+    assert (tmp_path / "c.csv").read_text("utf-8").startswith("epoch,training_loss,")
+    again = call("train", "--model", "w3", *words, "-o", checkpoint, "--resume")
+    assert "nothing is left to do" in again.stderr
+    assert "exists already" in fails("train", "--model", "w3", *words, "-o", checkpoint)
+    checkpoint.unlink()
+    assert "c.csv: exists already" in fails("train", "--model", "w3", *words, "-o", checkpoint)
+
+
+def test_the_fast_recipe_varies_frames_of_a_file(folder: Path):
+    data = read_checkpoint(folder / "c.safetensors").record.settings["data"]
+    assert data["augmentation"]["flux"] == [0.05, 1.0]
+
+
+def test_every_option_of_train_is_in_its_help():
+    told = call("train", "-h").output
+    for option in command.params:
+        assert option.opts[0] in told, option.name
+    for title in SECTIONS:
+        assert f"\n{title}:\n" in told
+
+
+def test_an_interrupted_training_says_how_to_go_on(tmp_path: Path, monkeypatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "c.safetensors"
+    words = ["train", "--model", "w3", "--data", EXAMPLE, "--labels", REFERENCE, "-o", checkpoint]
+    words = [*map(str, words), "--epochs", "2", "--init", "a b", "--force"]
+    monkeypatch.setattr(sys, "argv", ["wnet-edge", *words])
+    call(*words[:-3], "--epochs", 1)
+    kept = checkpoint.read_bytes()
+    monkeypatch.setattr(StoredFrames, "epoch", interrupted)
+    message = fails(*words[:-3], "--force")
+    assert "before the first epoch ended" in message
+    assert message.endswith(shlex.join(["wnet-edge", *words]))
+    assert checkpoint.read_bytes() == kept
 
 
 def test_the_package_says_what_it_was_made_from(folder: Path):
@@ -94,9 +147,12 @@ def test_exporting_twice_gives_the_same_bytes(folder: Path, tmp_path: Path):
     words = ("--checkpoint", folder / "c.safetensors", "--calibration", folder / "s.cxi")
     assert call("export", *words, "-o", again).exit_code == 0
     assert again.read_bytes() == (folder / "p.wnet").read_bytes()
-    # The graph itself: weights and little else.
-    graph = open_package(again).graphs
-    assert sum(map(len, graph.values())) < 1.1 * 4 * 103_008
+    # The graph itself: weights, what the probe says, and little else.
+    graphs = open_package(again).graphs
+    network, _ = load_network(folder / "c.safetensors")
+    assert network.back_projection is not None
+    needed = [*network.parameters(), *network.back_projection.buffers()]
+    assert sum(map(len, graphs.values())) < 1.1 * sum(tensor.nbytes for tensor in needed)
 
 
 def test_the_package_verifies_and_infers(folder: Path, tmp_path: Path):
@@ -116,9 +172,13 @@ def test_the_package_verifies_and_infers(folder: Path, tmp_path: Path):
     ("words", "message"),
     [
         (("train", "--model", "w3"), "Missing option '-o'"),
-        (("train", "--model", "w3", "-o", "c"), "give --data or --probe"),
+        (("train", "--model", "w3", "-o", "c"), "give either --data or --probe"),
         (("train", "--model", "w3", "-o", "c", "--data", "a", "--probe", "b"), "either"),
-        (("train", "--model", "w3", "-o", "c", "--data", "a", "--frames", 3), "goes with --probe"),
+        (("train", "--model", "w3", "-o", "c", "--data", "a", "--frames", 3), "go with --probe"),
+        (("train", "--model", "w3", "-o", "c", "--data", "a", "--window", 64), "or --labels"),
+        (("train", "--model", "w3", "-o", "c", "--probe", "a", "--labels", "b"), "with --data"),
+        (("train", "--model", "w3", "-o", "c", "--probe", "a", "--no-augment"), "with --data"),
+        (("train", "--model", "w3", "-o", "c", "--data", "a", "--resume", "--init", "b"), "anew"),
         (("train", "--model", "w9", "-o", "c", "--data", "a"), "Invalid value for '--model'"),
         (("export",), "either --model"),
     ],

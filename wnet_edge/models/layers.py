@@ -79,5 +79,4 @@ def upsample(channels_in: int, channels_out: int) -> nn.Sequential:
         nn.BatchNorm2d(channels_in),
         nn.Conv2d(channels_in, channels_out, 1, bias=False),
         nn.BatchNorm2d(channels_out),
-        nn.ReLU(inplace=True),
     )

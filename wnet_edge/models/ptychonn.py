@@ -2,7 +2,8 @@
 
 Cherukara et al., Appl. Phys. Lett. 117, 044103 (2020), in the authors' PyTorch version: encoder
 32-64-128 of double 3 × 3 convolutions, ReLU and max-pooling; two decoders 128-64-64 with bilinear
-upsampling; sigmoid amplitude and π·tanh phase. 1,247,074 parameters.
+upsampling; sigmoid amplitude and π·tanh phase. 1,247,074 parameters. Ours is the initialisation:
+without normalisation layers, and begun as PyTorch does, its phase does not leave the trivial error.
 """
 
 import math
@@ -18,10 +19,12 @@ class PtychoNNConfig:
     """Shape of the network; the defaults are the published one.
 
     Attributes:
+        input_channels: 1 as published; 3 for the frame and its back-projection.
         encoder_widths: channels of the three encoder stages.
         decoder_widths: channels of the three decoder stages.
     """
 
+    input_channels: int = 1
     encoder_widths: tuple[int, ...] = (32, 64, 128)
     decoder_widths: tuple[int, ...] = (128, 64, 64)
 
@@ -45,16 +48,17 @@ def _decoder(config: PtychoNNConfig) -> nn.Sequential:
 
 
 class PtychoNN(nn.Module):
-    """Normalised frame (B, 1, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), same shape."""
+    """Input (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W)."""
 
     def __init__(self, config: PtychoNNConfig) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for narrow, wide in pairwise((1, *config.encoder_widths)):
+        for narrow, wide in pairwise((config.input_channels, *config.encoder_widths)):
             layers += [*_double_convolution(narrow, wide), nn.MaxPool2d(2)]
         self.encoder = nn.Sequential(*layers)
         self.amplitude_decoder = _decoder(config)
         self.phase_decoder = _decoder(config)
+        self.apply(_initialise)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Amplitude and phase_rad, each (B, 1, H, W) float32."""
@@ -62,3 +66,11 @@ class PtychoNN(nn.Module):
         amplitude = torch.sigmoid(self.amplitude_decoder(code))
         phase_rad = math.pi * torch.tanh(self.phase_decoder(code))
         return amplitude, phase_rad
+
+
+def _initialise(layer: nn.Module) -> None:
+    """Weights that keep the signal's power through ReLUs (He et al., ICCV 2015, eq. 10)."""
+    if isinstance(layer, nn.Conv2d):
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

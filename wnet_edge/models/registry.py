@@ -1,33 +1,60 @@
 """Networks by name, and the one shape in which all of them are trained and exported.
 
-`build` gives counts in, amplitude and phase out: the normalisation of `wnet_edge.preprocess` and
-the amplitude's range are part of the module, so that the exported graph is fed raw counts.
+`build` gives counts in, amplitude and phase out: the normalisation of `wnet_edge.preprocess`, the
+back-projection and the amplitude's range are part of the module, so that the exported graph is fed
+raw counts.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass, replace
 from enum import Enum
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
+from wnet_edge.models.back_projection import BackProjection
 from wnet_edge.models.ptychonn import PtychoNN, PtychoNNConfig
-from wnet_edge.models.w3 import W3, W3Config
+from wnet_edge.models.w1 import W1, W1Config, W2Config
+from wnet_edge.models.w3 import FRAME_ONLY, W3, W3Config
 
 AMPLITUDE_CEILING = 2.0
 """Largest amplitude a head can say; labels have an illumination-weighted RMS of 1."""
+
+_WIDTH_STEP = 4
+"""Scaled widths are multiples of this."""
 
 
 class ModelName(str, Enum):
     """Networks that can be built."""
 
     PTYCHONN = "ptychonn"
+    W1 = "w1"
+    W2 = "w2"
     W3 = "w3"
 
 
-_BUILDERS: dict[ModelName, Callable[[], nn.Module]] = {
-    ModelName.PTYCHONN: lambda: PtychoNN(PtychoNNConfig()),
-    ModelName.W3: lambda: W3(W3Config()),
-}
+class NetworkInput(str, Enum):
+    """What a network sees of a frame."""
+
+    FRAME = "frame"
+    BACK_PROJECTED = "back-projected"
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Which network to build.
+
+    Attributes:
+        model: its name.
+        input: the frame alone, as published, or with its back-projection under the probe; then
+            the W-Nets' decoders take the encoder's maps along as well.
+        width: factor on every number of channels, rounded to multiples of 4.
+    """
+
+    model: ModelName
+    input: NetworkInput = NetworkInput.FRAME
+    width: float = 1.0
 
 
 class CountsNetwork(nn.Module):
@@ -35,11 +62,13 @@ class CountsNetwork(nn.Module):
 
     Attributes:
         network: what is trained; its parameters are the model's parameters.
+        back_projection: what is laid beside the frame; None for the frame alone.
     """
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, back_projection: BackProjection | None = None) -> None:
         super().__init__()
         self.network = network
+        self.back_projection = back_projection
 
     def forward(self, counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Counts (B, 1, H, W) float32, masked pixels negative, to amplitude and phase_rad.
@@ -47,7 +76,11 @@ class CountsNetwork(nn.Module):
         Both outputs are (B, 1, H, W) float32; amplitude is relative to the patch's
         illumination-weighted RMS.
         """
-        amplitude, phase_rad = self.network(normalise(counts))
+        seen = normalise(counts)
+        if self.back_projection is not None:
+            estimate = self.back_projection(seen, (counts >= 0).to(counts.dtype))
+            seen = torch.cat([seen, estimate], dim=1)
+        amplitude, phase_rad = self.network(seen)
         return AMPLITUDE_CEILING * amplitude, phase_rad
 
 
@@ -60,13 +93,65 @@ def normalise(counts: torch.Tensor) -> torch.Tensor:
     return torch.sqrt(kept / mean.clamp(min=1e-12))
 
 
-def build(model: ModelName, *, seed: int) -> CountsNetwork:
-    """A network with weights drawn from `seed`; the global random state stays as it was."""
+def build(
+    spec: NetworkSpec, *, seed: int, probe: NDArray[np.complex64], window_px: int
+) -> CountsNetwork:
+    """A network with weights drawn from `seed`; the global random state stays as it was.
+
+    Args:
+        spec: which network.
+        seed: of the weights.
+        probe: (modes, N, N) complex64 in the full window, for the back-projection.
+        window_px: edge of the network's window, a multiple of 16 that divides N.
+
+    Raises:
+        ValueError: if the window is no multiple of 16.
+    """
+    if window_px % 16:
+        raise ValueError(f"a window of {window_px} px is no multiple of 16")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return CountsNetwork(_BUILDERS[model]())
+        network = _network(spec)
+    if spec.input is NetworkInput.FRAME:
+        return CountsNetwork(network)
+    return CountsNetwork(network, BackProjection(probe, window_px))
 
 
 def parameter_count(network: nn.Module) -> int:
     """Trainable parameters, before any folding."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def _network(spec: NetworkSpec) -> nn.Module:
+    seen = spec.input is NetworkInput.BACK_PROJECTED
+    channels = 3 if seen else 1
+    if spec.model is ModelName.PTYCHONN:
+        published = PtychoNNConfig(input_channels=channels)
+        encoder = _scaled(published.encoder_widths, spec.width)
+        decoder = _scaled(published.decoder_widths, spec.width)
+        return PtychoNN(replace(published, encoder_widths=encoder, decoder_widths=decoder))
+    if spec.model is ModelName.W3:
+        small = W3Config() if seen else FRAME_ONLY
+        return W3(
+            replace(
+                small,
+                widths=_scaled(small.widths, spec.width),
+                decoder_widths=_scaled(small.decoder_widths, spec.width),
+            )
+        )
+    large = (W1Config if spec.model is ModelName.W1 else W2Config)(
+        input_channels=channels, skips=seen
+    )
+    return W1(
+        replace(
+            large,
+            widths=_scaled(large.widths, spec.width),
+            decoder_widths=_scaled(large.decoder_widths, spec.width),
+        )
+    )
+
+
+def _scaled(widths: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    if factor == 1:
+        return widths
+    return tuple(max(round(width * factor / _WIDTH_STEP), 1) * _WIDTH_STEP for width in widths)

@@ -3,8 +3,11 @@
 From the text of Xing et al. (2024, doi 10.3389/aot.2024.1474654): a large-kernel convolution that
 reduces the image, ConvNeXt blocks with depthwise convolutions, three downsampling layers between
 their stages, squeeze-and-excitation after the first three stages, two decoders of bilinear
-upsampling and convolutions with batch norm, 8.26 % of PtychoNN's parameters. Widths, depths,
-kernels and the activation are our reconstruction: the paper does not give them.
+upsampling and convolutions with batch norm, 8.26 % of PtychoNN's parameters. Our reconstruction,
+chosen by `benchmarks/search_w3.py`: widths, depths, kernels, the activation, and two departures:
+no convolution works at full resolution (the last one makes four channels at half of it, which
+interleave into the image), and with the back-projected frame as input the decoders take the
+encoder's maps along, since these then lie on the object's pixels.
 """
 
 import math
@@ -22,22 +25,30 @@ class W3Config:
     """Shape of the network; the defaults give 103,008 parameters within half a percent.
 
     Attributes:
+        input_channels: 1 for the frame, 3 for the frame and its back-projection.
+        skips: decoders take the encoder's maps along.
         stem_kernel_px: edge of the strided convolution that halves the frame.
         widths: channels of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the window.
         depths: blocks of each stage.
         kernel_px: edge of the depthwise kernels.
         expansion: width of a block's inner layer over its outer.
         squeeze_reduction: channels over those inside squeeze-and-excitation.
-        decoder_widths: channels after each of the decoder's four upsamplings.
+        decoder_widths: channels after each of the decoder's three upsamplings.
     """
 
+    input_channels: int = 3
+    skips: bool = True
     stem_kernel_px: int = 7
-    widths: tuple[int, int, int, int] = (16, 32, 64, 96)
-    depths: tuple[int, int, int, int] = (1, 1, 1, 1)
-    kernel_px: int = 7
+    widths: tuple[int, ...] = (24, 40, 56, 64)
+    depths: tuple[int, ...] = (1, 2, 2, 1)
+    kernel_px: int = 5
     expansion: float = 2.0
     squeeze_reduction: int = 4
-    decoder_widths: tuple[int, int, int, int] = (48, 32, 24, 8)
+    decoder_widths: tuple[int, ...] = (40, 36, 24)
+
+
+FRAME_ONLY = W3Config(input_channels=1, skips=False, widths=(24, 44, 60, 68))
+"""For the frame alone: wider where the skips were, so that the parameters stay 103,008."""
 
 
 def _stage(config: W3Config, index: int) -> nn.Sequential:
@@ -51,16 +62,44 @@ def _stage(config: W3Config, index: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-def _decoder(config: W3Config) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for wide, narrow in pairwise((config.widths[-1], *config.decoder_widths)):
-        layers.append(upsample(wide, narrow))
-    layers.append(nn.Conv2d(config.decoder_widths[-1], 1, 3, padding=1))
-    return nn.Sequential(*layers)
+class _Decoder(nn.Module):
+    """The encoder's maps, coarsest first, to one image (B, 1, H, W) without an output function."""
+
+    def __init__(self, config: W3Config) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList()
+        self.skips = nn.ModuleList()
+        finer = reversed(config.widths[:-1])
+        for (wide, narrow), skip in zip(
+            pairwise((config.widths[-1], *config.decoder_widths)), finer, strict=True
+        ):
+            self.stages.append(upsample(wide, narrow))
+            if config.skips:
+                self.skips.append(
+                    nn.Sequential(nn.Conv2d(skip, narrow, 1, bias=False), nn.BatchNorm2d(narrow))
+                )
+        last = config.decoder_widths[-1]
+        self.head = nn.Sequential(
+            nn.Conv2d(last, last, 3, padding=1, groups=last, bias=False),
+            nn.BatchNorm2d(last),
+            nn.Conv2d(last, 4, 1),
+            nn.PixelShuffle(2),
+        )
+
+    def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
+        """Maps of the four stages, finest first."""
+        x = maps[-1]
+        for index, stage in enumerate(self.stages):
+            x = stage(x)
+            if self.skips:
+                x = x + self.skips[index](maps[-2 - index])
+            x = torch.relu(x)
+        image: torch.Tensor = self.head(x)
+        return image
 
 
 class W3(nn.Module):
-    """Normalised frame (B, 1, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), same shape.
+    """Normalised frame (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W).
 
     H and W are multiples of 16.
     """
@@ -68,24 +107,25 @@ class W3(nn.Module):
     def __init__(self, config: W3Config) -> None:
         super().__init__()
         kernel, width = config.stem_kernel_px, config.widths[0]
-        self.stem = nn.Sequential(
-            nn.Conv2d(1, width, kernel, stride=2, padding=kernel // 2, bias=False),
+        stem = nn.Sequential(
+            nn.Conv2d(
+                config.input_channels, width, kernel, stride=2, padding=kernel // 2, bias=False
+            ),
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
-        layers: list[nn.Module] = [_stage(config, 0)]
-        for index in range(1, 4):
-            layers += [
-                downsample(config.widths[index - 1], config.widths[index]),
-                _stage(config, index),
-            ]
-        self.encoder = nn.Sequential(*layers)
-        self.amplitude_decoder = _decoder(config)
-        self.phase_decoder = _decoder(config)
+        self.encoder = nn.ModuleList([nn.Sequential(stem, _stage(config, 0))])
+        for index, (wide, narrow) in enumerate(pairwise(config.widths), 1):
+            self.encoder.append(nn.Sequential(downsample(wide, narrow), _stage(config, index)))
+        self.amplitude_decoder = _Decoder(config)
+        self.phase_decoder = _Decoder(config)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Amplitude and phase_rad, each (B, 1, H, W) float32."""
-        code = self.encoder(self.stem(x))
-        amplitude = torch.sigmoid(self.amplitude_decoder(code))
-        phase_rad = math.pi * torch.tanh(self.phase_decoder(code))
+        maps: list[torch.Tensor] = []
+        for stage in self.encoder:
+            x = stage(x)
+            maps.append(x)
+        amplitude = torch.sigmoid(self.amplitude_decoder(maps))
+        phase_rad = math.pi * torch.tanh(self.phase_decoder(maps))
         return amplitude, phase_rad

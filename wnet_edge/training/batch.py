@@ -1,7 +1,7 @@
 """Batches of training frames with labels, and the instrument they belong to."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,10 +95,10 @@ class FrameSupply(Protocol):
         """What the frames are made of, as JSON values; the same for the same frames."""
         ...
 
-    def epoch(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
         """Batches of one epoch, the same for the same epoch."""
         ...
 
-    def validation(self, frames: int, batch_size: int) -> Iterator[Batch]:
+    def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
         """Batches that no epoch holds, the same at each call; `frames` at most."""
         ...

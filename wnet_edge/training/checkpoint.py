@@ -14,11 +14,17 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from wnet_edge.errors import CheckpointError, SimulationError
-from wnet_edge.models.registry import CountsNetwork, ModelName, build
+from wnet_edge.models.registry import (
+    CountsNetwork,
+    ModelName,
+    NetworkInput,
+    NetworkSpec,
+    build,
+)
 from wnet_edge.outputs import replacing
 from wnet_edge.training.batch import Instrument
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _METADATA_KEY = "wnet_edge"
 _DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, SimulationError)
 """What reading a file that is no intact checkpoint raises."""
@@ -29,14 +35,14 @@ class TrainingRecord:
     """What a checkpoint says of itself.
 
     Attributes:
-        model: which network.
+        network: which network.
         epoch: epochs completed.
         created: ISO 8601 time in UTC at which the epoch ended.
         settings: everything that resuming must find unchanged, and export writes down.
         history: one entry an epoch, with the validation errors.
     """
 
-    model: ModelName
+    network: NetworkSpec
     epoch: int
     created: str
     settings: dict[str, Any]
@@ -91,7 +97,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if metadata.pop("schema_version") != SCHEMA_VERSION:
             raise CheckpointError(f"{path}: written by another version; train again or upgrade")
-        metadata["model"] = ModelName(metadata["model"])
+        metadata["network"] = _spec(metadata["network"])
         probe = torch.view_as_complex(tensors.pop("probe")).numpy()
         instrument = Instrument(probe=probe, **metadata.pop("instrument"))
         return Checkpoint(TrainingRecord(**metadata), instrument, tensors)
@@ -108,7 +114,10 @@ def load_network(path: Path) -> tuple[CountsNetwork, Checkpoint]:
         CheckpointError: as `read_checkpoint`, and if the weights are not this network's.
     """
     checkpoint = read_checkpoint(path)
-    network = build(checkpoint.record.model, seed=0)
+    instrument = checkpoint.instrument
+    network = build(
+        checkpoint.record.network, seed=0, probe=instrument.probe, window_px=instrument.window_px
+    )
     load_weights(network, checkpoint, path)
     return network.eval(), checkpoint
 
@@ -124,9 +133,15 @@ def load_weights(network: CountsNetwork, checkpoint: Checkpoint, path: Path) -> 
         network.network.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(
-            f"{path}: its weights do not fit {checkpoint.record.model.value} as this version "
-            "builds it; train again"
+            f"{path}: its weights do not fit {checkpoint.record.network.model.value} as this "
+            "version builds it; train again"
         ) from error
+
+
+def _spec(values: dict[str, Any]) -> NetworkSpec:
+    return NetworkSpec(
+        ModelName(values["model"]), NetworkInput(values["input"]), float(values["width"])
+    )
 
 
 def select(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

@@ -1,77 +1,74 @@
 """The training loop: batches in, a checkpoint an epoch out; resumes to the same weights.
 
-AdamW with a one-cycle schedule (Smith & Topin, 2019) and the illumination-weighted loss of
-`wnet_edge.training.loss`. Every batch of an epoch depends on seed and epoch alone, so an
-interrupted training goes on at the last whole epoch as if nothing had happened.
+AdamW (Loshchilov & Hutter, ICLR 2019) and the mean absolute errors of `wnet_edge.training.loss`, as
+`wnet_edge.training.options` says. Every batch of an epoch depends on seed and epoch alone, so an
+interrupted training goes on at the last whole epoch as if nothing had happened. Under torchrun
+several processes train together (`wnet_edge.training.distributed`); the first of them writes.
 """
 
 import math
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from wnet_edge.errors import CheckpointError, TrainingError
-from wnet_edge.models.registry import CountsNetwork, ModelName, build
+from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.training.batch import Batch, FrameSupply
-from wnet_edge.training.checkpoint import (
-    Checkpoint,
-    TrainingRecord,
-    load_weights,
-    read_checkpoint,
-    select,
-    write_checkpoint,
-)
+from wnet_edge.training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
+from wnet_edge.training.curves import EpochErrors, TensorBoard, curve_path, write_curve
+from wnet_edge.training.distributed import average_statistics, data_parallel, processes
 from wnet_edge.training.loss import weighted_mae
+from wnet_edge.training.options import Schedule, TrainingOptions, Weighting
 from wnet_edge.training.progress import Progress
+from wnet_edge.training.state import TrainingState, restore, start, tensors
 
 _RISE = 0.2
 """Share of the steps in which the learning rate rises."""
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
-    """How to train.
+class _Run:
+    """What an epoch needs.
 
     Attributes:
-        model: which network.
-        epochs: passes over `frames_per_epoch` frames.
-        batch_size: frames a step.
-        learning_rate: peak of the one-cycle schedule.
-        weight_decay: AdamW's.
-        validation_frames: frames held out to measure the error after each epoch.
-        seed: of the weights and of the order of everything random.
+        options: how to train.
+        state: what changes.
+        network: to call in training; several processes average their gradients in it.
+        loss_weight: (window, window), of mean 1.
+        steps_per_epoch: batches.
     """
 
-    model: ModelName
-    epochs: int = 8
-    batch_size: int = 32
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.01
-    validation_frames: int = 512
-    seed: int = 0
+    options: TrainingOptions
+    state: TrainingState
+    network: nn.Module
+    loss_weight: torch.Tensor
+    steps_per_epoch: int
 
-    def __post_init__(self) -> None:
-        """Refuse what can't train."""
-        if self.epochs < 1 or self.batch_size < 2 or self.validation_frames < 1:
-            raise TrainingError("training needs 1 epoch, 2 frames a batch and 1 validation frame")
-        if not 0 < self.learning_rate < 1:
-            raise TrainingError(f"a learning rate is between 0 and 1, not {self.learning_rate:g}")
+    def learning_rate(self, step: int) -> float:
+        """At a step counted from 0 over the whole training."""
+        recipe = self.options.recipe
+        if recipe.schedule is Schedule.CONSTANT:
+            return recipe.learning_rate
+        return recipe.learning_rate * one_cycle(step, self.options.epochs * self.steps_per_epoch)
 
-
-@dataclass
-class _State:
-    """What changes while training."""
-
-    network: CountsNetwork
-    optimizer: torch.optim.AdamW
-    epoch: int
-    step: int
-    history: list[dict[str, float]]
+    def curve(self) -> list[EpochErrors]:
+        """All epochs so far."""
+        return [
+            EpochErrors(
+                epoch=epoch,
+                learning_rate=self.learning_rate(epoch * self.steps_per_epoch - 1),
+                **errors,
+            )
+            for epoch, errors in enumerate(self.state.history, 1)
+        ]
 
 
 def train(
@@ -81,111 +78,87 @@ def train(
     *,
     resume: bool = False,
     initial: Path | None = None,
+    tensorboard: Path | None = None,
     progress: Progress,
 ) -> TrainingRecord:
-    """Train and leave the last epoch's checkpoint at `checkpoint`.
+    """Train and leave the last epoch's checkpoint at `checkpoint`, its errors in a CSV beside it.
 
     Args:
         supply: where batches come from.
         options: how to train.
         checkpoint: file written after every epoch.
-        resume: go on from `checkpoint` if it is there.
+        resume: go on from `checkpoint` if it is there; if it is complete, nothing is done.
         initial: checkpoint of the same model whose weights to start from.
+        tensorboard: folder for event files.
         progress: told of every batch and epoch.
 
     Raises:
-        TrainingError: if the loss is no longer a number.
+        TrainingError: if the loss is no longer a number, or the options do not fit.
         CheckpointError: if a checkpoint to go on from does not fit.
     """
-    settings = {**asdict(options), "model": options.model.value, "data": supply.describe()}
-    state = _start(options, initial)
-    if resume and checkpoint.exists():
-        _restore(state, read_checkpoint(checkpoint), settings, checkpoint)
-    weight = torch.from_numpy(supply.instrument.weight)
-    steps = options.epochs * -(-supply.frames_per_epoch // options.batch_size)
-    record = _record(state, options, settings)
-    while state.epoch < options.epochs:
-        started = time.perf_counter()
-        batches = supply.epoch(state.epoch, options.batch_size)
-        loss = _epoch(state, options, steps, progress.batches(batches, state.epoch), weight)
-        amplitude, phase_rad = validate(state.network, _held_out(supply, options), weight)
-        state.epoch += 1
-        state.history.append(
-            {
-                "training_loss": loss,
-                "validation_amplitude_mae": amplitude,
-                "validation_phase_mae_rad": phase_rad,
-                "seconds": round(time.perf_counter() - started, 1),
-            }
+    here = processes()
+    if options.batch_size < here.count:
+        raise TrainingError(
+            f"{options.batch_size} frames a batch are too few for {here.count} processes; give a "
+            "larger --batch-size"
         )
-        record = _record(state, options, settings)
-        write_checkpoint(checkpoint, record, supply.instrument, _tensors(state))
-        progress.epoch(state.epoch, state.history[-1])
+    state = start(options, supply.instrument, initial)
+    settings = {**options.settings(), "data": supply.describe()}
+    if resume and checkpoint.exists():
+        restore(state, read_checkpoint(checkpoint), settings, checkpoint)
+    if not here.agree(state.epoch):
+        raise CheckpointError(
+            f"{checkpoint}: not every process finds the same; name a folder that all machines share"
+        )
+    record = _record(state, options, settings)
+    if state.epoch >= options.epochs:
+        progress.nothing_left()
+        return record
+    run = _Run(
+        options=options,
+        state=state,
+        network=data_parallel(state.network),
+        loss_weight=_loss_weight(supply, options),
+        steps_per_epoch=-(-supply.frames_per_epoch // options.batch_size),
+    )
+    with ExitStack() as opened:
+        board = None
+        if tensorboard is not None and here.first:
+            board = opened.enter_context(closing(TensorBoard(tensorboard, run.curve())))
+        held_out = list(supply.validation(options.validation_frames, options.batch_size))
+        while state.epoch < options.epochs:
+            # Closed whatever happens, so that nobody goes on making frames after Ctrl-C.
+            with closing(supply.epoch(state.epoch, options.batch_size)) as batches:
+                _epoch(run, progress.batches(batches, state.epoch), held_out)
+            record = _record(state, options, settings)
+            if here.first:
+                write_checkpoint(checkpoint, record, supply.instrument, tensors(state))
+                write_curve(curve_path(checkpoint), run.curve())
+            if board is not None:
+                board.add(run.curve()[-1])
+            progress.epoch(state.epoch, state.history[-1])
     return record
 
 
 def validate(
     network: CountsNetwork, batches: Iterable[Batch], weight: torch.Tensor
 ) -> tuple[float, float]:
-    """Weighted mean absolute errors (amplitude, phase_rad) over the batches, in evaluation mode."""
+    """Weighted mean absolute errors (amplitude, phase_rad) over the batches, in evaluation mode.
+
+    Several processes take every n-th batch each.
+    """
     network.eval()
-    total, frames = torch.zeros(2, dtype=torch.float64), 0
+    here = processes()
+    totals = torch.zeros(3, dtype=torch.float64)
     with torch.inference_mode():
-        for batch in batches:
+        for batch in islice(batches, here.rank, None, here.count):
             errors = weighted_mae(network(batch.counts), (batch.amplitude, batch.phase_rad), weight)
-            total += torch.stack(errors).double() * len(batch.counts)
-            frames += len(batch.counts)
+            totals[:2] += torch.stack(errors).double() * len(batch.counts)
+            totals[2] += len(batch.counts)
     network.train()
-    amplitude, phase_rad = (total / frames).tolist()
+    sums = here.summed(totals)
+    amplitude, phase_rad = (sums[:2] / sums[2]).tolist()
     return amplitude, phase_rad
-
-
-def _held_out(supply: FrameSupply, options: TrainingOptions) -> Iterator[Batch]:
-    return supply.validation(options.validation_frames, options.batch_size)
-
-
-def _start(options: TrainingOptions, initial: Path | None) -> _State:
-    network = build(options.model, seed=options.seed)
-    if initial is not None:
-        start = read_checkpoint(initial)
-        if start.record.model != options.model:
-            raise CheckpointError(
-                f"{initial}: holds {start.record.model.value}, not {options.model.value}"
-            )
-        load_weights(network, start, initial)
-    # Depthwise convolutions train several times faster in this memory layout on a CPU.
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=options.learning_rate, weight_decay=options.weight_decay
-    )
-    return _State(network.train(), optimizer, 0, 0, [])
-
-
-def _epoch(
-    state: _State,
-    options: TrainingOptions,
-    steps: int,
-    batches: Iterable[Batch],
-    weight: torch.Tensor,
-) -> float:
-    total, frames = 0.0, 0
-    for batch in batches:
-        counts = batch.counts.contiguous(memory_format=torch.channels_last)
-        errors = weighted_mae(state.network(counts), (batch.amplitude, batch.phase_rad), weight)
-        loss = errors[0] + errors[1]
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss is {loss.item()} in epoch {state.epoch + 1}: lower the learning rate"
-            )
-        _set_learning_rate(state, options, steps)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
-        state.optimizer.step()
-        state.step += 1
-        total += loss.item() * len(counts)
-        frames += len(counts)
-    return total / frames
 
 
 def one_cycle(step: int, steps: int) -> float:
@@ -199,43 +172,64 @@ def one_cycle(step: int, steps: int) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (step - rise) / (steps - rise))
 
 
-def _set_learning_rate(state: _State, options: TrainingOptions, steps: int) -> None:
-    for group in state.optimizer.param_groups:
-        group["lr"] = options.learning_rate * one_cycle(state.step, steps)
-
-
-def _record(state: _State, options: TrainingOptions, settings: dict[str, Any]) -> TrainingRecord:
-    now = datetime.now(timezone.utc).replace(microsecond=0)
-    return TrainingRecord(
-        options.model, state.epoch, now.isoformat(), settings, list(state.history)
+def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> None:
+    """One pass over the batches, and the errors that it leads to."""
+    started = time.perf_counter()
+    state = run.state
+    run.network.train()
+    if run.options.freeze_norm:
+        for module in state.network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+    total, frames = 0.0, 0
+    for batch in batches:
+        total += _step(run, batch) * len(batch.counts)
+        frames += len(batch.counts)
+    average_statistics(state.network.network)
+    amplitude, phase_rad = validate(state.network, held_out, run.loss_weight)
+    state.epoch += 1
+    state.history.append(
+        {
+            "training_loss": total / frames,
+            "validation_amplitude_mae": amplitude,
+            "validation_phase_mae_rad": phase_rad,
+            "seconds": round(time.perf_counter() - started, 1),
+        }
     )
 
 
-def _tensors(state: _State) -> dict[str, torch.Tensor]:
-    tensors = {f"model.{n}": t for n, t in state.network.network.state_dict().items()}
-    for index, values in state.optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
-    tensors["rng.torch"] = torch.get_rng_state()
-    return tensors
-
-
-def _restore(state: _State, checkpoint: Checkpoint, settings: dict[str, Any], path: Path) -> None:
-    """Continue exactly where the checkpoint stopped."""
-    changed = sorted(k for k in settings if checkpoint.record.settings.get(k) != settings[k])
-    if changed:
-        raise CheckpointError(
-            f"{path}: trained with another {', '.join(changed)}; resume with the same options, or "
-            "start from its weights with --init"
+def _step(run: _Run, batch: Batch) -> float:
+    """One step down the gradient of a whole batch; the batch's mean loss before it."""
+    state, here = run.state, processes()
+    own, share = here.share(batch)
+    counts = own.counts.contiguous(memory_format=torch.channels_last)
+    errors = weighted_mae(run.network(counts), (own.amplitude, own.phase_rad), run.loss_weight)
+    loss = (errors[0] + errors[1]) * share
+    mean = here.summed(loss.detach().clone()).item() / here.count
+    if not math.isfinite(mean):
+        raise TrainingError(
+            f"the loss is {mean} in epoch {state.epoch + 1}: lower the learning rate"
         )
-    load_weights(state.network, checkpoint, path)
-    optimizer: dict[str, Any] = state.optimizer.state_dict()
-    values: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in select(checkpoint.tensors, "optimizer.").items():
-        index, key = name.split(".", 1)
-        values.setdefault(int(index), {})[key] = tensor
-    optimizer["state"] = values
-    state.optimizer.load_state_dict(optimizer)
-    state.step = int(values[0]["step"].item())
-    torch.set_rng_state(checkpoint.tensors["rng.torch"])
-    state.epoch = checkpoint.record.epoch
-    state.history = list(checkpoint.record.history)
+    for group in state.optimizer.param_groups:
+        group["lr"] = run.learning_rate(state.step)
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(state.network.parameters(), run.options.recipe.clip_norm)
+    state.optimizer.step()
+    state.step += 1
+    return mean
+
+
+def _loss_weight(supply: FrameSupply, options: TrainingOptions) -> torch.Tensor:
+    weight = torch.from_numpy(supply.instrument.weight)
+    uniform = options.recipe.weighting is Weighting.UNIFORM
+    return torch.ones_like(weight) if uniform else weight
+
+
+def _record(
+    state: TrainingState, options: TrainingOptions, settings: dict[str, Any]
+) -> TrainingRecord:
+    now = datetime.now(timezone.utc).replace(microsecond=0)
+    return TrainingRecord(
+        options.network, state.epoch, now.isoformat(), settings, list(state.history)
+    )

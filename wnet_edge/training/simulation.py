@@ -6,7 +6,7 @@ forward model is the torch twin of `wnet_edge.physics.forward`; the tests hold t
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,12 +21,16 @@ from wnet_edge.physics.probe import spatial_frequencies_per_m
 from wnet_edge.physics.virtual_scan import labels
 from wnet_edge.preprocess import MASKED
 from wnet_edge.training.batch import Batch, Instrument
+from wnet_edge.training.workers import in_order
 
 _VALIDATION_STREAM = 2**31
 """Stream of random numbers that no epoch reaches."""
 
 _VALIDATION_FRAMES_PER_CANVAS = 8
 """Few, so that the few validation frames see objects of every family."""
+
+_CHUNK_FRAMES = 1600
+"""Made at a time by one process: few enough to hold, enough to mix many objects in a batch."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,15 @@ class ProbeErrors:
         defocus_m: RMS of a normal distribution of the sample's distance from where it was.
         mode_power: RMS of the relative change of each mode's power.
         ripple: RMS of a smooth relative error of the complex field.
+        shift_px: RMS of the probe's drift along each axis, object pixels: an error of position.
+        tilt_px: RMS of the beam's drift on the detector along each axis, detector pixels.
     """
 
     defocus_m: float = 0.5e-6
     mode_power: float = 0.05
     ripple: float = 0.03
+    shift_px: float = 0.2
+    tilt_px: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -60,13 +68,24 @@ class SimulationOptions:
 
     frames_per_epoch: int = 12_000
     canvas_px: int = 512
-    frames_per_canvas: int = 200
+    frames_per_canvas: int = 50
     families: tuple[Family, ...] = tuple(Family)
     detector: Detector = field(
         default_factory=lambda: Detector((1e6, 1e8), background=1e-4, dead_fraction=1e-3)
     )
     gain_error: float = 0.03
     probe_errors: ProbeErrors = field(default_factory=ProbeErrors)
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """Frames of an epoch that are made together."""
+
+    stream: int
+    index: int
+    frames: int
+    batch_size: int
+    frames_per_canvas: int
 
 
 class SimulatedFrames:
@@ -76,12 +95,15 @@ class SimulatedFrames:
         instrument: probe, window, binning.
         options: what frames are made of.
         seed: of objects, positions and noise.
+        workers: processes that simulate beside this one; the frames do not depend on it.
 
     Raises:
         SimulationError: if a canvas is too small for a window.
     """
 
-    def __init__(self, instrument: Instrument, options: SimulationOptions, *, seed: int) -> None:
+    def __init__(
+        self, instrument: Instrument, options: SimulationOptions, *, seed: int, workers: int = 0
+    ) -> None:
         self._full_px = instrument.window_px * instrument.binning
         if options.canvas_px < self._full_px:
             raise SimulationError(
@@ -91,6 +113,7 @@ class SimulatedFrames:
         self.instrument = instrument
         self.options = options
         self._seed = seed
+        self._workers = workers
         power = math.sqrt(float(np.sum(np.abs(instrument.probe) ** 2)))
         self.probe = (instrument.probe / np.float32(power)).astype(np.complex64)
         squared = spatial_frequencies_per_m(self._full_px, instrument.object_pixel_size_m)
@@ -110,24 +133,40 @@ class SimulatedFrames:
             **json.loads(json.dumps(asdict(self.options))),
         }
 
-    def epoch(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
         """Batches of one epoch."""
         return self._batches(
             epoch, self.frames_per_epoch, batch_size, self.options.frames_per_canvas
         )
 
-    def validation(self, frames: int, batch_size: int) -> Iterator[Batch]:
+    def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
         """Batches that no epoch holds, the same at each call."""
         return self._batches(_VALIDATION_STREAM, frames, batch_size, _VALIDATION_FRAMES_PER_CANVAS)
 
     def _batches(
         self, stream: int, frames: int, batch_size: int, frames_per_canvas: int
-    ) -> Iterator[Batch]:
-        rng = np.random.default_rng([self._seed, stream])
+    ) -> Generator[Batch, None, None]:
+        """Chunk by chunk, each from random numbers of its own, so that any process can make it."""
+        size = max(_CHUNK_FRAMES // batch_size, 1) * batch_size
+        chunks = [
+            _Chunk(stream, index, min(size, frames - start), batch_size, frames_per_canvas)
+            for index, start in enumerate(range(0, frames, size))
+        ]
+        for arrays in in_order(self._chunk, chunks, self._workers):
+            parts = (torch.split(torch.from_numpy(array), batch_size) for array in arrays)
+            yield from (Batch(*part) for part in zip(*parts, strict=True))
+
+    def _chunk(self, chunk: "_Chunk") -> tuple[NDArray[np.float32], ...]:
+        """Counts, amplitudes and phases, (n, 1, H, W) each: tensors do not travel as well."""
+        rng = np.random.default_rng([self._seed, chunk.stream, chunk.index])
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        patches = self._patches(frames, frames_per_canvas, rng)
-        for start in range(0, frames, batch_size):
-            yield self._batch(patches[start : start + batch_size], rng, noise)
+        patches = self._patches(chunk.frames, chunk.frames_per_canvas, rng)
+        batches = [
+            self._batch(patches[start : start + chunk.batch_size], rng, noise)
+            for start in range(0, chunk.frames, chunk.batch_size)
+        ]
+        names = ("counts", "amplitude", "phase_rad")
+        return tuple(np.concatenate([getattr(b, name).numpy() for b in batches]) for name in names)
 
     def _patches(
         self, frames: int, frames_per_canvas: int, rng: np.random.Generator
@@ -178,8 +217,9 @@ class SimulatedFrames:
         errors = self.options.probe_errors
         probe = torch.from_numpy(self.probe)
         turn_rad = -float(rng.normal(0, errors.defocus_m)) * self._fresnel_rad_per_m
-        transfer = torch.polar(torch.ones_like(turn_rad), turn_rad)
-        probe = torch.fft.ifft2(torch.fft.fft2(probe) * transfer)
+        turn_rad = turn_rad + torch.fft.ifftshift(self._ramp_rad(rng.normal(0, errors.shift_px, 2)))
+        probe = torch.fft.ifft2(torch.fft.fft2(probe) * _phasor(turn_rad))
+        probe = probe * _phasor(self._ramp_rad(rng.normal(0, errors.tilt_px, 2)))
         power = 1 + errors.mode_power * torch.randn(len(probe), 1, 1, generator=noise)
         coarse = torch.randn(2, len(probe), 16, 16, generator=noise)
         smooth = torch.nn.functional.interpolate(coarse, size=probe.shape[-2:], mode="bicubic")
@@ -187,6 +227,16 @@ class SimulatedFrames:
         probe = probe * power.clamp(min=0.1).sqrt() * (1 + ripple)
         normalised: torch.Tensor = probe / torch.linalg.vector_norm(probe)
         return normalised
+
+    def _ramp_rad(self, shift: NDArray[np.float64]) -> torch.Tensor:
+        """Phase ramp that shifts the transform by (rows, columns), (full, full), centred."""
+        index = torch.arange(self._full_px) - self._full_px // 2
+        rows, columns = (2 * math.pi / self._full_px * float(s) * index for s in shift)
+        return rows[:, None] + columns[None]
+
+
+def _phasor(phase_rad: torch.Tensor) -> torch.Tensor:
+    return torch.polar(torch.ones_like(phase_rad), phase_rad)
 
 
 def detect(

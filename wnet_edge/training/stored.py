@@ -1,11 +1,15 @@
-"""Frames and labels from a file that `wnet-edge simulate` wrote, larger than memory if need be.
+"""Frames and labels from files, larger than memory if need be.
 
-Split by region, never by frame: the last tenth of the scan along its longer side validates, and a
-gap of a full window before it is left unused, so that no object pixel is in both.
+Frames lie in a scan's file; labels beside them where `wnet-edge simulate` wrote it, else they are
+cut from a reconstruction. Split by region, never by frame: the last tenth of the scan along its
+longer side validates, and a gap of a full window before it is left unused, so that no object pixel
+is in both.
 """
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -14,32 +18,65 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import positions_px
-from wnet_edge.io.cxi import Labels
-from wnet_edge.preprocess import network_counts
 from wnet_edge.scan import Scan
+from wnet_edge.training.augmentation import Augmentation, augmented
 from wnet_edge.training.batch import Batch, Instrument
+from wnet_edge.training.label_source import LabelSource
+from wnet_edge.training.measured_counts import check_whole_counts, read_counts
+from wnet_edge.training.workers import in_order
 
 _POOL_FRAMES = 2048
 """Frames drawn at random from the file and held in memory at a time."""
 
 _VALIDATION_SHARE = 0.1
 
+_NOISE_STREAM = 1
+"""Of the random numbers of augmentation, apart from those of the order."""
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Frames that are read together.
+
+    Attributes:
+        numbers: of the frames, in the order wanted.
+        epoch: whose augmentation they get; None leaves them as they are.
+        index: of the pool in the epoch.
+    """
+
+    numbers: NDArray[np.int64]
+    epoch: int | None
+    index: int
+
 
 class StoredFrames:
-    """Batches of the frames of one labelled scan.
+    """Batches of the frames of one scan.
 
     Args:
         scan: with its probe.
-        labels: of the same file.
-        seed: of the order of the frames.
+        labels: of its frames.
+        seed: of the order of the frames, and of their augmentation.
+        augmentation: done to training frames, never to those that validate.
+        workers: processes that read beside this one; the frames do not depend on it.
 
     Raises:
         ScanError: if the scan has no probe, or is too small to hold a part out.
+        TrainingError: if frames that are no counts are to be augmented.
     """
 
-    def __init__(self, scan: Scan, labels: Labels, *, seed: int) -> None:
+    def __init__(
+        self,
+        scan: Scan,
+        labels: LabelSource,
+        *,
+        seed: int,
+        augmentation: Augmentation | None = None,
+        workers: int = 0,
+    ) -> None:
         if scan.probe is None:
-            raise ScanError(f"{scan.path}: has no probe to weigh the loss with; simulate it again")
+            raise ScanError(
+                f"{scan.path}: has no probe to weigh the loss with; write it into the file"
+            )
         self.instrument = Instrument(
             probe=scan.probe,
             window_px=labels.window_px,
@@ -48,67 +85,78 @@ class StoredFrames:
             wavelength_m=scan.known_geometry.wavelength_m,
         )
         self._scan, self._labels, self._seed = scan, labels, seed
-        self._training, self._validation = _split(scan)
+        self._augmentation, self._workers = augmentation, workers
+        self.training, self.held_out = _split(scan, labels.usable)
+        if augmentation is not None:
+            check_whole_counts(scan, self.training)
 
     @property
     def frames_per_epoch(self) -> int:
         """Frames that `epoch` gives."""
-        return len(self._training)
+        return len(self.training)
 
     def describe(self) -> dict[str, Any]:
-        """Name, size and a fingerprint of the positions and the first frame."""
+        """Name, size and a fingerprint of the positions and the first frame; labels, changes."""
         digest = hashlib.sha256(self._scan.positions_m.tobytes())
         digest.update(np.asarray(self._scan.frames[:1]).tobytes())
-        return {
+        described = {
             "source": "file",
             "file": self._scan.path.name,
             "frames": self._scan.frame_count,
             "frames_per_epoch": self.frames_per_epoch,
             "sha256": digest.hexdigest(),
             "probe_sha256": self.instrument.probe_sha256,
+            **self._labels.describe(),
         }
+        if self._augmentation is not None:
+            described["augmentation"] = json.loads(json.dumps(asdict(self._augmentation)))
+        return described
 
-    def epoch(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
         """All training frames once, in an order of this epoch's own."""
-        order = np.random.default_rng([self._seed, epoch]).permutation(self._training)
-        return self._batches(order, batch_size)
+        order = np.random.default_rng([self._seed, epoch]).permutation(self.training)
+        return self._batches(order, epoch, batch_size)
 
-    def validation(self, frames: int, batch_size: int) -> Iterator[Batch]:
+    def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
         """Held-out frames, evenly spaced where there are more than `frames`."""
-        count = min(frames, len(self._validation))
-        chosen = self._validation[np.linspace(0, len(self._validation) - 1, count).astype(np.int64)]
-        return self._batches(chosen, batch_size)
+        count = min(frames, len(self.held_out))
+        chosen = self.held_out[np.linspace(0, len(self.held_out) - 1, count).astype(np.int64)]
+        return self._batches(chosen, None, batch_size)
 
-    def _batches(self, order: NDArray[np.int64], batch_size: int) -> Iterator[Batch]:
-        pool_frames = max(_POOL_FRAMES // batch_size, 1) * batch_size
-        for start in range(0, len(order), pool_frames):
-            pool = self._read(order[start : start + pool_frames])
-            for first in range(0, len(pool.counts), batch_size):
-                part = slice(first, first + batch_size)
-                yield Batch(pool.counts[part], pool.amplitude[part], pool.phase_rad[part])
+    def _batches(
+        self, order: NDArray[np.int64], epoch: int | None, batch_size: int
+    ) -> Generator[Batch, None, None]:
+        size = max(_POOL_FRAMES // batch_size, 1) * batch_size
+        pools = [
+            _Pool(order[start : start + size], epoch, index)
+            for index, start in enumerate(range(0, len(order), size))
+        ]
+        for arrays in in_order(self._read, pools, self._workers):
+            parts = (torch.split(torch.from_numpy(array), batch_size) for array in arrays)
+            yield from (Batch(*part) for part in zip(*parts, strict=True))
 
-    def _read(self, wanted: NDArray[np.int64]) -> Batch:
-        """Frames in the order wanted; HDF5 reads ascending ones."""
-        ascending, place = np.unique(wanted, return_inverse=True)
-        frames = np.asarray(self._scan.frames[ascending], dtype=np.float32)
+    def _read(self, pool: _Pool) -> tuple[NDArray[np.float32], ...]:
+        """Counts, amplitudes and phases (n, 1, H, W) in the order wanted, read in the file's."""
+        ascending, place = np.unique(pool.numbers, return_inverse=True)
         binning = self.instrument.binning // self._scan.binning
-        counts = network_counts(frames, self._scan.mask, binning)
-        amplitude, phase_rad = (
-            np.asarray(label[ascending], dtype=np.float32)[:, None]
-            for label in (self._labels.amplitude, self._labels.phase)
-        )
-        return Batch(*(torch.from_numpy(a[place]) for a in (counts, amplitude, phase_rad)))
+        counts = read_counts(self._scan, ascending, binning)[place]
+        if self._augmentation is not None and pool.epoch is not None:
+            seed = [self._seed, pool.epoch, pool.index, _NOISE_STREAM]
+            counts = augmented(counts, self._augmentation, np.random.default_rng(seed))
+        amplitude, phase_rad = self._labels.read(ascending)
+        return counts, amplitude[place][:, None], phase_rad[place][:, None]
 
 
-def _split(scan: Scan) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _split(scan: Scan, usable: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Numbers of the usable frames that train, and of those that validate."""
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
-    extent = np.ptp(positions, axis=0)
+    extent = np.ptp(positions[usable], axis=0)
     along = positions[:, int(np.argmax(extent))]
-    border = along.max() - _VALIDATION_SHARE * extent.max()
-    training = np.flatnonzero(along < border - scan.full_window_px)
+    border = along[usable].max() - _VALIDATION_SHARE * extent.max()
+    training = np.flatnonzero(usable & (along < border - scan.full_window_px))
     if not len(training):
         raise ScanError(
             f"{scan.path}: {extent[0]:.0f} × {extent[1]:.0f} px are too few to hold a tenth out "
-            f"behind a gap of {scan.full_window_px} px; simulate more frames"
+            f"behind a gap of {scan.full_window_px} px; take a larger scan"
         )
-    return training, np.flatnonzero(along >= border)
+    return training, np.flatnonzero(usable & (along >= border))

@@ -1,0 +1,64 @@
+"""The latency of shapes against PtychoNN's: all in turn in one process, weights from a seed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime
+from interleaved_latency import (
+    median_latency_ms,
+    one_round,
+    one_thread_session,
+    plausible_counts,
+)
+from numpy.typing import NDArray
+from search_w3_shapes import Shape, build_shape
+
+from wnet_edge.export.graph import export_fp32
+from wnet_edge.models.registry import ModelName, NetworkSpec, build
+
+BATCH = 8
+_WARM_UP = 5
+_BASELINE = "PtychoNN"
+
+
+@dataclass(frozen=True)
+class TimingOptions:
+    """How often.
+
+    Attributes:
+        rounds: in one median.
+        repeats: ratios of medians, of which the median counts.
+    """
+
+    rounds: int = 25
+    repeats: int = 3
+
+
+def ptychonn_session(probe: NDArray[np.complex64], window_px: int) -> onnxruntime.InferenceSession:
+    """What shapes are timed against."""
+    baseline = build(NetworkSpec(ModelName.PTYCHONN), seed=0, probe=probe, window_px=window_px)
+    return one_thread_session(export_fp32(baseline, window_px))
+
+
+def latency_ratios(
+    shapes: list[Shape],
+    baseline: onnxruntime.InferenceSession,
+    options: TimingOptions,
+    *,
+    probe: NDArray[np.complex64],
+    window_px: int,
+) -> list[list[float]]:
+    """Of each shape, `repeats` ratios to the baseline, FP32, CPU provider, one thread, batch 8."""
+    sessions = {_BASELINE: baseline}
+    for index, shape in enumerate(shapes):
+        network = build_shape(shape, seed=0, probe=probe, window_px=window_px)
+        sessions[str(index)] = one_thread_session(export_fp32(network, window_px))
+    counts = plausible_counts(BATCH, window_px)
+    for _ in range(_WARM_UP):
+        one_round(sessions, counts)
+    ratios: list[list[float]] = [[] for _ in shapes]
+    for _ in range(options.repeats):
+        latency_ms = median_latency_ms([one_round(sessions, counts) for _ in range(options.rounds)])
+        for index, found in enumerate(ratios):
+            found.append(round(latency_ms[str(index)] / latency_ms[_BASELINE], 4))
+    return ratios

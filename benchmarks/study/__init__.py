@@ -1,0 +1,1 @@
+"""The paper's study: trained networks side by side, to docs/study.md (`make study`)."""

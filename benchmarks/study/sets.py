@@ -1,0 +1,89 @@
+"""What the networks are judged on, frame by frame: simulated objects, and the real scan.
+
+Two families of objects that no training drew, the trained ones from other random numbers, and the
+report strip of scan 247 with labels cut from its reference.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.study.plan import HELD_OUT_FAMILIES, TRAINED_FAMILIES
+from benchmarks.study.scan247 import Scan247
+from wnet_edge.gauge import probe_intensity
+from wnet_edge.models.registry import CountsNetwork
+from wnet_edge.physics.objects import Family
+from wnet_edge.training.batch import Instrument
+from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
+
+REAL = "scan 247"
+TRAINED = "trained families"
+
+_SEED = 247_000
+"""Of no training."""
+
+_BATCH = 32
+
+ILLUMINATED_SHARE = 0.01
+"""Of the probe's greatest intensity: darker pixels are not judged."""
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Frames with what should be said of them.
+
+    Attributes:
+        name: of the set.
+        counts: (N, 1, n, n) float32, masked pixels negative.
+        amplitude: (N, n, n) float32, relative to the illumination-weighted RMS.
+        phase_rad: (N, n, n) float32, gauge-fixed.
+    """
+
+    name: str
+    counts: NDArray[np.float32]
+    amplitude: NDArray[np.float32]
+    phase_rad: NDArray[np.float32]
+
+
+def evaluation_sets(scan: Scan247, simulated_frames: int) -> list[LabelledSet]:
+    """All sets, the held-out families first."""
+    place = scan.instrument
+    simulated = [
+        *((family.value, (family,)) for family in HELD_OUT_FAMILIES),
+        (TRAINED, TRAINED_FAMILIES),
+    ]
+    made = [_simulated(name, place, families, simulated_frames) for name, families in simulated]
+    amplitude, phase_rad = scan.labels(scan.report)
+    return [*made, LabelledSet(REAL, scan.counts[scan.report], amplitude, phase_rad)]
+
+
+def illuminated(instrument: Instrument) -> NDArray[np.bool_]:
+    """Pixels of a patch that are judged, (n, n) bool."""
+    intensity = probe_intensity(instrument.probe)[instrument.window]
+    bright: NDArray[np.bool_] = intensity >= ILLUMINATED_SHARE * intensity.max()
+    return bright
+
+
+def patches(
+    network: CountsNetwork, counts: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Amplitude and phase_rad, (N, n, n) float32 each, of counts (N, 1, n, n)."""
+    with torch.inference_mode():
+        parts = [network(part) for part in torch.split(torch.from_numpy(counts), _BATCH)]
+    amplitude, phase_rad = (torch.cat(maps)[:, 0].numpy() for maps in zip(*parts, strict=True))
+    return amplitude, phase_rad
+
+
+def _simulated(
+    name: str, instrument: Instrument, families: tuple[Family, ...], frames: int
+) -> LabelledSet:
+    supply = SimulatedFrames(instrument, SimulationOptions(families=families), seed=_SEED)
+    parts = list(supply.validation(frames, _BATCH))
+    return LabelledSet(
+        name,
+        torch.cat([part.counts for part in parts]).numpy(),
+        torch.cat([part.amplitude for part in parts])[:, 0].numpy(),
+        torch.cat([part.phase_rad for part in parts])[:, 0].numpy(),
+    )

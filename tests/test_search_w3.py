@@ -1,0 +1,159 @@
+"""The search for W3's shape: every shape runs, a search resumes, its tables tell what it found."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+import search_w3  # noqa: E402 - a script, not a package
+from search_w3_shapes import SHAPES, START, Variant, build_shape  # noqa: E402
+from search_w3_table import BEGIN, END, read_records, rows, table, write_page  # noqa: E402
+from search_w3_timing import TimingOptions  # noqa: E402
+from search_w3_training import EXAMPLE, WINDOW_PX  # noqa: E402
+
+from wnet_edge.io.scan_file import open_scan  # noqa: E402
+from wnet_edge.models.registry import parameter_count  # noqa: E402
+from wnet_edge.models.w3 import W3Config  # noqa: E402
+
+BRIEF = TimingOptions(rounds=2, repeats=2)
+TINY = search_w3.SearchOptions(96, validation_frames=16, timing=BRIEF)
+"""Three steps of training."""
+
+
+@pytest.fixture
+def places(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n\n{BEGIN}\n{END}\n\nafter\n", "utf-8")
+    return search_w3.Places(
+        tmp_path / "results.jsonl", page, tmp_path / "figures" / "f.png", tmp_path / "frames"
+    )
+
+
+def record(name="a", **changes):
+    values = {
+        "name": name,
+        "variant": "none",
+        "config": {"name": name},
+        "frames": 96,
+        "seed": 0,
+        "parameters": 103_000,
+        "latency_ratio": 0.1,
+        "simulated_phase_mae_rad": 0.2,
+        "simulated_amplitude_mae": 0.05,
+        "measured_phase_mae_rad": 0.3,
+        "training_cpu_s": 60.0,
+    }
+    return values | changes
+
+
+@pytest.fixture(scope="module")
+def probe():
+    return open_scan(EXAMPLE).probe
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
+def test_every_shape_makes_images_and_is_a_small_network(shape, probe):
+    network = build_shape(shape, seed=0, probe=probe, window_px=WINDOW_PX).eval()
+    counts = torch.full((1, 1, WINDOW_PX, WINDOW_PX), 10.0)
+    with torch.inference_mode():
+        amplitude, phase_rad = network(counts)
+    assert amplitude.shape == phase_rad.shape == counts.shape
+    assert 85_000 < parameter_count(network) < 115_000
+
+
+@pytest.mark.parametrize("variant", [v for v in Variant if v is not Variant.NONE])
+def test_a_variant_is_another_network(variant, probe):
+    counts = torch.rand(1, 1, WINDOW_PX, WINDOW_PX) * 100
+    plain, varied = (
+        next(s for s in SHAPES if s.config == START and s.variant is v)
+        for v in (Variant.NONE, variant)
+    )
+    with torch.inference_mode():
+        phases = [
+            build_shape(s, seed=0, probe=probe, window_px=WINDOW_PX).eval()(counts)[1]
+            for s in (plain, varied)
+        ]
+    assert not torch.allclose(*phases, atol=1e-6)
+
+
+def test_the_shape_in_use_was_searched():
+    assert W3Config() in [shape.config for shape in SHAPES if shape.variant is Variant.NONE]
+
+
+def test_a_search_is_kept_and_does_nothing_twice_but_the_timing_on_demand(places):
+    search_w3.search(SHAPES[:1], TINY, places)
+    (line,) = read_records(places.results)
+    assert line["name"] == "start"
+    assert line["steps"] == 3
+    assert 0 < line["latency_ratio"] < 1
+    assert 0 < line["simulated_phase_mae_rad"] < 3
+    assert 0 < line["measured_phase_mae_rad"] < 3
+    page = places.page.read_text("utf-8")
+    assert f"{line['simulated_phase_mae_rad']:.4f}" in page
+    assert page.startswith("before")
+    assert page.endswith("after\n")
+    assert places.figure.read_bytes().startswith(b"\x89PNG")
+    shutil.rmtree(places.frames)
+    search_w3.search(SHAPES[:1], TINY, places)
+    assert len(read_records(places.results)) == 1
+    assert not places.frames.exists()
+    search_w3.time_anew(BRIEF, places)
+    (again,) = read_records(places.results)
+    timed = {"latency_ratio", "latency_ratios"}
+    assert again.keys() == line.keys()
+    assert all(again[key] == line[key] for key in line.keys() - timed)
+
+
+def test_what_is_neither_faster_nor_better_is_not_pareto_best():
+    fast = record("fast", latency_ratio=0.08, simulated_phase_mae_rad=0.3)
+    good = record("good", latency_ratio=0.12, simulated_phase_mae_rad=0.1)
+    beaten = record("beaten", latency_ratio=0.12, simulated_phase_mae_rad=0.2)
+    found = rows([fast, good, beaten], 96)
+    assert [(row.name, row.pareto_best) for row in found] == [
+        ("good", True),
+        ("beaten", False),
+        ("fast", True),
+    ]
+
+
+def test_seeds_of_a_shape_are_one_row():
+    seeds = [record(seed=0), record(seed=1, simulated_phase_mae_rad=0.1)]
+    (row,) = rows(seeds, 96)
+    assert row.seeds == 2
+    assert row.simulated_phase_mae_rad == pytest.approx(0.15)
+    assert "0.1500 ± 0.0500" in table([row], 96)
+
+
+def test_budgets_of_frames_are_not_mixed(places):
+    write_page([record("short", frames=32), record("long", frames=64)], places.page, places.figure)
+    page = places.page.read_text("utf-8")
+    assert page.index("### 64") < page.index("long") < page.index("### 32") < page.index("short")
+
+
+def test_the_committed_tables_are_those_of_the_committed_results(places):
+    committed = search_w3.Places()
+    shutil.copy(committed.page, places.page)
+    write_page(read_records(committed.results), places.page, places.figure)
+    text = committed.page.read_text("utf-8")
+    assert text == places.page.read_text("utf-8"), "run benchmarks/search_w3.py --table"
+    assert committed.figure.stat().st_size < 100_000
+
+
+def test_a_page_without_a_place_for_the_tables_is_refused(places):
+    places.page.write_text("nothing", "utf-8")
+    with pytest.raises(ValueError, match="no place for the table"):
+        write_page([record()], places.page, places.figure)
+
+
+@pytest.mark.parametrize("words", [["--frames", "3"], ["--only", "another"]])
+def test_a_bad_call_ends_before_the_search(words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["search_w3.py", *words])
+    with pytest.raises(SystemExit) as done:
+        search_w3.main()
+    assert done.value.code == 2
+    assert words[0] in capsys.readouterr().err

@@ -1,0 +1,134 @@
+"""The options of `wnet-edge train`, in the sections in which its help shows them."""
+
+from enum import Enum
+
+import click
+
+from wnet_edge.cli.options import FILE
+from wnet_edge.models.registry import ModelName, NetworkInput
+from wnet_edge.physics.objects import Family
+from wnet_edge.training.options import RecipeName
+
+DEFAULT_WINDOW_PX = 64
+DEFAULT_FRAMES = 12_000
+
+
+def _choices(names: type[Enum]) -> click.Choice[str]:
+    return click.Choice([name.value for name in names])
+
+
+SECTIONS = {
+    "Network": (
+        click.Option(["--model"], type=_choices(ModelName), required=True, help="Which network."),
+        click.Option(
+            ["--input", "seen"],
+            type=_choices(NetworkInput),
+            help="What it sees: the frame, or also its back-projection under the probe.  "
+            "[default: frame for ptychonn, else back-projected]",
+        ),
+        click.Option(["--width"], default=1.0, show_default=True, help="Factor on the channels."),
+        click.Option(
+            ["--window", "window_px"],
+            type=click.Choice(["64", "128", "256"]),
+            help="Edge of its window in pixels, with --probe or --labels.  "
+            f"[default: {DEFAULT_WINDOW_PX}]",
+        ),
+    ),
+    "Simulated frames": (
+        click.Option(
+            ["--probe"],
+            type=FILE,
+            help="Scan whose probe to simulate frames with; its frames are not used.",
+        ),
+        click.Option(
+            ["--frames"], type=int, help=f"Frames an epoch, all new.  [default: {DEFAULT_FRAMES}]"
+        ),
+        click.Option(["--fixed"], is_flag=True, help="The same frames every epoch, in memory."),
+        click.Option(
+            ["--family", "families"],
+            type=_choices(Family),
+            multiple=True,
+            help="Kind of object, repeatable.  [default: all]",
+        ),
+    ),
+    "Frames of a file": (
+        click.Option(
+            ["--data"],
+            type=FILE,
+            help="Scan, its frames read as they are needed. A tenth of it, by region, validates, "
+            "behind a gap of a full window.",
+        ),
+        click.Option(
+            ["--labels"],
+            type=FILE,
+            help="Reconstruction of that scan to cut labels from: a result file, or an .npz with "
+            "object and window_top_left_px.  [default: labels that `simulate` wrote]",
+        ),
+        click.Option(
+            ["--augment/--no-augment"],
+            default=None,
+            help="Vary flux, background and dead pixels.  [default: yes; paper: no]",
+        ),
+    ),
+    "Training": (
+        click.Option(
+            ["--recipe"],
+            type=_choices(RecipeName),
+            default=RecipeName.FAST.value,
+            show_default=True,
+            help="fast: AdamW, one cycle, weighted loss; paper: Adam, constant rate, plain MAE, "
+            "frames as they are, nine tenths of the scan to one (both recipes' split).",
+        ),
+        click.Option(
+            ["--epochs"], type=int, help="Passes over the frames.  [default: 8; paper: 60]"
+        ),
+        click.Option(["--batch-size"], default=32, show_default=True, help="Frames a step."),
+        click.Option(
+            ["--lr"], type=float, help="Peak learning rate.  [default: 3e-3; paper: 1e-3]"
+        ),
+        click.Option(
+            ["--freeze-norm"],
+            is_flag=True,
+            help="Batch norms keep their running statistics, for fine-tuning from --init.",
+        ),
+        click.Option(["--init"], type=FILE, help="Checkpoint whose weights to start from."),
+        click.Option(["--seed"], default=0, show_default=True, help="Same seed, same weights."),
+    ),
+    "Running": (
+        click.Option(
+            ["-o", "checkpoint"],
+            type=FILE,
+            required=True,
+            metavar="NAME.safetensors",
+            help="Checkpoint, written after every epoch, with its errors in NAME.csv.",
+        ),
+        click.Option(["--resume"], is_flag=True, help="Go on from the checkpoint if it is there."),
+        click.Option(
+            ["--workers"],
+            type=click.IntRange(min=0),
+            default=0,
+            show_default=True,
+            help="Processes that simulate or read beside the training; the result is the same.",
+        ),
+        click.Option(
+            ["--tensorboard"], type=FILE, metavar="FOLDER", help="Curves for TensorBoard."
+        ),
+    ),
+}
+"""Title to options; what else the command has joins the last."""
+
+PARAMETERS: tuple[click.Parameter, ...] = tuple(o for part in SECTIONS.values() for o in part)
+
+
+class SectionedCommand(click.Command):
+    """A command whose help shows its options in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A table a section."""
+        sections: dict[str, list[click.Parameter]] = {t: list(o) for t, o in SECTIONS.items()}
+        last = sections[list(sections)[-1]]
+        last += [option for option in self.get_params(ctx) if option not in PARAMETERS]
+        for title, options in sections.items():
+            with formatter.section(title):
+                records = [option.get_help_record(ctx) for option in options]
+                formatter.write_dl([record for record in records if record is not None])

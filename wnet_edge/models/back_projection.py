@@ -1,0 +1,117 @@
+"""What a known probe says of a frame before any network has seen it: one step of ePIE.
+
+Stands between the normalisation and a network: frame → normalise → **back-project** → network. The
+frame's difference from the empty beam's is sent back through the far field under the probe, which
+lays it on the object's pixels: edges appear where the object has them. Without trainable weights.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from wnet_edge.preprocess import bin_frames
+
+_DARK_AMPLITUDE = 0.1
+"""Of the empty beam's RMS: the wave there has no phase that could be lent to a measured count."""
+
+_DARK_PROBE = 0.02
+"""Of the brightest pixel: the object there is not seen."""
+
+
+class BackProjection(nn.Module):
+    """Normalised frame (B, 1, n, n) and its unmasked pixels to an object estimate (B, 2, n, n).
+
+    Real and imaginary part of O − 1 after one step of ePIE from the empty object O = 1 (Maiden &
+    Rodenburg, Ultramicroscopy 109, 1256, 2009, eq. 6), summed over incoherent modes (Thibault &
+    Menzel, Nature 494, 68, 2013): Σ_k conj(P_k)·F⁻¹[Ψ_k/|Ψ|·(s − |Ψ|)] / Σ_k |P_k|², with Ψ_k the
+    empty beam's modes at the detector, |Ψ| = sqrt(Σ|Ψ_k|²), and s the normalised frame. Transforms
+    are products with DFT matrices: ONNX has no complex numbers, and at 64 pixels they are as fast.
+
+    Args:
+        probe: (modes, N, N) complex64 in the full window.
+        window_px: n, edge of the network's window; N / n is the detector's binning.
+    """
+
+    def __init__(self, probe: NDArray[np.complex64], window_px: int) -> None:
+        super().__init__()
+        modes = _orthogonal_modes(_cropped_to_bins(probe, window_px))
+        far = _far_field(modes)
+        modulus = np.sqrt(np.sum(np.abs(far) ** 2, axis=0))
+        rms = math.sqrt(float(np.mean(modulus**2)))
+        turn = far / np.sqrt(modulus**2 + (_DARK_AMPLITUDE * rms) ** 2)
+        intensity = np.sum(np.abs(modes) ** 2, axis=0)
+        back = rms * modes.conj() / (intensity + _DARK_PROBE * intensity.max())
+        index = np.arange(window_px) - window_px // 2
+        angle = 2 * math.pi * np.outer(index, index) / window_px
+        cosine, sine = np.cos(angle) / math.sqrt(window_px), np.sin(angle) / math.sqrt(window_px)
+        self.empty: torch.Tensor
+        self.turn: torch.Tensor
+        self.transform: torch.Tensor
+        self.back_real: torch.Tensor
+        self.back_imaginary: torch.Tensor
+        self._constant("empty", _empty_beam(probe, window_px))
+        # Complex numbers as real blocks, [re, im] along a row or one below the other.
+        self._constant("turn", np.concatenate([turn.real, turn.imag], axis=-1))
+        self._constant("transform", np.block([[cosine, sine], [-sine, cosine]]))
+        self._constant("back_real", back.real)
+        self._constant("back_imaginary", back.imag)
+
+    def _constant(self, name: str, values: NDArray[np.floating[Any]]) -> None:
+        tensor = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+        self.register_buffer(name, tensor, persistent=False)
+
+    def forward(self, frame: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+        """Frame (B, 1, n, n), valid (B, 1, n, n) of 1 and 0, to real and imaginary (B, 2, n, n)."""
+        n = frame.shape[-1]
+        excess = (frame - self.empty) * valid
+        wave = torch.cat([excess, excess], dim=-1) * self.turn  # (B, modes, n, 2n)
+        across = wave @ self.transform
+        stacked = torch.cat([across[..., :n], across[..., n:]], dim=-2)  # (B, modes, 2n, n)
+        exit_wave = self.transform.T @ stacked
+        real, imaginary = exit_wave[..., :n, :], exit_wave[..., n:, :]
+        return torch.stack(
+            [
+                (real * self.back_real - imaginary * self.back_imaginary).sum(dim=1),
+                (real * self.back_imaginary + imaginary * self.back_real).sum(dim=1),
+            ],
+            dim=1,
+        )
+
+
+def _far_field(modes: NDArray[Any]) -> NDArray[np.complex128]:
+    centred: NDArray[np.complex128] = np.fft.ifftshift(modes, (1, 2)).astype(np.complex128)
+    return np.fft.fftshift(np.fft.fft2(centred, norm="ortho"), (1, 2))
+
+
+def _empty_beam(probe: NDArray[np.complex64], window_px: int) -> NDArray[np.float64]:
+    """The normalised frame of an empty object, (n, n): root mean square 1."""
+    intensity = np.sum(np.abs(_far_field(probe)) ** 2, axis=0).astype(np.float32)
+    binned = bin_frames(intensity, probe.shape[-1] // window_px)
+    normalised: NDArray[np.float64] = np.sqrt(binned / binned.mean()).astype(np.float64)
+    return normalised
+
+
+def _cropped_to_bins(probe: NDArray[np.complex64], window_px: int) -> NDArray[np.complex128]:
+    """The probe's central window, turned so that its far field falls on the bins' centres.
+
+    Bins of an even number of pixels have their centre half a pixel before a pixel.
+    """
+    full_px = probe.shape[-1]
+    start = full_px // 2 - window_px // 2
+    cut = probe[:, start : start + window_px, start : start + window_px].astype(np.complex128)
+    offset_px = 0.0 if (full_px // window_px) % 2 else 0.5
+    index = np.arange(window_px) - window_px // 2
+    ramp = np.exp(2j * math.pi * offset_px * index / full_px)
+    turned: NDArray[np.complex128] = cut * ramp[:, None] * ramp[None, :]
+    return turned
+
+
+def _orthogonal_modes(probe: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """The same intensity everywhere from orthogonal modes, strongest first."""
+    _, strength, shapes = np.linalg.svd(probe.reshape(len(probe), -1), full_matrices=False)
+    modes: NDArray[np.complex128] = (strength[:, None] * shapes).reshape(probe.shape)
+    return modes

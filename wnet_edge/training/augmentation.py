@@ -1,0 +1,60 @@
+"""What a beamline changes from scan to scan, done to stored frames: flux, background, dead pixels.
+
+Simulation draws all of these, and errors of the probe, for itself; what is stored was measured or
+simulated once.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import TrainingError
+from wnet_edge.preprocess import MASKED
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far frames are changed, anew in every epoch.
+
+    Attributes:
+        flux: share of a frame's counts that are kept (lowest, highest), drawn log-uniformly.
+        background: counts that a pixel gets from elsewhere, as a share of the frame's mean.
+        dead_fraction: share of pixels that are masked.
+
+    Raises:
+        TrainingError: if a number is out of its range.
+    """
+
+    flux: tuple[float, float] = (0.05, 1.0)
+    background: float = 1e-4
+    dead_fraction: float = 1e-3
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
+        low, high = self.flux
+        if not 0 < low <= high <= 1:
+            raise TrainingError(f"flux keeps 0 < low ≤ high ≤ 1 of the counts, not {self.flux}")
+        if not (0 <= self.background < 1 and 0 <= self.dead_fraction < 1):
+            raise TrainingError("background and dead fraction are from 0 to below 1")
+
+
+def augmented(
+    counts: NDArray[np.float32], augmentation: Augmentation, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Counts (n, 1, H, W), masked pixels negative, as another day would have measured them.
+
+    Binomial thinning: photons of a Poisson process that are kept at random are a Poisson process
+    again (Kingman, Poisson Processes, 1993, section 5.1), so that less flux has the noise of less
+    flux. Bins scaled up for dead pixels are rounded first.
+    """
+    valid = counts >= 0
+    whole = np.rint(np.maximum(counts, 0)).astype(np.int64)
+    low, high = np.log(augmentation.flux)
+    kept = np.exp(rng.uniform(low, high, (len(counts), 1, 1, 1)))
+    thinned = rng.binomial(whole, kept)
+    pixels = np.maximum(valid.sum(axis=(2, 3), keepdims=True), 1)
+    mean = thinned.sum(axis=(2, 3), keepdims=True) / pixels
+    thinned += rng.poisson(np.broadcast_to(augmentation.background * mean, counts.shape))
+    valid &= rng.random(counts.shape) >= augmentation.dead_fraction
+    return np.where(valid, thinned, MASKED).astype(np.float32)

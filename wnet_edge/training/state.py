@@ -1,0 +1,116 @@
+"""What changes while training, and how it gets into a checkpoint and back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wnet_edge.errors import CheckpointError, TrainingError
+from wnet_edge.models.registry import CountsNetwork, NetworkSpec, build
+from wnet_edge.training.batch import Instrument
+from wnet_edge.training.checkpoint import Checkpoint, load_weights, read_checkpoint, select
+from wnet_edge.training.options import Recipe, TrainingOptions
+
+
+@dataclass
+class TrainingState:
+    """What changes while training.
+
+    Attributes:
+        network: what is trained.
+        optimizer: of its parameters.
+        epoch: epochs completed.
+        step: batches completed.
+        history: one entry an epoch, with its errors.
+    """
+
+    network: CountsNetwork
+    optimizer: torch.optim.AdamW
+    epoch: int
+    step: int
+    history: list[dict[str, float]]
+
+
+def start(
+    options: TrainingOptions, instrument: Instrument, initial: Path | None = None
+) -> TrainingState:
+    """A network before its first step, with fresh weights or those of the checkpoint `initial`.
+
+    Raises:
+        CheckpointError: if `initial` is damaged or holds another network.
+        TrainingError: if batch norms are to be frozen, and the network has none.
+    """
+    network = build(
+        options.network,
+        seed=options.seed,
+        probe=instrument.probe,
+        window_px=instrument.window_px,
+    )
+    if options.freeze_norm and not any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
+        raise TrainingError(
+            f"{options.network.model.value} has no batch norms to freeze; leave out --freeze-norm"
+        )
+    if initial is not None:
+        begun = read_checkpoint(initial)
+        if begun.record.network != options.network:
+            raise CheckpointError(
+                f"{initial}: holds {_named(begun.record.network)}, not {_named(options.network)}"
+            )
+        load_weights(network, begun, initial)
+    # Depthwise convolutions train several times faster in this memory layout on a CPU.
+    network.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TrainingState(network, _optimizer(network, options.recipe), 0, 0, [])
+
+
+def tensors(state: TrainingState) -> dict[str, torch.Tensor]:
+    """What a checkpoint holds of the state, by name."""
+    found = {f"model.{n}": t for n, t in state.network.network.state_dict().items()}
+    for index, values in state.optimizer.state_dict()["state"].items():
+        found |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+    found["rng.torch"] = torch.get_rng_state()
+    return found
+
+
+def restore(
+    state: TrainingState, checkpoint: Checkpoint, settings: dict[str, Any], path: Path
+) -> None:
+    """Continue exactly where the checkpoint stopped.
+
+    Raises:
+        CheckpointError: if it was trained with other settings, or its weights do not fit.
+    """
+    trained = checkpoint.record.settings
+    changed = sorted(k for k in {*settings, *trained} if trained.get(k) != settings.get(k))
+    if changed:
+        raise CheckpointError(
+            f"{path}: trained with another {', '.join(changed)}; resume with the same options, or "
+            "start from its weights with --init"
+        )
+    load_weights(state.network, checkpoint, path)
+    optimizer: dict[str, Any] = state.optimizer.state_dict()
+    values: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in select(checkpoint.tensors, "optimizer.").items():
+        index, key = name.split(".", 1)
+        values.setdefault(int(index), {})[key] = tensor
+    optimizer["state"] = values
+    state.optimizer.load_state_dict(optimizer)
+    state.step = int(values[0]["step"].item())
+    torch.set_rng_state(checkpoint.tensors["rng.torch"])
+    state.epoch = checkpoint.record.epoch
+    state.history = list(checkpoint.record.history)
+
+
+def _named(spec: NetworkSpec) -> str:
+    return f"{spec.model.value} on the {spec.input.value} input, width {spec.width:g}"
+
+
+def _optimizer(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW that lets biases and the gains of normalisations be, as ConvNeXt's recipe does."""
+    parameters = list(network.parameters())
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in parameters if p.ndim > 1]},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
