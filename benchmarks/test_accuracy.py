@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
 REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
 
-PHASE_CORRELATION_FLOOR = {"whole": 0.94, Region.REPORT: 0.94}
-"""What the project asks of the whole scan; the report strip must not be worse."""
+PHASE_CORRELATION_FLOOR = {"whole": 0.95, Region.REPORT: 0.95}
+"""A little below what was measured when the package was made; the report strip must not be worse."""
 
 
 @pytest.mark.parametrize("part", ["whole", Region.REPORT], ids=str)

@@ -71,7 +71,7 @@ def test_the_quick_study_goes_from_training_to_page(quick):
         } | {"ours/converged"}
         assert f"`{run.name}` | done" in page
     assert "W1 | not run yet (epoch 0 of 1)" in page
-    assert "| **not measured yet** | not trained to the end: w1" in page
+    assert "| **not measured yet** | not trained to the end: W1" in page
     pictures = sorted((quick.docs / "figures").iterdir())
     assert len(pictures) == 4
     for picture in pictures:

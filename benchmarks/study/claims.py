@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.study.ceiling import PUBLISHED
 from benchmarks.study.networks import cost_key
-from benchmarks.study.plan import Run, Study
+from benchmarks.study.plan import NAMES, Run, Study
 from benchmarks.study.results import NetworkCost, Outcome, Results, zoo_name
 from benchmarks.study.sets import REAL, TRAINED
 from wnet_edge.models.registry import ModelName, NetworkInput
@@ -162,7 +162,11 @@ def _lower(
 
 
 def _undone(said: str, missing: Sequence[ModelName]) -> Claim:
-    return Claim(said, Verdict.PENDING, f"not trained to the end: {', '.join(missing)}")
+    return Claim(
+        said,
+        Verdict.PENDING,
+        f"not trained to the end: {', '.join(NAMES[model] for model in missing)}",
+    )
 
 
 def _needs_less(said: str, field: str, study: Study, errors: Errors) -> Claim:
@@ -240,19 +244,20 @@ def _correlation(
     found = {run.name: results.outcome(run.name) for run in runs}
     found |= {zoo_name(model): results.outcome(zoo_name(model)) for model in models}
     reached = {
-        name: outcome.images["ours/whole"].phase_correlation
+        name: outcome.images["ours/whole"]
         for name, outcome in found.items()
         if outcome is not None and outcome.images
     }
     if not reached:
         return Claim(said, Verdict.PENDING, "no training is done")
-    name = max(reached, key=reached.__getitem__)
-    numbers = f"{reached[name]:.3f} ({name})"
+    name = max(reached, key=lambda name: reached[name].phase_correlation)
+    most, slope = reached[name].phase_correlation, reached[name].phase_slope
+    numbers = f"{most:.3f} with a slope of {slope:.2f} ({name})"
     ceiling = ceiling_correlation(results)
     if ceiling is not None:
-        numbers += f", {100 * reached[name] / ceiling:.1f} % of the ceiling, {ceiling:.3f}"
+        numbers += f", {100 * most / ceiling:.1f} % of the ceiling, {ceiling:.3f}"
         if aim > ceiling:
             numbers += "; the aim lies above the ceiling"
     missing = any(run.name not in reached for run in runs if run in study.needed)
     verdict = Verdict.PENDING if missing else Verdict.NOT_HELD
-    return Claim(said, Verdict.HELD if reached[name] >= aim else verdict, numbers)
+    return Claim(said, Verdict.HELD if most >= aim else verdict, numbers)

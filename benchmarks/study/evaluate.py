@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.study.centre_stitch import stitch_centres
-from benchmarks.study.plan import ZOO, Study
+from benchmarks.study.plan import Study
 from benchmarks.study.results import Outcome, Results, zoo_name
 from benchmarks.study.scan247 import Scan247
 from benchmarks.study.sets import REAL, LabelledSet, illuminated, patches
@@ -46,7 +46,9 @@ class Yardsticks:
     sets: list[LabelledSet]
 
 
-def evaluate_trained(study: Study, against: Yardsticks, folder: Path, results: Results) -> bool:
+def evaluate_trained(
+    study: Study, against: Yardsticks, checkpoints: Path, zoo: Path, results: Results
+) -> bool:
     """Measure every network whose checkpoint is newer than its results; whether there was one.
 
     Of trainings that are not done, only how far they are is written down. The weights of the zoo
@@ -59,8 +61,8 @@ def evaluate_trained(study: Study, against: Yardsticks, folder: Path, results: R
         made = images(*scan.labels(np.arange(len(scan.counts))), scan, against.converged)
         results.write_outcome(PERFECT, Outcome(0, 0, "", [], {}, made), COMMAND)
     real = replace(against, sets=[s for s in against.sets if s.name == REAL])
-    trained = [(run.name, run.checkpoint(folder), run.epochs, against) for run in study.runs]
-    shipped = [(zoo_name(m), ZOO / f"{m.value}-cnm26id.safetensors", 0, real) for m in ModelName]
+    trained = [(run.name, run.checkpoint(checkpoints), run.epochs, against) for run in study.runs]
+    shipped = [(zoo_name(m), zoo / f"{m.value}-cnm26id.safetensors", 0, real) for m in ModelName]
     new = False
     for name, path, epochs, judged in (*trained, *shipped):
         try:

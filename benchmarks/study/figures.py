@@ -3,7 +3,6 @@
 import io
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.study.claims import Errors
-from benchmarks.study.evaluate import stitched
+from benchmarks.study.evaluate import Yardsticks, stitched
 from benchmarks.study.networks import cost_key
-from benchmarks.study.plan import Run, Study
+from benchmarks.study.plan import NAMES, Run, Study
 from benchmarks.study.results import Results
 from benchmarks.study.scan247 import Scan247
 from benchmarks.study.sets import LabelledSet, illuminated, patches
@@ -29,17 +28,13 @@ EXAMPLES, STITCHED, SWEEPS, LATENCY = (
     "study_latency.png",
 )
 
-LABELS = {
-    ModelName.PTYCHONN: "PtychoNN",
-    ModelName.W1: "W1",
-    ModelName.W2: "W2",
-    ModelName.W3: "W3",
-}
-
 _ERROR = "phase MAE, held-out families (rad)"
+_TEXT = 6
+"""Points, of what stands beside pictures."""
+
 _PIXELS_SHOWN = 256
-_COLOURS = 128
-"""In a file: enough for grey pictures, and half the size of all of them."""
+_COLOURS = 48
+"""In a file: enough for grey pictures, and it keeps them small."""
 
 Maps = NDArray[np.float32]
 
@@ -47,12 +42,10 @@ Maps = NDArray[np.float32]
 def label(run: Run) -> str:
     """Network and input, as tables and pictures name them."""
     with_beam = "" if run.input is NetworkInput.FRAME else ", back-projected"
-    return f"{LABELS[run.model]}{with_beam}"
+    return f"{NAMES[run.model]}{with_beam}"
 
 
-def draw_images(
-    study: Study, scan: Scan247, sets: list[LabelledSet], checkpoints: Path, folder: Path
-) -> None:
+def draw_images(study: Study, against: Yardsticks, checkpoints: Path, folder: Path) -> None:
     """Examples and stitched images of the main runs whose training is done."""
     folder.mkdir(parents=True, exist_ok=True)
     networks = {}
@@ -63,8 +56,8 @@ def draw_images(
             if checkpoint.record.epoch >= run.epochs:
                 networks[label(run)] = network
     if networks:
-        draw_examples(networks, scan, sets, folder / EXAMPLES)
-        draw_stitched(networks, scan, folder / STITCHED)
+        draw_examples(networks, against.scan, against.sets, folder / EXAMPLES)
+        draw_stitched(networks, against, folder / STITCHED)
 
 
 def draw_examples(
@@ -82,7 +75,6 @@ def draw_examples(
         phase_row, amplitude_row = axes[2 * index], axes[2 * index + 1]
         _show(phase_row[0], np.log1p(np.maximum(one.counts[0, 0], 0)), None)
         amplitude_row[0].axis("off")
-        phase_row[0].set_ylabel(truth.name)
         shown = {"label": (one.amplitude, one.phase_rad)}
         for name, network in networks.items():
             amplitude, phase_rad = patches(network, one.counts)
@@ -93,29 +85,31 @@ def draw_examples(
             _show(phase_row[column], np.where(dark, np.nan, phase_rad[0]), spans[0])
             _show(amplitude_row[column], np.where(dark, np.nan, amplitude[0]), spans[1])
             if index == 0:
-                phase_row[column].set_title(name.replace(", ", "\n"))
-        phase_row[1].set_ylabel("phase")
-        amplitude_row[1].set_ylabel("amplitude")
-    axes[0, 0].set_title("frame (log)")
+                phase_row[column].set_title(name.replace(", ", "\n"), fontsize=_TEXT)
+        phase_row[0].set_ylabel(truth.name, fontsize=_TEXT)
+        phase_row[1].set_ylabel("phase", fontsize=_TEXT)
+        amplitude_row[1].set_ylabel("amplitude", fontsize=_TEXT)
+    axes[0, 0].set_title("frame (log)", fontsize=_TEXT)
     _save(figure, path)
 
 
-def draw_stitched(networks: dict[str, CountsNetwork], scan: Scan247, path: Path) -> None:
-    """Phase of the real scan's middle: the reference and each network."""
+def draw_stitched(networks: dict[str, CountsNetwork], against: Yardsticks, path: Path) -> None:
+    """Phase of the real scan's middle: both reconstructions and each network."""
+    scan = against.scan
     whole = np.arange(len(scan.counts))
-    shown = {"reference": scan.reference}
+    shown = {"reference": scan.reference, f"ePIE, {against.converged.name}": against.converged}
     shown |= {
         name: stitched(*patches(network, scan.counts), scan, whole)
         for name, network in networks.items()
     }
     columns = min(len(shown), 5)
     rows = -(-len(shown) // columns)
-    figure = _figure(rows, columns, panel_inch=1.9)
+    figure = _figure(rows, columns, panel_inch=1.45)
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     reference_phase = _middle_phase(scan.reference)
     for place, (name, image) in zip(axes, shown.items(), strict=False):
         _show(place, _middle_phase(image), _span(reference_phase))
-        place.set_title(name)
+        place.set_title(name, fontsize=_TEXT)
     for place in axes[len(shown) :]:
         place.axis("off")
     _save(figure, path)
@@ -156,21 +150,18 @@ def _curve(axis: Axes, study: Study, errors: Errors, model: ModelName, field: st
     runs = [run for run in study.varied(field)[model] if errors.known(run)]
     if runs:
         values = [getattr(run, field) for run in runs]
-        axis.plot(values, [errors.held_out(run) for run in runs], "o-", label=LABELS[model])
+        axis.plot(values, [errors.held_out(run) for run in runs], "o-", label=NAMES[model])
 
 
 def _figure(rows: int, columns: int, panel_inch: float = 0.95) -> Figure:
     size = (columns * panel_inch + 0.3, rows * panel_inch + 0.3)
-    with mpl.rc_context({"font.size": 6}):
-        return Figure(figsize=size, layout="constrained")
+    return Figure(figsize=size, layout="constrained")
 
 
 def _show(axis: Axes, image: NDArray[np.floating], span: tuple[float, float] | None) -> None:
     low, high = span if span is not None else (None, None)
     axis.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
-    axis.title.set_fontsize(7)
-    axis.yaxis.label.set_fontsize(7)
 
 
 def _span(values: NDArray[np.floating]) -> tuple[float, float]:

@@ -15,7 +15,6 @@ from wnet_edge.physics.objects import Family
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
 REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
-ZOO = ROOT / "wnet_edge" / "zoo"
 WINDOW_PX = 64
 
 TRAINED_FAMILIES = (Family.THRESHOLDED, Family.LABYRINTH, Family.EDGES, Family.SMOOTH)
@@ -25,6 +24,14 @@ EQUAL_RATE = 1e-3
 """The paper's."""
 
 FASTER_RATE = 3e-3
+
+NAMES = {
+    ModelName.PTYCHONN: "PtychoNN",
+    ModelName.W1: "W1",
+    ModelName.W2: "W2",
+    ModelName.W3: "W3",
+}
+"""Of the networks, in tables and pictures."""
 
 _COST = {ModelName.W3: 0.3, ModelName.PTYCHONN: 1.0, ModelName.W1: 1.5, ModelName.W2: 4.0}
 """Of a training step, about, for the order alone."""

@@ -9,7 +9,7 @@ from benchmarks.study.ceiling import PUBLISHED
 from benchmarks.study.centre_stitch import CENTRE_PX
 from benchmarks.study.claims import SETS, Claim, aims, ceiling_correlation, paper_claims
 from benchmarks.study.evaluate import PERFECT
-from benchmarks.study.plan import HELD_OUT_FAMILIES, TRAINED_FAMILIES, Run, Study
+from benchmarks.study.plan import HELD_OUT_FAMILIES, NAMES, TRAINED_FAMILIES, Run, Study
 from benchmarks.study.results import Outcome, Results, zoo_name
 from benchmarks.study.sets import ILLUMINATED_SHARE, REAL, TRAINED
 from wnet_edge.errors import ResultError
@@ -178,7 +178,7 @@ def _best_rates(study: Study, results: Results) -> str:
 def _varied(field: str, unit: str, study: Study, results: Results) -> str:
     """Errors of runs that differ in one field; those that are not needed only once begun."""
     runs = {
-        f"{figures.LABELS[model]}, {getattr(run, field):,g}{unit}": run
+        f"{NAMES[model]}, {getattr(run, field):,g}{unit}": run
         for model, varied in study.varied(field).items()
         for run in varied
         if run in study.needed or results.outcome(run.name) is not None
@@ -202,7 +202,7 @@ def _zoo(results: Results) -> dict[str, Outcome | str]:
     """The shipped weights that have been measured."""
     found = {model: results.outcome(zoo_name(model)) for model in ModelName}
     return {
-        f"{figures.LABELS[model]} of the zoo, {outcome.epoch} epochs": outcome
+        f"{NAMES[model]} of the zoo, {outcome.epoch} epochs": outcome
         for model, outcome in found.items()
         if outcome is not None
     }

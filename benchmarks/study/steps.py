@@ -24,11 +24,13 @@ class Folders:
 
     Attributes:
         checkpoints: of the trainings.
+        zoo: the weights that are shipped, if any are there.
         results: JSON files.
         docs: the page; its pictures lie in `figures` there.
     """
 
     checkpoints: Path
+    zoo: Path
     results: Path
     docs: Path
 
@@ -40,12 +42,12 @@ class Folders:
     @classmethod
     def under(cls, folder: Path) -> "Folders":
         """All of them in one folder."""
-        return cls(folder / "checkpoints", folder / "results", folder / "docs")
+        return cls(folder / "checkpoints", folder / "zoo", folder / "results", folder / "docs")
 
 
 REPOSITORY = Folders(
-    # Relative: the command of a training is shown as it is typed in the repository.
     ROOT / "runs" / "study",
+    ROOT / "wnet_edge" / "zoo",
     ROOT / "benchmarks" / "study" / "results",
     ROOT / "docs",
 )
@@ -73,8 +75,8 @@ def _evaluate(study: Study, folders: Folders) -> None:
     sets = evaluation_sets(scan, study.simulated_frames)
     converged, _ = reconstruction(study.converged, study, scan, folders.iterative)
     against = Yardsticks(scan, converged, sets)
-    if evaluate_trained(study, against, folders.checkpoints, results):
-        draw_images(study, scan, sets, folders.checkpoints, folders.docs / "figures")
+    if evaluate_trained(study, against, folders.checkpoints, folders.zoo, results):
+        draw_images(study, against, folders.checkpoints, folders.docs / "figures")
 
 
 def _report(study: Study, folders: Folders) -> None:
