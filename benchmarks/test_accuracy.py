@@ -24,7 +24,7 @@ EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
 REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
 
 PHASE_CORRELATION_FLOOR = {"whole": 0.95, Region.REPORT: 0.95}
-"""A little below what was measured when the package was made; the report strip must not be worse."""
+"""A little below what the package was measured at; the report strip must not be worse."""
 
 
 @pytest.mark.parametrize("part", ["whole", Region.REPORT], ids=str)

@@ -83,12 +83,14 @@ class Run:
         return folder / f"{self.name}.safetensors"
 
     def command(self, folder: Path) -> str:
-        """The command line that trains the same weights."""
+        """The command line, typed in the repository, that trains the same weights."""
+        path = self.checkpoint(folder)
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         families = [word for f in TRAINED_FAMILIES for word in ("--family", f.value)]
         width = [] if self.width == 1 else ["--width", f"{self.width:g}"]
         words = [
             *("wnet-edge", "train", "--model", self.model.value, "--input", self.input.value),
-            *("--probe", str(EXAMPLE.relative_to(ROOT)), "-o", str(self.checkpoint(folder))),
+            *("--probe", str(EXAMPLE.relative_to(ROOT)), "-o", str(shown)),
             *("--frames", str(self.frames), "--fixed", "--epochs", str(self.epochs), *families),
             *("--lr", f"{self.learning_rate:g}", "--seed", str(self.seed), *width, "--resume"),
         ]
