@@ -24,11 +24,12 @@ from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.outputs import replacing
 from wnet_edge.physics.virtual_scan import labels
 from wnet_edge.preprocess import network_counts
-from wnet_edge.training.batch import Batch, Instrument
+from wnet_edge.training.batch import Batch, Instrument, instrument_of
 from wnet_edge.training.loop import one_cycle, validate
 from wnet_edge.training.loss import weighted_mae
 from wnet_edge.training.options import RECIPES, RecipeName
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
+from wnet_edge.training.state import optimizer_for
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -70,14 +71,7 @@ class Errors:
 
 def search_frames(folder: Path, frames: int, validation_frames: int) -> SearchFrames:
     """Frames from the files in `folder`, simulated first where they are not there."""
-    scan = open_scan(EXAMPLE)
-    instrument = Instrument(
-        scan.probe,
-        WINDOW_PX,
-        scan.binning,
-        scan.object_pixel_size_m,
-        scan.known_geometry.wavelength_m,
-    )
+    instrument = instrument_of(open_scan(EXAMPLE), WINDOW_PX)
     supply = SimulatedFrames(
         instrument, SimulationOptions(frames_per_epoch=frames), seed=_SIMULATION_SEED
     )
@@ -103,12 +97,7 @@ def train_shape(shape: Shape, frames: SearchFrames, *, seed: int) -> tuple[Count
     network = build_shape(shape, seed=seed, probe=frames.instrument.probe, window_px=WINDOW_PX)
     # Depthwise convolutions train several times faster in this memory layout on a CPU.
     network.network.to(memory_format=torch.channels_last)
-    parameters = list(network.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1]},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=RECIPE.weight_decay)
+    optimizer = optimizer_for(network, RECIPE)
     weight = torch.from_numpy(frames.instrument.weight)
     steps = -(-len(frames.training) // BATCH_FRAMES)
     network.train()
@@ -118,7 +107,7 @@ def train_shape(shape: Shape, frames: SearchFrames, *, seed: int) -> tuple[Count
         errors = weighted_mae(network(batch.counts), (batch.amplitude, batch.phase_rad), weight)
         optimizer.zero_grad(set_to_none=True)
         sum(errors).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, RECIPE.clip_norm)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), RECIPE.clip_norm)
         optimizer.step()
     simulated_amplitude, simulated_phase_rad = validate(
         network, _batches(frames.validation), weight

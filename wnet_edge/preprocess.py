@@ -8,6 +8,9 @@ exported graph is tested against.
 import numpy as np
 from numpy.typing import NDArray
 
+NOT_A_COUNT = 4e9
+"""32-bit detectors mark gaps and overflow with 2³² − 1; no pixel counts so far in one frame."""
+
 MASKED = np.float32(-1.0)
 """Value of a masked pixel in `counts`: the graph leaves out any pixel below zero."""
 

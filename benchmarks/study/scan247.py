@@ -13,7 +13,7 @@ from wnet_edge.io.reference import read_object_image
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.physics.virtual_scan import labels
 from wnet_edge.preprocess import network_counts
-from wnet_edge.training.batch import Instrument
+from wnet_edge.training.batch import Instrument, instrument_of
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,6 @@ class Scan247:
 def open_scan247() -> Scan247:
     """Read the scan and its reference."""
     scan = open_scan(EXAMPLE)
-    assert scan.probe is not None
     binning = scan.full_window_px // WINDOW_PX
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     frames = np.asarray(scan.frames[:], dtype=np.float32)
@@ -60,13 +59,7 @@ def open_scan247() -> Scan247:
     return Scan247(
         counts=network_counts(frames, scan.mask, binning // scan.binning),
         positions_px=positions,
-        instrument=Instrument(
-            probe=scan.probe,
-            window_px=WINDOW_PX,
-            binning=binning,
-            object_pixel_size_m=scan.object_pixel_size_m,
-            wavelength_m=scan.known_geometry.wavelength_m,
-        ),
+        instrument=instrument_of(scan, WINDOW_PX),
         reference=read_object_image(REFERENCE),
         corners_px=corners,
         report=split_by_region(positions, WINDOW_PX).frames(Region.REPORT),

@@ -13,7 +13,7 @@ from wnet_edge.io.scan_file import open_scan
 from wnet_edge.physics.objects import Family
 from wnet_edge.scan import Scan
 from wnet_edge.training.augmentation import Augmentation
-from wnet_edge.training.batch import FrameSupply, Instrument
+from wnet_edge.training.batch import FrameSupply, instrument_of
 from wnet_edge.training.cut_labels import CutLabels
 from wnet_edge.training.distributed import processes
 from wnet_edge.training.fixed import FixedFrames
@@ -87,31 +87,12 @@ def frame_supply(options: FrameOptions, recipe: RecipeName) -> FrameSupply:
         families=tuple(Family(f) for f in options.families) or tuple(Family),
     )
     simulated = SimulatedFrames(
-        instrument_of(options.probe, options.edge_px),
+        instrument_of(open_scan(options.probe), options.edge_px),
         simulation,
         seed=options.seed,
         workers=options.workers,
     )
     return FixedFrames(simulated, seed=options.seed) if options.fixed else simulated
-
-
-def instrument_of(path: Path, window_px: int) -> Instrument:
-    """The instrument of a scan, as a network with this window sees it.
-
-    Raises:
-        ScanError: if the scan can't be read or has no probe.
-        SimulationError: if the probe does not fit the window.
-    """
-    scan = open_scan(path)
-    if scan.probe is None:
-        raise ScanError(f"{path}: has no probe; name a scan that has one")
-    return Instrument(
-        probe=scan.probe,
-        window_px=window_px,
-        binning=max(scan.full_window_px // window_px, 1),
-        object_pixel_size_m=scan.object_pixel_size_m,
-        wavelength_m=scan.known_geometry.wavelength_m,
-    )
 
 
 def _stored(path: Path, options: FrameOptions, recipe: RecipeName) -> FrameSupply:

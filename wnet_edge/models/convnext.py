@@ -7,23 +7,18 @@ from torch import nn
 _EPSILON = 1e-6
 
 
-class ChannelNorm(nn.Module):
+class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of every pixel, (B, C, H, W) to the same shape.
 
     Ba et al. (2016, eqs. 3 and 4), as ConvNeXt applies it (Liu et al., CVPR 2022).
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        super().__init__(channels, eps=_EPSILON)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) to (B, C, H, W)."""
-        last = F.layer_norm(
-            x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, _EPSILON
-        )
-        return last.permute(0, 3, 1, 2)
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class GlobalResponseNorm(nn.Module):
@@ -50,9 +45,9 @@ class ConvNeXtBlock(nn.Module):
     Woo et al. (CVPR 2023, fig. 5, ConvNeXt V2). (B, C, H, W) to the same shape.
     """
 
-    def __init__(self, channels: int, kernel_px: int, expansion: int) -> None:
+    def __init__(self, channels: int, kernel_px: int, expansion: float) -> None:
         super().__init__()
-        wide = channels * expansion
+        wide = round(channels * expansion)
         self.spatial = nn.Conv2d(
             channels, channels, kernel_px, padding=kernel_px // 2, groups=channels
         )

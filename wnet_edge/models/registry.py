@@ -7,6 +7,7 @@ raw counts.
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,9 @@ from wnet_edge.models.back_projection import BackProjection
 from wnet_edge.models.ptychonn import PtychoNN, PtychoNNConfig
 from wnet_edge.models.w1 import W1, W1Config, W2Config
 from wnet_edge.models.w3 import FRAME_ONLY, W3, W3Config
+from wnet_edge.models.w_net import WNetConfig
+
+Config = TypeVar("Config", bound=WNetConfig)
 
 AMPLITUDE_CEILING = 2.0
 """Largest amplitude a head can say; labels have an illumination-weighted RMS of 1."""
@@ -131,23 +135,16 @@ def _network(spec: NetworkSpec) -> nn.Module:
         decoder = _scaled(published.decoder_widths, spec.width)
         return PtychoNN(replace(published, encoder_widths=encoder, decoder_widths=decoder))
     if spec.model is ModelName.W3:
-        small = W3Config() if seen else FRAME_ONLY
-        return W3(
-            replace(
-                small,
-                widths=_scaled(small.widths, spec.width),
-                decoder_widths=_scaled(small.decoder_widths, spec.width),
-            )
-        )
-    large = (W1Config if spec.model is ModelName.W1 else W2Config)(
-        input_channels=channels, skips=seen
-    )
-    return W1(
-        replace(
-            large,
-            widths=_scaled(large.widths, spec.width),
-            decoder_widths=_scaled(large.decoder_widths, spec.width),
-        )
+        return W3(_narrowed(W3Config() if seen else FRAME_ONLY, spec.width))
+    large = W1Config if spec.model is ModelName.W1 else W2Config
+    return W1(_narrowed(large(input_channels=channels, skips=seen), spec.width))
+
+
+def _narrowed(config: Config, factor: float) -> Config:
+    return replace(
+        config,
+        widths=_scaled(config.widths, factor),
+        decoder_widths=_scaled(config.decoder_widths, factor),
     )
 
 

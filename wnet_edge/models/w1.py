@@ -11,7 +11,6 @@ with the back-projected frame as input the encoder's maps lie on the object's pi
 decoders take them along.
 """
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,23 +19,12 @@ from torch import nn
 
 from wnet_edge.models.convnext import ChannelNorm, ConvNeXtBlock
 from wnet_edge.models.layers import SqueezeExcitation
+from wnet_edge.models.w_net import WNet, WNetConfig
 
 
 @dataclass(frozen=True)
-class W1Config:
-    """Shape of the network.
-
-    Attributes:
-        input_channels: 1 for the frame, 3 for the frame and its back-projection.
-        skips: decoders take the encoder's maps along.
-        stem_kernel_px: edge of the strided convolution that halves the frame.
-        widths: channels of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the window.
-        depths: blocks of each stage.
-        kernel_px: edge of the depthwise kernels.
-        expansion: width of a block's inner layer over its outer.
-        squeeze_reduction: channels over those inside squeeze-and-excitation.
-        decoder_widths: channels after each of the decoder's four upsamplings.
-    """
+class W1Config(WNetConfig):
+    """W1: more parameters than PtychoNN; four upsamplings in a decoder."""
 
     input_channels: int = 1
     skips: bool = False
@@ -44,7 +32,7 @@ class W1Config:
     widths: tuple[int, ...] = (24, 48, 96, 192)
     depths: tuple[int, ...] = (2, 2, 4, 2)
     kernel_px: int = 7
-    expansion: int = 4
+    expansion: float = 4
     squeeze_reduction: int = 4
     decoder_widths: tuple[int, ...] = (96, 48, 32, 16)
 
@@ -115,28 +103,13 @@ class _Decoder(nn.Module):
         return image
 
 
-class W1(nn.Module):
-    """Input (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W).
-
-    H and W are multiples of 16.
-    """
+class W1(WNet):
+    """W1 or W2, by its config."""
 
     def __init__(self, config: W1Config) -> None:
-        super().__init__()
-        self.encoder = nn.ModuleList(_encoder_stage(config, index) for index in range(4))
-        self.amplitude_decoder = _Decoder(config)
-        self.phase_decoder = _Decoder(config)
+        encoder = nn.ModuleList(_encoder_stage(config, index) for index in range(4))
+        super().__init__(encoder, _Decoder(config), _Decoder(config))
         self.apply(_initialise)
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Amplitude and phase_rad, each (B, 1, H, W) float32."""
-        maps: list[torch.Tensor] = []
-        for stage in self.encoder:
-            x = stage(x)
-            maps.append(x)
-        amplitude = torch.sigmoid(self.amplitude_decoder(maps))
-        phase_rad = math.pi * torch.tanh(self.phase_decoder(maps))
-        return amplitude, phase_rad
 
 
 def _initialise(layer: nn.Module) -> None:

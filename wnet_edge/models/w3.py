@@ -10,7 +10,6 @@ it, which interleave into the image), and with the back-projected frame as input
 the encoder's maps along, since these then lie on the object's pixels.
 """
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,23 +17,12 @@ import torch
 from torch import nn
 
 from wnet_edge.models.layers import DepthwiseBlock, SqueezeExcitation, downsample, upsample
+from wnet_edge.models.w_net import WNet, WNetConfig
 
 
 @dataclass(frozen=True)
-class W3Config:
-    """Shape of the network; the defaults give 103,008 parameters within half a percent.
-
-    Attributes:
-        input_channels: 1 for the frame, 3 for the frame and its back-projection.
-        skips: decoders take the encoder's maps along.
-        stem_kernel_px: edge of the strided convolution that halves the frame.
-        widths: channels of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the window.
-        depths: blocks of each stage.
-        kernel_px: edge of the depthwise kernels.
-        expansion: width of a block's inner layer over its outer.
-        squeeze_reduction: channels over those inside squeeze-and-excitation.
-        decoder_widths: channels after each of the decoder's three upsamplings.
-    """
+class W3Config(WNetConfig):
+    """W3: 103,008 parameters within half a percent; three upsamplings in a decoder."""
 
     input_channels: int = 3
     skips: bool = True
@@ -63,7 +51,7 @@ def _stage(config: W3Config, index: int) -> nn.Sequential:
 
 
 class _Decoder(nn.Module):
-    """The encoder's maps, coarsest first, to one image (B, 1, H, W) without an output function."""
+    """The encoder's maps, finest first, to one image (B, 1, H, W) without an output function."""
 
     def __init__(self, config: W3Config) -> None:
         super().__init__()
@@ -98,14 +86,10 @@ class _Decoder(nn.Module):
         return image
 
 
-class W3(nn.Module):
-    """Normalised frame (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W).
-
-    H and W are multiples of 16.
-    """
+class W3(WNet):
+    """W3, by its config."""
 
     def __init__(self, config: W3Config) -> None:
-        super().__init__()
         kernel, width = config.stem_kernel_px, config.widths[0]
         stem = nn.Sequential(
             nn.Conv2d(
@@ -114,18 +98,7 @@ class W3(nn.Module):
             nn.BatchNorm2d(width),
             nn.ReLU(inplace=True),
         )
-        self.encoder = nn.ModuleList([nn.Sequential(stem, _stage(config, 0))])
+        encoder = nn.ModuleList([nn.Sequential(stem, _stage(config, 0))])
         for index, (wide, narrow) in enumerate(pairwise(config.widths), 1):
-            self.encoder.append(nn.Sequential(downsample(wide, narrow), _stage(config, index)))
-        self.amplitude_decoder = _Decoder(config)
-        self.phase_decoder = _Decoder(config)
-
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Amplitude and phase_rad, each (B, 1, H, W) float32."""
-        maps: list[torch.Tensor] = []
-        for stage in self.encoder:
-            x = stage(x)
-            maps.append(x)
-        amplitude = torch.sigmoid(self.amplitude_decoder(maps))
-        phase_rad = math.pi * torch.tanh(self.phase_decoder(maps))
-        return amplitude, phase_rad
+            encoder.append(nn.Sequential(downsample(wide, narrow), _stage(config, index)))
+        super().__init__(encoder, _Decoder(config), _Decoder(config))

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.preprocess import network_counts
-from wnet_edge.runner.survey import NOT_A_COUNT
+from wnet_edge.preprocess import NOT_A_COUNT, network_counts
 
 _LARGEST_LOST_SHARE = 0.1
 """Of a frame's pixels that may be no counts, and of its counts that may be negative."""

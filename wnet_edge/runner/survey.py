@@ -15,6 +15,7 @@ from wnet_edge.detector_window import as_counts
 from wnet_edge.errors import ScanError
 from wnet_edge.io.complete import detector_mask, required_frames
 from wnet_edge.io.found import FoundScan
+from wnet_edge.preprocess import NOT_A_COUNT
 
 SAMPLED_FRAMES = 32
 _SAMPLED_BYTES = 512 << 20
@@ -85,10 +86,6 @@ def survey(found: FoundScan) -> Survey:
     mask = told | gaps | dead | hot
     mean = np.where(mask, 0, total / np.maximum(seen, 1)).astype(np.float32)
     return Survey(mean, mask, int(dead.sum()), int(hot.sum()), int(gaps.sum()))
-
-
-NOT_A_COUNT = 4e9
-"""32-bit detectors mark gaps and overflow with 2³² − 1; no pixel counts so far in one frame."""
 
 
 def odd_pixels(

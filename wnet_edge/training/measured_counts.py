@@ -4,11 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import TrainingError
-from wnet_edge.preprocess import network_counts
+from wnet_edge.preprocess import NOT_A_COUNT, network_counts
 from wnet_edge.scan import Scan, SelectedFrames
-
-_NOT_A_COUNT = 4e9
-"""32-bit detectors mark gaps and overflow with 2³² − 1; no pixel counts so far in one frame."""
 
 _BLOCK_FRAMES = 64
 """Read at a time, so that unbinned frames of a large detector do not fill the memory."""
@@ -28,7 +25,7 @@ def read_counts(scan: Scan, numbers: NDArray[np.int64], binning: int) -> NDArray
     counts = np.empty((len(numbers), 1, size_px, size_px), dtype=np.float32)
     for start in range(0, len(numbers), _BLOCK_FRAMES):
         frames = np.asarray(source[start : start + _BLOCK_FRAMES], dtype=np.float32)
-        wrong = ~(np.abs(frames) < _NOT_A_COUNT)  # NaN fails the comparison
+        wrong = ~(np.abs(frames) < NOT_A_COUNT)  # NaN fails the comparison
         clean = np.where(wrong, np.float32(0), np.maximum(frames, np.float32(0)))
         counts[start : start + len(frames)] = network_counts(clean, scan.mask | wrong, binning)
     return counts

@@ -61,7 +61,7 @@ def start(
         load_weights(network, begun, initial)
     # Depthwise convolutions train several times faster in this memory layout on a CPU.
     network.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingState(network, _optimizer(network, options.recipe), 0, 0, [])
+    return TrainingState(network, optimizer_for(network, options.recipe), 0, 0, [])
 
 
 def tensors(state: TrainingState) -> dict[str, torch.Tensor]:
@@ -106,7 +106,7 @@ def _named(spec: NetworkSpec) -> str:
     return f"{spec.model.value} on the {spec.input.value} input, width {spec.width:g}"
 
 
-def _optimizer(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
+def optimizer_for(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that lets biases and the gains of normalisations be, as ConvNeXt's recipe does."""
     parameters = list(network.parameters())
     groups: list[dict[str, Any]] = [
