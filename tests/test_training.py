@@ -17,8 +17,15 @@ from wnet_edge.preprocess import bin_frames
 from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import load_network, read_checkpoint
 from wnet_edge.training.loop import train
-from wnet_edge.training.loss import weighted_mae, wrap_phase
-from wnet_edge.training.options import RECIPES, Recipe, RecipeName, Schedule, Weighting
+from wnet_edge.training.loss import weighted_chord, weighted_mae, wrap_phase
+from wnet_edge.training.options import (
+    RECIPES,
+    PhaseError,
+    Recipe,
+    RecipeName,
+    Schedule,
+    Weighting,
+)
 from wnet_edge.training.simulation import ProbeErrors, SimulatedFrames, SimulationOptions
 
 
@@ -81,6 +88,18 @@ def test_pixels_without_light_cost_nothing():
     assert amplitude == phase_rad == 0
 
 
+def test_the_chord_s_best_guess_is_the_circular_mean_and_that_of_the_absolute_error_the_median():
+    possible = torch.tensor([3.0, -3.0, -2.5])[:, None, None, None]  # 6.28 rad are a turn
+    guesses = torch.linspace(-torch.pi, torch.pi, 629)
+    even = torch.ones(1, 1)
+    alike = [guess.expand_as(possible) for guess in guesses]
+    chords = [weighted_chord(guess, possible, even) for guess in alike]
+    absolute = [weighted_mae((g, g), (possible, possible), even)[1] for g in alike]
+    mean = torch.polar(torch.ones_like(possible), possible).mean().angle()
+    assert guesses[np.argmin(chords)] == pytest.approx(mean.item(), abs=0.01)
+    assert guesses[np.argmin(absolute)] == pytest.approx(-3.0, abs=0.01)
+
+
 def test_training_learns(tmp_path: Path):
     easy = supply(frames_per_epoch=64, families=(Family.THRESHOLDED,))
     record = train(easy, options(epochs=4, batch_size=8), tmp_path / "c", progress=QUIET)
@@ -140,6 +159,7 @@ def test_the_paper_s_recipe_is_plain():
     paper = RECIPES[RecipeName.PAPER]
     assert (paper.learning_rate, paper.weight_decay) == (1e-3, 0)
     assert (paper.schedule, paper.weighting) == (Schedule.CONSTANT, Weighting.UNIFORM)
+    assert paper.phase_error is PhaseError.ABSOLUTE
 
 
 def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path):

@@ -92,7 +92,8 @@ class Run:
             *("wnet-edge", "train", "--model", self.model.value, "--input", self.input.value),
             *("--probe", str(EXAMPLE.relative_to(ROOT)), "-o", str(shown)),
             *("--frames", str(self.frames), "--fixed", "--epochs", str(self.epochs), *families),
-            *("--lr", f"{self.learning_rate:g}", "--seed", str(self.seed), *width, "--resume"),
+            *("--lr", f"{self.learning_rate:g}", "--phase-error", "absolute"),
+            *("--seed", str(self.seed), *width, "--resume"),
         ]
         return shlex.join(words)
 

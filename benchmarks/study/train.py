@@ -9,7 +9,7 @@ from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import read_checkpoint
 from wnet_edge.training.fixed import FixedFrames
 from wnet_edge.training.loop import train
-from wnet_edge.training.options import RECIPES, RecipeName, TrainingOptions
+from wnet_edge.training.options import RECIPES, PhaseError, RecipeName, TrainingOptions
 from wnet_edge.training.progress import Progress
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 
@@ -39,7 +39,11 @@ def training_options(run: Run) -> TrainingOptions:
     """How a run is trained."""
     return TrainingOptions(
         network=run.spec,
-        recipe=replace(RECIPES[RecipeName.FAST], learning_rate=run.learning_rate),
+        recipe=replace(
+            RECIPES[RecipeName.FAST],
+            learning_rate=run.learning_rate,
+            phase_error=PhaseError.ABSOLUTE,  # the paper's
+        ),
         epochs=run.epochs,
         seed=run.seed,
     )

@@ -17,7 +17,13 @@ from wnet_edge.outputs import check_output
 from wnet_edge.training.curves import curve_path
 from wnet_edge.training.distributed import joined, processes
 from wnet_edge.training.loop import train
-from wnet_edge.training.options import DEFAULT_EPOCHS, RECIPES, RecipeName, TrainingOptions
+from wnet_edge.training.options import (
+    DEFAULT_EPOCHS,
+    RECIPES,
+    PhaseError,
+    RecipeName,
+    TrainingOptions,
+)
 from wnet_edge.training.progress import Progress
 
 
@@ -31,6 +37,7 @@ def command(
     epochs: int | None,
     batch_size: int,
     lr: float | None,
+    phase_error: str | None,
     freeze_norm: bool,
     init: Path | None,
     seed: int,
@@ -50,9 +57,13 @@ def command(
     if resume and init is not None:
         raise click.UsageError("--resume goes on from the checkpoint itself; --init starts anew")
     how = RECIPES[RecipeName(recipe)]
+    if lr is not None:
+        how = replace(how, learning_rate=lr)
+    if phase_error is not None:
+        how = replace(how, phase_error=PhaseError(phase_error))
     options = TrainingOptions(
         network=NetworkSpec(ModelName(model), _input(model, seen), width),
-        recipe=how if lr is None else replace(how, learning_rate=lr),
+        recipe=how,
         epochs=DEFAULT_EPOCHS[how.name] if epochs is None else epochs,
         batch_size=batch_size,
         seed=seed,

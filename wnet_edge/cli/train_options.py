@@ -7,7 +7,7 @@ import click
 from wnet_edge.cli.options import FILE
 from wnet_edge.models.registry import ModelName, NetworkInput
 from wnet_edge.physics.objects import Family
-from wnet_edge.training.options import RecipeName
+from wnet_edge.training.options import PhaseError, RecipeName
 
 DEFAULT_WINDOW_PX = 64
 DEFAULT_FRAMES = 12_000
@@ -85,6 +85,12 @@ SECTIONS = {
         click.Option(["--batch-size"], default=32, show_default=True, help="Frames a step."),
         click.Option(
             ["--lr"], type=float, help="Peak learning rate.  [default: 3e-3; paper: 1e-3]"
+        ),
+        click.Option(
+            ["--phase-error"],
+            type=_choices(PhaseError),
+            help="What the loss takes of the phase: the squared chord, whose best guess is a mean, "
+            "or the absolute error.  [default: chord; paper: absolute]",
         ),
         click.Option(
             ["--freeze-norm"],

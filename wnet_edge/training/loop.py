@@ -1,6 +1,6 @@
 """The training loop: batches in, a checkpoint an epoch out; resumes to the same weights.
 
-AdamW (Loshchilov & Hutter, ICLR 2019) and the mean absolute errors of `wnet_edge.training.loss`, as
+AdamW (Loshchilov & Hutter, ICLR 2019) and the errors of `wnet_edge.training.loss`, as
 `wnet_edge.training.options` says. Every batch of an epoch depends on seed and epoch alone, so an
 interrupted training goes on at the last whole epoch as if nothing had happened. Under torchrun
 several processes train together (`wnet_edge.training.distributed`); the first of them writes.
@@ -25,8 +25,8 @@ from wnet_edge.training.batch import Batch, FrameSupply
 from wnet_edge.training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
 from wnet_edge.training.curves import EpochErrors, TensorBoard, curve_path, write_curve
 from wnet_edge.training.distributed import average_statistics, data_parallel, processes
-from wnet_edge.training.loss import weighted_mae
-from wnet_edge.training.options import Schedule, TrainingOptions, Weighting
+from wnet_edge.training.loss import weighted_chord, weighted_mae
+from wnet_edge.training.options import PhaseError, Schedule, TrainingOptions, Weighting
 from wnet_edge.training.progress import Progress
 from wnet_edge.training.state import TrainingState, restore, start, tensors
 
@@ -203,8 +203,12 @@ def _step(run: _Run, batch: Batch) -> float:
     state, here = run.state, processes()
     own, share = here.share(batch)
     counts = own.counts.contiguous(memory_format=torch.channels_last)
-    errors = weighted_mae(run.network(counts), (own.amplitude, own.phase_rad), run.loss_weight)
-    loss = (errors[0] + errors[1]) * share
+    amplitude, phase_rad = run.network(counts)
+    errors = weighted_mae((amplitude, phase_rad), (own.amplitude, own.phase_rad), run.loss_weight)
+    phase_error = errors[1]
+    if run.options.recipe.phase_error is PhaseError.CHORD:
+        phase_error = weighted_chord(phase_rad, own.phase_rad, run.loss_weight)
+    loss = (errors[0] + phase_error) * share
     mean = here.summed(loss.detach().clone()).item() / here.count
     if not math.isfinite(mean):
         raise TrainingError(

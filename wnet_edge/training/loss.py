@@ -1,4 +1,4 @@
-"""The training loss: illumination-weighted mean absolute error of amplitude and wrapped phase."""
+"""What training makes small, and validation reports: errors weighted by the illumination."""
 
 import math
 
@@ -26,3 +26,19 @@ def weighted_mae(
     amplitude = (weight * (prediction[0] - label[0]).abs()).mean()
     phase_rad = (weight * wrap_phase(prediction[1] - label[1]).abs()).mean()
     return amplitude, phase_rad
+
+
+def weighted_chord(
+    phase_rad: torch.Tensor, label_rad: torch.Tensor, weight: torch.Tensor
+) -> torch.Tensor:
+    """2·|exp(iφ) − exp(iφ₀)|² = 4·(1 − cos(φ − φ₀)), weighted mean, a scalar.
+
+    Where a frame leaves several phases possible, the absolute error is least at their median, this
+    one at their circular mean: the average that stitching goes on to take over overlapping patches.
+
+    Args:
+        phase_rad: (B, 1, H, W).
+        label_rad: the same.
+        weight: (H, W) of mean 1.
+    """
+    return 4 * (weight * (1 - torch.cos(phase_rad - label_rad))).mean()

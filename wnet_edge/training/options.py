@@ -23,6 +23,13 @@ class Weighting(str, Enum):
     UNIFORM = "uniform"
 
 
+class PhaseError(str, Enum):
+    """Of the phase in the loss."""
+
+    CHORD = "chord"
+    ABSOLUTE = "absolute"
+
+
 class RecipeName(str, Enum):
     """Recipes that can be asked for."""
 
@@ -41,6 +48,7 @@ class Recipe:
         weight_decay: AdamW's, on weights of layers alone; with 0 AdamW is Adam.
         clip_norm: longest gradient; infinite for none.
         weighting: of the pixels in the loss.
+        phase_error: of the phase in the loss; that of the amplitude is absolute.
     """
 
     name: RecipeName = RecipeName.FAST
@@ -49,6 +57,7 @@ class Recipe:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     weighting: Weighting = Weighting.ILLUMINATION
+    phase_error: PhaseError = PhaseError.CHORD
 
     def __post_init__(self) -> None:
         """Refuse what can't train."""
@@ -59,7 +68,13 @@ class Recipe:
 RECIPES = {
     RecipeName.FAST: Recipe(),
     RecipeName.PAPER: Recipe(
-        RecipeName.PAPER, 1e-3, Schedule.CONSTANT, 0.0, float("inf"), Weighting.UNIFORM
+        name=RecipeName.PAPER,
+        learning_rate=1e-3,
+        schedule=Schedule.CONSTANT,
+        weight_decay=0.0,
+        clip_norm=float("inf"),
+        weighting=Weighting.UNIFORM,
+        phase_error=PhaseError.ABSOLUTE,
     ),
 }
 """`paper`: Adam at 1e-3 and plain MAE (Xing et al. 2024)."""
