@@ -3,6 +3,7 @@
 # make study        train what the study lacks (hours, goes on where it stopped), measure, write
 #                   docs/study.md; STUDY=quick: minutes, into runs/quick
 # make study-report docs/study.md from the results in the repository, without training
+# make packages     the embedded package and packages/MODEL.wnet from the zoo's weights
 # make search-w3   go on with the search for W3's shape: minutes of one core a shape
 PYTHON ?= python3
 EDGE := .venv-edge
@@ -11,7 +12,7 @@ PIP := -m pip --disable-pip-version-check install --quiet --constraint constrain
 # Other people's readers and writers, for the tests, without the programs around them.
 PEERS := ptychodus ptylab
 
-.PHONY: demo test lint bench study study-report search-w3 docs clean
+.PHONY: demo test lint bench study study-report packages search-w3 docs clean
 
 demo: $(EDGE)/.installed
 	$(EDGE)/bin/wnet-edge demo
@@ -35,8 +36,15 @@ study: $(WORKSHOP)/.installed
 study-report: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m benchmarks.study report
 
+packages: $(WORKSHOP)/.installed
+	mkdir -p packages
+	for model in ptychonn w1 w2; do \
+		$(WORKSHOP)/bin/wnet-edge export --model $$model -o packages/$$model.wnet --force || exit 1; \
+	done
+	$(WORKSHOP)/bin/wnet-edge export --model w3 -o wnet_edge/packages/w3.wnet --force
+
 search-w3: $(WORKSHOP)/.installed
-	$(WORKSHOP)/bin/python benchmarks/search_w3.py
+	$(WORKSHOP)/bin/python -m benchmarks.search_w3
 
 docs: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python docs/make_commands.py

@@ -6,13 +6,13 @@ Weights do not change the time, so both networks are drawn from a seed.
 from pathlib import Path
 
 import pytest
-from interleaved_latency import (
+
+from benchmarks.interleaved_latency import (
     median_latency_ms,
     one_round,
     one_thread_session,
     plausible_counts,
 )
-
 from wnet_edge.export.graph import export_fp32
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec, build

@@ -2,26 +2,27 @@
 
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 import torch
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import search_w3  # noqa: E402 - a script, not a package
-from search_w3_shapes import SHAPES, START, Variant, build_shape  # noqa: E402
-from search_w3_table import BEGIN, END, read_records, rows, table, write_page  # noqa: E402
-from search_w3_timing import TimingOptions  # noqa: E402
-from search_w3_training import EXAMPLE, WINDOW_PX  # noqa: E402
-
-from wnet_edge.io.scan_file import open_scan  # noqa: E402
-from wnet_edge.models.registry import parameter_count  # noqa: E402
-from wnet_edge.models.w3 import W3Config  # noqa: E402
+from benchmarks.search_w3.__main__ import main
+from benchmarks.search_w3.search import Places, SearchOptions, search, time_anew
+from benchmarks.search_w3.shapes import IN_USE, SHAPES, START, Variant, build_shape
+from benchmarks.search_w3.table import BEGIN, END, read_records, rows, table, write_page
+from benchmarks.search_w3.timing import TimingOptions
+from benchmarks.study.plan import EXAMPLE, WINDOW_PX
+from wnet_edge.io.scan_file import open_scan
+from wnet_edge.models.registry import (
+    ModelName,
+    NetworkInput,
+    NetworkSpec,
+    build,
+    parameter_count,
+)
 
 BRIEF = TimingOptions(rounds=2, repeats=2)
-TINY = search_w3.SearchOptions(96, validation_frames=16, timing=BRIEF)
+TINY = SearchOptions(96, validation_frames=16, timing=BRIEF)
 """Three steps of training."""
 
 
@@ -29,7 +30,7 @@ TINY = search_w3.SearchOptions(96, validation_frames=16, timing=BRIEF)
 def places(tmp_path):
     page = tmp_path / "page.md"
     page.write_text(f"before\n\n{BEGIN}\n{END}\n\nafter\n", "utf-8")
-    return search_w3.Places(
+    return Places(
         tmp_path / "results.jsonl", page, tmp_path / "figures" / "f.png", tmp_path / "frames"
     )
 
@@ -81,12 +82,18 @@ def test_a_variant_is_another_network(variant, probe):
     assert not torch.allclose(*phases, atol=1e-6)
 
 
-def test_the_shape_in_use_was_searched():
-    assert W3Config() in [shape.config for shape in SHAPES if shape.variant is Variant.NONE]
+def test_the_shape_in_use_is_the_product_s(probe):
+    assert IN_USE in SHAPES
+    searched = build_shape(IN_USE, seed=0, probe=probe, window_px=WINDOW_PX).eval()
+    spec = NetworkSpec(ModelName.W3, NetworkInput.BACK_PROJECTED)
+    product = build(spec, seed=0, probe=probe, window_px=WINDOW_PX).eval()
+    counts = torch.rand(1, 1, WINDOW_PX, WINDOW_PX) * 100
+    with torch.inference_mode():
+        torch.testing.assert_close(searched(counts), product(counts))
 
 
 def test_a_search_is_kept_and_does_nothing_twice_but_the_timing_on_demand(places):
-    search_w3.search(SHAPES[:1], TINY, places)
+    search(SHAPES[:1], TINY, places)
     (line,) = read_records(places.results)
     assert line["name"] == "start"
     assert line["steps"] == 3
@@ -99,10 +106,10 @@ def test_a_search_is_kept_and_does_nothing_twice_but_the_timing_on_demand(places
     assert page.endswith("after\n")
     assert places.figure.read_bytes().startswith(b"\x89PNG")
     shutil.rmtree(places.frames)
-    search_w3.search(SHAPES[:1], TINY, places)
+    search(SHAPES[:1], TINY, places)
     assert len(read_records(places.results)) == 1
     assert not places.frames.exists()
-    search_w3.time_anew(BRIEF, places)
+    time_anew(BRIEF, places)
     (again,) = read_records(places.results)
     timed = {"latency_ratio", "latency_ratios"}
     assert again.keys() == line.keys()
@@ -136,11 +143,11 @@ def test_budgets_of_frames_are_not_mixed(places):
 
 
 def test_the_committed_tables_are_those_of_the_committed_results(places):
-    committed = search_w3.Places()
+    committed = Places()
     shutil.copy(committed.page, places.page)
     write_page(read_records(committed.results), places.page, places.figure)
     text = committed.page.read_text("utf-8")
-    assert text == places.page.read_text("utf-8"), "run benchmarks/search_w3.py --table"
+    assert text == places.page.read_text("utf-8"), "run python -m benchmarks.search_w3 --table"
     assert committed.figure.stat().st_size < 100_000
 
 
@@ -154,6 +161,6 @@ def test_a_page_without_a_place_for_the_tables_is_refused(places):
 def test_a_bad_call_ends_before_the_search(words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["search_w3.py", *words])
     with pytest.raises(SystemExit) as done:
-        search_w3.main()
+        main()
     assert done.value.code == 2
     assert words[0] in capsys.readouterr().err

@@ -20,6 +20,7 @@ from benchmarks.study.single_shot import turned
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.models.registry import CountsNetwork, ModelName, NetworkInput
 from wnet_edge.training.checkpoint import load_network
+from wnet_edge.training.options import PhaseError
 
 EXAMPLES, STITCHED, SWEEPS, LATENCY = (
     "study_examples.png",
@@ -40,9 +41,10 @@ Maps = NDArray[np.float32]
 
 
 def label(run: Run) -> str:
-    """Network and input, as tables and pictures name them."""
+    """Network, input and a loss of our own, as tables and pictures name them."""
     with_beam = "" if run.input is NetworkInput.FRAME else ", back-projected"
-    return f"{NAMES[run.model]}{with_beam}"
+    chord = ", chord" if run.phase_error is PhaseError.CHORD else ""
+    return f"{NAMES[run.model]}{with_beam}{chord}"
 
 
 def draw_images(study: Study, against: Yardsticks, checkpoints: Path, folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.study.epie import EpieOptions
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
 from wnet_edge.physics.objects import Family
+from wnet_edge.training.options import PhaseError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -49,6 +50,7 @@ class Run:
         learning_rate: peak of the cycle.
         seed: of frames, weights and order.
         width: factor on the network's channels.
+        phase_error: in the loss; the paper's unless said otherwise.
     """
 
     model: ModelName
@@ -58,14 +60,16 @@ class Run:
     learning_rate: float = EQUAL_RATE
     seed: int = 0
     width: float = 1.0
+    phase_error: PhaseError = PhaseError.ABSOLUTE
 
     @property
     def name(self) -> str:
         """Stem of its checkpoint and of its results."""
         narrow = "" if self.width == 1 else f"-w{self.width:g}"
+        chord = "-chord" if self.phase_error is PhaseError.CHORD else ""
         return (
             f"{self.model.value}-{self.input.value}-n{self.frames}-e{self.epochs}"
-            f"-lr{self.learning_rate:g}-s{self.seed}{narrow}"
+            f"-lr{self.learning_rate:g}-s{self.seed}{narrow}{chord}"
         )
 
     @property
@@ -92,7 +96,7 @@ class Run:
             *("wnet-edge", "train", "--model", self.model.value, "--input", self.input.value),
             *("--probe", str(EXAMPLE.relative_to(ROOT)), "-o", str(shown)),
             *("--frames", str(self.frames), "--fixed", "--epochs", str(self.epochs), *families),
-            *("--lr", f"{self.learning_rate:g}", "--phase-error", "absolute"),
+            *("--lr", f"{self.learning_rate:g}", "--phase-error", self.phase_error.value),
             *("--seed", str(self.seed), *width, "--resume"),
         ]
         return shlex.join(words)
@@ -145,6 +149,11 @@ class Study:
     def main(self, input_: NetworkInput) -> tuple[Run, ...]:
         """The four networks side by side, at equal schedule."""
         return tuple(replace(self.full, model=model, input=input_) for model in ModelName)
+
+    @property
+    def chords(self) -> tuple[Run, ...]:
+        """Runs with the product's own loss."""
+        return tuple(run for run in self.runs if run.phase_error is PhaseError.CHORD)
 
     def varied(self, field: str) -> dict[ModelName, tuple[Run, ...]]:
         """Runs like the main one but for one field, its largest value first."""
@@ -199,6 +208,7 @@ FULL = Study(
             *(Run(model, epochs=n) for n in (5, 10) for model in _SWEPT),
             *(Run(model, learning_rate=FASTER_RATE) for model in _W_NETS),
             *_OURS,
+            Run(ModelName.W3, NetworkInput.BACK_PROJECTED, phase_error=PhaseError.CHORD),
         ]
     ),
     optional=_cheap_first(

@@ -190,21 +190,24 @@ def _own_input(study: Study, results: Results) -> str:
     text = "## Single-shot: with the back-projected frame\n\n" + _prose(
         """
         Our input: the frame, and beside it one step of ePIE from an empty object. PtychoNN gets it
-        too, so that what the input gives can be told from what the network gives. The weights of
-        the zoo, from which the packages are made, were trained longer and on all families: they are
-        judged on the real scan alone.
+        too, so that what the input gives can be told from what the network gives. *Chord* is
+        trained with the phase error of our own recipe, all others with the paper's absolute one
+        (docs/training.md). Weights *of the zoo*, from which packages are made, are none of these
+        trainings: longer ones, on all families, and judged on the real scan alone.
         """
     )
-    return text + _all_sets(study.main(_BACK), results, _zoo(results))
+    return text + _all_sets((*study.main(_BACK), *study.chords), results, _zoo(study, results))
 
 
-def _zoo(results: Results) -> dict[str, Outcome | str]:
-    """The shipped weights that have been measured."""
+def _zoo(study: Study, results: Results) -> dict[str, Outcome | str]:
+    """The shipped weights that have been measured and are none of the study's own."""
+    trained = [results.outcome(run.name) for run in study.runs]
+    own = {outcome.created for outcome in trained if outcome is not None}
     found = {model: results.outcome(zoo_name(model)) for model in ModelName}
     return {
         f"{NAMES[model]} of the zoo, {outcome.epoch} epochs": outcome
         for model, outcome in found.items()
-        if outcome is not None
+        if outcome is not None and outcome.created not in own
     }
 
 
@@ -227,8 +230,8 @@ def _all_sets(
 
 
 def _stitched(study: Study, results: Results) -> str:
-    runs = tables.named((*study.main(_FRAME), *study.main(_BACK)))
-    known = {**tables.outcomes(runs, results), **_zoo(results)}
+    runs = tables.named((*study.main(_FRAME), *study.main(_BACK), *study.chords))
+    known = {**tables.outcomes(runs, results), **_zoo(study, results)}
     perfect = results.outcome(PERFECT)
     if perfect is not None:
         known["*perfect patches*"] = perfect

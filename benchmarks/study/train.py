@@ -9,7 +9,7 @@ from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import read_checkpoint
 from wnet_edge.training.fixed import FixedFrames
 from wnet_edge.training.loop import train
-from wnet_edge.training.options import RECIPES, PhaseError, RecipeName, TrainingOptions
+from wnet_edge.training.options import RECIPES, RecipeName, TrainingOptions
 from wnet_edge.training.progress import Progress
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 
@@ -42,7 +42,7 @@ def training_options(run: Run) -> TrainingOptions:
         recipe=replace(
             RECIPES[RecipeName.FAST],
             learning_rate=run.learning_rate,
-            phase_error=PhaseError.ABSOLUTE,  # the paper's
+            phase_error=run.phase_error,
         ),
         epochs=run.epochs,
         seed=run.seed,

@@ -34,17 +34,20 @@ class BackProjection(nn.Module):
     Args:
         probe: (modes, N, N) complex64 in the full window.
         window_px: n, edge of the network's window; N / n is the detector's binning.
+        modes: how many go back, the strongest orthogonal ones; None takes all.
     """
 
-    def __init__(self, probe: NDArray[np.complex64], window_px: int) -> None:
+    def __init__(
+        self, probe: NDArray[np.complex64], window_px: int, modes: int | None = None
+    ) -> None:
         super().__init__()
-        modes = _orthogonal_modes(_cropped_to_bins(probe, window_px))
-        far = _far_field(modes)
+        waves = _orthogonal_modes(_cropped_to_bins(probe, window_px))
+        far = _far_field(waves)
         modulus = np.sqrt(np.sum(np.abs(far) ** 2, axis=0))
         rms = math.sqrt(float(np.mean(modulus**2)))
-        turn = far / np.sqrt(modulus**2 + (_DARK_AMPLITUDE * rms) ** 2)
-        intensity = np.sum(np.abs(modes) ** 2, axis=0)
-        back = rms * modes.conj() / (intensity + _DARK_PROBE * intensity.max())
+        turn = far[:modes] / np.sqrt(modulus**2 + (_DARK_AMPLITUDE * rms) ** 2)
+        intensity = np.sum(np.abs(waves) ** 2, axis=0)
+        back = rms * waves[:modes].conj() / (intensity + _DARK_PROBE * intensity.max())
         index = np.arange(window_px) - window_px // 2
         angle = 2 * math.pi * np.outer(index, index) / window_px
         cosine, sine = np.cos(angle) / math.sqrt(window_px), np.sin(angle) / math.sqrt(window_px)

@@ -38,6 +38,10 @@ class ModelName(str, Enum):
     W3 = "w3"
 
 
+_MODES_SENT_BACK = {ModelName.W3: 2}
+"""Of the probe's modes, where not all: a mode takes 8 % of W3's time (docs/w3_search.md)."""
+
+
 class NetworkInput(str, Enum):
     """What a network sees of a frame."""
 
@@ -80,17 +84,20 @@ class CountsNetwork(nn.Module):
         Both outputs are (B, 1, H, W) float32; amplitude is relative to the patch's
         illumination-weighted RMS.
         """
-        seen = normalise(counts)
+        valid = (counts >= 0).to(counts.dtype)
+        seen = normalise(counts, valid)
         if self.back_projection is not None:
-            estimate = self.back_projection(seen, (counts >= 0).to(counts.dtype))
+            estimate = self.back_projection(seen, valid)
             seen = torch.cat([seen, estimate], dim=1)
         amplitude, phase_rad = self.network(seen)
         return AMPLITUDE_CEILING * amplitude, phase_rad
 
 
-def normalise(counts: torch.Tensor) -> torch.Tensor:
-    """Torch twin of `wnet_edge.preprocess.normalise`: sqrt(counts / mean over unmasked pixels)."""
-    valid = (counts >= 0).to(counts.dtype)
+def normalise(counts: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
+    """Torch twin of `wnet_edge.preprocess.normalise`: sqrt(counts / mean over unmasked pixels).
+
+    Counts and `valid`, 1 where a pixel is not masked and 0 where it is: (B, 1, H, W).
+    """
     kept = torch.relu(counts)
     pixels = valid.sum(dim=(2, 3), keepdim=True).clamp(min=1.0)
     mean = kept.sum(dim=(2, 3), keepdim=True) / pixels
@@ -118,7 +125,8 @@ def build(
         network = _network(spec)
     if spec.input is NetworkInput.FRAME:
         return CountsNetwork(network)
-    return CountsNetwork(network, BackProjection(probe, window_px))
+    modes = _MODES_SENT_BACK.get(spec.model)
+    return CountsNetwork(network, BackProjection(probe, window_px, modes))
 
 
 def parameter_count(network: nn.Module) -> int:

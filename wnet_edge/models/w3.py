@@ -4,7 +4,7 @@ From the text of Xing et al. (2024, doi 10.3389/aot.2024.1474654): a large-kerne
 reduces the image, ConvNeXt blocks with depthwise convolutions, three downsampling layers between
 their stages, squeeze-and-excitation after the first three stages, two decoders of bilinear
 upsampling and convolutions with batch norm, 8.26 % of PtychoNN's parameters. Our reconstruction,
-held against other shapes by `benchmarks/search_w3.py`: widths, depths, kernels, the activation, and
+held against other shapes by `benchmarks/search_w3`: widths, depths, kernels, the activation, and
 two departures: no convolution works at full resolution (the last one makes four channels at half of
 it, which interleave into the image), and with the back-projected frame as input the decoders take
 the encoder's maps along, since these then lie on the object's pixels.

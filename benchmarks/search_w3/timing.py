@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnxruntime
-from interleaved_latency import (
+from numpy.typing import NDArray
+
+from benchmarks.interleaved_latency import (
     median_latency_ms,
     one_round,
     one_thread_session,
     plausible_counts,
 )
-from numpy.typing import NDArray
-from search_w3_shapes import Shape, build_shape
-
+from benchmarks.search_w3.shapes import Shape, build_shape
 from wnet_edge.export.graph import export_fp32
 from wnet_edge.models.registry import ModelName, NetworkSpec, build
 

@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from wnet_edge.models.w3 import W3Config
+from benchmarks.search_w3.shapes import IN_USE
 
-BEGIN, END = "<!-- tables of benchmarks/search_w3.py -->", "<!-- end of tables -->"
+BEGIN, END = "<!-- tables of python -m benchmarks.search_w3 -->", "<!-- end of tables -->"
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Row:
     Attributes:
         number: by which the figure names it.
         name: what it varies.
-        in_use: the shape that `W3Config()` builds.
+        in_use: the shape that the product builds.
         pareto_best: no other is both as fast and as good in phase on simulated frames.
         seeds: trainings that were averaged.
         parameters: trainable.
@@ -58,12 +58,12 @@ def rows(records: list[dict[str, Any]], frames: int) -> list[Row]:
         if record["frames"] == frames:
             key = json.dumps([record["variant"], record["config"]], sort_keys=True)
             shapes.setdefault(key, []).append(record)
-    in_use = json.loads(json.dumps(asdict(W3Config())))
+    in_use = (IN_USE.variant.value, json.loads(json.dumps(asdict(IN_USE.config))))
     means = sorted((_means(group) for group in shapes.values()), key=_phase)
     return [
         Row(
             number=number,
-            in_use=(mean.pop("variant"), mean.pop("config")) == ("none", in_use),
+            in_use=(mean.pop("variant"), mean.pop("config")) == in_use,
             pareto_best=all(
                 m["latency_ratio"] > mean["latency_ratio"] for m in means[: number - 1]
             ),

@@ -1,17 +1,5 @@
-"""The search for W3's shape: accuracy and ONNX Runtime latency together, with its table kept.
+"""Shape after shape: trained, timed, its line kept, tables and figure up with it."""
 
-    python benchmarks/search_w3.py [--only NAME …] [--frames N] [--seed N] [--threads N]
-    python benchmarks/search_w3.py --time
-    python benchmarks/search_w3.py --table
-
-Needs a clone alone. Each shape of `search_w3_shapes` is trained on the same simulated frames and
-timed against PtychoNN; its line is appended to benchmarks/search_w3.jsonl, so that a search that
-was stopped goes on where it was, and the tables in docs/w3_search.md and the figure are written
-anew. --time times all shapes of the file in turn, best on an idle machine; --table writes tables
-and figure alone. Fewer frames rank more shapes in the same time; the best deserve more frames.
-"""
-
-import argparse
 import json
 import platform
 import time
@@ -22,20 +10,18 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from search_w3_shapes import SHAPES, Shape, shape_of
-from search_w3_table import read_records, write_page
-from search_w3_timing import TimingOptions, latency_ratios, ptychonn_session
-from search_w3_training import (
+
+from benchmarks.search_w3.shapes import Shape, shape_of
+from benchmarks.search_w3.table import read_records, write_page
+from benchmarks.search_w3.timing import TimingOptions, latency_ratios, ptychonn_session
+from benchmarks.search_w3.training import (
     BATCH_FRAMES,
-    EXAMPLE,
     RECIPE,
-    ROOT,
-    WINDOW_PX,
     SearchFrames,
     search_frames,
     train_shape,
 )
-
+from benchmarks.study.plan import EXAMPLE, ROOT, WINDOW_PX
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.models.registry import parameter_count
 
@@ -70,7 +56,7 @@ class Places:
         frames: folder of the simulated frames.
     """
 
-    results: Path = ROOT / "benchmarks" / "search_w3.jsonl"
+    results: Path = ROOT / "benchmarks" / "search_w3" / "results.jsonl"
     page: Path = ROOT / "docs" / "w3_search.md"
     figure: Path = ROOT / "docs" / "figures" / "w3_search.png"
     frames: Path = ROOT / "runs" / "search"
@@ -176,35 +162,3 @@ def _processor() -> str:
 
 def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201
-
-
-def main() -> None:
-    """Parse, search."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [shape.name for shape in SHAPES]
-    parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
-    parser.add_argument("--frames", type=int, default=DEFAULT_FRAMES, help="a shape's training")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights")
-    parser.add_argument("--threads", type=int, default=1, help="of training; timing takes one")
-    parser.add_argument("--time", action="store_true", help="time what is known anew, in turn")
-    parser.add_argument("--table", action="store_true", help="write tables and figure alone")
-    arguments = parser.parse_args()
-    places = Places()
-    if arguments.table or arguments.time:
-        records = read_records(places.results)
-        if not records:
-            parser.error(f"{places.results} holds nothing yet")
-        if arguments.time:
-            time_anew(TimingOptions(), places)
-        else:
-            write_page(records, places.page, places.figure)
-        return
-    if arguments.frames < BATCH_FRAMES:
-        parser.error(f"--frames: at least a batch of {BATCH_FRAMES}")
-    torch.set_num_threads(arguments.threads)
-    shapes = tuple(shape for shape in SHAPES if shape.name in arguments.only)
-    search(shapes, SearchOptions(arguments.frames, seed=arguments.seed), places)
-
-
-if __name__ == "__main__":
-    main()

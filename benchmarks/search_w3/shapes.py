@@ -7,6 +7,7 @@ only the search needs.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Variant(str, Enum):
     NONE = "none"
     FULL_RESOLUTION_HEAD = "full-resolution head"
     ONE_PROBE_MODE = "one probe mode"
+    TWO_PROBE_MODES = "two probe modes"
     MIXED_FIRST = "channels mixed before the upsampling"
     NO_EXCITATION = "no squeeze-and-excitation"
     GELU = "GELU"
@@ -61,6 +63,9 @@ START = W3Config(
 )
 """What the other shapes vary; written out, so that names stay true when the defaults change."""
 
+IN_USE = Shape("two probe modes", W3Config(), Variant.TWO_PROBE_MODES)
+"""What the registry builds."""
+
 _SHALLOW = replace(START, depths=(1, 1, 1, 1), kernel_px=7)
 
 SHAPES = (
@@ -81,6 +86,7 @@ SHAPES = (
     ),
     Shape("frame alone, skips", replace(START, input_channels=1)),
     Shape("one probe mode", START, Variant.ONE_PROBE_MODE),
+    IN_USE,
     Shape(
         "expansion 3, widths 20-36-48-56", replace(START, expansion=3.0, widths=(20, 36, 48, 56))
     ),
@@ -161,12 +167,12 @@ def _mixed_first(network: CountsNetwork) -> None:
             )
 
 
-def _one_probe_mode(network: CountsNetwork) -> None:
-    """The strongest orthogonal mode alone goes back; the empty beam stays that of all modes."""
+def _strongest_modes(network: CountsNetwork, modes: int) -> None:
+    """The strongest orthogonal modes alone go back; the empty beam stays that of all modes."""
     projection = network.back_projection
     for name, constant in list(projection.named_buffers()):
         if constant.ndim == 3:  # (modes, H, W)
-            setattr(projection, name, constant[:1])
+            setattr(projection, name, constant[:modes])
 
 
 def _replace_in_stages(
@@ -201,7 +207,8 @@ def _no_excitation(network: CountsNetwork) -> None:
 _CHANGES = {
     Variant.FULL_RESOLUTION_HEAD: _full_resolution_head,
     Variant.MIXED_FIRST: _mixed_first,
-    Variant.ONE_PROBE_MODE: _one_probe_mode,
+    Variant.ONE_PROBE_MODE: partial(_strongest_modes, modes=1),
+    Variant.TWO_PROBE_MODES: partial(_strongest_modes, modes=2),
     Variant.NO_EXCITATION: _no_excitation,
     Variant.GELU: _gelu,
     Variant.LAYER_NORM: _layer_norm,

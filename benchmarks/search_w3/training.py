@@ -14,27 +14,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from search_w3_shapes import Shape, build_shape
 
+from benchmarks.search_w3.shapes import Shape, build_shape
+from benchmarks.study.plan import WINDOW_PX
+from benchmarks.study.scan247 import Scan247, open_scan247
 from wnet_edge.calibration.split import split_by_region
 from wnet_edge.errors import SimulationError
-from wnet_edge.geometry import positions_px
-from wnet_edge.io.scan_file import open_scan
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.outputs import replacing
-from wnet_edge.physics.virtual_scan import labels
-from wnet_edge.preprocess import network_counts
-from wnet_edge.training.batch import Batch, Instrument, instrument_of
+from wnet_edge.training.batch import Batch, Instrument
 from wnet_edge.training.loop import one_cycle, validate
 from wnet_edge.training.loss import weighted_mae
 from wnet_edge.training.options import RECIPES, RecipeName
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 from wnet_edge.training.state import optimizer_for
 
-ROOT = Path(__file__).parents[1]
-EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
-WINDOW_PX = 64
 BATCH_FRAMES = 32
 RECIPE = RECIPES[RecipeName.FAST]
 _SIMULATION_SEED = 0
@@ -71,9 +65,9 @@ class Errors:
 
 def search_frames(folder: Path, frames: int, validation_frames: int) -> SearchFrames:
     """Frames from the files in `folder`, simulated first where they are not there."""
-    instrument = instrument_of(open_scan(EXAMPLE), WINDOW_PX)
+    scan = open_scan247()
     supply = SimulatedFrames(
-        instrument, SimulationOptions(frames_per_epoch=frames), seed=_SIMULATION_SEED
+        scan.instrument, SimulationOptions(frames_per_epoch=frames), seed=_SIMULATION_SEED
     )
     described = json.dumps([supply.describe(), validation_frames], sort_keys=True)
     sha256 = hashlib.sha256(described.encode()).hexdigest()
@@ -84,10 +78,10 @@ def search_frames(folder: Path, frames: int, validation_frames: int) -> SearchFr
     if not validation.exists():
         _store(validation, supply.validation(validation_frames, BATCH_FRAMES), validation_frames)
     return SearchFrames(
-        instrument,
+        scan.instrument,
         np.load(training, mmap_mode="r"),
         np.load(validation, mmap_mode="r"),
-        _selection_strip(instrument),
+        _selection_strip(scan),
         sha256,
     )
 
@@ -142,15 +136,8 @@ def _store(path: Path, batches: Iterator[Batch], frames: int) -> None:
         stored.flush()
 
 
-def _selection_strip(instrument: Instrument) -> NDArray[np.float32]:
+def _selection_strip(scan: Scan247) -> NDArray[np.float32]:
     """Frames of the strip that chooses; the strips that report and calibrate stay unseen."""
-    scan = open_scan(EXAMPLE)
-    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
-    chosen = split_by_region(positions, WINDOW_PX).selection
-    counts = network_counts(np.asarray(scan.frames[chosen], np.float32), scan.mask, binning=1)
-    with np.load(REFERENCE, allow_pickle=False) as reference:
-        image, corners = reference["object"], reference["window_top_left_px"][chosen]
-    full_px = scan.full_window_px
-    patches = np.stack([image[r : r + full_px, c : c + full_px] for r, c in corners])
-    amplitude, phase_rad = labels(patches, instrument.probe, WINDOW_PX)
-    return np.concatenate([counts, amplitude[:, None], phase_rad[:, None]], axis=1)
+    chosen = split_by_region(scan.positions_px, WINDOW_PX).selection
+    amplitude, phase_rad = scan.labels(chosen)
+    return np.concatenate([scan.counts[chosen], amplitude[:, None], phase_rad[:, None]], axis=1)
