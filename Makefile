@@ -3,14 +3,15 @@
 # make study        train what the study lacks (hours, goes on where it stopped), measure, write
 #                   docs/study.md; STUDY=quick: minutes, into runs/quick
 # make study-report docs/study.md from the results in the repository, without training
-# make packages     the embedded package and packages/MODEL.wnet from the zoo's weights
-# make search-w3   go on with the search for W3's shape: minutes of one core a shape
+# make packages     packages/MODEL.wnet from each of the zoo's weights, and the embedded w3
+# make search-w3    go on with the search for W3's shape: minutes of one core a shape
 PYTHON ?= python3
 EDGE := .venv-edge
 WORKSHOP := .venv
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # Other people's readers and writers, for the tests, without the programs around them.
 PEERS := ptychodus ptylab
+ZOO := $(patsubst wnet_edge/zoo/%-cnm26id.safetensors,%,$(wildcard wnet_edge/zoo/*.safetensors))
 
 .PHONY: demo test lint bench study study-report packages search-w3 docs clean
 
@@ -38,10 +39,10 @@ study-report: $(WORKSHOP)/.installed
 
 packages: $(WORKSHOP)/.installed
 	mkdir -p packages
-	for model in ptychonn w1 w2; do \
+	for model in $(ZOO); do \
 		$(WORKSHOP)/bin/wnet-edge export --model $$model -o packages/$$model.wnet --force || exit 1; \
 	done
-	$(WORKSHOP)/bin/wnet-edge export --model w3 -o wnet_edge/packages/w3.wnet --force
+	cp packages/w3.wnet wnet_edge/packages/w3.wnet
 
 search-w3: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m benchmarks.search_w3

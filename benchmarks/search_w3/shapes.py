@@ -1,13 +1,12 @@
 """The shapes of W3 that the search ranks: settings of `W3Config`, and variants beyond them.
 
-A variant changes a network that is built already, so that the product's code has no options which
-only the search needs.
+Most variants change a network that is built already, so that the product's code has no options
+which only the search needs.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -126,7 +125,9 @@ def build_shape(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = W3(shape.config)
-        seen = BackProjection(probe, window_px) if shape.config.input_channels > 1 else None
+        seen = None
+        if shape.config.input_channels > 1:
+            seen = BackProjection(probe, window_px, _MODES_SENT_BACK.get(shape.variant))
         counts_network = CountsNetwork(network, seen)
         if shape.variant in _CHANGES:
             _CHANGES[shape.variant](counts_network)
@@ -167,14 +168,6 @@ def _mixed_first(network: CountsNetwork) -> None:
             )
 
 
-def _strongest_modes(network: CountsNetwork, modes: int) -> None:
-    """The strongest orthogonal modes alone go back; the empty beam stays that of all modes."""
-    projection = network.back_projection
-    for name, constant in list(projection.named_buffers()):
-        if constant.ndim == 3:  # (modes, H, W)
-            setattr(projection, name, constant[:modes])
-
-
 def _replace_in_stages(
     network: CountsNetwork, kind: type[nn.Module], make: Callable[[nn.Module], nn.Module]
 ) -> None:
@@ -204,11 +197,12 @@ def _no_excitation(network: CountsNetwork) -> None:
     _replace_in_stages(network, SqueezeExcitation, lambda _: nn.Identity())
 
 
+_MODES_SENT_BACK = {Variant.ONE_PROBE_MODE: 1, Variant.TWO_PROBE_MODES: 2}
+"""Of the probe's modes, where not all."""
+
 _CHANGES = {
     Variant.FULL_RESOLUTION_HEAD: _full_resolution_head,
     Variant.MIXED_FIRST: _mixed_first,
-    Variant.ONE_PROBE_MODE: partial(_strongest_modes, modes=1),
-    Variant.TWO_PROBE_MODES: partial(_strongest_modes, modes=2),
     Variant.NO_EXCITATION: _no_excitation,
     Variant.GELU: _gelu,
     Variant.LAYER_NORM: _layer_norm,

@@ -15,7 +15,7 @@ from benchmarks.study.scan247 import Scan247
 from wnet_edge.gauge import probe_intensity
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.physics.objects import Family
-from wnet_edge.training.batch import Instrument
+from wnet_edge.training.batch import Instrument, joined_batches
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 
 REAL = "scan 247"
@@ -80,10 +80,7 @@ def _simulated(
     name: str, instrument: Instrument, families: tuple[Family, ...], frames: int
 ) -> LabelledSet:
     supply = SimulatedFrames(instrument, SimulationOptions(families=families), seed=_SEED)
-    parts = list(supply.validation(frames, _BATCH))
+    made = joined_batches(supply.validation(frames, _BATCH))
     return LabelledSet(
-        name,
-        torch.cat([part.counts for part in parts]).numpy(),
-        torch.cat([part.amplitude for part in parts])[:, 0].numpy(),
-        torch.cat([part.phase_rad for part in parts])[:, 0].numpy(),
+        name, made.counts.numpy(), made.amplitude[:, 0].numpy(), made.phase_rad[:, 0].numpy()
     )

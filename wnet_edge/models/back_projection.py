@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from wnet_edge.geometry import central_window_start_px
 from wnet_edge.preprocess import bin_frames
 
 _DARK_AMPLITUDE = 0.1
@@ -104,7 +105,7 @@ def _cropped_to_bins(probe: NDArray[np.complex64], window_px: int) -> NDArray[np
     Bins of an even number of pixels have their centre half a pixel before a pixel.
     """
     full_px = probe.shape[-1]
-    start = full_px // 2 - window_px // 2
+    start = central_window_start_px(full_px, window_px)
     cut = probe[:, start : start + window_px, start : start + window_px].astype(np.complex128)
     offset_px = 0.0 if (full_px // window_px) % 2 else 0.5
     index = np.arange(window_px) - window_px // 2

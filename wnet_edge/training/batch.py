@@ -1,7 +1,7 @@
 """Batches of training frames with labels, and the instrument they belong to."""
 
 import hashlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -95,6 +95,24 @@ class Batch:
     counts: torch.Tensor
     amplitude: torch.Tensor
     phase_rad: torch.Tensor
+
+
+def split_batches(
+    arrays: tuple[NDArray[np.float32], ...], batch_size: int
+) -> Generator[Batch, None, None]:
+    """Counts, amplitudes and phases, (N, 1, H, W) each, in batches; the last may be smaller."""
+    parts = (torch.split(torch.from_numpy(array), batch_size) for array in arrays)
+    yield from (Batch(*part) for part in zip(*parts, strict=True))
+
+
+def joined_batches(batches: Iterable[Batch]) -> Batch:
+    """All frames of some batches as one."""
+    parts = list(batches)
+    return Batch(
+        counts=torch.cat([part.counts for part in parts]),
+        amplitude=torch.cat([part.amplitude for part in parts]),
+        phase_rad=torch.cat([part.phase_rad for part in parts]),
+    )
 
 
 class FrameSupply(Protocol):

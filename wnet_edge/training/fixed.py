@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from wnet_edge.training.batch import Batch, FrameSupply, Instrument
+from wnet_edge.training.batch import Batch, FrameSupply, Instrument, joined_batches
 
 
 class FixedFrames:
@@ -39,12 +39,7 @@ class FixedFrames:
         """Every frame once, in an order of this epoch's own."""
         if self._frames is None:
             # In pieces of a fixed size, so that the set does not depend on the batch size.
-            parts = list(self._supply.epoch(0, _PART_FRAMES))
-            self._frames = Batch(
-                counts=torch.cat([part.counts for part in parts]),
-                amplitude=torch.cat([part.amplitude for part in parts]),
-                phase_rad=torch.cat([part.phase_rad for part in parts]),
-            )
+            self._frames = joined_batches(self._supply.epoch(0, _PART_FRAMES))
         frames = self._frames
         order = np.random.default_rng([self._seed, epoch]).permutation(self.frames_per_epoch)
         for part in torch.split(torch.from_numpy(order), batch_size):

@@ -203,12 +203,11 @@ def _step(run: _Run, batch: Batch) -> float:
     state, here = run.state, processes()
     own, share = here.share(batch)
     counts = own.counts.contiguous(memory_format=torch.channels_last)
-    amplitude, phase_rad = run.network(counts)
-    errors = weighted_mae((amplitude, phase_rad), (own.amplitude, own.phase_rad), run.loss_weight)
-    phase_error = errors[1]
+    said, label = run.network(counts), (own.amplitude, own.phase_rad)
+    amplitude_error, phase_error = weighted_mae(said, label, run.loss_weight)
     if run.options.recipe.phase_error is PhaseError.CHORD:
-        phase_error = weighted_chord(phase_rad, own.phase_rad, run.loss_weight)
-    loss = (errors[0] + phase_error) * share
+        phase_error = weighted_chord(said[1], own.phase_rad, run.loss_weight)
+    loss = (amplitude_error + phase_error) * share
     mean = here.summed(loss.detach().clone()).item() / here.count
     if not math.isfinite(mean):
         raise TrainingError(

@@ -20,7 +20,7 @@ from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import spatial_frequencies_per_m
 from wnet_edge.physics.virtual_scan import labels
 from wnet_edge.preprocess import MASKED
-from wnet_edge.training.batch import Batch, Instrument
+from wnet_edge.training.batch import Batch, Instrument, joined_batches, split_batches
 from wnet_edge.training.workers import in_order
 
 _VALIDATION_STREAM = 2**31
@@ -153,20 +153,18 @@ class SimulatedFrames:
             for index, start in enumerate(range(0, frames, size))
         ]
         for arrays in in_order(self._chunk, chunks, self._workers):
-            parts = (torch.split(torch.from_numpy(array), batch_size) for array in arrays)
-            yield from (Batch(*part) for part in zip(*parts, strict=True))
+            yield from split_batches(arrays, batch_size)
 
     def _chunk(self, chunk: "_Chunk") -> tuple[NDArray[np.float32], ...]:
         """Counts, amplitudes and phases, (n, 1, H, W) each: tensors do not travel as well."""
         rng = np.random.default_rng([self._seed, chunk.stream, chunk.index])
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         patches = self._patches(chunk.frames, chunk.frames_per_canvas, rng)
-        batches = [
+        made = joined_batches(
             self._batch(patches[start : start + chunk.batch_size], rng, noise)
             for start in range(0, chunk.frames, chunk.batch_size)
-        ]
-        names = ("counts", "amplitude", "phase_rad")
-        return tuple(np.concatenate([getattr(b, name).numpy() for b in batches]) for name in names)
+        )
+        return made.counts.numpy(), made.amplitude.numpy(), made.phase_rad.numpy()
 
     def _patches(
         self, frames: int, frames_per_canvas: int, rng: np.random.Generator

@@ -13,14 +13,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import positions_px
 from wnet_edge.scan import Scan
 from wnet_edge.training.augmentation import Augmentation, augmented
-from wnet_edge.training.batch import Batch, Instrument
+from wnet_edge.training.batch import Batch, Instrument, split_batches
 from wnet_edge.training.label_source import LabelSource
 from wnet_edge.training.measured_counts import check_whole_counts, read_counts
 from wnet_edge.training.workers import in_order
@@ -132,8 +131,7 @@ class StoredFrames:
             for index, start in enumerate(range(0, len(order), size))
         ]
         for arrays in in_order(self._read, pools, self._workers):
-            parts = (torch.split(torch.from_numpy(array), batch_size) for array in arrays)
-            yield from (Batch(*part) for part in zip(*parts, strict=True))
+            yield from split_batches(arrays, batch_size)
 
     def _read(self, pool: _Pool) -> tuple[NDArray[np.float32], ...]:
         """Counts, amplitudes and phases (n, 1, H, W) in the order wanted, read in the file's."""
