@@ -24,6 +24,7 @@ from wnet_edge.export.parity import Difference, assert_parity
 from wnet_edge.geometry import positions_px
 from wnet_edge.manifest import (
     Calibration,
+    CalibrationSource,
     CountRange,
     Precision,
     SelfCheckLevel,
@@ -43,7 +44,7 @@ from wnet_edge.training.checkpoint import TrainingRecord, load_network
 
 GOLDEN_FRAMES = 8
 
-TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1)
+TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.02)
 """How far another processor or TF32 may stray: an order above the largest rounding seen, an order
 below what a broken kernel does."""
 
@@ -127,7 +128,12 @@ def held_out_counts(scan: Scan, instrument: Instrument) -> tuple[NDArray[np.floa
         measured.astype(np.float32), scan.mask, instrument.binning // scan.binning
     )
     digest = hashlib.sha256(np.ascontiguousarray(counts).tobytes()).hexdigest()
-    return counts, Calibration(split=f"{Region.CALIBRATION.value} strip", sha256=digest)
+    return counts, Calibration(
+        split=f"{Region.CALIBRATION.value} strip",
+        frames=len(counts),
+        sha256=digest,
+        source=CalibrationSource.MEASURED,
+    )
 
 
 def _run(

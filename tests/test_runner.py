@@ -35,7 +35,7 @@ def with_precisions(tmp_path, *kinds):
             source,
             graphs=dict.fromkeys(kinds, graph),
             golden=GoldenFrames(source.golden.counts, dict.fromkeys(kinds, outputs)),
-            tolerance=dict.fromkeys(kinds, Tolerance(1e-5, 1e-5)),
+            tolerance=dict.fromkeys(kinds, Tolerance(1e-5, 1e-5, 1e-5)),
         ),
     )
 
@@ -163,7 +163,7 @@ def test_golden_nan_fails(tmp_path):
     negative = GoldenFrames(-1 - source.golden.counts, source.golden.outputs)
     package = write_package(
         tmp_path / "t.wnet",
-        content(graph, golden=negative, tolerance={Precision.FP32: Tolerance(1e9, 3.0)}),
+        content(graph, golden=negative, tolerance={Precision.FP32: Tolerance(1e9, 3.0, 3.0)}),
     )
     assert not check_golden(package, CPU).passed
 

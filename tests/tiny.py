@@ -83,7 +83,7 @@ def content(graph=None, window_px=8, binning=2, **changes):
         "probe": gaussian_probe(frame_px),
         "graphs": {Precision.FP32: Graph(graph or simple_graph(window_px), opset=17)},
         "golden": GoldenFrames(counts, {Precision.FP32: outputs}),
-        "tolerance": {Precision.FP32: Tolerance(amplitude=1e-5, phase_rad=1e-5)},
+        "tolerance": {Precision.FP32: Tolerance(1e-5, 1e-5, 1e-5)},
         "training": Training("none", 0, "0" * 64, 0, 0, None, {"lr": 1e-3, "why": None}),
         "versions": {"wnet-edge": "0"},
         "created": "2024-05-01T12:00:00Z",

@@ -34,6 +34,7 @@ from wnet_edge.manifest import (
     Tolerance,
     Training,
 )
+from wnet_edge.manifest_checks import check_manifest
 from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import replacing
 
@@ -92,6 +93,7 @@ class PackageContent:
     training: Training
     versions: Mapping[str, str]
     created: str
+    batch_size: int | None = None
     calibration: Calibration | None = None
     self_check: SelfCheckLevel | None = None
     orientation: Orientation = Orientation.IDENTITY
@@ -182,6 +184,7 @@ def package_bytes(content: PackageContent) -> bytes:
         window_px=content.window_px,
         frame_px=content.window_px * content.binning,
         binning=content.binning,
+        batch_size=content.batch_size,
         object_pixel_size_m=content.object_pixel_size_m,
         orientation=content.orientation,
         probe=entries[PROBE_FILE],
@@ -264,7 +267,7 @@ def _verified(path: Path, data: bytes) -> Package:
     if comment != _seal(manifest_json):
         raise ValueError("the manifest does not match its own hash")
     manifest = from_canonical_json(Manifest, manifest_json)
-    manifest.check()
+    check_manifest(manifest)
     expected = [MANIFEST_FILE, *(entry.file for entry in manifest.members())]
     if list(members) != expected:
         raise ValueError(f"it holds {', '.join(members)[:200]!r} instead of {', '.join(expected)}")

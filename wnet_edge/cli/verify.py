@@ -57,7 +57,8 @@ def _line(check: GoldenCheck) -> str:
     return (
         f"{check.precision.value} on {check.provider.value} {verdict}: amplitude off by "
         f"{check.amplitude:.2g} (allowed {check.tolerance.amplitude:.2g}), phase by "
-        f"{check.phase_rad:.2g} rad (allowed {check.tolerance.phase_rad:.2g})"
+        f"{check.phase_rad:.2g} rad (allowed {check.tolerance.phase_rad:.2g}), on the whole by "
+        f"{check.phase_rms_rad:.2g} rad (allowed {check.tolerance.phase_rms_rad:.2g})"
     )
 
 
@@ -71,6 +72,8 @@ def _values(check: GoldenCheck) -> dict[str, object]:
         "reason": check.reason,
         "amplitude": number(check.amplitude),
         "phase_rad": number(check.phase_rad),
+        "phase_rms_rad": number(check.phase_rms_rad),
         "tolerance_amplitude": check.tolerance.amplitude,
         "tolerance_phase_rad": check.tolerance.phase_rad,
+        "tolerance_phase_rms_rad": check.tolerance.phase_rms_rad,
     }

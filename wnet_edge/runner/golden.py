@@ -23,8 +23,9 @@ class GoldenCheck:
         reason: why on that provider.
         amplitude: largest absolute difference.
         phase_rad: largest absolute difference, wrapped.
+        phase_rms_rad: root mean square difference, wrapped.
         tolerance: what the package allows.
-        passed: whether both are within it.
+        passed: whether all are within it.
     """
 
     precision: Precision
@@ -32,6 +33,7 @@ class GoldenCheck:
     reason: str
     amplitude: float
     phase_rad: float
+    phase_rms_rad: float
     tolerance: Tolerance
     passed: bool
 
@@ -54,16 +56,22 @@ def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
     amplitude, phase = (np.concatenate(part) for part in zip(*parts, strict=True))
     difference = np.abs(amplitude.astype(np.float64) - expected_amplitude).max()
     turn = phase.astype(np.float64) - expected_phase
-    wrapped = np.abs((turn + np.pi) % (2 * np.pi) - np.pi).max()
+    wrapped = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
+    largest, rms = float(wrapped.max()), float(np.sqrt(np.mean(wrapped**2)))
     tolerance = package.manifest.golden.tolerance[session.precision]
     # Written so that NaN fails.
-    passed = bool(difference <= tolerance.amplitude and wrapped <= tolerance.phase_rad)
+    passed = bool(
+        difference <= tolerance.amplitude
+        and largest <= tolerance.phase_rad
+        and rms <= tolerance.phase_rms_rad
+    )
     return GoldenCheck(
         precision=session.precision,
         provider=session.provider,
         reason=session.reason,
         amplitude=float(difference),
-        phase_rad=float(wrapped),
+        phase_rad=largest,
+        phase_rms_rad=rms,
         tolerance=tolerance,
         passed=passed,
     )
