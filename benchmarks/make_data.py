@@ -19,7 +19,7 @@ from wnet_edge.scan import Scan
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
+REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 BINNING = 2
 NOTE = (
     "Etched tungsten test pattern, hard X-ray nanoprobe 26-ID of APS/CNM. Frames and positions: "

@@ -32,7 +32,7 @@ from wnet_edge.runner.window import Framer
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
+REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 OPTIONS = RunnerOptions(provider=Provider.CPU)
 UP = Orientation.IDENTITY
 

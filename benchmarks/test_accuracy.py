@@ -21,7 +21,7 @@ from wnet_edge.runner.session import Provider, RunnerOptions
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
+REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 
 PHASE_CORRELATION_FLOOR = {"whole": 0.95, Region.REPORT: 0.95}
 """A little below what the package was measured at; the report strip must not be worse."""

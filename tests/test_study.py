@@ -14,7 +14,6 @@ from benchmarks.study.results import (
     NetworkCost,
     Outcome,
     Pair,
-    PatchErrors,
     Reconstructed,
     Results,
 )
@@ -24,6 +23,7 @@ from benchmarks.study.train import training_frames, training_options
 from wnet_edge.cli.main import group
 from wnet_edge.comparison import Comparison
 from wnet_edge.models.registry import ModelName, NetworkInput
+from wnet_edge.single_shot import PatchErrors
 from wnet_edge.training.checkpoint import read_checkpoint
 
 LARGEST_PICTURE_BYTES = 150_000

@@ -17,7 +17,7 @@ PROGRAM, TORCHRUN = (Path(sys.executable).with_name(n) for n in ("wnet-edge", "t
 TWO = (TORCHRUN, "--standalone", "--nproc-per-node", "2")
 MEASURED = (
     *("--data", ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"),
-    *("--labels", ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"),
+    *("--labels", ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"),
 )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tiny_training import FULL_PX, Measurement, exact_patch, measurement
 
+from wnet_edge.cut_labels import CutLabels
 from wnet_edge.errors import ResultError, ScanError, TrainingError
 from wnet_edge.gauge import amplitude_scale, probe_intensity
 from wnet_edge.geometry import positions_px
@@ -19,13 +20,12 @@ from wnet_edge.physics.virtual_scan import labels as simulated_labels
 from wnet_edge.preprocess import network_counts
 from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
 from wnet_edge.training.augmentation import Augmentation, augmented
-from wnet_edge.training.cut_labels import CutLabels
 from wnet_edge.training.label_source import LabelPair
 from wnet_edge.training.stored import StoredFrames
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
+REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from wnet_edge.training.stored import StoredFrames
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
+REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 
 
 def call(*words: object) -> Result:

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch.distributed as dist
 from tiny_training import Interrupted, measurement, options, supply
 
+from wnet_edge.cut_labels import CutLabels
 from wnet_edge.io.placed_image import read_placed_image
 from wnet_edge.training import simulation
 from wnet_edge.training.augmentation import Augmentation
 from wnet_edge.training.batch import FrameSupply
-from wnet_edge.training.cut_labels import CutLabels
 from wnet_edge.training.distributed import joined, processes
 from wnet_edge.training.fixed import FixedFrames
 from wnet_edge.training.loop import train

@@ -15,10 +15,10 @@ from benchmarks.study.networks import cost_key
 from benchmarks.study.plan import NAMES, Run, Study
 from benchmarks.study.results import Results
 from benchmarks.study.scan247 import Scan247
-from benchmarks.study.sets import LabelledSet, illuminated, patches
-from benchmarks.study.single_shot import turned
+from benchmarks.study.sets import illuminated, patches
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.models.registry import CountsNetwork, ModelName, NetworkInput
+from wnet_edge.single_shot import LabelledSet, turned
 from wnet_edge.training.checkpoint import load_network
 from wnet_edge.training.options import PhaseError
 

@@ -15,7 +15,7 @@ from wnet_edge.training.options import PhaseError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-REFERENCE = ROOT / "benchmarks" / "data" / "cnm26id_scan247_reference.npz"
+REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 WINDOW_PX = 64
 
 TRAINED_FAMILIES = (Family.THRESHOLDED, Family.LABYRINTH, Family.EDGES, Family.SMOOTH)

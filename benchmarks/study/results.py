@@ -15,33 +15,9 @@ from typing import Any
 
 from wnet_edge.comparison import Comparison
 from wnet_edge.models.registry import ModelName
+from wnet_edge.single_shot import PatchErrors
 
 _PACKAGES = ("torch", "onnxruntime-gpu", "numpy")
-
-
-@dataclass(frozen=True)
-class PatchErrors:
-    """Single-shot errors over the illuminated pixels of a set, phase freed of its gauge.
-
-    Attributes:
-        phase_mae_rad: mean |error|, weighted by the illumination.
-        phase_mse: mean squared error, rad².
-        phase_psnr_db: of that, relative to the set's range of phases.
-        phase_ssim: mean over frames, relative to the same range.
-        amplitude_mae: mean |error|, weighted by the illumination.
-        amplitude_mse: mean squared error.
-        amplitude_psnr_db: of that, relative to the set's range of amplitudes.
-        amplitude_ssim: mean over frames, relative to the same range.
-    """
-
-    phase_mae_rad: float
-    phase_mse: float
-    phase_psnr_db: float
-    phase_ssim: float
-    amplitude_mae: float
-    amplitude_mse: float
-    amplitude_psnr_db: float
-    amplitude_ssim: float
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,18 @@ Two families of objects that no training drew, the trained ones from other rando
 report strip of scan 247 with labels cut from its reference.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from benchmarks.study.plan import HELD_OUT_FAMILIES, TRAINED_FAMILIES
+from benchmarks.study.results import SetFacts
 from benchmarks.study.scan247 import Scan247
+from wnet_edge import metrics, single_shot
 from wnet_edge.gauge import probe_intensity
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.physics.objects import Family
+from wnet_edge.single_shot import LabelledSet, Maps, patch_errors
 from wnet_edge.training.batch import Instrument, joined_batches
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 
@@ -25,26 +26,6 @@ _SEED = 247_000
 """Of no training."""
 
 _BATCH = 32
-
-ILLUMINATED_SHARE = 0.01
-"""Of the probe's greatest intensity: darker pixels are not judged."""
-
-
-@dataclass(frozen=True)
-class LabelledSet:
-    """Frames with what should be said of them.
-
-    Attributes:
-        name: of the set.
-        counts: (N, 1, n, n) float32, masked pixels negative.
-        amplitude: (N, n, n) float32, relative to the illumination-weighted RMS.
-        phase_rad: (N, n, n) float32, gauge-fixed.
-    """
-
-    name: str
-    counts: NDArray[np.float32]
-    amplitude: NDArray[np.float32]
-    phase_rad: NDArray[np.float32]
 
 
 def evaluation_sets(scan: Scan247, simulated_frames: int) -> list[LabelledSet]:
@@ -61,9 +42,19 @@ def evaluation_sets(scan: Scan247, simulated_frames: int) -> list[LabelledSet]:
 
 def illuminated(instrument: Instrument) -> NDArray[np.bool_]:
     """Pixels of a patch that are judged, (n, n) bool."""
-    intensity = probe_intensity(instrument.probe)[instrument.window]
-    bright: NDArray[np.bool_] = intensity >= ILLUMINATED_SHARE * intensity.max()
-    return bright
+    return single_shot.illuminated(probe_intensity(instrument.probe)[instrument.window])
+
+
+def set_facts(truth: LabelledSet, weight: Maps, mask: NDArray[np.bool_]) -> SetFacts:
+    """Ranges of a set, and the errors of patches that show nothing."""
+    ones = np.ones_like(truth.amplitude)
+    return SetFacts(
+        frames=len(truth.counts),
+        illuminated_px=int(mask.sum()),
+        phase_range_rad=metrics.data_range(truth.phase_rad[:, mask]),
+        amplitude_range=metrics.data_range(truth.amplitude[:, mask]),
+        flat=patch_errors(ones, np.zeros_like(ones), truth, weight, mask),
+    )
 
 
 def patches(

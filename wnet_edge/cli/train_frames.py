@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from wnet_edge.cli.train_options import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
+from wnet_edge.cut_labels import CutLabels
 from wnet_edge.errors import ScanError
 from wnet_edge.io.cxi import read_labels
 from wnet_edge.io.placed_image import read_placed_image
@@ -14,7 +15,6 @@ from wnet_edge.physics.objects import Family
 from wnet_edge.scan import Scan
 from wnet_edge.training.augmentation import Augmentation
 from wnet_edge.training.batch import FrameSupply, instrument_of
-from wnet_edge.training.cut_labels import CutLabels
 from wnet_edge.training.distributed import processes
 from wnet_edge.training.fixed import FixedFrames
 from wnet_edge.training.label_source import LabelSource, SimulatedLabels

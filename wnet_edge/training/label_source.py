@@ -5,11 +5,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.cut_labels import LabelPair
 from wnet_edge.io.cxi import Labels
 from wnet_edge.scan import SelectedFrames
-
-LabelPair = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Amplitude and phase_rad, (n, h, h) each."""
 
 
 class LabelSource(Protocol):

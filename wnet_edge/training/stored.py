@@ -15,19 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ScanError
+from wnet_edge.errors import ScanError, TrainingError
 from wnet_edge.geometry import positions_px
+from wnet_edge.measured_counts import read_counts
 from wnet_edge.scan import Scan
 from wnet_edge.training.augmentation import Augmentation, augmented
 from wnet_edge.training.batch import Batch, Instrument, split_batches
 from wnet_edge.training.label_source import LabelSource
-from wnet_edge.training.measured_counts import check_whole_counts, read_counts
 from wnet_edge.training.workers import in_order
 
 _POOL_FRAMES = 2048
 """Frames drawn at random from the file and held in memory at a time."""
 
 _VALIDATION_SHARE = 0.1
+
+_LARGEST_FRACTION = 0.1
+"""Of a frame's counts that rounding to whole ones may change: more are no counts."""
 
 _NOISE_STREAM = 1
 """Of the random numbers of augmentation, apart from those of the order."""
@@ -87,7 +90,7 @@ class StoredFrames:
         self._augmentation, self._workers = augmentation, workers
         self.training, self.held_out = _split(scan, labels.usable)
         if augmentation is not None:
-            check_whole_counts(scan, self.training)
+            _check_whole_counts(scan, self.training)
 
     @property
     def frames_per_epoch(self) -> int:
@@ -158,3 +161,17 @@ def _split(scan: Scan, usable: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ND
             f"behind a gap of {scan.full_window_px} px; take a larger scan"
         )
     return training, np.flatnonzero(usable & (along >= border))
+
+
+def _check_whole_counts(scan: Scan, numbers: NDArray[np.int64]) -> None:
+    """See that frames hold photons, which can be thinned, and not intensities of some unit.
+
+    Raises:
+        TrainingError: if the first of `numbers` does not.
+    """
+    counts = np.maximum(read_counts(scan, numbers[:1], 1), 0)
+    if np.abs(counts.sum() - np.rint(counts).sum()) > _LARGEST_FRACTION * counts.sum():
+        raise TrainingError(
+            f"{scan.path}: frames are no whole counts, so they can't be thinned to less flux; "
+            "give --no-augment, or frames in photons"
+        )

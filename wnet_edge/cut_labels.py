@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.io.placed_image import PlacedImage
+from wnet_edge.measured_counts import read_counts
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.virtual_scan import labels
 from wnet_edge.preprocess import MASKED, bin_frames, normalise
 from wnet_edge.resampling import resample
 from wnet_edge.scan import Scan
-from wnet_edge.training.label_source import LabelPair
-from wnet_edge.training.measured_counts import read_counts
+
+LabelPair = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""Amplitude and phase_rad, (n, h, h) each."""
 
 _REACH_PX = 3
 """What interpolation looks at beyond a window, on every side."""
