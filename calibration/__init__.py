@@ -1,1 +1,1 @@
-"""Calibration: which frames of a scan choose, calibrate and report (numpy only)."""
+"""Calibration: which frames of a scan choose, calibrate and report, and the ranges they span."""

@@ -37,5 +37,9 @@ class CheckpointError(WNetEdgeError):
     """A checkpoint is missing, damaged or belongs to another network or training."""
 
 
+class CalibrationError(WNetEdgeError):
+    """Frames or ranges that INT8 is to be calibrated with are of the wrong kind or damaged."""
+
+
 class ExportError(WNetEdgeError):
     """An exported graph does not do what the trained network does."""

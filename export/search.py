@@ -1,0 +1,199 @@
+"""The search for an INT8 graph within the budget: which ranges, and which layers stay in float.
+
+Every calibrator is tried with all layers quantised; if the best of them costs too much, layers go
+back to float, those first that cost most by themselves, until the budget holds. Costs are measured
+on the scan's selection strip, which neither calibrates nor reports.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from wnet_edge.calibration.ranges import RangeMethod, Ranges
+from wnet_edge.errors import ExportError
+from wnet_edge.export.budget import Budget, described
+from wnet_edge.export.layers import Layer, layers_of
+from wnet_edge.export.quantise import Scheme, quantised
+from wnet_edge.manifest import Precision
+from wnet_edge.package import Patches
+from wnet_edge.runner.accuracy import Accuracy, Loss, Yardstick, loss, phase_rms_rad
+
+MARGIN = 0.8
+"""Share of the budget that the selection strip may use, for the report strip is another one."""
+
+SENSITIVITY_FRAMES = 32
+"""That a single layer's cost is measured on."""
+
+Run = Callable[[bytes, NDArray[np.float32]], Patches]
+"""Patches of a quantised graph for counts (N, 1, H, W), as the runner computes them here."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A scheme that was measured.
+
+    Attributes:
+        method: of the ranges.
+        per_channel: as in `Scheme`.
+        kept: layers in float, by name.
+        loss: on the selection strip.
+        phase_rms_rad: difference from FP32.
+        size_bytes: of the graph.
+    """
+
+    method: RangeMethod
+    per_channel: bool
+    kept: tuple[str, ...]
+    loss: Loss
+    phase_rms_rad: float
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What quantising one layer alone costs and saves.
+
+    Attributes:
+        layer: which.
+        phase_rms_rad: difference from FP32 with this layer alone in INT8.
+        saved_bytes: of its weights.
+    """
+
+    layer: Layer
+    phase_rms_rad: float
+    saved_bytes: int
+
+
+@dataclass(frozen=True)
+class Found:
+    """The graph that was chosen, and how.
+
+    Attributes:
+        content: ONNX.
+        ranges: that it was quantised with.
+        scheme: of it.
+        trials: everything that was measured, in order.
+        costs: of the layers, dearest first; empty where the first choice held.
+    """
+
+    content: bytes
+    ranges: Ranges
+    scheme: Scheme
+    trials: tuple[Trial, ...]
+    costs: tuple[LayerCost, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be quantised, and what it is judged by.
+
+    Attributes:
+        graph: FP32, every node with a name of its own.
+        layout: of the INT8 graph.
+        yardstick: of the selection strip.
+        fp32: its patches.
+        fp32_accuracy: and how good they are.
+        run: runs a candidate.
+        budget: to keep to.
+    """
+
+    graph: bytes
+    layout: Precision
+    yardstick: Yardstick
+    fp32: Patches
+    fp32_accuracy: Accuracy
+    run: Run
+    budget: Budget
+
+    def measured(self, ranges: Ranges, scheme: Scheme) -> tuple[bytes, Trial]:
+        """A candidate and what it costs."""
+        content = quantised(self.graph, ranges, scheme)
+        patches = self.run(content, self.yardstick.part.counts)
+        found = self.yardstick.accuracy(patches)
+        trial = Trial(
+            method=ranges.method,
+            per_channel=scheme.per_channel,
+            kept=tuple(sorted(scheme.kept)),
+            loss=loss(self.fp32_accuracy, found, self.yardstick.judge),
+            phase_rms_rad=phase_rms_rad(self.yardstick.part, patches, self.fp32),
+            size_bytes=len(content),
+        )
+        return content, trial
+
+    def holds(self, trial: Trial) -> bool:
+        """Whether a trial leaves the margin that another strip may need."""
+        return self.budget.share(trial.loss) <= MARGIN
+
+
+def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
+    """The candidate ranges that cost least, with as many layers given back as the budget needs.
+
+    Raises:
+        ExportError: if no number of layers makes the budget hold, with the best that was found.
+    """
+    measured = [_Measured.of(problem, ranges, Scheme(problem.layout)) for ranges in candidates]
+    best = min(measured, key=_cost)
+    # One scale for all of a layer's channels is smaller, and sometimes as good.
+    measured.append(_Measured.of(problem, best.ranges, Scheme(problem.layout, per_channel=False)))
+    best = min(measured, key=_cost)
+    trials = [m.trial for m in measured]
+    if problem.holds(best.trial):
+        return Found(best.content, best.ranges, best.scheme, tuple(trials), ())
+    costs = layer_costs(problem, best.ranges)
+    for count in _growing(len(costs)):
+        kept = frozenset(cost.layer.name for cost in costs[:count])
+        tried = _Measured.of(problem, best.ranges, replace(best.scheme, kept=kept))
+        trials.append(tried.trial)
+        if problem.holds(tried.trial):
+            return Found(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
+    nearest = min(trials, key=lambda trial: problem.budget.share(trial.loss))
+    raise ExportError(
+        f"no {problem.layout.value} graph keeps to the budget: at best, with "
+        f"{len(nearest.kept)} of {len(costs)} layers in float and {nearest.method.value} ranges, "
+        f"{described(nearest.loss)}; allow more with --max-ssim-drop and --max-psnr-drop-db, or "
+        "leave this precision out"
+    )
+
+
+def layer_costs(problem: Problem, ranges: Ranges) -> tuple[LayerCost, ...]:
+    """What each layer costs if it alone is quantised, dearest first."""
+    layers = layers_of(onnx.load_from_string(problem.graph))
+    part = problem.yardstick.part
+    few = part.only(np.arange(len(part.numbers)) < SENSITIVITY_FRAMES)
+    fp32 = (problem.fp32[0][:SENSITIVITY_FRAMES], problem.fp32[1][:SENSITIVITY_FRAMES])
+    names = frozenset(layer.name for layer in layers)
+    costs = []
+    for layer in layers:
+        alone = Scheme(problem.layout, kept=names - {layer.name})
+        patches = problem.run(quantised(problem.graph, ranges, alone), few.counts)
+        costs.append(LayerCost(layer, phase_rms_rad(few, patches, fp32), 3 * layer.weights))
+    return tuple(sorted(costs, key=lambda cost: -cost.phase_rms_rad))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    content: bytes
+    ranges: Ranges
+    scheme: Scheme
+    trial: Trial
+
+    @classmethod
+    def of(cls, problem: Problem, ranges: Ranges, scheme: Scheme) -> "_Measured":
+        content, trial = problem.measured(ranges, scheme)
+        return cls(content, ranges, scheme, trial)
+
+
+def _cost(measured: _Measured) -> float:
+    return measured.trial.phase_rms_rad
+
+
+def _growing(most: int) -> list[int]:
+    """How many layers are given back, one after the other: by one first, then by a quarter."""
+    counts, count = [], 1
+    while count < most:
+        counts.append(count)
+        count += max(1, count // 4)
+    return counts

@@ -1,0 +1,39 @@
+"""How ONNX Runtime is set up for a graph, in the runner and wherever export measures one.
+
+The same settings in both, or a measured retention would not be what a user gets.
+"""
+
+import os
+from collections.abc import Mapping
+
+import onnxruntime
+
+from wnet_edge.manifest import Setting
+
+X64_PRECISION = "x64quantprecision"
+"""Setting of a quantised graph: True has ONNX Runtime multiply without 16-bit saturation on x64
+processors that lack VNNI (its `session.x64quantprecision`); elsewhere it changes nothing."""
+
+_EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
+_ERRORS_ONLY = 3
+
+
+def session_settings(
+    threads: int, quantisation: Mapping[str, Setting] | None
+) -> onnxruntime.SessionOptions:
+    """Settings for one graph.
+
+    Args:
+        threads: of the processor; 0 leaves the number to ONNX Runtime.
+        quantisation: the graph's entry in the manifest.
+    """
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.use_deterministic_compute = True
+    settings.log_severity_level = _ERRORS_ONLY
+    # A graph may name files for its weights, and no hash of the package covers those: look for them
+    # where no file can be.
+    settings.add_session_config_entry(_EXTERNAL_WEIGHTS, os.devnull)
+    if quantisation is not None and quantisation.get(X64_PRECISION) is True:
+        settings.add_session_config_entry(f"session.{X64_PRECISION}", "1")
+    return settings
