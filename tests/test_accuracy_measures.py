@@ -57,27 +57,28 @@ def noisy(patches, sigma):
 def test_the_labels_themselves_are_perfect(yardstick, perfect):
     accuracy = yardstick.accuracy(perfect)
     assert accuracy.single.phase_ssim == pytest.approx(1)
-    assert accuracy.stitched.phase_correlation > 0.995
+    assert accuracy.stitched.phase_correlation > 0.99
 
 
 def test_worse_patches_lose_more(yardstick, perfect):
-    best = yardstick.accuracy(perfect)
+    best = yardstick.accuracy(noisy(perfect, 0.05))
     losses = [
         loss(best, yardstick.accuracy(noisy(perfect, sigma)), Judge.REFERENCE)
-        for sigma in (0.1, 0.4)
+        for sigma in (0.2, 0.4)
     ]
     assert 0 < losses[0].ssim < losses[1].ssim
     assert 0 < losses[0].psnr_db < losses[1].psnr_db
 
 
-def test_a_phase_that_no_frame_knows_costs_nothing(yardstick, perfect, part):
+def test_a_phase_that_no_frame_knows_costs_nothing(yardstick, perfect):
     turned = perfect[0], perfect[1] + np.float32(0.7)
     assert phase_rms_rad(yardstick.part, turned, perfect) < 1e-3
-    lost = loss(yardstick.accuracy(perfect), yardstick.accuracy(turned), Judge.REFERENCE)
-    assert abs(lost.ssim) < 1e-3
+    best, other = yardstick.accuracy(perfect), yardstick.accuracy(turned)
+    assert other.single.phase_ssim == pytest.approx(best.single.phase_ssim, abs=1e-3)
+    assert other.stitched.phase_ssim == pytest.approx(best.stitched.phase_ssim, abs=1e-3)
 
 
-def test_without_a_reference_fp32_is_the_yardstick(part, yardstick, perfect):
+def test_without_a_reference_fp32_is_the_yardstick(yardstick, perfect):
     alone = against_fp32(yardstick.part, perfect)
     best = alone.accuracy(perfect)
     assert best.single.phase_ssim == pytest.approx(1)
