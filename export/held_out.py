@@ -1,0 +1,163 @@
+"""What a scan gives an export: frames to calibrate on, frames to choose by, frames to report on.
+
+Three strips of one scan, a window apart, none of whose frames trained the network. Calibration's
+frames and the golden ones come from the first; choices are judged on the second; what is written
+into the package is measured on the third.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.calibration.frames import (
+    FEWEST_COUNT,
+    check_source,
+    choose_frames,
+    frames_sha256,
+)
+from wnet_edge.calibration.ranges import BATCH_SIZE
+from wnet_edge.calibration.split import Region, split_by_region
+from wnet_edge.errors import CheckpointError, ScanError
+from wnet_edge.export.processor import patches_on_processor
+from wnet_edge.geometry import positions_px
+from wnet_edge.io.placed_image import PlacedImage
+from wnet_edge.manifest import Calibration, CalibrationSource
+from wnet_edge.package import Patches
+from wnet_edge.runner.accuracy import (
+    Accuracy,
+    Judge,
+    ScanPart,
+    Yardstick,
+    against_fp32,
+    against_reference,
+    scan_part,
+)
+from wnet_edge.scan import Scan
+from wnet_edge.training.batch import Instrument
+
+GOLDEN_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The three strips of a scan.
+
+    Attributes:
+        counts: (N, 1, H, W) float32 that calibrate; N a multiple of calibration's batch.
+        calibration: their fingerprint, for the manifest.
+        selection: the strip that chooses.
+        report: the strip that reports.
+        warnings: what the user should know of them.
+    """
+
+    counts: NDArray[np.float32]
+    calibration: Calibration
+    selection: ScanPart
+    report: ScanPart
+    warnings: tuple[str, ...]
+
+    @property
+    def golden(self) -> NDArray[np.float32]:
+        """Some of the calibration frames, (n, 1, H, W)."""
+        spread = np.linspace(0, len(self.counts) - 1, GOLDEN_FRAMES)
+        return self.counts[np.unique(spread.astype(np.int64))]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A strip with its yardstick, and what FP32 gives of it.
+
+    Attributes:
+        yardstick: of the strip.
+        fp32: patches.
+        accuracy: of those.
+    """
+
+    yardstick: Yardstick
+    fp32: Patches
+    accuracy: Accuracy
+
+
+def held_out(
+    scan: Scan, instrument: Instrument, source: CalibrationSource, *, simulated: bool
+) -> HeldOut:
+    """Split a scan and choose the frames that calibrate.
+
+    Args:
+        scan: of the network's instrument.
+        instrument: the network's.
+        source: what the scan's frames are to be.
+        simulated: whether its file says that they are simulated.
+
+    Raises:
+        CheckpointError: if the scan's window is not the instrument's.
+        ScanError: if the scan is too small to be split.
+        CalibrationError: if the frames are of another kind than `source`.
+    """
+    full_px = instrument.window_px * instrument.binning
+    if scan.full_window_px != full_px:
+        raise CheckpointError(
+            f"{scan.path}: has a window of {scan.full_window_px} px, the checkpoint is for "
+            f"{full_px} px; name a scan of the same instrument"
+        )
+    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
+    try:
+        split = split_by_region(positions, instrument.window_px)
+    except ScanError as error:
+        raise ScanError(f"{scan.path}: {error}") from error
+    parts = {
+        region: scan_part(
+            scan,
+            split.frames(region),
+            instrument.probe,
+            instrument.window_px,
+            f"{region.value} strip",
+        )
+        for region in Region
+    }
+    strip = parts[Region.CALIBRATION]
+    check_source(
+        strip.counts, instrument.probe, simulated=simulated, declared=source, name=str(scan.path)
+    )
+    chosen = choose_frames(strip.counts, strip.positions_px)
+    # Whole batches: the calibrators take no other.
+    chosen = chosen[: len(chosen) // BATCH_SIZE * BATCH_SIZE or len(chosen)]
+    counts = strip.counts[chosen]
+    calibration = Calibration(
+        split=f"{Region.CALIBRATION.value} strip",
+        frames=len(counts),
+        sha256=frames_sha256(counts),
+        source=source,
+    )
+    warnings = ()
+    if len(counts) < FEWEST_COUNT:
+        warnings = (
+            f"{scan.path}: only {len(counts)} frames calibrate; with {FEWEST_COUNT} and more, a "
+            "longer scan, INT8 would hang less on chance",
+        )
+    return HeldOut(counts, calibration, parts[Region.SELECTION], parts[Region.REPORT], warnings)
+
+
+def measured(part: ScanPart, scan: Scan, placed: PlacedImage | None, graph: bytes) -> Measured:
+    """What a strip is judged by: a reconstruction if there is one, else FP32's own patches.
+
+    Args:
+        part: the strip.
+        scan: that it is of.
+        placed: the reconstruction of that scan.
+        graph: FP32.
+
+    Raises:
+        ScanError: if no frame lies on the reconstruction.
+        ResultError: if the reconstruction does not explain the frames.
+    """
+    if placed is not None:
+        yardstick = against_reference(part, scan, placed)
+        patches = patches_on_processor(graph, yardstick.part.counts)
+    else:
+        patches = patches_on_processor(graph, part.counts)
+        yardstick = against_fp32(part, patches)
+    return Measured(yardstick, patches, yardstick.accuracy(patches))
+
+
