@@ -6,6 +6,7 @@ shows only where every operator stands between casts and nothing is optimised.
 """
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from wnet_edge.export.graph import INPUT, OUTPUTS, serialise
-from wnet_edge.export.half_graph import cast, float_tensors
+from wnet_edge.export.half_graph import cast, float_tensors, half_graph
 from wnet_edge.export.parity import difference
 from wnet_edge.package import Patches
 from wnet_edge.preprocess import MASKED
@@ -45,12 +46,12 @@ class Deviation:
         rms = float(np.sqrt(np.mean(turn**2)))
         return cls(largest.amplitude, largest.phase_rad, rms)
 
-    def within(self, limit: "Deviation") -> bool:
-        """Whether nothing is larger than in `limit`; not if anything is no number."""
-        return (
-            self.amplitude <= limit.amplitude
-            and self.phase_rad <= limit.phase_rad
-            and self.phase_rms_rad <= limit.phase_rms_rad
+    def share_of(self, limit: "Deviation") -> float:
+        """The largest of the three in terms of `limit`; 1 is just allowed."""
+        return max(
+            self.amplitude / limit.amplitude,
+            self.phase_rad / limit.phase_rad,
+            self.phase_rms_rad / limit.phase_rms_rad,
         )
 
 
@@ -141,55 +142,30 @@ def outputs(model: onnx.ModelProto, counts: NDArray[np.float32]) -> Patches:
 
 
 def worst_rounding(
-    exact: onnx.ModelProto, half: onnx.ModelProto, counts: NDArray[np.float32]
+    model: onnx.ModelProto, kept: Set[str], counts: NDArray[np.float32], limit: Deviation
 ) -> list[str]:
-    """Results of the half operators, those first that add most to the relative error.
+    """Results of the operators that could be half, those first that alone move the outputs most.
+
+    One run for each operator: takes seconds for a small network, minutes for a large one.
 
     Args:
-        exact: the FP32 graph that `half` was made of by `half_graph`; its names are given back.
-        half: the graph whose rounding is looked at.
-        counts: frames (N, 1, H, W); the first and the last few of them are run.
+        model: FP32.
+        kept: results of the operators that stay in FP32.
+        counts: frames (N, 1, H, W) to run, a few.
+        limit: in whose terms amplitude and phase are compared.
     """
-    frames = np.concatenate([counts[:2], counts[-_FRAMES_AT_ONCE:]])
-    expected = _all_values(exact, frames)
-    kinds = float_tensors(half)
-    errors: dict[str, float] = {}
-    for name, values in _all_values(rounded_twin(half), frames).items():
-        origin = name if name in expected else name.removesuffix("_half").removesuffix("_single")
-        if origin in expected:  # not so within the twin
-            errors[name] = _relative_error(values, expected[origin])
-    added: dict[str, float] = {}
-    for node in half.graph.node:
-        result = node.output[0]
-        if node.op_type != "Cast" and kinds.get(result) == TensorProto.FLOAT16:
-            before = max(errors.get(name, 0.0) for name in node.input)
-            origin = result if result in expected else result.removesuffix("_half")
-            added[origin] = errors[result] - before if math.isfinite(before) else 0.0
-    return sorted(added, key=added.__getitem__, reverse=True)
-
-
-def _all_values(
-    model: onnx.ModelProto, counts: NDArray[np.float32]
-) -> dict[str, NDArray[np.float64]]:
-    """Every float result of a graph for a few frames."""
-    kinds = float_tensors(model)
-    names = [name for node in model.graph.node for name in node.output if name in kinds]
-    shown = onnx.ModelProto()
-    shown.CopyFrom(model)
-    del shown.graph.output[:]
-    shown.graph.output.extend(
-        helper.make_tensor_value_info(name, kinds[name], None) for name in names
-    )
-    values = plain_session(shown).run(names, {INPUT: counts})
-    return {name: value.astype(np.float64) for name, value in zip(names, values, strict=True)}
-
-
-def _relative_error(values: NDArray[np.float64], expected: NDArray[np.float64]) -> float:
-    """Root mean square of the difference, in that of `expected`; infinite for no numbers."""
-    if not np.isfinite(values).all():
-        return math.inf
-    scale = float(np.sqrt(np.mean(expected**2)))
-    return float(np.sqrt(np.mean((values - expected) ** 2))) / max(scale, 1e-30)
+    exact = outputs(model, counts)
+    results = [node.output[0] for node in model.graph.node]
+    shares: dict[str, float] = {}
+    for result in results:
+        if result not in kept:
+            alone = half_graph(model, set(results) - {result})
+            rounded = outputs(rounded_twin(alone), counts)
+            finite = all(np.isfinite(part).all() for part in rounded)
+            shares[result] = (
+                Deviation.between(rounded, exact).share_of(limit) if finite else math.inf
+            )
+    return sorted(shares, key=shares.__getitem__, reverse=True)
 
 
 def plain_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:

@@ -64,13 +64,13 @@ def few_counts(window_px=8):
 
 
 def test_half_is_near_the_network_at_every_batch_size(network, half):
-    assert half.deviation.within(LIMIT)
+    assert half.deviation.share_of(LIMIT) <= 1
     assert half.deviation.phase_rms_rad > 0
     for size in (1, 7, 32):
         counts = np.resize(network.counts, (size, *network.counts.shape[1:]))
         found = run(half.content, counts)
         assert [part.dtype for part in found] == [np.float32, np.float32]
-        assert Deviation.between(found, run(network.content, counts)).within(LIMIT)
+        assert Deviation.between(found, run(network.content, counts)).share_of(LIMIT) <= 1
 
 
 def test_half_is_valid_and_the_same_every_time(network, half):
@@ -139,11 +139,11 @@ def test_what_rounding_spoils_is_given_back():
     found = to_half(graph, counts)
     assert KeptOperator("t1", "Add", Reason.ROUNDING) in found.kept
     assert len(found.kept) < len(onnx.load_from_string(graph).graph.node)
-    assert found.deviation.within(LIMIT)
+    assert found.deviation.share_of(LIMIT) <= 1
 
 
 def test_graphs_that_half_does_not_suit_are_refused():
-    with pytest.raises(ExportError, match=r"no operator .* leave FP16 out"):
+    with pytest.raises(ExportError, match="half spoils the patches"):
         to_half(arithmetic(("Add", 1e6), ("Sub", 1e6), ("Mul", 1e5)), few_counts())
     with pytest.raises(ExportError, match="no numbers for dark or saturated frames"):
         to_half(arithmetic(("Pow", -0.5), ("Sub", np.inf)), few_counts())
