@@ -19,6 +19,9 @@ from wnet_edge.models.registry import CountsNetwork
 OPSET = 20
 """ONNX operator set: the newest in which every operator used has kernels on CPU and CUDA."""
 
+_WINDOW_DEFAULTS = (("strides", {1}), ("dilations", {1}), ("pads", {0}))
+"""What ONNX assumes, in its text alone, for every axis of a convolution or pooling."""
+
 INPUT = "counts"
 OUTPUTS = ("amplitude", "phase")
 
@@ -59,35 +62,47 @@ def serialise(model: onnx.ModelProto) -> bytes:
     return content
 
 
+def opset(model: onnx.ModelProto) -> int:
+    """Version of ONNX's own operators in a model."""
+    versions = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
+    return int(versions["ai.onnx"])
+
+
 def strip(model: onnx.ModelProto) -> None:
     """Remove, in place, whatever does not change what the graph computes."""
-    model.doc_string = ""
+    for name in ("doc_string", "producer_version"):
+        model.ClearField(name)
     model.producer_name = "wnet-edge"
-    model.producer_version = ""
     del model.metadata_props[:]
     graph = model.graph
     graph.name = "wnet-edge"
-    graph.doc_string = ""
+    graph.ClearField("doc_string")
     del graph.metadata_props[:]
     del graph.value_info[:]
     for part in (*graph.node, *graph.input, *graph.output, *graph.initializer):
-        part.doc_string = ""
+        part.ClearField("doc_string")  # an empty one is stored too
         del part.metadata_props[:]
     for node in graph.node:
-        if node.op_type == "Conv":
-            _drop_defaults(node)
+        if not node.domain:  # ONNX does not know what others assume
+            _drop_defaults(node, opset(model))
 
 
-def _drop_defaults(node: onnx.NodeProto) -> None:
-    """Leave out the attributes of a convolution that say what ONNX assumes anyway."""
+def _drop_defaults(node: onnx.NodeProto, version: int) -> None:
+    """Leave out the attributes of an operator that say what ONNX assumes anyway."""
+    known = onnx.defs.get_schema(node.op_type, version).attributes
+    modes = {attribute.s for attribute in node.attribute if attribute.name == "mode"}
     kept = [
         attribute
         for attribute in node.attribute
         if not (
-            (attribute.name == "auto_pad" and attribute.s == b"NOTSET")
-            or (attribute.name == "group" and attribute.i == 1)
-            or (attribute.name in ("strides", "dilations") and set(attribute.ints) == {1})
-            or (attribute.name == "pads" and set(attribute.ints) == {0})
+            # Where an operator assumes nothing, `default_value` has no name.
+            attribute == known[attribute.name].default_value
+            or (
+                node.op_type in ("Conv", "MaxPool")
+                and (attribute.name, set(attribute.ints)) in _WINDOW_DEFAULTS
+            )
+            # How to round to the nearest pixel, where none is looked for.
+            or (attribute.name == "nearest_mode" and modes == {b"linear"})
         )
     ]
     del node.attribute[:]
