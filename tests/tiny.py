@@ -39,6 +39,24 @@ def simple_graph(window_px):
     return onnx_bytes(nodes, window_px)
 
 
+def weights_in(location):
+    """An (8, 8) float32 tensor that lies in the file `location`."""
+    weights = TensorProto(name="W", data_type=TensorProto.FLOAT, dims=[8, 8])
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("length", "256")):
+        weights.external_data.add(key=key, value=value)
+    return weights
+
+
+def graph_with_weights_in(location):
+    """Amplitude = counts + weights in the file `location`, phase = counts; 8 px."""
+    nodes = [
+        helper.make_node("Add", ["counts", "W"], ["amplitude"]),
+        helper.make_node("Identity", ["counts"], ["phase"]),
+    ]
+    return onnx_bytes(nodes, 8, [weights_in(location)])
+
+
 def oracle_graph(amplitude, phase):
     """Looks patches (N, h, h) up by the number that the frame holds in its first pixel."""
     nodes = [
