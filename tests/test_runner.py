@@ -102,6 +102,31 @@ def test_precision_is_chosen(tmp_path):
         GraphSession(one, RunnerOptions(Precision.FP16, Provider.CPU))
 
 
+@pytest.mark.parametrize("fixed", [1, 4, 16])
+def test_a_fixed_batch_takes_any_number_of_frames(tmp_path, package, fixed):
+    source = content(simple_graph(8, batch=fixed), batch_size=fixed)
+    whole = write_package(tmp_path / "fixed.wnet", source)
+    session = GraphSession(whole, RunnerOptions(provider=Provider.CPU, batch_size=10))
+    assert session.batch_size == {1: 10, 4: 12, 16: 16}[fixed]
+    free = GraphSession(package, CPU)
+    for count in (1, 4, 5, 17):
+        counts = np.random.default_rng(count).normal(size=(count, 1, 8, 8)).astype(np.float32)
+        for got, expected in zip(session.run(counts), free.run(counts), strict=True):
+            assert got.shape == counts.shape
+            np.testing.assert_allclose(got, expected, rtol=1e-6)
+    assert check_golden(whole, CPU).passed
+
+
+@pytest.mark.parametrize(("declared", "graph"), [(4, "batch"), (4, 8), (None, 4)])
+def test_the_batch_is_what_the_manifest_says(tmp_path, declared, graph):
+    source = content(simple_graph(8, batch=graph), batch_size=declared)
+    package = write_package(tmp_path / "other.wnet", source)
+    with pytest.raises(
+        PackageError, match=rf"counts is .*, not \({declared or 'batch'}, 1, 8, 8\)"
+    ):
+        GraphSession(package, CPU)
+
+
 def passes(*names):
     return [helper.make_node("Identity", [source], [target]) for source, target in names]
 
