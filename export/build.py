@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from wnet_edge.calibration.split import Region, split_by_region
 from wnet_edge.errors import CheckpointError, ExportError, PackageError
-from wnet_edge.export.graph import OPSET, export_fp32
+from wnet_edge.export.finish import finished
+from wnet_edge.export.graph import export_fp32
+from wnet_edge.export.options import ExportOptions
 from wnet_edge.export.parity import Difference, assert_parity
 from wnet_edge.geometry import positions_px
 from wnet_edge.manifest import (
@@ -57,7 +59,9 @@ class Exported:
     parity: Difference
 
 
-def export_package(checkpoint: Path, scan: Scan, output: Path, *, force: bool) -> Exported:
+def export_package(
+    checkpoint: Path, scan: Scan, output: Path, options: ExportOptions, *, force: bool
+) -> Exported:
     """Export a checkpoint to a package file, with golden frames from `scan`.
 
     Raises:
@@ -69,7 +73,7 @@ def export_package(checkpoint: Path, scan: Scan, output: Path, *, force: bool) -
     network, loaded = load_network(checkpoint)
     instrument, record = loaded.instrument, loaded.record
     counts, calibration = held_out_counts(scan, instrument)
-    graph = export_fp32(network, instrument.window_px)
+    graph = export_fp32(network, instrument.window_px, options.opset)
     parity = assert_parity(graph, network, counts)
     golden = counts[np.linspace(0, len(counts) - 1, GOLDEN_FRAMES).astype(np.int64)]
     content = PackageContent(
@@ -79,16 +83,18 @@ def export_package(checkpoint: Path, scan: Scan, output: Path, *, force: bool) -
         binning=instrument.binning,
         object_pixel_size_m=instrument.object_pixel_size_m,
         probe=instrument.probe,
-        graphs={Precision.FP32: Graph(graph, OPSET)},
+        graphs={Precision.FP32: Graph(graph, options.opset)},
         golden=GoldenFrames(golden, {Precision.FP32: _run(graph, golden)}),
         tolerance={Precision.FP32: TOLERANCE},
         training=_training(record),
         versions=_versions(),
         created=creation_time(datetime.fromisoformat(record.created).timestamp()),
+        batch_size=options.batch_size,
         calibration=calibration,
     )
+    content = finished(content)
     content = replace(content, self_check=_self_check_level(content, scan))
-    return Exported(write_package(output, content, force=force), parity)
+    return Exported(write_package(output, content, force=force, key=options.key), parity)
 
 
 def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | None:

@@ -19,6 +19,9 @@ from wnet_edge.models.registry import CountsNetwork
 OPSET = 20
 """ONNX operator set: the newest in which every operator used has kernels on CPU and CUDA."""
 
+OLDEST_OPSET, NEWEST_OPSET = 18, 25
+"""What torch's exporter writes itself; beyond, it converts in part or not at all."""
+
 _WINDOW_DEFAULTS = (("strides", {1}), ("dilations", {1}), ("pads", {0}))
 """What ONNX assumes, in its text alone, for every axis of a convolution or pooling."""
 
@@ -26,11 +29,11 @@ INPUT = "counts"
 OUTPUTS = ("amplitude", "phase")
 
 
-def export_fp32(network: CountsNetwork, window_px: int) -> bytes:
+def export_fp32(network: CountsNetwork, window_px: int, opset: int = OPSET) -> bytes:
     """FP32 graph of a network in evaluation mode, for any batch size; the same bytes every time.
 
     Raises:
-        ExportError: if the graph is not what the runner takes.
+        ExportError: if the exporter gives no graph, or one of another opset.
     """
     frames = torch.full((2, 1, window_px, window_px), 100.0)
     # A copy without the memory layout of training: the layout is no part of the graph.
@@ -42,7 +45,7 @@ def export_fp32(network: CountsNetwork, window_px: int) -> bytes:
             network,
             (frames,),
             dynamo=True,
-            opset_version=OPSET,
+            opset_version=opset,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_shapes=({0: torch.export.Dim("batch")},),
@@ -51,9 +54,26 @@ def export_fp32(network: CountsNetwork, window_px: int) -> bytes:
     if program is None:
         raise ExportError("the exporter of torch gave no graph")
     model = program.model_proto
+    # Where it can't, the exporter leaves another one and says so in a log.
+    if [found.version for found in model.opset_import if not found.domain] != [opset]:
+        raise ExportError(f"the exporter of torch gave no graph of opset {opset}; name another")
     strip(model)
     onnx.checker.check_model(model, full_check=True)
     return serialise(model)
+
+
+def fix_batch(model: onnx.ModelProto, batch_size: int) -> None:
+    """Declare, in place, that every run takes `batch_size` frames.
+
+    Raises:
+        ExportError: if shapes inside the graph say otherwise.
+    """
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_value = batch_size
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ExportError(f"the graph takes no batch of {batch_size}: {error}") from error
 
 
 def serialise(model: onnx.ModelProto) -> bytes:

@@ -159,5 +159,3 @@ def measured(part: ScanPart, scan: Scan, placed: PlacedImage | None, graph: byte
         patches = patches_on_processor(graph, part.counts)
         yardstick = against_fp32(part, patches)
     return Measured(yardstick, patches, yardstick.accuracy(patches))
-
-

@@ -50,9 +50,14 @@ def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float
 
     Raises:
         ExportError: if any batch differs by more than the tolerances, or by something that is no
-            number.
+            number, or if this ONNX Runtime can't load the graph.
     """
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        raise ExportError(
+            f"ONNX Runtime {onnxruntime.__version__} can't load the graph; choose a lower --opset"
+        ) from error
     largest = Difference(0.0, 0.0)
     for size in BATCH_SIZES:
         batch = varied(counts, size)

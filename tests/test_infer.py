@@ -71,6 +71,14 @@ def test_window_offset_is_where_the_window_lies(tmp_path, known, package):
     np.testing.assert_allclose(corner + stitched.origin_px, known.corners[7] + start)
 
 
+@pytest.mark.parametrize("fixed", [5, 64])
+def test_a_fixed_batch_does_not_change_the_image(tmp_path, known, package, fixed):
+    scan = open_scan(known.write(tmp_path / "s.cxi"))
+    whole = write_package(tmp_path / "fixed.wnet", known.content(batch_size=fixed))
+    images = [infer(scan, each, OPTIONS).stitched.image for each in (package, whole)]
+    np.testing.assert_allclose(images[0], images[1], atol=1e-6)
+
+
 def test_batch_size_does_not_change_the_image(tmp_path, known, package):
     scan = open_scan(known.write(tmp_path / "s.cxi"))
     images = [

@@ -145,7 +145,8 @@ def test_foreign_zips_are_refused(target):
     refuses(target, once + archive_bytes({"a": b"1"}), "twice")
     data = package_bytes(content())
     _, members = taken_apart(data)
-    refuses(target, resealed(b"{}\n", {"../probe.npy": b""}), "manifest lacks")
+    refuses(target, resealed(b"{}\n", {"../probe.npy": b""}), "names no schema_version")
+    refuses(target, resealed(b'{"schema_version": 3}', {"../probe.npy": b""}), "manifest lacks")
     refuses(target, resealed(b"[" * 100_000, members), "too deeply")
     refuses(target, resealed(b"1" * 2_000_000, members), "too large")
 
@@ -162,7 +163,10 @@ def test_members_that_do_not_belong_are_refused(target):
 @pytest.mark.parametrize(
     ("path", "value", "match"),
     [
-        (("schema_version",), 1, "schema_version is 1"),
+        (("schema_version",), 1, "older wnet-edge .schema_version is 1"),
+        (("schema_version",), 99, "newer wnet-edge .schema_version is 99.*update wnet-edge"),
+        (("schema_version",), True, "names no schema_version"),
+        (("schema_version",), "3", "names no schema_version"),
         (("surprise",), 1, "unknown key 'surprise'"),
         (("model",), None, "manifest.model is not of type str"),
         (("model",), "\x1b[2J", "control characters"),
@@ -212,7 +216,7 @@ def test_missing_folder_and_large_files(tmp_path, monkeypatch):
         open_package(tmp_path / "none.wnet")
     with pytest.raises(PackageError, match="is a folder"):
         open_package(tmp_path)
-    monkeypatch.setattr("wnet_edge.package.MAX_PACKAGE_BYTES", 10)
+    monkeypatch.setattr("wnet_edge.package_file.MAX_PACKAGE_BYTES", 10)
     (tmp_path / "big.wnet").write_bytes(b"x" * 11)
     with pytest.raises(PackageError, match="more than a package may have"):
         open_package(tmp_path / "big.wnet")

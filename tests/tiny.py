@@ -30,16 +30,34 @@ def onnx_bytes(nodes, window_px, initializers=(), inputs=("counts",), outputs=No
     return model.SerializeToString()
 
 
-def simple_graph(window_px):
+def simple_graph(window_px, batch="batch"):
     """Amplitude = relu(counts), phase = tanh(counts)."""
     nodes = [
         helper.make_node("Relu", ["counts"], ["amplitude"]),
         helper.make_node("Tanh", ["counts"], ["phase"]),
     ]
-    return onnx_bytes(nodes, window_px)
+    return onnx_bytes(nodes, window_px, batch=batch)
 
 
-def oracle_graph(amplitude, phase):
+def weights_in(location):
+    """An (8, 8) float32 tensor that lies in the file `location`."""
+    weights = TensorProto(name="W", data_type=TensorProto.FLOAT, dims=[8, 8])
+    weights.data_location = TensorProto.EXTERNAL
+    for key, value in (("location", location), ("length", "256")):
+        weights.external_data.add(key=key, value=value)
+    return weights
+
+
+def graph_with_weights_in(location):
+    """Amplitude = counts + weights in the file `location`, phase = counts; 8 px."""
+    nodes = [
+        helper.make_node("Add", ["counts", "W"], ["amplitude"]),
+        helper.make_node("Identity", ["counts"], ["phase"]),
+    ]
+    return onnx_bytes(nodes, 8, [weights_in(location)])
+
+
+def oracle_graph(amplitude, phase, batch="batch"):
     """Looks patches (N, h, h) up by the number that the frame holds in its first pixel."""
     nodes = [
         helper.make_node("Slice", ["counts", "start", "stop", "axes"], ["corner"]),
@@ -57,7 +75,7 @@ def oracle_graph(amplitude, phase):
         "P": phase[:, None].astype(np.float32),
     }
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    return onnx_bytes(nodes, amplitude.shape[-1], initializers)
+    return onnx_bytes(nodes, amplitude.shape[-1], initializers, batch=batch)
 
 
 def gaussian_probe(full_px, incident=1e5, modes=1):
@@ -149,7 +167,7 @@ class KnownScan:
 
     def content(self, **changes):
         """The package that knows this scan."""
-        graph = oracle_graph(self.amplitude, self.phase)
+        graph = oracle_graph(self.amplitude, self.phase, changes.get("batch_size") or "batch")
         return content(graph, self.window_px, self.binning, probe=self.probe, **changes)
 
     def write(self, path: Path, *, binned: bool = False, frames=None, **changes):

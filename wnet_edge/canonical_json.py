@@ -29,8 +29,8 @@ def canonical_json(value: object) -> bytes:
     return f"{text}\n".encode("ascii")
 
 
-def from_canonical_json(kind: type[T], data: bytes) -> T:
-    """The dataclass `kind` that `canonical_json` wrote as `data`.
+def from_canonical_json(kind: type[T], data: bytes, name: str = "manifest") -> T:
+    """The dataclass `kind` that `canonical_json` wrote as `data`; `name` is for the errors.
 
     Raises:
         ValueError: naming the key that is missing, unknown or of another type, or saying that the
@@ -40,9 +40,9 @@ def from_canonical_json(kind: type[T], data: bytes) -> T:
         plain = json.loads(data)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-    value = _decode(kind, plain, "manifest")
+    value = _decode(kind, plain, name)
     if canonical_json(value) != data:
-        raise ValueError("the JSON is not in canonical form")
+        raise ValueError(f"the JSON of {name} is not in canonical form")
     return cast("T", value)
 
 

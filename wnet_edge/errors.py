@@ -17,6 +17,10 @@ class PackageError(WNetEdgeError):
     """A package file is missing, damaged, of an unknown schema or does not fit the scan."""
 
 
+class SignatureError(PackageError):
+    """A key can't be read, or a package does not bear the signature that was asked for."""
+
+
 class ProviderError(WNetEdgeError):
     """An ONNX Runtime execution provider that was asked for can't be had."""
 

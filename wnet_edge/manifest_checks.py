@@ -3,6 +3,7 @@
 Types are the decoder's business (`wnet_edge.canonical_json`); here are ranges, names and texts.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -15,12 +16,28 @@ from wnet_edge.manifest import (
     MAX_GOLDEN_FRAMES,
     MAX_WINDOW_PX,
     PROBE_FILE,
-    SCHEMA_VERSION,
     Calibration,
     CountRange,
     Manifest,
     SelfCheckLevel,
 )
+
+
+def schema_version(manifest_json: bytes) -> int:
+    """Of which schema a manifest is, before anything else of it is believed.
+
+    Raises:
+        ValueError: if it does not say.
+    """
+    try:
+        plain = json.loads(manifest_json)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    version = plain.get("schema_version") if isinstance(plain, dict) else None
+    # bool is an int in Python, but true is not 1 in JSON.
+    if type(version) is not int or version < 1:
+        raise ValueError("the manifest names no schema_version")
+    return version
 
 
 def check_manifest(manifest: Manifest) -> None:
@@ -29,8 +46,6 @@ def check_manifest(manifest: Manifest) -> None:
     Raises:
         ValueError: naming the value that does not.
     """
-    if manifest.schema_version != SCHEMA_VERSION:
-        raise ValueError(f"schema_version is {manifest.schema_version}, not {SCHEMA_VERSION}")
     _check_texts(manifest)
     _check_geometry(manifest)
     _check_members(manifest)

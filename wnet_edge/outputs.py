@@ -5,8 +5,9 @@ Where the flow frames → … → image ends, and where a package or a simulated
 
 import os
 import secrets
+import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,3 +71,73 @@ def replacing(path: Path, error: type[WNetEdgeError], *, force: bool) -> Iterato
         ) from cause
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_folders(
+    parent: Path, names: Sequence[str], error: type[WNetEdgeError], *, force: bool
+) -> None:
+    """See that `placing_folders` may write, before any work is spent on what goes into it.
+
+    Raises:
+        error: if `parent` can neither be written to nor made, or if one of `names` is there and
+            `force` is False.
+    """
+    mode = _mode(parent, error)
+    if mode is None and not parent.parent.is_dir():
+        raise error(f"{parent}: no folder {parent.parent}; create it first")
+    if mode is not None and not stat.S_ISDIR(mode):
+        raise error(f"{parent}: is no folder; name another")
+    if not os.access(parent if mode is not None else parent.parent, os.W_OK):
+        raise error(f"{parent}: can't be written to; name another")
+    for name in names:
+        path = parent / name
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
+            raise error(f"{path}: is no folder; name another")
+        if os.path.lexists(path) and not force:
+            raise error(f"{path}: exists already; replace it with --force or name another folder")
+
+
+@contextmanager
+def placing_folders(
+    parent: Path, names: Sequence[str], error: type[WNetEdgeError], *, force: bool
+) -> Iterator[Path]:
+    """A temporary folder to make folders of these `names` in; moved to `parent` if that succeeds.
+
+    `parent` is made if it is missing, and other things in it are left alone. Whatever stops the
+    block, Ctrl-C included, leaves it as it was.
+
+    Raises:
+        error: as `check_folders`, or if the disk refuses a file.
+    """
+    check_folders(parent, names, error, force=force)
+    made = not parent.exists()
+    # In the folder itself: it may be a disk of its own, to which nothing can be moved at once.
+    temporary = parent / f".wnet-edge-{secrets.token_hex(8)}.part"
+    new, old = temporary / "new", temporary / "old"
+    try:
+        for folder in (new, old):
+            folder.mkdir(parents=True)
+        yield new
+        moves = [(parent / name, old / name) for name in names if (parent / name).exists()]
+        _move_all([*moves, *((new / name, parent / name) for name in names)])
+    except OSError as cause:
+        reason = cause.strerror or " ".join(str(cause).split())
+        raise error(
+            f"{parent}: can't be written ({reason}); free the disk or name another"
+        ) from cause
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if made and parent.exists() and not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def _move_all(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Rename each first to its second, or, if anything stops that, none."""
+    try:
+        for source, target in moves:
+            source.rename(target)
+    except BaseException:
+        for source, target in reversed(moves):
+            if target.exists() and not source.exists():
+                target.rename(source)
+        raise

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
-from wnet_edge.canonical_json import canonical_json, from_canonical_json
+from wnet_edge.canonical_json import canonical_json
 from wnet_edge.errors import PackageError
 from wnet_edge.manifest import (
     GOLDEN_FILE,
@@ -34,13 +34,17 @@ from wnet_edge.manifest import (
     Tolerance,
     Training,
 )
-from wnet_edge.manifest_checks import check_manifest
 from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import replacing
-
-PACKAGE_SUFFIX = ".wnet"
-MAX_PACKAGE_BYTES = 512 << 20
-MAX_MANIFEST_BYTES = 1 << 20
+from wnet_edge.package_file import PACKAGE_SUFFIX, read_package_file
+from wnet_edge.signature import (
+    SIGNATURE_FILE,
+    PrivateKey,
+    PublicKey,
+    Signature,
+    signature_json,
+)
+from wnet_edge.verification import seal, verified_members
 
 Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Amplitude and phase in rad, both (N, 1, H, W) float32: what a graph gives back."""
@@ -110,6 +114,7 @@ class Package:
         graphs: ONNX bytes by precision.
         probe: (modes, frame_px, frame_px) complex64 in square-root counts, read-only.
         golden: golden frames, read-only.
+        signature: who it says has signed it; None if nobody has.
     """
 
     path: Path
@@ -118,6 +123,7 @@ class Package:
     graphs: Mapping[Precision, bytes]
     probe: NDArray[np.complex64]
     golden: GoldenFrames
+    signature: Signature | None
 
     @property
     def name(self) -> str:
@@ -151,23 +157,25 @@ def embedded_packages() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob(f"*{PACKAGE_SUFFIX}"))}
 
 
-def open_package(path: Path) -> Package:
-    """Read and verify a package: archive, schema and every hash.
+def open_package(path: Path, trusted: PublicKey | None = None) -> Package:
+    """Read and verify a package: archive, schema, every hash, and whose it is if that is asked.
 
     Raises:
-        PackageError: if the file is missing, too large, or not to the byte what was written.
+        PackageError: if the file is missing, too large, not to the byte what was written, or made
+            by another version.
+        SignatureError: if it does not bear a signature of `trusted`.
     """
-    data = _read(path)
+    data = read_package_file(path)
     try:
-        return _verified(path, data)
+        return _verified(path, data, trusted)
     except ValueError as error:
         raise PackageError(
             f"{path}: not an intact package ({error}); copy or export it again"
         ) from error
 
 
-def package_bytes(content: PackageContent) -> bytes:
-    """The one archive of this content: same content, same bytes, wherever it is made.
+def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> bytes:
+    """The one archive of this content: same content and key, same bytes, wherever it is made.
 
     Raises:
         ValueError: if the content does not fit together.
@@ -202,7 +210,10 @@ def package_bytes(content: PackageContent) -> bytes:
         ),
     )
     manifest_json = canonical_json(manifest)
-    data = archive_bytes({MANIFEST_FILE: manifest_json, **members}, _seal(manifest_json))
+    members = {MANIFEST_FILE: manifest_json, **members}
+    if key is not None:
+        members[SIGNATURE_FILE] = signature_json(manifest_json, key)
+    data = archive_bytes(members, seal(manifest_json))
     _verified(Path("package"), data)
     return data
 
@@ -216,8 +227,10 @@ def pack(content: PackageContent) -> Package:
     return _verified(Path("unwritten.wnet"), package_bytes(content))
 
 
-def write_package(path: Path, content: PackageContent, *, force: bool = False) -> Package:
-    """Write a package whole or not at all, and give it back as it reads.
+def write_package(
+    path: Path, content: PackageContent, *, force: bool = False, key: PrivateKey | None = None
+) -> Package:
+    """Write a package whole or not at all, signed with `key` if given; give it back as it reads.
 
     Raises:
         PackageError: if the content does not fit together, or the file exists and `force` is False,
@@ -226,7 +239,7 @@ def write_package(path: Path, content: PackageContent, *, force: bool = False) -
     if path.suffix != PACKAGE_SUFFIX:
         raise PackageError(f"{path}: a package file's name ends in {PACKAGE_SUFFIX}")
     try:
-        data = package_bytes(content)
+        data = package_bytes(content, key)
     except ValueError as error:
         raise PackageError(
             f"{path}: can't be packed ({error}); export from a checkpoint"
@@ -236,44 +249,9 @@ def write_package(path: Path, content: PackageContent, *, force: bool = False) -
     return _verified(path, data)
 
 
-def _read(path: Path) -> bytes:
-    """The whole file, its size checked first."""
-    try:
-        if path.is_dir():
-            raise PackageError(f"{path}: is a folder; name a {PACKAGE_SUFFIX} file")
-        if path.exists() and not path.is_file():
-            raise PackageError(f"{path}: is a device or a pipe; name a {PACKAGE_SUFFIX} file")
-        size = path.stat().st_size
-        if size > MAX_PACKAGE_BYTES:
-            raise PackageError(
-                f"{path}: {size} bytes is more than a package may have ({MAX_PACKAGE_BYTES}); "
-                "export a smaller network"
-            )
-        with path.open("rb") as file:
-            return file.read(size + 1)
-    except FileNotFoundError as error:
-        raise PackageError(
-            f"{path}: no such file; name a {PACKAGE_SUFFIX} file or an embedded package"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise PackageError(f"{path}: can't be read ({error}); check its permissions") from error
-
-
-def _verified(path: Path, data: bytes) -> Package:
-    members, comment = archive_members(data)
-    manifest_json = members.get(MANIFEST_FILE, b"")
-    if len(manifest_json) > MAX_MANIFEST_BYTES:
-        raise ValueError("the manifest is too large")
-    if comment != _seal(manifest_json):
-        raise ValueError("the manifest does not match its own hash")
-    manifest = from_canonical_json(Manifest, manifest_json)
-    check_manifest(manifest)
-    expected = [MANIFEST_FILE, *(entry.file for entry in manifest.members())]
-    if list(members) != expected:
-        raise ValueError(f"it holds {', '.join(members)[:200]!r} instead of {', '.join(expected)}")
-    for entry in manifest.members():
-        if MemberEntry.of(entry.file, members[entry.file]) != entry:
-            raise ValueError(f"{entry.file} does not match the manifest")
+def _verified(path: Path, data: bytes, trusted: PublicKey | None = None) -> Package:
+    found = verified_members(path, data, trusted)
+    manifest, members = found.manifest, found.members
     probe_shape = (None, manifest.frame_px, manifest.frame_px)
     return Package(
         path=path,
@@ -282,12 +260,8 @@ def _verified(path: Path, data: bytes) -> Package:
         graphs={kind: members[kind.file] for kind in manifest.kinds()},
         probe=array_from_npy(members[PROBE_FILE], np.complex64, probe_shape),
         golden=_golden_frames(members[GOLDEN_FILE], manifest),
+        signature=found.signature,
     )
-
-
-def _seal(manifest_json: bytes) -> bytes:
-    """The archive's comment: the one hash that the manifest can't hold is its own."""
-    return hashlib.sha256(manifest_json).hexdigest().encode("ascii")
 
 
 def _golden_bytes(golden: GoldenFrames) -> bytes:

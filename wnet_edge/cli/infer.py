@@ -16,10 +16,12 @@ from wnet_edge.cli.options import (
     force_option,
     frame_progress,
     json_option,
+    opened_package,
     package_option,
     print_json,
     runner_options,
     runner_options_from,
+    trust_option,
 )
 from wnet_edge.cli.scan_options import (
     orientation_options,
@@ -30,7 +32,7 @@ from wnet_edge.cli.scan_options import (
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
 from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from
 from wnet_edge.orientation import Orientation
-from wnet_edge.package import Package, find_package, open_package
+from wnet_edge.package import Package
 from wnet_edge.runner.job import Done, Job, check_jobs, run_job
 from wnet_edge.runner.session import RunnerOptions
 
@@ -38,6 +40,7 @@ from wnet_edge.runner.session import RunnerOptions
 @click.command()
 @click.argument("scans", metavar="SCAN...", nargs=-1, required=True, type=FILE)
 @package_option
+@trust_option
 @runner_options
 @click.option(
     "-o",
@@ -62,6 +65,7 @@ from wnet_edge.runner.session import RunnerOptions
 def command(
     scans: tuple[Path, ...],
     package: str,
+    trust: Path | None,
     precision: str,
     provider: str,
     threads: int,
@@ -86,7 +90,7 @@ def command(
         raise click.UsageError("--image names the picture of one scan; -o FOLDER takes several")
     options = runner_options_from(precision, provider, threads, batch_size)
     read_options = read_options_from(reading)
-    opened = open_package(find_package(package))
+    opened = opened_package(package, trust)
     kind = ResultFormat(image_format)
     with _folder(output, several=several) as folder:
         jobs = [

@@ -9,12 +9,21 @@ from typing import Any
 import click
 
 from wnet_edge.cli.inspect_scan import scan_report
-from wnet_edge.cli.options import FILE, force_option, json_option, print_json
+from wnet_edge.cli.options import (
+    FILE,
+    force_option,
+    json_option,
+    opened_package,
+    print_json,
+    signature_values,
+    trust_option,
+)
 from wnet_edge.cli.scan_options import read_options_from, scan_options
 from wnet_edge.errors import ResultError
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.outputs import check_output
-from wnet_edge.package import PACKAGE_SUFFIX, embedded_packages, find_package, open_package
+from wnet_edge.package import embedded_packages
+from wnet_edge.package_file import PACKAGE_SUFFIX
 from wnet_edge.runner.scan_preview import write_preview
 
 
@@ -23,10 +32,18 @@ from wnet_edge.runner.scan_preview import write_preview
 @click.option(
     "--image", "picture", type=FILE, help="PNG of a scan's mean frame, positions and probe."
 )
+@trust_option
 @scan_options
 @force_option
 @json_option
-def command(file: str, picture: Path | None, force: bool, as_json: bool, **reading: Any) -> None:  # noqa: ANN401
+def command(
+    file: str,
+    picture: Path | None,
+    trust: Path | None,
+    force: bool,
+    as_json: bool,
+    **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
+) -> None:
     """Show what a package or a scan holds; packages are verified on the way.
 
     Of a scan: each part, its unit and where it was found, and what is missing. The flags say what
@@ -38,8 +55,10 @@ def command(file: str, picture: Path | None, force: bool, as_json: bool, **readi
     if is_package:
         if picture is not None:
             raise click.UsageError("--image is for scans")
-        _show(_package(find_package(file)), as_json=as_json)
+        _show(_package(file, trust), as_json=as_json)
         return
+    if trust is not None:
+        raise click.UsageError("--trust is for packages")
     if picture is not None:
         check_output(picture, ResultError, force=force)
         if realpath(picture) == realpath(file):
@@ -53,13 +72,14 @@ def command(file: str, picture: Path | None, force: bool, as_json: bool, **readi
         write_preview(picture, found, force=force)
 
 
-def _package(path: Path) -> dict[str, object]:
-    package = open_package(path)
+def _package(name_or_file: str, trust: Path | None) -> dict[str, object]:
+    package = opened_package(name_or_file, trust)
     return {
         "kind": "package",
-        "path": str(path),
-        "size_bytes": path.stat().st_size,
+        "path": str(package.path),
+        "size_bytes": package.path.stat().st_size,
         "sha256": package.sha256,
+        "signature": signature_values(package, trust),
         **asdict(package.manifest),
     }
 

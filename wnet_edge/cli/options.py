@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 import click
 
 from wnet_edge.manifest import Precision
+from wnet_edge.package import Package, find_package, open_package
 from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.signature import read_public_key
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,6 +28,12 @@ package_option = click.option(
     help="Embedded package, or a file that ends in .wnet.",
 )
 force_option = click.option("--force", is_flag=True, help="Replace existing outputs.")
+trust_option = click.option(
+    "--trust",
+    metavar="PUBKEY",
+    type=FILE,
+    help="Refuse a package that is not signed by this key (PEM).",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, last line.")
 precision_option = click.option(
     "--precision",
@@ -74,6 +82,24 @@ def runner_options_from(
         threads=threads,
         batch_size=batch_size,
     )
+
+
+def opened_package(name_or_file: str, trust: Path | None) -> Package:
+    """The package that --package or an argument names, signed by the key of --trust if given.
+
+    Raises:
+        PackageError: as `open_package`.
+        SignatureError: as `read_public_key` and `open_package`.
+    """
+    trusted = None if trust is None else read_public_key(trust)
+    return open_package(find_package(name_or_file), trusted)
+
+
+def signature_values(package: Package, trust: Path | None) -> dict[str, object] | None:
+    """For `--json`: by which key a package says it is signed, and whether that was checked."""
+    if package.signature is None:
+        return None
+    return {"public_key": package.signature.public_key, "checked": trust is not None}
 
 
 @contextmanager

@@ -2,32 +2,37 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from wnet_edge.cli.options import (
     json_option,
+    opened_package,
     print_json,
     provider_option,
     runner_options_from,
+    signature_values,
     threads_option,
+    trust_option,
 )
 from wnet_edge.errors import PackageError
-from wnet_edge.package import find_package, open_package
+from wnet_edge.package import Package
 from wnet_edge.runner.golden import GoldenCheck, check_golden
 
 
 @click.command()
 @click.argument("package", metavar="FILE.wnet|NAME")
+@trust_option
 @provider_option
 @threads_option
 @json_option
-def command(package: str, provider: str, threads: int, as_json: bool) -> None:
+def command(package: str, trust: Path | None, provider: str, threads: int, as_json: bool) -> None:
     """Check a package's every byte, and that this machine computes what its maker saw."""
-    opened = open_package(find_package(package))
+    opened = opened_package(package, trust)
     options = runner_options_from("auto", provider, threads, 1)
     if not as_json:
-        click.echo(f"{opened.path}: intact, SHA-256 {opened.sha256}")
+        click.echo(f"{opened.path}: intact, SHA-256 {opened.sha256}, {_signed(opened, trust)}")
     checks = []
     for precision in opened.graphs:
         check = check_golden(opened, replace(options, precision=precision))
@@ -40,6 +45,7 @@ def command(package: str, provider: str, threads: int, as_json: bool) -> None:
             {
                 "path": str(opened.path),
                 "sha256": opened.sha256,
+                "signature": signature_values(opened, trust),
                 "passed": not failed,
                 "golden_frames": opened.manifest.golden.frames,
                 "checks": {check.precision.value: _values(check) for check in checks},
@@ -50,6 +56,14 @@ def command(package: str, provider: str, threads: int, as_json: bool) -> None:
             f"{opened.path}: {', '.join(failed)} gives other patches here than when it was "
             "exported; use another --precision or --provider, or update onnxruntime"
         )
+
+
+def _signed(package: Package, trust: Path | None) -> str:
+    if trust is not None:
+        return f"signed by the key in {trust}"
+    if package.signature is None:
+        return "not signed"
+    return f"claims to be signed by {package.signature.public_key} (--trust checks it)"
 
 
 def _line(check: GoldenCheck) -> str:

@@ -50,8 +50,8 @@ def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
     expected_amplitude, expected_phase = golden.outputs[session.precision]
     counts = golden.counts
     parts = [
-        session.run(counts[start : start + options.batch_size])
-        for start in range(0, len(counts), options.batch_size)
+        session.run(counts[start : start + session.batch_size])
+        for start in range(0, len(counts), session.batch_size)
     ]
     amplitude, phase = (np.concatenate(part) for part in zip(*parts, strict=True))
     difference = np.abs(amplitude.astype(np.float64) - expected_amplitude).max()

@@ -136,7 +136,7 @@ def infer(
     laps.lap("open")
     with (
         _stitcher(scan, session.window_px, weight, effort) as stitcher,
-        batches_ahead(scan, options.batch_size) as batches,
+        batches_ahead(scan, session.batch_size) as batches,
     ):
         first = 0
         for frames in batches:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.manifest import Precision
-from wnet_edge.package import Package
+from wnet_edge.package import Package, Patches
+from wnet_edge.runner.fixed_batch import run_in_batches
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
@@ -42,7 +43,7 @@ class RunnerOptions:
         precision: None takes FP16 on CUDA and FP32 on the processor, or what the package has.
         provider: AUTO falls back to the processor; any other is had or refused.
         threads: of the processor; 0 leaves the number to ONNX Runtime, one a core.
-        batch_size: frames run at once.
+        batch_size: frames run at once, where the package leaves it open.
     """
 
     precision: Precision | None = None
@@ -63,16 +64,20 @@ class GraphSession:
         provider: CPU or CUDA, whichever it runs on.
         reason: why this provider and this precision, one line.
         window_px: edge of its input and outputs.
+        batch_size: frames that are best run at once.
 
     Raises:
         PackageError: if the package lacks the precision, or its graph breaks the contract: input
-            `counts`, outputs `amplitude` and `phase`, all float32 (batch, 1, window, window).
+            `counts`, outputs `amplitude` and `phase`, all float32 (batch, 1, window, window), the
+            batch as the manifest has it.
         ProviderError: if a provider that was asked for can't be had.
     """
 
     def __init__(self, package: Package, options: RunnerOptions) -> None:
         self._package = package
         self.window_px = package.manifest.window_px
+        self._fixed_batch = package.manifest.batch_size
+        self.batch_size = _whole_batches(options.batch_size, self._fixed_batch)
         self.provider, provider_reason = _choose_provider(package, options)
         self.precision, precision_reason = _choose_precision(package, options, self.provider)
         self.reason = f"{provider_reason}; {precision_reason}"
@@ -80,25 +85,35 @@ class GraphSession:
         self._session = _create_session(package, content, self.provider, options.threads)
         self._check_contract()
 
-    def run(self, counts: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(self, counts: NDArray[np.float32]) -> Patches:
         """Amplitude and phase in rad, both (B, 1, H, W) float32, for counts of the same shape.
 
-        Masked pixels of `counts` are negative.
+        Any B ≥ 1 will do, whatever the graph takes at once. Masked pixels of `counts` are negative.
 
         Raises:
             ProviderError: if the provider fails, for want of memory say.
             PackageError: if the graph gives other shapes than it declares.
         """
+        if self._fixed_batch is None:
+            return self._run(counts)
+        return run_in_batches(self._run, counts, self._fixed_batch)
+
+    def _run(self, counts: NDArray[np.float32]) -> Patches:
         try:
             amplitude, phase = self._session.run(["amplitude", "phase"], {"counts": counts})
         except Exception as error:  # ONNX Runtime's errors share no other base
             raise ProviderError(
                 f"{self._package.path}: {self.provider.value} failed on {len(counts)} frames "
-                f"({_one_line(error)}); try a smaller --batch-size or another --provider"
+                f"({_one_line(error)}); try {self._smaller_batch()} or another --provider"
             ) from error
         if amplitude.shape != counts.shape or phase.shape != counts.shape:
             raise self._broken(f"it gives {amplitude.shape} and {phase.shape} for {counts.shape}")
         return amplitude, phase
+
+    def _smaller_batch(self) -> str:
+        if self._fixed_batch is None:
+            return "a smaller --batch-size"
+        return "a package of a smaller batch"
 
     def _check_contract(self) -> None:
         declared = {
@@ -112,8 +127,12 @@ class GraphSession:
                 if port.type != "tensor(float)":
                     raise self._broken(f"{name} is {port.type}, not float32")
                 batch, *rest = port.shape or [0]
-                if isinstance(batch, int) or rest != [1, self.window_px, self.window_px]:
-                    expected = f"(batch, 1, {self.window_px}, {self.window_px})"
+                # ONNX Runtime gives a number for a fixed dimension, else its name or None.
+                found = batch if isinstance(batch, int) else None
+                if found != self._fixed_batch or rest != [1, self.window_px, self.window_px]:
+                    expected = (
+                        f"({self._fixed_batch or 'batch'}, 1, {self.window_px}, {self.window_px})"
+                    )
                     raise self._broken(f"{name} is {port.shape}, not {expected}")
 
     def _broken(self, fault: str) -> PackageError:
@@ -121,6 +140,11 @@ class GraphSession:
             f"{self._package.path}: {self.precision.file} breaks the contract: {fault}; "
             "export the package again"
         )
+
+
+def _whole_batches(wanted: int, fixed: int | None) -> int:
+    """At least `wanted` frames, in batches none of which has to be filled up."""
+    return wanted if fixed is None else -(-wanted // fixed) * fixed
 
 
 def cuda_fault(package: Package) -> str | None:
