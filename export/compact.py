@@ -14,6 +14,11 @@ from wnet_edge.export.dft_nodes import dft_nodes
 from wnet_edge.export.graph import strip
 
 
+_EIGHT_BITS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+"""Not shared: ONNX Runtime replaces zero points one by one where it multiplies without saturation,
+and fails on one that it has replaced already."""
+
+
 def compacted(model: onnx.ModelProto) -> onnx.ModelProto:
     """A graph that computes the same; outputs may differ by the rounding of the DFT matrix.
 
@@ -61,10 +66,10 @@ def _drop_repeated(model: onnx.ModelProto) -> None:
         nameless.CopyFrom(tensor)
         nameless.name = ""
         content = nameless.SerializeToString(deterministic=True)
-        if content not in first:
+        if tensor.data_type in _EIGHT_BITS or content not in first:
             first[content] = tensor.name
             stored.append(tensor)
-        same[tensor.name] = first[content]
+        same[tensor.name] = tensor.name if tensor.data_type in _EIGHT_BITS else first[content]
     del graph.initializer[:]
     graph.initializer.extend(stored)
     for node in graph.node:

@@ -26,7 +26,6 @@ from wnet_edge.manifest import Calibration, CalibrationSource
 from wnet_edge.package import Patches
 from wnet_edge.runner.accuracy import (
     Accuracy,
-    Judge,
     ScanPart,
     Yardstick,
     against_fp32,
@@ -130,7 +129,7 @@ def held_out(
         sha256=frames_sha256(counts),
         source=source,
     )
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if len(counts) < FEWEST_COUNT:
         warnings = (
             f"{scan.path}: only {len(counts)} frames calibrate; with {FEWEST_COUNT} and more, a "

@@ -7,11 +7,16 @@ sees raw counts and the probe, whose values span too much for 256 steps.
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "Clip")
 """Quantised with the layer before them, so that only one rounding stands between two layers."""
+
+_LARGE = 1024
+"""Values of a constant from which storing it as half is worth a node."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,28 @@ def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:
             reached.update(node.output)
             names.append(node.name)
     return tuple(names)
+
+
+def front_constants_in_half(model: onnx.ModelProto) -> None:
+    """Store the large constants before the first convolution as half, widened by a Cast, in place.
+
+    They hold the probe, which is not known to half's three digits; ONNX Runtime folds the Cast.
+    """
+    graph = model.graph
+    behind = set(nodes_behind_first_convolution(model))
+    used_behind = {name for node in graph.node if node.name in behind for name in node.input}
+    casts = []
+    for tensor in graph.initializer:
+        large = math.prod(tensor.dims) >= _LARGE
+        if tensor.data_type != TensorProto.FLOAT or tensor.name in used_behind or not large:
+            continue
+        name, stored = tensor.name, f"{tensor.name}/half"
+        values = numpy_helper.to_array(tensor).astype(np.float16)
+        tensor.CopyFrom(numpy_helper.from_array(values, stored))
+        casts.append(helper.make_node("Cast", [stored], [name], stored, to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 def named(model: onnx.ModelProto) -> onnx.ModelProto:

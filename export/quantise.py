@@ -15,10 +15,12 @@ from onnxruntime.quantization.calibrate import TensorData, TensorsData
 from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
 from wnet_edge.calibration.ranges import Ranges
-from wnet_edge.export.graph import serialise, strip
+from wnet_edge.export.compact import compacted
+from wnet_edge.export.graph import serialise
 from wnet_edge.export.layers import (
     ACTIVATIONS,
     WEIGHTED,
+    front_constants_in_half,
     layers_of,
     nodes_behind_first_convolution,
 )
@@ -79,7 +81,8 @@ def quantised(graph: bytes, ranges: Ranges, scheme: Scheme) -> bytes:
     quantiser.quantize_model()
     quantiser.model.topological_sort()
     made = quantiser.model.model
-    strip(made)
+    front_constants_in_half(made)
+    made = compacted(made)
     onnx.checker.check_model(made, full_check=True)
     return serialise(made)
 

@@ -1,0 +1,178 @@
+"""The graphs of a package, one a precision, each measured on frames that it has not seen.
+
+FP32 graph → FP16, INT8 in any layout → accuracy against FP32's → budget. What costs more than the
+budget allows does not get into a package.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from wnet_edge.calibration.ranges import RangeMethod, ranges_of
+from wnet_edge.errors import ExportError
+from wnet_edge.export.budget import Budget, described
+from wnet_edge.export.compact import compacted
+from wnet_edge.export.conversion_check import assert_conversion
+from wnet_edge.export.graph import serialise
+from wnet_edge.export.half import HalfGraph, to_half
+from wnet_edge.export.half_rounding import outputs, rounded_twin
+from wnet_edge.export.held_out import HeldOut, Measured
+from wnet_edge.export.processor import exact_patches, patches_on_processor
+from wnet_edge.export.search import Found, Problem, search
+from wnet_edge.manifest import Precision, Retention, Setting, Tolerance
+from wnet_edge.package import Graph, Patches
+from wnet_edge.processor import processor_name
+from wnet_edge.runner.accuracy import Judge, Loss, loss, phase_rms_rad
+from wnet_edge.runner.session_settings import X64_PRECISION
+
+FP32_TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.02)
+"""How far another processor or TF32 may stray: an order above the largest rounding seen, an order
+below what a broken kernel does."""
+
+_DIGITS = 4
+"""Of what is measured: the order of a sum is not in the package."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What all precisions are made from.
+
+    Attributes:
+        graph: FP32, every node with a name of its own.
+        opset: of it.
+        held_out: frames for calibration.
+        selection: the strip that chooses.
+        report: the strip that reports.
+        budget: to keep to.
+        methods: calibrators to try.
+        ranges: file that keeps their ranges; None keeps none.
+    """
+
+    graph: bytes
+    opset: int
+    held_out: HeldOut
+    selection: Measured
+    report: Measured
+    budget: Budget
+    methods: tuple[RangeMethod, ...]
+    ranges: Path | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """One precision's graph, and how it came to be.
+
+    Attributes:
+        graph: for the package.
+        golden: its exact patches of the golden frames.
+        tolerance: how near another machine has to come.
+        loss: of FP32's accuracy, on the report strip; None for FP32.
+        phase_rms_rad: difference from FP32 there.
+        half: how an FP16 graph was made.
+        found: how an INT8 graph was found.
+    """
+
+    graph: Graph
+    golden: Patches
+    tolerance: Tolerance
+    loss: Loss | None = None
+    phase_rms_rad: float = 0.0
+    half: HalfGraph | None = None
+    found: Found | None = None
+
+
+def make(precision: Precision, source: Source) -> Made:
+    """The graph of one precision.
+
+    Raises:
+        ExportError: if it can't be made to keep to the budget, or this processor gets it wrong.
+        CalibrationError: if the file of ranges is of something else.
+    """
+    if precision is Precision.FP32:
+        return _make_fp32(source)
+    if precision is Precision.FP16:
+        return _make_fp16(source)
+    return _make_int8(precision, source)
+
+
+def _make_fp32(source: Source) -> Made:
+    content = serialise(compacted(onnx.load_from_string(source.graph)))
+    golden = patches_on_processor(content, source.held_out.golden)
+    retention = _retention(source.report.accuracy.measures(), processor_name())
+    return Made(Graph(content, source.opset, None, retention), golden, FP32_TOLERANCE)
+
+
+def _make_fp16(source: Source) -> Made:
+    half = to_half(source.graph, source.held_out.counts)
+    twin = rounded_twin(onnx.load_from_string(half.content))
+
+    def exact(counts: NDArray[np.float32]) -> Patches:
+        return outputs(twin, counts)
+
+    content = serialise(compacted(onnx.load_from_string(half.content)))
+    tolerance = assert_conversion(Precision.FP16, content, exact, source.held_out.counts, None)
+    patches = exact(source.report.yardstick.part.counts)
+    # The processor computes many half operators in FP32, and would be told to be better than it is.
+    settings: dict[str, Setting] = {"kept_in_fp32": len(half.kept)}
+    graph = Graph(content, source.opset, settings)
+    made = Made(graph, exact(source.held_out.golden), tolerance, half=half)
+    return _judged(Precision.FP16, made, patches, source, "emulated: half after every operator")
+
+
+def _make_int8(layout: Precision, source: Source) -> Made:
+    settings: dict[str, Setting] = {X64_PRECISION: True}
+
+    def run(graph: bytes, counts: NDArray[np.float32]) -> Patches:
+        return patches_on_processor(graph, counts, settings)
+
+    counts, chosen = source.held_out.counts, source.selection
+    problem = Problem(
+        source.graph, layout, chosen.yardstick, chosen.fp32, chosen.accuracy, run, source.budget
+    )
+    found = search(problem, ranges_of(source.graph, counts, source.methods, source.ranges))
+
+    def exact(frames: NDArray[np.float32]) -> Patches:
+        return exact_patches(found.content, frames)
+
+    tolerance = assert_conversion(layout, found.content, exact, counts, settings)
+    settings |= {
+        "calibrator": found.ranges.method.value,
+        "per_channel": found.scheme.per_channel,
+        "layers_in_float": len(found.scheme.kept),
+        "format": "qdq",
+    }
+    graph = Graph(found.content, source.opset, settings)
+    made = Made(graph, exact(source.held_out.golden), tolerance, found=found)
+    patches = run(found.content, source.report.yardstick.part.counts)
+    return _judged(layout, made, patches, source, processor_name())
+
+
+def _judged(
+    precision: Precision, made: Made, patches: Patches, source: Source, processor: str
+) -> Made:
+    """With what it has lost on the report strip, if that is within the budget."""
+    report = source.report
+    accuracy = report.yardstick.accuracy(patches)
+    lost = loss(report.accuracy, accuracy, report.yardstick.judge)
+    if not source.budget.holds(lost):
+        raise ExportError(
+            f"the {precision.value} graph does not keep to the budget on the report strip: "
+            f"{described(lost)}; allow more with --max-ssim-drop and --max-psnr-drop-db, or leave "
+            "this precision out"
+        )
+    rms = phase_rms_rad(report.yardstick.part, patches, report.fp32)
+    measures = accuracy.measures() | {"phase_rms_rad_from_fp32": rms, "ssim_drop": lost.ssim}
+    if report.yardstick.judge is Judge.REFERENCE and lost.psnr_db is not None:
+        measures["psnr_drop_db"] = lost.psnr_db
+    graph = made.graph
+    kept = Graph(graph.content, graph.opset, graph.quantisation, _retention(measures, processor))
+    return Made(kept, made.golden, made.tolerance, lost, rms, made.half, made.found)
+
+
+def _retention(measures: Mapping[str, float], processor: str) -> Retention:
+    finite = {name: round(v, _DIGITS) for name, v in measures.items() if np.isfinite(v)}
+    return Retention(finite, processor)
