@@ -13,6 +13,7 @@ from wnet_edge.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(sys.executable).with_name("wnet-edge")
+PROGRAMS = {"wnet-edge": PROGRAM, "openssl": Path("openssl")}
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -34,25 +35,31 @@ def test_every_command_has_help_of_its_own():
         assert b"Usage: wnet-edge" in done.stdout
 
 
-def test_the_commands_of_the_readme_run_in_order(tmp_path: Path):
-    readme = (ROOT / "README.md").read_text("utf-8")
-    blocks = re.findall(r"```sh\n(.*?)```", readme, flags=re.DOTALL)
+@pytest.mark.parametrize(
+    ("document", "least", "output"),
+    [("README.md", 10, "out.png"), ("docs/packages.md", 8, "cnm26id_scan247_64px.wnet.png")],
+)
+def test_the_commands_of_a_document_run_in_order(
+    tmp_path: Path, document: str, least: int, output: str
+):
+    text = (ROOT / document).read_text("utf-8")
+    blocks = re.findall(r"```sh\n(.*?)```", text, flags=re.DOTALL)
     commands = [line for block in blocks for line in block.splitlines() if line]
-    assert len(commands) >= 10
+    assert len(commands) >= least
     for folder in ("wnet_edge", "benchmarks"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     for command in commands:
         program, *words = shlex.split(command)
-        assert program == "wnet-edge"
+        assert program in PROGRAMS
         done = subprocess.run(
-            [PROGRAM, *words],
+            [PROGRAMS[program], *words],
             cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
         )
         assert done.returncode == 0, f"{command}\n{done.stderr}"
-    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / output).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -1,6 +1,6 @@
 """What an export is asked for: opset, batch size, a key, a target; and what graphs then say.
 
-Every opset on offer, of a real network, is exported in benchmarks/test_opsets.py, which takes longer.
+W3 at every opset on offer takes longer and is in benchmarks/test_opsets.py.
 """
 
 from pathlib import Path

@@ -69,8 +69,9 @@ def check_graph(name: str, content: bytes) -> None:
                 if wire_type == _LENGTH or content[first:last].strip(b"\x80\x00"):
                     raise ValueError(f"{name} keeps weights in a file outside the package")
             elif wire_type == _LENGTH and number in INNER[kind]:
-                has_graph |= kind is Kind.MODEL
-                messages.append((INNER[kind][number], first, last))
+                inner = INNER[kind][number]
+                has_graph |= kind is Kind.MODEL and inner is Kind.GRAPH
+                messages.append((inner, first, last))
     if not has_graph:
         raise ValueError(f"{name} is not an ONNX graph")
 
