@@ -1,10 +1,9 @@
 """Export as one step: checkpoint in, a package that was checked against the network out.
 
-checkpoint → FP32 graph → parity with PyTorch → golden frames → package file. The golden frames are
-measured ones, from the calibration strip of a scan that training never saw.
+checkpoint → FP32 graph → parity with PyTorch → every precision, measured → package file.
+Calibration, choices and figures come from three strips of a scan that training never saw.
 """
 
-import hashlib
 import math
 import platform
 from dataclasses import dataclass, replace
@@ -13,69 +12,83 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import onnx
 import onnxruntime
-from numpy.typing import NDArray
 
-from wnet_edge.calibration.split import Region, split_by_region
-from wnet_edge.errors import CheckpointError, ExportError, PackageError
+from wnet_edge.errors import PackageError
 from wnet_edge.export.finish import finished
-from wnet_edge.export.graph import export_fp32
-from wnet_edge.export.options import ExportOptions
+from wnet_edge.export.graph import export_fp32, serialise
+from wnet_edge.export.held_out import held_out, measured
+from wnet_edge.export.layers import named
+from wnet_edge.export.options import ExportOptions, Material
 from wnet_edge.export.parity import Difference, assert_parity
-from wnet_edge.geometry import positions_px
+from wnet_edge.export.precisions import Made, Source, make
 from wnet_edge.manifest import (
-    Calibration,
-    CalibrationSource,
     CountRange,
     Precision,
     SelfCheckLevel,
     Setting,
-    Tolerance,
     Training,
     creation_time,
 )
 from wnet_edge.models.registry import parameter_count
-from wnet_edge.package import GoldenFrames, Graph, Package, PackageContent, pack, write_package
-from wnet_edge.preprocess import network_counts
+from wnet_edge.package import GoldenFrames, Package, PackageContent, pack, write_package
+from wnet_edge.runner.accuracy import Judge
 from wnet_edge.runner.infer import infer
 from wnet_edge.runner.session import Provider, RunnerOptions
 from wnet_edge.scan import Scan
-from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
-
-GOLDEN_FRAMES = 8
-
-TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.02)
-"""How far another processor or TF32 may stray: an order above the largest rounding seen, an order
-below what a broken kernel does."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A written package and how near its graph is to the trained network."""
+    """A written package, and how its graphs came to be.
+
+    Attributes:
+        package: as it was written.
+        parity: of its FP32 graph with the trained network.
+        made: by precision.
+        judge: what accuracy was measured against.
+        warnings: what the user should know, one line each.
+    """
 
     package: Package
     parity: Difference
+    made: dict[Precision, Made]
+    judge: Judge
+    warnings: tuple[str, ...]
 
 
 def export_package(
-    checkpoint: Path, scan: Scan, output: Path, options: ExportOptions, *, force: bool
+    checkpoint: Path, material: Material, output: Path, options: ExportOptions, *, force: bool
 ) -> Exported:
-    """Export a checkpoint to a package file, with golden frames from `scan`.
+    """Export a checkpoint to a package file with a graph for every precision asked for.
 
     Raises:
         CheckpointError: if the checkpoint is missing or damaged, or trained for another instrument.
         ScanError: if the scan is too small to be split.
-        ExportError: if the graph and the network differ.
+        CalibrationError: if its frames are of another kind than was said.
+        ResultError: if the reference does not explain its frames.
+        ExportError: if the graph and the network differ, or a precision costs more than the budget.
         PackageError: if the package can't be written.
     """
     network, loaded = load_network(checkpoint)
-    instrument, record = loaded.instrument, loaded.record
-    counts, calibration = held_out_counts(scan, instrument)
+    instrument, record, scan = loaded.instrument, loaded.record, material.scan
+    split = held_out(scan, instrument, material.source, simulated=material.simulated)
     graph = export_fp32(network, instrument.window_px, options.opset)
-    parity = assert_parity(graph, network, counts)
-    golden = counts[np.linspace(0, len(counts) - 1, GOLDEN_FRAMES).astype(np.int64)]
+    parity = assert_parity(graph, network, split.counts)
+    graph = serialise(named(onnx.load_from_string(graph)))
+    source = Source(
+        graph=graph,
+        opset=options.opset,
+        held_out=split,
+        selection=measured(split.selection, scan, material.reference, graph),
+        report=measured(split.report, scan, material.reference, graph),
+        budget=options.budget,
+        methods=options.calibrators,
+        ranges=options.ranges,
+    )
+    made = {precision: make(precision, source) for precision in options.precisions}
     content = PackageContent(
         model=record.network.model.value,
         parameter_count=parameter_count(network),
@@ -83,18 +96,26 @@ def export_package(
         binning=instrument.binning,
         object_pixel_size_m=instrument.object_pixel_size_m,
         probe=instrument.probe,
-        graphs={Precision.FP32: Graph(graph, options.opset)},
-        golden=GoldenFrames(golden, {Precision.FP32: _run(graph, golden)}),
-        tolerance={Precision.FP32: TOLERANCE},
+        graphs={precision: one.graph for precision, one in made.items()},
+        golden=GoldenFrames(
+            split.golden, {precision: one.golden for precision, one in made.items()}
+        ),
+        tolerance={precision: one.tolerance for precision, one in made.items()},
         training=_training(record),
         versions=_versions(),
         created=creation_time(datetime.fromisoformat(record.created).timestamp()),
         batch_size=options.batch_size,
-        calibration=calibration,
+        calibration=split.calibration,
     )
     content = finished(content)
     content = replace(content, self_check=_self_check_level(content, scan))
-    return Exported(write_package(output, content, force=force, key=options.key), parity)
+    return Exported(
+        package=write_package(output, content, force=force, key=options.key),
+        parity=parity,
+        made=made,
+        judge=source.report.yardstick.judge,
+        warnings=split.warnings,
+    )
 
 
 def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | None:
@@ -112,44 +133,6 @@ def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | N
         return None
     r_factor, r_floor = round(check.r_factor, 4), round(check.r_floor, 4)
     return SelfCheckLevel(r_factor, r_floor, check.frames) if r_floor < r_factor else None
-
-
-def held_out_counts(scan: Scan, instrument: Instrument) -> tuple[NDArray[np.float32], Calibration]:
-    """Graph input of the scan's calibration strip, (n, 1, H, W) float32, and its fingerprint.
-
-    Raises:
-        CheckpointError: if the scan's window is not the instrument's.
-        ScanError: if the scan is too small to be split.
-    """
-    full_px = instrument.window_px * instrument.binning
-    if scan.full_window_px != full_px:
-        raise CheckpointError(
-            f"{scan.path}: has a window of {scan.full_window_px} px, the checkpoint is for "
-            f"{full_px} px; name a scan of the same instrument"
-        )
-    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
-    frames = split_by_region(positions, instrument.window_px).frames(Region.CALIBRATION)
-    measured = np.asarray(scan.frames[frames])
-    counts = network_counts(
-        measured.astype(np.float32), scan.mask, instrument.binning // scan.binning
-    )
-    digest = hashlib.sha256(np.ascontiguousarray(counts).tobytes()).hexdigest()
-    return counts, Calibration(
-        split=f"{Region.CALIBRATION.value} strip",
-        frames=len(counts),
-        sha256=digest,
-        source=CalibrationSource.MEASURED,
-    )
-
-
-def _run(
-    graph: bytes, counts: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    amplitude, phase_rad = session.run(["amplitude", "phase"], {"counts": counts})
-    if not (np.isfinite(amplitude).all() and np.isfinite(phase_rad).all()):
-        raise ExportError("the graph gives no numbers for the golden frames; train again")
-    return amplitude, phase_rad
 
 
 def _training(record: TrainingRecord) -> Training:

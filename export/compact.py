@@ -13,7 +13,6 @@ import onnx
 from wnet_edge.export.dft_nodes import dft_nodes
 from wnet_edge.export.graph import strip
 
-
 _EIGHT_BITS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 """Not shared: ONNX Runtime replaces zero points one by one where it multiplies without saturation,
 and fails on one that it has replaced already."""

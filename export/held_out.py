@@ -35,7 +35,7 @@ from wnet_edge.runner.accuracy import (
 from wnet_edge.scan import Scan
 from wnet_edge.training.batch import Instrument
 
-GOLDEN_FRAMES = 8
+GOLDEN_FRAMES = 4
 
 
 @dataclass(frozen=True)

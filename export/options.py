@@ -1,10 +1,15 @@
-"""What an export is asked for, beyond the checkpoint and the scan."""
+"""What an export is asked for, and what it has to measure with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
+from wnet_edge.calibration.ranges import RangeMethod
 from wnet_edge.errors import ExportError
+from wnet_edge.export.budget import Budget
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
-from wnet_edge.manifest import MAX_BATCH_SIZE
+from wnet_edge.io.placed_image import PlacedImage
+from wnet_edge.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
+from wnet_edge.scan import Scan
 from wnet_edge.signature import PrivateKey
 
 
@@ -16,16 +21,27 @@ class ExportOptions:
         opset: ONNX operator set of its graphs.
         batch_size: frames that every run of a graph takes; None for any number.
         key: to sign it with; None leaves it unsigned.
+        precisions: to make.
+        budget: of accuracy that each of them has to keep to.
+        calibrators: to try for INT8.
+        ranges: file that keeps what they find; None keeps nothing.
 
     Raises:
-        ExportError: if opset or batch size are out of range.
+        ExportError: if opset or batch size are out of range, or nothing is to be made.
     """
 
     opset: int = OPSET
     batch_size: int | None = None
     key: PrivateKey | None = None
+    precisions: tuple[Precision, ...] = (Precision.FP32, Precision.FP16, Precision.INT8)
+    budget: Budget = field(default_factory=Budget)
+    calibrators: tuple[RangeMethod, ...] = tuple(RangeMethod)
+    ranges: Path | None = None
 
     def __post_init__(self) -> None:
+        """Refuse what can't be made."""
+        if not self.precisions or not self.calibrators:
+            raise ExportError("a package holds at least one precision, found by a calibrator")
         if not OLDEST_OPSET <= self.opset <= NEWEST_OPSET:
             raise ExportError(
                 f"opset {self.opset} can't be exported; choose from {OLDEST_OPSET} to "
@@ -35,3 +51,20 @@ class ExportOptions:
             raise ExportError(
                 f"a batch of {self.batch_size} can't be exported; choose from 1 to {MAX_BATCH_SIZE}"
             )
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an export measures with.
+
+    Attributes:
+        scan: of the network's instrument, none of whose frames was trained on.
+        reference: a reconstruction of it; None: FP32's own patches are the yardstick.
+        source: what the scan's frames are to be.
+        simulated: whether its file says that they are simulated.
+    """
+
+    scan: Scan
+    reference: PlacedImage | None = None
+    source: CalibrationSource = CalibrationSource.MEASURED
+    simulated: bool = False

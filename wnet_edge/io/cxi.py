@@ -92,6 +92,14 @@ def read(file: h5py.File, path: Path) -> FoundScan:
 READER = Hdf5Reader(recognises, read)
 
 
+def is_simulated(path: Path) -> bool:
+    """Whether a readable scan file, of any format, holds labels as `wnet-edge simulate` writes."""
+    if not h5py.is_hdf5(path):
+        return False
+    with opened(path) as file:
+        return LABELS in file
+
+
 def read_labels(path: Path) -> Labels | None:
     """The labels in a simulated scan, or None where the file has none.
 

@@ -7,7 +7,6 @@ fallback says why.
 
 import contextlib
 import io
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -20,10 +19,10 @@ from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package, Patches
 from wnet_edge.runner.fixed_batch import run_in_batches
+from wnet_edge.runner.session_settings import session_settings
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-_EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
-_ERRORS_ONLY, _FATAL_ONLY, _WARNINGS = 3, 4, 2
+_FATAL_ONLY, _WARNINGS = 4, 2
 """Severities of ONNX Runtime's log."""
 
 
@@ -81,8 +80,7 @@ class GraphSession:
         self.provider, provider_reason = _choose_provider(package, options)
         self.precision, precision_reason = _choose_precision(package, options, self.provider)
         self.reason = f"{provider_reason}; {precision_reason}"
-        content = package.graphs[self.precision]
-        self._session = _create_session(package, content, self.provider, options.threads)
+        self._session = _create_session(package, self.precision, self.provider, options.threads)
         self._check_contract()
 
     def run(self, counts: NDArray[np.float32]) -> Patches:
@@ -162,7 +160,7 @@ def cuda_fault(package: Package) -> str | None:
             onnxruntime.preload_dlls()
     kind = next(iter(package.graphs))
     try:
-        _create_session(package, package.graphs[kind], Provider.CUDA, 1)
+        _create_session(package, kind, Provider.CUDA, 1)
     except ProviderError as error:
         missing = said.getvalue().strip().splitlines()[:1]
         return missing[0].split(":")[0] if missing else str(error)
@@ -203,15 +201,10 @@ def _choose_precision(
 
 
 def _create_session(
-    package: Package, content: bytes, provider: Provider, threads: int
+    package: Package, precision: Precision, provider: Provider, threads: int
 ) -> onnxruntime.InferenceSession:
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.use_deterministic_compute = True
-    settings.log_severity_level = _ERRORS_ONLY
-    # A graph may name files for its weights, and no hash of the package covers those: look for them
-    # where no file can be.
-    settings.add_session_config_entry(_EXTERNAL_WEIGHTS, os.devnull)
+    content = package.graphs[precision]
+    settings = session_settings(threads, package.manifest.precisions[precision].quantisation)
     names = [_CUDA, _CPU] if provider is Provider.CUDA else [_CPU]
     try:
         with _quiet():

@@ -1,0 +1,172 @@
+"""The options of `wnet-edge export` that say what a package holds and how it is measured."""
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wnet_edge.calibration.ranges import RangeMethod
+from wnet_edge.cli.options import FILE
+from wnet_edge.errors import CheckpointError
+from wnet_edge.export.budget import Budget
+from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
+from wnet_edge.export.options import ExportOptions, Material
+from wnet_edge.io.cxi import is_simulated
+from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.io.scan_file import open_scan
+from wnet_edge.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
+from wnet_edge.signature import read_private_key
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+DYNAMIC = "dynamic"
+_EXAMPLES = Path(str(files("wnet_edge") / "examples"))
+EXAMPLE_SCAN = _EXAMPLES / "cnm26id_scan247_64px.cxi"
+EXAMPLE_REFERENCE = _EXAMPLES / "cnm26id_scan247_reference.npz"
+DEFAULT_PRECISIONS = ExportOptions.precisions
+
+NEW_GRAPHS = (
+    *("precisions", "calibration", "reference", "calibration_source", "calibrators", "ranges"),
+    *("max_ssim_drop", "max_psnr_drop_db", "opset", "batch"),
+)
+"""Parameters without a meaning for a package that is there already."""
+
+
+def _batch_size(
+    _context: click.Context, _parameter: click.Parameter, value: str | None
+) -> int | None:
+    """--batch as the library takes it: None for any number of frames."""
+    if value is None or value == DYNAMIC:
+        return None
+    if not value.isdecimal() or not 1 <= int(value[:9]) <= MAX_BATCH_SIZE:
+        raise click.BadParameter(f"{value} is neither {DYNAMIC} nor within 1 to {MAX_BATCH_SIZE}")
+    return int(value)
+
+
+_OPTIONS = (
+    click.option(
+        "--precision",
+        "precisions",
+        type=click.Choice([kind.value for kind in Precision]),
+        multiple=True,
+        help="Graph to make, repeatable; int8 is signed, for every provider, the others are for "
+        f"processors.  [default: {', '.join(kind.value for kind in DEFAULT_PRECISIONS)}]",
+    ),
+    click.option(
+        "--calibration",
+        type=FILE,
+        help="Measured scan of the same instrument, not trained on: a strip of it calibrates, one "
+        "chooses, one reports.  [default: the embedded scan]",
+    ),
+    click.option(
+        "--reference",
+        type=FILE,
+        help="Reconstruction of that scan to measure accuracy against.  [default: the embedded "
+        "scan's; for another scan, what FP32 gives]",
+    ),
+    click.option(
+        "--calibration-source",
+        type=click.Choice([source.value for source in CalibrationSource]),
+        help="What the frames are; any but measured ones are refused unless named here.  "
+        "[default: measured]",
+    ),
+    click.option(
+        "--calibrator",
+        "calibrators",
+        type=click.Choice([method.value for method in RangeMethod]),
+        multiple=True,
+        help="How INT8's ranges are found, repeatable; the best is taken.  [default: all]",
+    ),
+    click.option(
+        "--ranges", type=FILE, help="File that keeps the ranges, to be used again if it is there."
+    ),
+    click.option(
+        "--max-ssim-drop",
+        type=float,
+        help="That a precision may cost: phase and amplitude, single-shot and stitched.  "
+        f"[default: {Budget.max_ssim_drop}]",
+    ),
+    click.option(
+        "--max-psnr-drop-db", type=float, help=f"Likewise.  [default: {Budget.max_psnr_drop_db}]"
+    ),
+    click.option(
+        "--opset",
+        type=click.IntRange(OLDEST_OPSET, NEWEST_OPSET),
+        help=f"ONNX operator set of the graphs.  [default: {OPSET}]",
+    ),
+    click.option(
+        "--batch",
+        callback=_batch_size,
+        metavar=f"{DYNAMIC}|N",
+        help=f"Frames that a graph takes: any number or N, for engines.  [default: {DYNAMIC}]",
+    ),
+    click.option(
+        "--sign",
+        metavar="KEY",
+        type=FILE,
+        help="Sign the package with this Ed25519 key (PEM).",
+    ),
+)
+
+
+def export_options(command: Command) -> Command:
+    """All of them, for `options_from` and `material_from`."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def options_from(values: dict[str, Any]) -> ExportOptions:
+    """How the package is to be made.
+
+    Raises:
+        ExportError: if the budget is no budget.
+        SignatureError: if the key can't be read.
+    """
+    named = {
+        "precisions": tuple(Precision(name) for name in values["precisions"]),
+        "calibrators": tuple(RangeMethod(name) for name in values["calibrators"]),
+        "opset": values["opset"],
+    }
+    drops = {name: values[name] for name in ("max_ssim_drop", "max_psnr_drop_db")}
+    return ExportOptions(
+        **{name: value for name, value in named.items() if value},
+        batch_size=values["batch"],
+        key=None if values["sign"] is None else read_private_key(values["sign"]),
+        budget=Budget(**{name: value for name, value in drops.items() if value is not None}),
+        ranges=values["ranges"],
+    )
+
+
+def material_from(values: dict[str, Any]) -> Material:
+    """The scan that calibrates and reports, and its reconstruction.
+
+    Raises:
+        ScanError: if the scan can't be read.
+        ResultError: if the reference can't.
+    """
+    path, reference = values["calibration"], values["reference"]
+    if path is None:
+        path, reference = EXAMPLE_SCAN, reference or EXAMPLE_REFERENCE
+    scan = open_scan(path)
+    source = values["calibration_source"]
+    return Material(
+        scan=scan,
+        reference=None if reference is None else read_placed_image(reference, scan),
+        source=CalibrationSource.MEASURED if source is None else CalibrationSource(source),
+        simulated=is_simulated(path),
+    )
+
+
+def zoo_checkpoint(model: str) -> Path:
+    """Weights that came with the program.
+
+    Raises:
+        CheckpointError: if the zoo has none of that name.
+    """
+    path = Path(str(files("wnet_edge") / "zoo" / f"{model}-cnm26id.safetensors"))
+    if not path.is_file():
+        raise CheckpointError(f"the zoo holds no {model}: train one and name it with --checkpoint")
+    return path

@@ -1,0 +1,88 @@
+"""What `wnet-edge export` tells of a package that it has made: on the terminal, and to a file."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from wnet_edge.errors import ExportError
+from wnet_edge.export.build import Exported
+from wnet_edge.export.precisions import Made
+from wnet_edge.manifest import GraphEntry, Precision
+from wnet_edge.outputs import replacing
+from wnet_edge.runner.accuracy import Judge
+
+
+def print_report(exported: Exported) -> None:
+    """Lines for people."""
+    manifest, path = exported.package.manifest, exported.package.path
+    for warning in exported.warnings:
+        click.echo(f"Warning: {warning}", err=True)
+    against = {
+        Judge.REFERENCE: "the reference",
+        Judge.FP32: "fp32's own patches, for want of a reference",
+    }[exported.judge]
+    click.echo(f"accuracy on the scan's report strip, against {against}:")
+    for precision in manifest.kinds():
+        entry = manifest.precisions[precision]
+        click.echo(_line(precision, entry, exported.made[precision]))
+    click.echo(
+        f"{path}: {manifest.model}, {manifest.parameter_count} parameters, "
+        f"{path.stat().st_size} bytes; within "
+        f"{exported.parity.amplitude:.1g} and {exported.parity.phase_rad:.1g} rad of PyTorch"
+    )
+
+
+def write_report(exported: Exported, path: Path, *, force: bool) -> None:
+    """All that was tried and what every layer costs, as JSON.
+
+    Raises:
+        ExportError: if the file can't be written.
+    """
+    values = {
+        "package": exported.package.path.name,
+        "package_sha256": exported.package.sha256,
+        "judge": exported.judge.value,
+        "precisions": {
+            precision.value: _values(exported.package.manifest.precisions[precision], made)
+            for precision, made in exported.made.items()
+        },
+    }
+    text = json.dumps(values, indent=2, default=str)
+    with replacing(path, ExportError, force=force) as temporary:
+        temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _line(precision: Precision, entry: GraphEntry, made: Made) -> str:
+    measures = entry.retention.measures if entry.retention is not None else {}
+    told = [
+        f"{precision.value}: {entry.member.size_bytes} bytes",
+        f"phase SSIM {measures.get('single_phase_ssim', float('nan')):.4f} single-shot, "
+        f"{measures.get('stitched_phase_ssim', float('nan')):.4f} stitched",
+    ]
+    if made.loss is not None:
+        psnr = "" if made.loss.psnr_db is None else f", PSNR {-made.loss.psnr_db:+.3f} dB"
+        told.append(f"at worst SSIM {-made.loss.ssim:+.4f}{psnr}")
+    if made.found is not None:
+        kept = len(made.found.scheme.kept)
+        told.append(f"{made.found.ranges.method.value} ranges, {kept} layers in float")
+    if made.half is not None:
+        told.append(f"{len(made.half.kept)} operators in fp32")
+    return "; ".join(told)
+
+
+def _values(entry: GraphEntry, made: Made) -> dict[str, object]:
+    values: dict[str, object] = {
+        "bytes": entry.member.size_bytes,
+        "measures": entry.retention.measures if entry.retention is not None else None,
+        "processor": entry.retention.processor if entry.retention is not None else None,
+    }
+    if made.half is not None:
+        values["kept_in_fp32"] = [asdict(kept) for kept in made.half.kept]
+    if made.found is not None:
+        found = made.found
+        values["layers_in_float"] = sorted(found.scheme.kept)
+        values["trials"] = [asdict(trial) for trial in found.trials]
+        values["layer_costs"] = [asdict(cost) for cost in found.costs]
+    return values
