@@ -183,10 +183,12 @@ def test_verify(here, call):
     assert code == 0
     assert "fp32 on cpu passed" in out
     outcome = call("verify", "wrong.wnet", "--provider", "cpu", "--json")
-    fails(outcome, "fp32 gives other patches here")
+    fails(outcome, "fp32 on cpu gives other patches here")
     values = json.loads(outcome[1])
     assert not values["passed"]
-    assert values["checks"]["fp32"]["phase_rad"] > 0.2
+    (check,) = values["checks"]
+    assert check["precision"] == "fp32"
+    assert check["phase_rad"] > 0.2
     damaged = bytearray((here / "right.wnet").read_bytes())
     damaged[5000] ^= 1
     (here / "right.wnet").write_bytes(damaged)

@@ -38,6 +38,10 @@ def fails(*words: object) -> str:
     return message
 
 
+def on_simulated(scan: Path) -> tuple[object, ...]:
+    return ("--calibration", scan, "--calibration-source", "simulated")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A labelled scan, a checkpoint trained on it for a moment, and the package of that."""
@@ -46,7 +50,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps = (
         ("simulate", "-o", scan, "--frames", 729, "--family", "dots", "--dead-fraction", 0.002),
         ("train", "--model", "w3", "--data", scan, "-o", checkpoint, "--epochs", 1),
-        ("export", "--checkpoint", checkpoint, "--calibration", scan, "-o", package),
+        ("export", "--checkpoint", checkpoint, *on_simulated(scan), "-o", package),
     )
     for words in steps:
         result = call(*words)
@@ -144,15 +148,17 @@ def test_the_package_says_what_it_was_made_from(folder: Path):
 
 def test_exporting_twice_gives_the_same_bytes(folder: Path, tmp_path: Path):
     again = tmp_path / "p.wnet"
-    words = ("--checkpoint", folder / "c.safetensors", "--calibration", folder / "s.cxi")
+    words = ("--checkpoint", folder / "c.safetensors", *on_simulated(folder / "s.cxi"))
     assert call("export", *words, "-o", again).exit_code == 0
     assert again.read_bytes() == (folder / "p.wnet").read_bytes()
-    # The graph itself: weights, what the probe says, and little else.
-    graphs = open_package(again).graphs
+    # The graphs themselves: weights, what the probe says, and little else.
+    fp32, fp16, int8 = open_package(again).graphs.values()
     network, _ = load_network(folder / "c.safetensors")
     assert network.back_projection is not None
     needed = [*network.parameters(), *network.back_projection.buffers()]
-    assert sum(map(len, graphs.values())) < 1.1 * sum(tensor.nbytes for tensor in needed)
+    assert len(fp32) < 1.1 * sum(tensor.nbytes for tensor in needed)
+    assert len(fp16) < 0.55 * len(fp32)
+    assert len(int8) < 0.45 * len(fp32)
 
 
 def test_the_package_verifies_and_infers(folder: Path, tmp_path: Path):
@@ -195,6 +201,9 @@ def test_bad_input_is_one_line_that_names_the_file(folder: Path, tmp_path: Path)
     assert str(missing) in fails(*train, "--probe", missing)
     assert str(missing) in fails(*train, "--data", missing)
     assert str(missing) in fails("export", "--checkpoint", missing, "-o", tmp_path / "p.wnet")
+    export = ("export", "--model", "w3", "-o", tmp_path / "p.wnet")
+    assert f"{scan}: holds simulated frames" in fails(*export, "--calibration", scan)
+    assert "a budget is a number from 0 up" in fails(*export, "--max-ssim-drop", -1)
     assert "exists already" in fails("simulate", "-o", scan)
     assert "no folder" in fails("simulate", "-o", tmp_path / "no" / "s.cxi")
     assert "at least 1 frame" in fails("simulate", "-o", out, "--frames", 0)

@@ -4,13 +4,13 @@ Runs the golden frames that travel in a package and compares the patches with th
 them: the check of the step from counts to patches.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from wnet_edge.manifest import Precision, Tolerance
 from wnet_edge.package import Package
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
+from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions, cuda_fault
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,20 @@ class GoldenCheck:
     phase_rms_rad: float
     tolerance: Tolerance
     passed: bool
+
+
+def ways_to_run(package: Package, options: RunnerOptions) -> list[RunnerOptions]:
+    """Every precision on every provider that works here, as far as `options` leave them open."""
+    precisions = list(package.graphs) if options.precision is None else [options.precision]
+    providers = [options.provider]
+    if options.provider is Provider.AUTO:
+        providers = [Provider.CPU]
+        providers += [Provider.CUDA] if cuda_fault(package) is None else []
+    return [
+        replace(options, precision=precision, provider=provider)
+        for provider in providers
+        for precision in precisions
+    ]
 
 
 def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
