@@ -23,6 +23,7 @@ from wnet_edge.runner.fixed_batch import run_in_batches
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
+_MODEL_FORMAT = "session.load_model_format"
 _ERRORS_ONLY, _FATAL_ONLY, _WARNINGS = 3, 4, 2
 """Severities of ONNX Runtime's log."""
 
@@ -212,6 +213,8 @@ def _create_session(
     # A graph may name files for its weights, and no hash of the package covers those: look for them
     # where no file can be.
     settings.add_session_config_entry(_EXTERNAL_WEIGHTS, os.devnull)
+    # What was looked at when the package was opened was ONNX, not ONNX Runtime's own format.
+    settings.add_session_config_entry(_MODEL_FORMAT, "ONNX")
     names = [_CUDA, _CPU] if provider is Provider.CUDA else [_CPU]
     try:
         with _quiet():
