@@ -1,5 +1,6 @@
 """Packages that mean harm, or come from elsewhere: refused before ONNX Runtime sees a byte."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -257,6 +258,16 @@ def test_every_way_to_a_tensor_is_known():
 def test_what_is_no_protocol_buffer_is_no_graph(damaged):
     with pytest.raises(ValueError, match="g is not an ONNX graph"):
         check_graph("g", damaged)
+
+
+def test_damaged_graphs_are_refused_or_taken_and_nothing_else():
+    graph, rng = graph_with_weights_in("x"), np.random.default_rng(0)
+    for _ in range(CORRUPTIONS):
+        damaged = bytearray(graph)
+        for offset in rng.integers(0, len(graph), rng.integers(1, 5)):
+            damaged[offset] = rng.integers(256)
+        with contextlib.suppress(ValueError):
+            check_graph("g", bytes(damaged))
 
 
 def test_deep_and_long_graphs_end_soon(monkeypatch):

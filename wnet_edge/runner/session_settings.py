@@ -15,6 +15,7 @@ X64_PRECISION = "x64quantprecision"
 processors that lack VNNI (its `session.x64quantprecision`); elsewhere it changes nothing."""
 
 _EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
+_MODEL_FORMAT = "session.load_model_format"
 _ERRORS_ONLY = 3
 
 
@@ -34,6 +35,8 @@ def session_settings(
     # A graph may name files for its weights, and no hash of the package covers those: look for them
     # where no file can be.
     settings.add_session_config_entry(_EXTERNAL_WEIGHTS, os.devnull)
+    # What was looked at when the package was opened was ONNX, not ONNX Runtime's own format.
+    settings.add_session_config_entry(_MODEL_FORMAT, "ONNX")
     if quantisation is not None and quantisation.get(X64_PRECISION) is True:
         settings.add_session_config_entry(f"session.{X64_PRECISION}", "1")
     return settings
