@@ -77,11 +77,12 @@ def check_source(
         looks = {
             CalibrationSource.MEASURED: "diffraction that was measured",
             CalibrationSource.SIMULATED: "simulated frames",
-            CalibrationSource.RANDOM: "no diffraction of this probe",
+            CalibrationSource.RANDOM: "no diffraction of the network's probe",
         }[found]
         raise CalibrationError(
             f"{name}: holds {looks}, and INT8 is to be calibrated on frames that are "
-            f"{declared.value}; name a measured scan, or say --calibration-source {found.value}"
+            f"{declared.value}; name a measured scan of that probe, or say "
+            f"--calibration-source {found.value}"
         )
 
 

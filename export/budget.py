@@ -15,8 +15,8 @@ class Budget:
     """What may be lost of FP32's accuracy, over phase and amplitude, single-shot and stitched.
 
     Attributes:
-        max_ssim_drop: of the structural similarity to the reference; without a reference, of that
-            to FP32's own patches and image.
+        max_ssim_drop: of the structural similarity to the reference; without a reference, of the
+            stitched image's to FP32's own.
         max_psnr_drop_db: of the peak signal-to-noise ratio; only with a reference.
 
     Raises:

@@ -86,7 +86,7 @@ def test_another_kind_than_the_one_asked_for_is_refused(diffraction, asked, matc
 def test_random_numbers_are_refused_unless_asked_for_by_name(diffraction):
     frames, probe = diffraction
     noise = np.random.default_rng(0).random(frames.shape, dtype=np.float32)
-    with pytest.raises(CalibrationError, match="no diffraction of this probe"):
+    with pytest.raises(CalibrationError, match="no diffraction of the network's probe"):
         check(noise, probe)
     check(noise, probe, declared=CalibrationSource.RANDOM)
 

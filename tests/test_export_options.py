@@ -23,9 +23,11 @@ from wnet_edge.export.finish import finished
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET, export_fp32
 from wnet_edge.export.options import ExportOptions
 from wnet_edge.export.parity import Difference, assert_parity
+from wnet_edge.export.precisions import Made
 from wnet_edge.manifest import Precision
 from wnet_edge.models.registry import normalise
 from wnet_edge.package import open_package, pack, write_package
+from wnet_edge.runner.accuracy import Judge
 
 
 class Small(nn.Module):

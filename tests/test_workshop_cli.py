@@ -201,7 +201,8 @@ def test_bad_input_is_one_line_that_names_the_file(folder: Path, tmp_path: Path)
     assert str(missing) in fails(*train, "--probe", missing)
     assert str(missing) in fails(*train, "--data", missing)
     assert str(missing) in fails("export", "--checkpoint", missing, "-o", tmp_path / "p.wnet")
-    export = ("export", "--model", "w3", "-o", tmp_path / "p.wnet")
+    mine = ("--checkpoint", folder / "c.safetensors")
+    export = ("export", *mine, "-o", tmp_path / "p.wnet")
     assert f"{scan}: holds simulated frames" in fails(*export, "--calibration", scan)
     assert "a budget is a number from 0 up" in fails(*export, "--max-ssim-drop", -1)
     assert "exists already" in fails("simulate", "-o", scan)
@@ -223,3 +224,17 @@ def test_a_scan_too_small_to_hold_out_is_refused(tmp_path: Path):
     assert call("simulate", "-o", scan, "--frames", 9).exit_code == 0
     message = fails("train", "--model", "w3", "--data", scan, "-o", tmp_path / "c")
     assert "too few to hold a tenth out" in message
+
+
+def test_evaluate_says_what_each_precision_keeps(folder: Path):
+    words = ("evaluate", folder / "p.wnet", "--data", folder / "s.cxi", "--provider", "cpu")
+    result = call(*words, "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.output)
+    assert (told["judge"], told["frames"]) == ("fp32", 729)
+    kept = told["precisions"]
+    assert list(kept) == ["fp32", "fp16", "int8"]
+    assert kept["fp32"]["ssim_drop"] is None
+    assert kept["fp16"]["ssim_drop"] <= kept["int8"]["ssim_drop"] < 0.01
+    assert kept["fp16"]["phase_rms_rad_from_fp32"] < kept["int8"]["phase_rms_rad_from_fp32"] < 0.1
+    assert "int8 on cpu" in call(*words, "--precision", "int8").output

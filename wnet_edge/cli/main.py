@@ -20,6 +20,7 @@ COMMANDS = {
     "simulate": "a scan of procedural objects, with labels",
     "train": "a network on simulated frames, to a checkpoint",
     "export": "a trained network to one verified package file",
+    "evaluate": "accuracy of a package on a scan, precision by precision",
     "compare": "two images after removing shift, phase, ramp and scale",
     "inspect": "what a package or a scan holds",
     "verify": "a package's hashes and golden frames on this machine",

@@ -89,12 +89,15 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Loss:
-    """The most that is lost of what FP32 has: over phase and amplitude, single-shot and stitched.
+    """The most that is lost of what FP32 has, over phase and amplitude.
+
+    Against a reference, of single patches and of the stitched image. Against FP32 itself, of the
+    stitched image alone: no reference hides the rounding of a single patch, which stitching evens
+    out.
 
     Attributes:
         ssim: drop of the structural similarity.
-        psnr_db: drop of the peak signal-to-noise ratio; None where FP32 is the yardstick itself,
-            for then it has no finite one.
+        psnr_db: drop of the peak signal-to-noise ratio; None against FP32, which has no finite one.
     """
 
     ssim: float
@@ -205,11 +208,19 @@ def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
 def loss(fp32: Accuracy, other: Accuracy, judge: Judge) -> Loss:
     """What `other` has lost of `fp32`, both measured by one yardstick."""
     before, after = fp32.measures(), other.measures()
-    drops = {name: before[name] - after[name] for name in before}
-    ssim = max(drops[name] for name in drops if name.endswith("_ssim"))
+    # Equal ones may both be infinite.
+    drops = {
+        name: 0.0 if before[name] == after[name] else before[name] - after[name] for name in before
+    }
     if judge is Judge.FP32:
-        return Loss(ssim, None)
-    return Loss(ssim, max(drops[name] for name in drops if name.endswith("_psnr_db")))
+        return Loss(_largest(drops, "stitched_", "_ssim"), None)
+    return Loss(_largest(drops, "", "_ssim"), _largest(drops, "", "_psnr_db"))
+
+
+def _largest(drops: dict[str, float], start: str, end: str) -> float:
+    """NaN if any is."""
+    chosen = [drop for name, drop in drops.items() if name.startswith(start) and name.endswith(end)]
+    return float(np.max(chosen))
 
 
 def phase_rms_rad(part: ScanPart, patches: Patches, fp32: Patches) -> float:

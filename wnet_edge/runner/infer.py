@@ -260,6 +260,8 @@ def _warnings(scan: Scan, inference: Inference) -> tuple[str, ...]:
             else f"the probe's power puts transmission at {given:.3g}, which can't be"
         )
         lines.append(f"{why}: amplitude is relative to the median frame")
+    if inference.precision is Precision.FP16 and inference.provider is Provider.CPU:
+        lines.append("fp16 is made for graphics cards: the processor computes much of it in fp32")
     if inference.self_check.warning is not None:
         lines.append(inference.self_check.warning)
     return tuple(lines)

@@ -1,0 +1,126 @@
+"""`wnet-edge evaluate`: how good a package is on a scan, precision by precision."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wnet_edge.cli.options import (
+    FILE,
+    json_option,
+    opened_package,
+    print_json,
+    runner_options,
+    runner_options_from,
+    trust_option,
+)
+from wnet_edge.cli.scan_options import (
+    orientation_options,
+    read_options_from,
+    scan_options,
+    way_up,
+)
+from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.io.scan_file import find_scan
+from wnet_edge.orientation import Orientation
+from wnet_edge.runner.accuracy import Judge
+from wnet_edge.runner.evaluation import Evaluated, Evaluation, evaluate
+from wnet_edge.runner.orientation_search import choose_orientation
+from wnet_edge.runner.window import Framer
+
+_COLUMNS = (
+    ("single_phase_psnr_db", "phase PSNR", "{:.2f} dB"),
+    ("single_phase_ssim", "SSIM", "{:.4f}"),
+    ("stitched_phase_correlation", "stitched correlation", "{:.4f}"),
+    ("stitched_phase_ssim", "SSIM", "{:.4f}"),
+)
+
+
+@click.command()
+@click.argument("package", metavar="FILE.wnet|NAME")
+@click.option("--data", "scan", type=FILE, required=True, help="Scan of the package's instrument.")
+@click.option(
+    "--reference",
+    type=FILE,
+    help="Reconstruction of that scan: a result file or .npz.  [default: what FP32 gives]",
+)
+@trust_option
+@runner_options
+@orientation_options
+@scan_options
+@json_option
+def command(
+    package: str,
+    scan: Path,
+    reference: Path | None,
+    trust: Path | None,
+    precision: str,
+    provider: str,
+    threads: int,
+    batch_size: int,
+    orientation: str | None,
+    position_orientation: str,
+    as_json: bool,
+    **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
+) -> None:
+    """Measure every precision of a package on a scan: single-shot, stitched, and against FP32.
+
+    With a reference, accuracy; without one, what each precision has kept of FP32.
+    """
+    opened = opened_package(package, trust)
+    options = runner_options_from(precision, provider, threads, batch_size)
+    framed = choose_orientation(
+        Framer(find_scan(scan, read_options_from(reading)), opened),
+        opened,
+        options,
+        way_up(orientation, opened.manifest.orientation),
+        way_up(position_orientation, Orientation.IDENTITY),
+    ).framed
+    placed = None if reference is None else read_placed_image(reference, framed.scan)
+    evaluation = evaluate(opened, framed.scan, placed, options)
+    if as_json:
+        print_json(
+            {
+                "package": opened.name,
+                "package_sha256": opened.sha256,
+                "scan": str(scan),
+                "judge": evaluation.judge.value,
+                "frames": evaluation.frames,
+                "precisions": {
+                    kind.value: _values(one) for kind, one in evaluation.precisions.items()
+                },
+            }
+        )
+        return
+    _print(evaluation)
+
+
+def _print(evaluation: Evaluation) -> None:
+    against = "the reference" if evaluation.judge is Judge.REFERENCE else "fp32"
+    click.echo(f"{evaluation.frames} frames against {against}:")
+    for precision, one in evaluation.precisions.items():
+        measures = one.accuracy.measures()
+        told = [
+            f"{label} {text.format(measures[name])}"
+            for name, label, text in _COLUMNS
+            if math.isfinite(measures[name])
+        ]
+        if one.loss is not None:
+            psnr = "" if one.loss.psnr_db is None else f", PSNR {-one.loss.psnr_db:+.3f} dB"
+            told.append(f"at worst SSIM {-one.loss.ssim:+.4f}{psnr} from fp32")
+        click.echo(f"{precision.value} on {one.provider.value}: {'; '.join(told)}")
+
+
+def _values(one: Evaluated) -> dict[str, object]:
+    measures = {
+        name: value if math.isfinite(value) else None  # JSON has no infinity
+        for name, value in one.accuracy.measures().items()
+    }
+    return {
+        "provider": one.provider.value,
+        **measures,
+        "ssim_drop": None if one.loss is None else one.loss.ssim,
+        "psnr_drop_db": None if one.loss is None else one.loss.psnr_db,
+        "phase_rms_rad_from_fp32": one.phase_rms_rad,
+    }

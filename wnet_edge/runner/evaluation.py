@@ -1,0 +1,150 @@
+"""A package judged on a user's own scan: the accuracy of every precision, and what it has kept.
+
+Behind `wnet-edge evaluate`: frames → every graph → single-shot errors and stitched image, against a
+reconstruction of the scan or, without one, against FP32.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import PackageError
+from wnet_edge.io.placed_image import PlacedImage
+from wnet_edge.manifest import Precision
+from wnet_edge.package import Package, Patches
+from wnet_edge.runner.accuracy import (
+    Accuracy,
+    Judge,
+    Loss,
+    Yardstick,
+    against_fp32,
+    against_reference,
+    loss,
+    phase_rms_rad,
+    scan_part,
+)
+from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
+from wnet_edge.scan import Scan
+
+MOST_FRAMES = 2000
+"""In memory at once; of a longer scan, those nearest its middle."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One precision on a scan.
+
+    Attributes:
+        provider: that ran it.
+        accuracy: against the judge.
+        loss: of FP32's; None for FP32 itself, and in a package without it.
+        phase_rms_rad: difference from FP32; None likewise.
+    """
+
+    provider: Provider
+    accuracy: Accuracy
+    loss: Loss | None
+    phase_rms_rad: float | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A package on a scan.
+
+    Attributes:
+        judge: what patches were held against.
+        frames: that were judged.
+        precisions: by precision.
+    """
+
+    judge: Judge
+    frames: int
+    precisions: dict[Precision, Evaluated]
+
+
+def evaluate(
+    package: Package, scan: Scan, reference: PlacedImage | None, options: RunnerOptions
+) -> Evaluation:
+    """Judge every precision of a package, or the one that `options` name.
+
+    Args:
+        package: whose window the scan has.
+        scan: framed for the package.
+        reference: a reconstruction of the scan; None: FP32 is the judge.
+        options: provider, threads, batch size.
+
+    Raises:
+        ScanError: if no frame can be judged.
+        ResultError: if the reference does not explain the frames.
+        PackageError: if neither a reference nor an FP32 graph is there to judge by.
+        ProviderError: as `GraphSession`.
+    """
+    window_px = package.manifest.window_px
+    part = scan_part(scan, _middle(scan), package.probe, window_px, "frames")
+    wanted = list(package.graphs) if options.precision is None else [options.precision]
+    if reference is None and Precision.FP32 not in package.graphs:
+        raise PackageError(
+            f"{package.path}: holds no fp32 graph to judge the others by; give --reference"
+        )
+    if reference is None:
+        exact, _ = _patches(package, options, Precision.FP32, part.counts)
+        yardstick = against_fp32(part, exact)
+    else:
+        yardstick = against_reference(part, scan, reference)
+    fp32 = None
+    if Precision.FP32 in package.graphs:
+        patches, _ = _patches(package, options, Precision.FP32, yardstick.part.counts)
+        fp32 = _Fp32(patches, yardstick.accuracy(patches))
+    judged = {
+        precision: _judged(package, options, precision, yardstick, fp32) for precision in wanted
+    }
+    return Evaluation(yardstick.judge, len(yardstick.part.numbers), judged)
+
+
+@dataclass(frozen=True)
+class _Fp32:
+    """What the others are compared with."""
+
+    patches: Patches
+    accuracy: Accuracy
+
+
+def _judged(
+    package: Package,
+    options: RunnerOptions,
+    precision: Precision,
+    yardstick: Yardstick,
+    fp32: _Fp32 | None,
+) -> Evaluated:
+    patches, provider = _patches(package, options, precision, yardstick.part.counts)
+    accuracy = yardstick.accuracy(patches)
+    if fp32 is None or precision is Precision.FP32:
+        return Evaluated(provider, accuracy, None, None)
+    return Evaluated(
+        provider,
+        accuracy,
+        loss(fp32.accuracy, accuracy, yardstick.judge),
+        phase_rms_rad(yardstick.part, patches, fp32.patches),
+    )
+
+
+def _patches(
+    package: Package, options: RunnerOptions, precision: Precision, counts: NDArray[np.float32]
+) -> tuple[Patches, Provider]:
+    session = GraphSession(package, replace(options, precision=precision))
+    parts = [
+        session.run(counts[start : start + session.batch_size])
+        for start in range(0, len(counts), session.batch_size)
+    ]
+    amplitude, phase_rad = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return (amplitude, phase_rad), session.provider
+
+
+def _middle(scan: Scan) -> NDArray[np.int64]:
+    """Numbers of the frames nearest the middle of a scan, ascending."""
+    known = np.flatnonzero(~scan.left_out)
+    places = scan.positions_m[known]
+    distance = np.sum((places - np.median(places, axis=0)) ** 2, axis=1)
+    chosen: NDArray[np.int64] = np.sort(known[np.argsort(distance, kind="stable")[:MOST_FRAMES]])
+    return chosen
