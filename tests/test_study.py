@@ -110,9 +110,10 @@ def test_the_full_study_has_equal_training_and_what_the_paper_varies():
     main = FULL.main(NetworkInput.FRAME)
     assert [run.model for run in main] == list(ModelName)
     assert len({replace(run, model=ModelName.W1) for run in main}) == 1
-    assert set(main) | set(FULL.main(NetworkInput.BACK_PROJECTED)) <= set(FULL.needed)
+    assert set(main) <= set(FULL.needed)
+    assert set(FULL.main(NetworkInput.BACK_PROJECTED)) <= set(FULL.runs)
     assert len(set(FULL.runs)) == len(FULL.runs)
-    for field, values in {"frames": {4000, 1000, 400}, "epochs": {20, 10, 5}}.items():
+    for field, values in {"frames": {4000, 1000, 400}, "epochs": {20, 10}}.items():
         for model in (ModelName.PTYCHONN, ModelName.W1, ModelName.W3):
             runs = FULL.varied(field)[model]
             assert {getattr(r, field) for r in runs if r in FULL.needed} == values

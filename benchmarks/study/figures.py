@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks.study.claims import Errors
 from benchmarks.study.evaluate import Yardsticks, stitched
 from benchmarks.study.networks import cost_key
-from benchmarks.study.plan import NAMES, Run, Study
+from benchmarks.study.plan import EQUAL_RATE, NAMES, Run, Study
 from benchmarks.study.results import Results
 from benchmarks.study.scan247 import Scan247
 from benchmarks.study.sets import illuminated, patches
@@ -41,10 +41,11 @@ Maps = NDArray[np.float32]
 
 
 def label(run: Run) -> str:
-    """Network, input and a loss of our own, as tables and pictures name them."""
+    """Network, input, and a loss and rate of our own, as tables and pictures name them."""
     with_beam = "" if run.input is NetworkInput.FRAME else ", back-projected"
     chord = ", chord" if run.phase_error is PhaseError.CHORD else ""
-    return f"{NAMES[run.model]}{with_beam}{chord}"
+    rate = "" if run.learning_rate == EQUAL_RATE else f", rate {run.learning_rate:g}"
+    return f"{NAMES[run.model]}{with_beam}{chord}{rate}"
 
 
 def draw_images(study: Study, against: Yardsticks, checkpoints: Path, folder: Path) -> None:

@@ -170,7 +170,16 @@ def _cheap_first(runs: list[Run]) -> tuple[Run, ...]:
 
 _SWEPT = (ModelName.PTYCHONN, ModelName.W1, ModelName.W3)
 _W_NETS = (ModelName.W1, ModelName.W2, ModelName.W3)
-_OURS = [Run(model, NetworkInput.BACK_PROJECTED) for model in ModelName]
+_OURS = [
+    Run(model, NetworkInput.BACK_PROJECTED) for model in ModelName if model is not ModelName.W3
+]
+_BACK_PROJECTED_W3 = Run(ModelName.W3, NetworkInput.BACK_PROJECTED)
+_PRODUCT = [
+    _BACK_PROJECTED_W3,
+    replace(_BACK_PROJECTED_W3, phase_error=PhaseError.CHORD),
+    replace(_BACK_PROJECTED_W3, phase_error=PhaseError.CHORD, learning_rate=FASTER_RATE),
+]
+"""W3 as it is shipped, by loss and rate."""
 
 
 def _iteratives(short: int, long: int, step: int) -> dict[str, Iterative]:
@@ -205,15 +214,17 @@ FULL = Study(
         [
             *(Run(model) for model in ModelName),
             *(Run(model, frames=n) for n in (400, 1000) for model in _SWEPT),
-            *(Run(model, epochs=n) for n in (5, 10) for model in _SWEPT),
-            *(Run(model, learning_rate=FASTER_RATE) for model in _W_NETS),
-            *_OURS,
-            Run(ModelName.W3, NetworkInput.BACK_PROJECTED, phase_error=PhaseError.CHORD),
+            *(Run(model, epochs=10) for model in _SWEPT),
+            *(Run(model, learning_rate=FASTER_RATE) for model in (ModelName.W1, ModelName.W3)),
+            *_PRODUCT,
         ]
     ),
     optional=_cheap_first(
         [
+            *(Run(model, epochs=5) for model in _SWEPT),
             *(Run(model, frames=2000) for model in _SWEPT),
+            Run(ModelName.W2, learning_rate=FASTER_RATE),
+            *_OURS,
             *(replace(r, learning_rate=FASTER_RATE) for r in _OURS if r.model in _W_NETS),
             *(Run(ModelName.PTYCHONN, learning_rate=rate) for rate in (3e-4, FASTER_RATE)),
             *(Run(model, seed=seed) for seed in (1, 2) for model in _SWEPT),

@@ -1,0 +1,99 @@
+"""INT8 layouts of the zoo's networks on this processor: time over FP32's, and what is computed.
+
+    python benchmarks/int8_layouts.py
+
+Prints a table for docs/precisions.md. Safe: with ONNX Runtime's x64 precision mode; naive: without.
+"""
+
+import time
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from wnet_edge.calibration.frames import choose_frames
+from wnet_edge.calibration.ranges import BATCH_SIZE, RangeMethod, find_ranges
+from wnet_edge.calibration.split import Region, split_by_region
+from wnet_edge.cli.export_options import EXAMPLE_SCAN, zoo_checkpoint
+from wnet_edge.export.graph import export_fp32, serialise
+from wnet_edge.export.layers import named
+from wnet_edge.export.processor import patches_on_processor
+from wnet_edge.export.quantise import LAYOUTS, Scheme, quantised
+from wnet_edge.geometry import positions_px
+from wnet_edge.io.scan_file import open_scan
+from wnet_edge.models.registry import ModelName
+from wnet_edge.processor import processor_name
+from wnet_edge.runner.accuracy import phase_rms_rad, scan_part
+from wnet_edge.runner.session_settings import X64_PRECISION, session_settings
+from wnet_edge.training.checkpoint import load_network
+
+BATCH = 8
+ROUNDS = 15
+MODES = {"safe": {X64_PRECISION: True}, "naive": {}}
+
+
+def main():
+    scan = open_scan(EXAMPLE_SCAN)
+    print(f"{processor_name()}, one thread, batch {BATCH}\n")  # noqa: T201
+    head = ["", "layout", "time / FP32, safe", "naive", "phase RMS from FP32, safe", "naive"]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")  # noqa: T201
+    for model in ModelName:
+        for row in rows(scan, model):
+            print(f"| {' | '.join(row)} |", flush=True)  # noqa: T201
+
+
+def rows(scan, model):
+    """A row for each layout of one network."""
+    network, loaded = load_network(zoo_checkpoint(model.value))
+    place = loaded.instrument
+    split = split_by_region(
+        positions_px(scan.positions_m, scan.object_pixel_size_m), place.window_px
+    )
+    strips = {
+        region: scan_part(scan, split.frames(region), place.probe, place.window_px, region.value)
+        for region in (Region.CALIBRATION, Region.SELECTION)
+    }
+    strip, judged = strips[Region.CALIBRATION], strips[Region.SELECTION]
+    chosen = choose_frames(strip.counts, strip.positions_px)
+    counts = strip.counts[chosen[: len(chosen) // BATCH_SIZE * BATCH_SIZE]]
+    graph = serialise(named(onnx.load_from_string(export_fp32(network, place.window_px))))
+    fp32 = patches_on_processor(graph, judged.counts)
+    ranges = find_ranges(graph, counts, RangeMethod.MINMAX)
+    for layout in LAYOUTS:
+        small = quantised(graph, ranges, Scheme(layout))
+        ratios = timed(graph, small, counts[:BATCH])
+        rms = {
+            name: phase_rms_rad(judged, patches_on_processor(small, judged.counts, mode), fp32)
+            for name, mode in MODES.items()
+        }
+        yield [
+            model.value,
+            layout.value,
+            *(f"{ratios[name]:.2f}" for name in MODES),
+            *(f"{rms[name]:.3f} rad" for name in MODES),
+        ]
+
+
+def timed(graph, small, counts):
+    """Median time of the INT8 graph over that of FP32, by mode; all timed in turn."""
+    sessions = {"fp32": session(graph, {})} | {
+        name: session(small, mode) for name, mode in MODES.items()
+    }
+    seconds = {name: [] for name in sessions}
+    for _ in range(ROUNDS):
+        for name, one in sessions.items():
+            start = time.perf_counter()
+            one.run(None, {"counts": counts})
+            seconds[name].append(time.perf_counter() - start)
+    median = {name: float(np.median(values[2:])) for name, values in seconds.items()}
+    return {name: median[name] / median["fp32"] for name in MODES}
+
+
+def session(graph, mode):
+    """As the runner sets it up, on one thread."""
+    settings = session_settings(1, mode)
+    return onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+
+
+if __name__ == "__main__":
+    main()
