@@ -37,7 +37,11 @@ def test_every_command_has_help_of_its_own():
 
 @pytest.mark.parametrize(
     ("document", "least", "output"),
-    [("README.md", 10, "out.png"), ("docs/packages.md", 8, "cnm26id_scan247_64px.wnet.png")],
+    [
+        ("README.md", 12, "out.png"),
+        ("docs/packages.md", 8, "cnm26id_scan247_64px.wnet.png"),
+        ("docs/precisions.md", 4, "cnm26id_scan247_64px.wnet.png"),
+    ],
 )
 def test_the_commands_of_a_document_run_in_order(
     tmp_path: Path, document: str, least: int, output: str
