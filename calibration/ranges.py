@@ -49,8 +49,13 @@ _CALIBRATORS: dict[RangeMethod, tuple[CalibrationMethod, dict[str, Any]]] = {
     RangeMethod.MOVING_AVERAGE: (CalibrationMethod.MinMax, {"moving_average": True}),
     RangeMethod.PERCENTILE_99_99: (CalibrationMethod.Percentile, {"percentile": 99.99}),
     RangeMethod.PERCENTILE_99_9: (CalibrationMethod.Percentile, {"percentile": 99.9}),
-    RangeMethod.ENTROPY: (CalibrationMethod.Entropy, {}),
+    # With ONNX Runtime's own number of bins, that of the quantised values, it cuts nothing off.
+    RangeMethod.ENTROPY: (CalibrationMethod.Entropy, {"num_bins": 256}),
 }
+
+DEFAULT_METHODS = tuple(method for method in RangeMethod if method is not RangeMethod.ENTROPY)
+"""Tried unless others are named. Entropy takes longer than all others together, and was never the
+nearest to FP32 for any network of the zoo."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wnet_edge.calibration.ranges import RangeMethod
+from wnet_edge.calibration.ranges import DEFAULT_METHODS, RangeMethod
 from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
@@ -35,7 +35,7 @@ class ExportOptions:
     key: PrivateKey | None = None
     precisions: tuple[Precision, ...] = (Precision.FP32, Precision.FP16, Precision.INT8)
     budget: Budget = field(default_factory=Budget)
-    calibrators: tuple[RangeMethod, ...] = tuple(RangeMethod)
+    calibrators: tuple[RangeMethod, ...] = DEFAULT_METHODS
     ranges: Path | None = None
 
     def __post_init__(self) -> None:

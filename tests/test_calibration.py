@@ -109,6 +109,16 @@ def test_each_method_gives_the_same_ranges_again(graph, counts, method):
     assert all(low <= high for low, high in first.bounds.values())
 
 
+def test_entropy_cuts_off_what_is_rare(graph, counts):
+    rare = counts.copy()
+    rare[0, 0, 3, 3] = 5e4
+    whole, cut = (
+        find_ranges(graph, rare, method).bounds["b_out"]
+        for method in (RangeMethod.MINMAX, RangeMethod.ENTROPY)
+    )
+    assert cut[1] < 0.9 * whole[1] or cut[0] > 0.9 * whole[0]
+
+
 def test_kept_ranges_are_used_again(graph, counts, tmp_path, monkeypatch):
     cache = tmp_path / "ranges.json"
     methods = (RangeMethod.MINMAX, RangeMethod.ENTROPY)

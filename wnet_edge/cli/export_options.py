@@ -77,7 +77,8 @@ _OPTIONS = (
         "calibrators",
         type=click.Choice([method.value for method in RangeMethod]),
         multiple=True,
-        help="How INT8's ranges are found, repeatable; the best is taken.  [default: all]",
+        help="How INT8's ranges are found, repeatable; the nearest to FP32 is taken.  "
+        "[default: all but entropy]",
     ),
     click.option(
         "--ranges", type=FILE, help="File that keeps the ranges, to be used again if it is there."
