@@ -21,7 +21,6 @@ from wnet_edge.export.layers import (
     ACTIVATIONS,
     WEIGHTED,
     front_constants_in_half,
-    layers_of,
     nodes_behind_first_convolution,
 )
 from wnet_edge.manifest import Precision
@@ -85,12 +84,6 @@ def quantised(graph: bytes, ranges: Ranges, scheme: Scheme) -> bytes:
     made = compacted(made)
     onnx.checker.check_model(made, full_check=True)
     return serialise(made)
-
-
-def kept_bytes(graph: bytes, kept: frozenset[str]) -> int:
-    """What the layers `kept` in float weigh more than quantised."""
-    layers = layers_of(onnx.load_from_string(graph))
-    return sum(3 * layer.weights for layer in layers if layer.name in kept)
 
 
 def _tensors(ranges: Ranges) -> TensorsData:

@@ -133,12 +133,7 @@ def _patches(
     package: Package, options: RunnerOptions, precision: Precision, counts: NDArray[np.float32]
 ) -> tuple[Patches, Provider]:
     session = GraphSession(package, replace(options, precision=precision))
-    parts = [
-        session.run(counts[start : start + session.batch_size])
-        for start in range(0, len(counts), session.batch_size)
-    ]
-    amplitude, phase_rad = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return (amplitude, phase_rad), session.provider
+    return session.run_all(counts), session.provider
 
 
 def _middle(scan: Scan) -> NDArray[np.int64]:

@@ -62,12 +62,7 @@ def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
     session = GraphSession(package, options)
     golden = package.golden
     expected_amplitude, expected_phase = golden.outputs[session.precision]
-    counts = golden.counts
-    parts = [
-        session.run(counts[start : start + session.batch_size])
-        for start in range(0, len(counts), session.batch_size)
-    ]
-    amplitude, phase = (np.concatenate(part) for part in zip(*parts, strict=True))
+    amplitude, phase = session.run_all(golden.counts)
     difference = np.abs(amplitude.astype(np.float64) - expected_amplitude).max()
     turn = phase.astype(np.float64) - expected_phase
     wrapped = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)

@@ -96,6 +96,20 @@ class GraphSession:
             return self._run(counts)
         return run_in_batches(self._run, counts, self._fixed_batch)
 
+    def run_all(self, counts: NDArray[np.float32]) -> Patches:
+        """As `run`, `batch_size` frames at a time.
+
+        Raises:
+            ProviderError: as `run`.
+            PackageError: as `run`.
+        """
+        parts = [
+            self.run(counts[start : start + self.batch_size])
+            for start in range(0, len(counts), self.batch_size)
+        ]
+        amplitude, phase_rad = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return amplitude, phase_rad
+
     def _run(self, counts: NDArray[np.float32]) -> Patches:
         try:
             amplitude, phase = self._session.run(["amplitude", "phase"], {"counts": counts})
