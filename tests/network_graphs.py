@@ -1,4 +1,4 @@
-"""FP32 graphs to test the export's passes on: the embedded W3, and others narrow and shallow.
+"""FP32 graphs to test the export's passes on: the zoo's W3, and others narrow and shallow.
 
 Between them they hold every operator that a network here has.
 """
@@ -9,13 +9,14 @@ from functools import cache
 import numpy as np
 from tiny import gaussian_probe
 
+from wnet_edge.cli.export_options import zoo_checkpoint
 from wnet_edge.export.graph import export_fp32
-from wnet_edge.manifest import Precision
 from wnet_edge.models.back_projection import BackProjection
 from wnet_edge.models.ptychonn import PtychoNN, PtychoNNConfig
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.models.w1 import W1, W2Config
 from wnet_edge.package import find_package, open_package
+from wnet_edge.training.checkpoint import load_network
 
 NAMES = ("w3", "w2", "ptychonn")
 _WINDOW_PX = 32
@@ -31,10 +32,11 @@ class NetworkGraph:
 
 @cache  # the exporter takes seconds
 def network_graph(name):
-    """One of `NAMES`; W3 is the embedded one: trained, and with measured frames."""
+    """One of `NAMES`; W3 is the zoo's: trained, and with measured frames."""
     if name == "w3":
-        package = open_package(find_package("w3"))
-        return NetworkGraph(package.graphs[Precision.FP32], package.golden.counts[:4])
+        network, _ = load_network(zoo_checkpoint("w3"))
+        counts = open_package(find_package("w3")).golden.counts[:4]
+        return NetworkGraph(export_fp32(network, counts.shape[-1]), counts)
     y, x = np.indices((_WINDOW_PX, _WINDOW_PX)) - _WINDOW_PX // 2
     beam = 3e3 * np.exp(-(y**2 + x**2) / 30)
     counts = np.random.default_rng(2).poisson(beam, (4, 1, _WINDOW_PX, _WINDOW_PX))

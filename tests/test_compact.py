@@ -79,10 +79,10 @@ def test_half_graphs_are_compacted_as_well(network):
     same_patches(half, compacted(half), network.counts)
 
 
-def test_the_embedded_w3_is_small_in_half():
-    embedded = network_graph("w3")
-    half = onnx.load_from_string(to_half(embedded.content, embedded.counts).content)
-    assert len(embedded.content) > 630_000
+def test_the_zoo_s_w3_is_small_in_half():
+    whole = network_graph("w3")
+    half = onnx.load_from_string(to_half(whole.content, whole.counts).content)
+    assert len(whole.content) > 630_000
     assert compacted(half).ByteSize() < 290_000
 
 
@@ -124,7 +124,7 @@ def test_the_dft_matrix_is_computed_not_stored(window_px, dtype):
 
 
 def test_the_dft_matrix_is_folded_when_the_graph_is_loaded(tmp_path):
-    embedded = network_graph("w3")
+    whole = network_graph("w3")
     small = compacted(onnx.load_from_string(embedded.content))
     assert "Sin" in {node.op_type for node in small.graph.node}
     settings = onnxruntime.SessionOptions()
