@@ -125,12 +125,12 @@ def test_the_dft_matrix_is_computed_not_stored(window_px, dtype):
 
 def test_the_dft_matrix_is_folded_when_the_graph_is_loaded(tmp_path):
     whole = network_graph("w3")
-    small = compacted(onnx.load_from_string(embedded.content))
+    small = compacted(onnx.load_from_string(whole.content))
     assert "Sin" in {node.op_type for node in small.graph.node}
     settings = onnxruntime.SessionOptions()
     settings.optimized_model_filepath = str(tmp_path / "loaded.onnx")
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    run(small, embedded.counts, settings)
+    run(small, whole.counts, settings)
     loaded = onnx.load(tmp_path / "loaded.onnx").graph
     assert {"Sin", "Range", "Mod"}.isdisjoint(node.op_type for node in loaded.node)
 
