@@ -2,7 +2,7 @@
 
 First step of quantisation: **frames** → ranges → quantised graph. Neighbouring frames are alike, so
 frames are taken one by one, each the farthest from those already taken in flux, texture and place
-(Gonzalez, Theor. Comput. Sci. 38, 293, 1985): brightest and dimmest, flattest and richest are in.
+(Gonzalez, Theor. Comput. Sci. 38, 293, 1985), and the rare ones come in early.
 """
 
 import hashlib

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
 from onnxruntime.quantization.calibrate import CalibrationDataReader, create_calibrator
@@ -78,11 +79,13 @@ class RangeCache:
     Attributes:
         graph_sha256: of the FP32 graph.
         frames_sha256: of the counts it saw.
+        runtime: version of ONNX Runtime, whose calibrators found them.
         ranges: by method's name, by tensor.
     """
 
     graph_sha256: str
     frames_sha256: str
+    runtime: str
     ranges: dict[str, dict[str, tuple[float, float]]]
 
 
@@ -142,13 +145,18 @@ def ranges_of(
     Raises:
         CalibrationError: if the file is damaged, or is of another graph or other frames.
     """
-    keys = _sha256(graph), _sha256(np.ascontiguousarray(counts).tobytes())
+    keys = (
+        _sha256(graph),
+        _sha256(np.ascontiguousarray(counts).tobytes()),
+        onnxruntime.__version__,
+    )
     known = RangeCache(*keys, {})
     if cache is not None and cache.exists():
         known = _read_cache(cache)
-        if (known.graph_sha256, known.frames_sha256) != keys:
+        if (known.graph_sha256, known.frames_sha256, known.runtime) != keys:
             raise CalibrationError(
-                f"{cache}: holds ranges of another graph or of other frames; name another file"
+                f"{cache}: holds ranges of another graph or of other frames, or found with another "
+                "onnxruntime; name another file"
             )
     ranges = dict(known.ranges)
     for method in methods:
@@ -172,7 +180,15 @@ def _read_cache(path: Path) -> RangeCache:
             }
             for method, bounds in plain["ranges"].items()
         }
-        return RangeCache(str(plain["graph_sha256"]), str(plain["frames_sha256"]), ranges)
+        bounds = [bound for found in ranges.values() for bound in found.values()]
+        if not all(np.isfinite(bound).all() and bound[0] <= bound[1] for bound in bounds):
+            raise ValueError("a range is no range")
+        return RangeCache(
+            graph_sha256=str(plain["graph_sha256"]),
+            frames_sha256=str(plain["frames_sha256"]),
+            runtime=str(plain["runtime"]),
+            ranges=ranges,
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CalibrationError(
             f"{path}: holds no calibration ranges ({error}); name a file that wnet-edge wrote, or "

@@ -40,7 +40,9 @@ class RegionSplit:
 
 
 def split_by_region(positions_px: NDArray[np.float64], window_px: int) -> RegionSplit:
-    """Split positions (N, 2) so that windows of different strips share no object pixel.
+    """Split positions (N, 2) so that network windows of different strips share no object pixel.
+
+    Where the detector is binned, the probe's faint rim beyond the network's window may reach over.
 
     Raises:
         ScanError: if the scan is too small to leave frames in every strip.

@@ -16,6 +16,7 @@ import onnx
 import onnxruntime
 
 from wnet_edge.errors import PackageError
+from wnet_edge.export.compact import compacted
 from wnet_edge.export.finish import finished
 from wnet_edge.export.graph import export_fp32, serialise
 from wnet_edge.export.held_out import held_out, measured
@@ -76,14 +77,16 @@ def export_package(
     instrument, record, scan = loaded.instrument, loaded.record, material.scan
     split = held_out(scan, instrument, material.source, simulated=material.simulated)
     graph = export_fp32(network, instrument.window_px, options.opset)
-    parity = assert_parity(graph, network, split.counts)
     graph = serialise(named(onnx.load_from_string(graph)))
+    shipped = serialise(compacted(onnx.load_from_string(graph)))
+    parity = assert_parity(shipped, network, split.counts)
     source = Source(
         graph=graph,
+        shipped=shipped,
         opset=options.opset,
         held_out=split,
-        selection=measured(split.selection, scan, material.reference, graph),
-        report=measured(split.report, scan, material.reference, graph),
+        selection=measured(split.selection, scan, material.reference, shipped),
+        report=measured(split.report, scan, material.reference, shipped),
         budget=options.budget,
         methods=options.calibrators,
         ranges=options.ranges,

@@ -37,6 +37,8 @@ from wnet_edge.training.batch import Instrument
 
 GOLDEN_FRAMES = 4
 
+_PIXEL_TOLERANCE = 0.01
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -90,7 +92,7 @@ def held_out(
         simulated: whether its file says that they are simulated.
 
     Raises:
-        CheckpointError: if the scan's window is not the instrument's.
+        CheckpointError: if the scan's window or object pixel is not the instrument's.
         ScanError: if the scan is too small to be split.
         CalibrationError: if the frames are of another kind than `source`.
     """
@@ -99,6 +101,13 @@ def held_out(
         raise CheckpointError(
             f"{scan.path}: has a window of {scan.full_window_px} px, the checkpoint is for "
             f"{full_px} px; name a scan of the same instrument"
+        )
+    ratio = scan.object_pixel_size_m / instrument.object_pixel_size_m
+    if not abs(ratio - 1) <= _PIXEL_TOLERANCE:
+        raise CheckpointError(
+            f"{scan.path}: has an object pixel of {1e9 * scan.object_pixel_size_m:.4g} nm, the "
+            f"checkpoint is for {1e9 * instrument.object_pixel_size_m:.4g} nm; name a scan of the "
+            "same instrument"
         )
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     try:
@@ -148,7 +157,7 @@ def measured(part: ScanPart, scan: Scan, placed: PlacedImage | None, graph: byte
         graph: FP32.
 
     Raises:
-        ScanError: if no frame lies on the reconstruction.
+        ScanError: if no frame lies on the reconstruction, or too little is lit to be judged.
         ResultError: if the reconstruction does not explain the frames.
     """
     if placed is not None:
@@ -157,4 +166,10 @@ def measured(part: ScanPart, scan: Scan, placed: PlacedImage | None, graph: byte
     else:
         patches = patches_on_processor(graph, part.counts)
         yardstick = against_fp32(part, patches)
-    return Measured(yardstick, patches, yardstick.accuracy(patches))
+    accuracy = yardstick.accuracy(patches)
+    if not all(np.isfinite(v) for name, v in accuracy.measures().items() if "ssim" in name):
+        raise ScanError(
+            f"{part.name}: the beam lights too little of the network's window, or the frames are "
+            "too few, for a structural similarity; give a larger scan, or train for a wider window"
+        )
+    return Measured(yardstick, patches, accuracy)

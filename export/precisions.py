@@ -43,6 +43,7 @@ class Source:
 
     Attributes:
         graph: FP32, every node with a name of its own.
+        shipped: the same, compacted: the package's.
         opset: of it.
         held_out: frames for calibration.
         selection: the strip that chooses.
@@ -53,6 +54,7 @@ class Source:
     """
 
     graph: bytes
+    shipped: bytes
     opset: int
     held_out: HeldOut
     selection: Measured
@@ -100,10 +102,9 @@ def make(precision: Precision, source: Source) -> Made:
 
 
 def _make_fp32(source: Source) -> Made:
-    content = serialise(compacted(onnx.load_from_string(source.graph)))
-    golden = patches_on_processor(content, source.held_out.golden)
+    golden = patches_on_processor(source.shipped, source.held_out.golden)
     retention = _retention(source.report.accuracy.measures(), processor_name())
-    return Made(Graph(content, source.opset, None, retention), golden, FP32_TOLERANCE)
+    return Made(Graph(source.shipped, source.opset, None, retention), golden, FP32_TOLERANCE)
 
 
 def _make_fp16(source: Source) -> Made:

@@ -141,9 +141,11 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
     measured.append(_Measured.of(problem, best.ranges, Scheme(problem.layout, per_channel=False)))
     best = min(measured, key=_cost)
     trials = [m.trial for m in measured]
-    if problem.holds(best.trial):
-        return Found(best.content, best.ranges, best.scheme, tuple(trials), ())
-    costs = layer_costs(problem, best.ranges)
+    holding = [m for m in measured if problem.holds(m.trial)]
+    if holding:
+        chosen = min(holding, key=_cost)
+        return Found(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), ())
+    costs = layer_costs(problem, best.ranges, best.scheme)
     for count in _growing(len(costs)):
         kept = frozenset(cost.layer.name for cost in costs[:count])
         tried = _Measured.of(problem, best.ranges, replace(best.scheme, kept=kept))
@@ -152,15 +154,16 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
             return Found(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
     nearest = min(trials, key=lambda trial: problem.budget.share(trial.loss))
     raise ExportError(
-        f"no {problem.layout.value} graph keeps to the budget: at best, with "
+        f"no {problem.layout.value} graph takes less than {MARGIN:.0%} of the budget on the "
+        f"selection strip, which leaves what another strip may need: at best, with "
         f"{len(nearest.kept)} of {len(costs)} layers in float and {nearest.method.value} ranges, "
         f"{described(nearest.loss)}; allow more with --max-ssim-drop and --max-psnr-drop-db, or "
         "leave this precision out"
     )
 
 
-def layer_costs(problem: Problem, ranges: Ranges) -> tuple[LayerCost, ...]:
-    """What each layer costs if it alone is quantised, dearest first."""
+def layer_costs(problem: Problem, ranges: Ranges, scheme: Scheme) -> tuple[LayerCost, ...]:
+    """What each layer costs if it alone is quantised as `scheme` says, dearest first."""
     layers = layers_of(onnx.load_from_string(problem.graph))
     part = problem.yardstick.part
     few = part.only(np.arange(len(part.numbers)) < SENSITIVITY_FRAMES)
@@ -168,7 +171,7 @@ def layer_costs(problem: Problem, ranges: Ranges) -> tuple[LayerCost, ...]:
     names = frozenset(layer.name for layer in layers)
     costs = []
     for layer in layers:
-        alone = Scheme(problem.layout, kept=names - {layer.name})
+        alone = replace(scheme, kept=names - {layer.name})
         patches = problem.run(quantised(problem.graph, ranges, alone), few.counts)
         costs.append(LayerCost(layer, phase_rms_rad(few, patches, fp32), 3 * layer.weights))
     return tuple(sorted(costs, key=lambda cost: -cost.phase_rms_rad))

@@ -8,6 +8,7 @@ import click
 
 from wnet_edge.cli.options import (
     FILE,
+    finite,
     json_option,
     opened_package,
     print_json,
@@ -113,14 +114,11 @@ def _print(evaluation: Evaluation) -> None:
 
 
 def _values(one: Evaluated) -> dict[str, object]:
-    measures = {
-        name: value if math.isfinite(value) else None  # JSON has no infinity
-        for name, value in one.accuracy.measures().items()
-    }
+    measures = {name: finite(value) for name, value in one.accuracy.measures().items()}
     return {
         "provider": one.provider.value,
         **measures,
-        "ssim_drop": None if one.loss is None else one.loss.ssim,
-        "psnr_drop_db": None if one.loss is None else one.loss.psnr_db,
-        "phase_rms_rad_from_fp32": one.phase_rms_rad,
+        "ssim_drop": None if one.loss is None else finite(one.loss.ssim),
+        "psnr_drop_db": None if one.loss is None else finite(one.loss.psnr_db),
+        "phase_rms_rad_from_fp32": finite(one.phase_rms_rad),
     }

@@ -16,12 +16,13 @@ from wnet_edge.cli.export_options import (
 )
 from wnet_edge.cli.export_report import print_report, write_report
 from wnet_edge.cli.options import FILE, force_option, opened_package, trust_option
-from wnet_edge.errors import ExportError, PackageError
+from wnet_edge.errors import CalibrationError, ExportError, PackageError
 from wnet_edge.export.build import export_package
 from wnet_edge.export.triton import check_repository, write_repository
 from wnet_edge.models.registry import ModelName
 from wnet_edge.outputs import check_output
 from wnet_edge.package import Package
+from wnet_edge.package_file import PACKAGE_SUFFIX
 
 REPOSITORY = Path("triton")
 
@@ -93,14 +94,20 @@ def command(
     name = model or source.stem
     if report is not None:
         check_output(report, ExportError, force=force)
+    if options.ranges is not None:
+        check_output(options.ranges, CalibrationError, force=True)
     if to_triton:
         check_repository(name, options.precisions, output or REPOSITORY, force=force)
         with TemporaryDirectory() as folder:
             file = Path(folder) / f"{name}.wnet"
             exported = export_package(source, material_from(values), file, options, force=False)
+        for warning in exported.warnings:
+            click.echo(f"Warning: {warning}", err=True)
         _lay_out(exported.package, output, force=force)
         return
     output = output or Path(f"{name}.wnet")
+    if output.suffix != PACKAGE_SUFFIX:
+        raise PackageError(f"{output}: a package file's name ends in {PACKAGE_SUFFIX}")
     check_output(output, PackageError, force=force)
     exported = export_package(source, material_from(values), output, options, force=force)
     print_report(exported)
@@ -125,8 +132,10 @@ def _check_usage(
     else:
         given = [name for name in NEW_GRAPHS if values[name] not in (None, ())]
         if given:
-            name = given[0].removesuffix("s").replace("_", "-")
-            raise click.UsageError(f"--{name} is for new graphs; those of --package are made")
+            flag = {"precisions": "precision", "calibrators": "calibrator"}.get(given[0], given[0])
+            raise click.UsageError(
+                f"--{flag.replace('_', '-')} is for new graphs; those of --package are made"
+            )
     if to_triton and values["sign"] is not None:
         raise click.UsageError("--sign is for packages; a Triton repository bears no signature")
     if to_triton and report is not None:

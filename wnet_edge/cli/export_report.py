@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import asdict
+from enum import Enum
 from pathlib import Path
 
 import click
 
+from wnet_edge.cli.options import finite
 from wnet_edge.errors import ExportError
 from wnet_edge.export.build import Exported
 from wnet_edge.export.precisions import Made
@@ -49,9 +51,20 @@ def write_report(exported: Exported, path: Path, *, force: bool) -> None:
             for precision, made in exported.made.items()
         },
     }
-    text = json.dumps(values, indent=2, default=str)
+    text = json.dumps(_plain(values), indent=2, allow_nan=False)
     with replacing(path, ExportError, force=force) as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _plain(value: object) -> object:
+    """Only what JSON has: a number that is none becomes null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return finite(value) if isinstance(value, float) else value
 
 
 def _line(precision: Precision, entry: GraphEntry, made: Made) -> str:

@@ -1,6 +1,7 @@
 """What several commands share: options, the progress bar, the last line for programs."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -110,6 +111,11 @@ def frame_progress(label: str, frame_count: int) -> Iterator[Callable[[int], Non
         return
     with click.progressbar(length=frame_count, label=label, file=sys.stderr) as bar:
         yield bar.update
+
+
+def finite(value: float | None) -> float | None:
+    """A number, or None for what JSON has no number for."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def print_json(values: Mapping[str, object]) -> None:

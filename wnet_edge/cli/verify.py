@@ -1,11 +1,11 @@
 """`wnet-edge verify`: a package's hashes, and its golden frames on this machine."""
 
-import math
 from pathlib import Path
 
 import click
 
 from wnet_edge.cli.options import (
+    finite,
     json_option,
     opened_package,
     precision_option,
@@ -92,17 +92,14 @@ def _line(check: GoldenCheck) -> str:
 
 
 def _values(check: GoldenCheck) -> dict[str, object]:
-    def number(value: float) -> float | None:
-        return value if math.isfinite(value) else None  # JSON has no NaN
-
     return {
         "precision": check.precision.value,
         "passed": check.passed,
         "provider": check.provider.value,
         "reason": check.reason,
-        "amplitude": number(check.amplitude),
-        "phase_rad": number(check.phase_rad),
-        "phase_rms_rad": number(check.phase_rms_rad),
+        "amplitude": finite(check.amplitude),
+        "phase_rad": finite(check.phase_rad),
+        "phase_rms_rad": finite(check.phase_rms_rad),
         "tolerance_amplitude": check.tolerance.amplitude,
         "tolerance_phase_rad": check.tolerance.phase_rad,
         "tolerance_phase_rms_rad": check.tolerance.phase_rms_rad,

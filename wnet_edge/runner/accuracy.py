@@ -154,6 +154,11 @@ def scan_part(
             f"{scan.path}: has a window of {scan.full_window_px} px, the network is for {full_px} "
             "px; name a scan of the same instrument"
         )
+    if full_px % window_px or window_px * scan.binning > full_px:
+        raise ScanError(
+            f"{scan.path}: frames that sum {scan.binning} × {scan.binning} detector pixels can't "
+            f"be binned to {window_px} px; give frames as they were measured"
+        )
     part = ScanPart(
         name=f"{scan.path.name}, {name}",
         numbers=numbers,
