@@ -11,19 +11,18 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from wnet_edge.calibration.frames import choose_frames
-from wnet_edge.calibration.ranges import BATCH_SIZE, RangeMethod, find_ranges
-from wnet_edge.calibration.split import Region, split_by_region
+from wnet_edge.calibration.ranges import RangeMethod, find_ranges
 from wnet_edge.cli.export_options import EXAMPLE_SCAN, zoo_checkpoint
 from wnet_edge.export.graph import export_fp32, serialise
+from wnet_edge.export.held_out import held_out
 from wnet_edge.export.layers import named
 from wnet_edge.export.processor import patches_on_processor
 from wnet_edge.export.quantise import LAYOUTS, Scheme, quantised
-from wnet_edge.geometry import positions_px
 from wnet_edge.io.scan_file import open_scan
+from wnet_edge.manifest import CalibrationSource
 from wnet_edge.models.registry import ModelName
 from wnet_edge.processor import processor_name
-from wnet_edge.runner.accuracy import phase_rms_rad, scan_part
+from wnet_edge.runner.accuracy import phase_rms_rad
 from wnet_edge.runner.session_settings import X64_PRECISION, session_settings
 from wnet_edge.training.checkpoint import load_network
 
@@ -46,16 +45,8 @@ def rows(scan, model):
     """A row for each layout of one network."""
     network, loaded = load_network(zoo_checkpoint(model.value))
     place = loaded.instrument
-    split = split_by_region(
-        positions_px(scan.positions_m, scan.object_pixel_size_m), place.window_px
-    )
-    strips = {
-        region: scan_part(scan, split.frames(region), place.probe, place.window_px, region.value)
-        for region in (Region.CALIBRATION, Region.SELECTION)
-    }
-    strip, judged = strips[Region.CALIBRATION], strips[Region.SELECTION]
-    chosen = choose_frames(strip.counts, strip.positions_px)
-    counts = strip.counts[chosen[: len(chosen) // BATCH_SIZE * BATCH_SIZE]]
+    split = held_out(scan, place, CalibrationSource.MEASURED, simulated=False)
+    counts, judged = split.counts, split.selection
     graph = serialise(named(onnx.load_from_string(export_fp32(network, place.window_px))))
     fp32 = patches_on_processor(graph, judged.counts)
     ranges = find_ranges(graph, counts, RangeMethod.MINMAX)

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import CalibrationError
-from wnet_edge.gauge import probe_intensity
 from wnet_edge.manifest import CalibrationSource
-from wnet_edge.physics.forward import far_field
-from wnet_edge.preprocess import bin_frames
+from wnet_edge.physics.probe import probe_far_field
 
 LARGEST_COUNT = 256
 """Frames: more hardly widen the ranges, and histograms of all layers are kept in memory."""
@@ -107,8 +105,7 @@ def _features(lit: NDArray[np.float32], positions_px: NDArray[np.float64]) -> ND
 def _agreement(counts: NDArray[np.float32], probe: NDArray[np.complex64]) -> float:
     """Correlation of the mean frame's square root with the empty beam's."""
     mean = np.sqrt(np.maximum(counts[:, 0], 0).mean(axis=0, dtype=np.float64))
-    intensity = probe_intensity(far_field(probe))
-    beam = np.sqrt(bin_frames(intensity, probe.shape[-1] // counts.shape[-1]).astype(np.float64))
+    beam = np.sqrt(probe_far_field(probe, counts.shape[-1]).astype(np.float64))
     if not (np.ptp(mean) > 0 and np.ptp(beam) > 0):
         return 0.0
     return float(np.corrcoef(mean.ravel(), beam.ravel())[0, 1])

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationMethod
 from onnxruntime.quantization.calibrate import CalibrationDataReader, create_calibrator
 
+from wnet_edge.calibration.frames import frames_sha256
 from wnet_edge.errors import CalibrationError
 from wnet_edge.outputs import replacing
 
@@ -146,8 +147,8 @@ def ranges_of(
         CalibrationError: if the file is damaged, or is of another graph or other frames.
     """
     keys = (
-        _sha256(graph),
-        _sha256(np.ascontiguousarray(counts).tobytes()),
+        hashlib.sha256(graph).hexdigest(),
+        frames_sha256(counts),
         onnxruntime.__version__,
     )
     known = RangeCache(*keys, {})
@@ -194,10 +195,6 @@ def _read_cache(path: Path) -> RangeCache:
             f"{path}: holds no calibration ranges ({error}); name a file that wnet-edge wrote, or "
             "a new one"
         ) from error
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 @contextlib.contextmanager

@@ -15,15 +15,18 @@ from typing import Any
 import onnx
 import onnxruntime
 
+from wnet_edge.calibration.ranges import ranges_of
 from wnet_edge.errors import PackageError
 from wnet_edge.export.compact import compacted
+from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.finish import finished
 from wnet_edge.export.graph import export_fp32, serialise
 from wnet_edge.export.held_out import held_out, measured
 from wnet_edge.export.layers import named
 from wnet_edge.export.options import ExportOptions, Material
-from wnet_edge.export.parity import Difference, assert_parity
+from wnet_edge.export.parity import assert_parity
 from wnet_edge.export.precisions import Made, Source, make
+from wnet_edge.export.quantise import LAYOUTS
 from wnet_edge.manifest import (
     CountRange,
     Precision,
@@ -54,7 +57,7 @@ class Exported:
     """
 
     package: Package
-    parity: Difference
+    parity: Deviation
     made: dict[Precision, Made]
     judge: Judge
     warnings: tuple[str, ...]
@@ -68,7 +71,8 @@ def export_package(
     Raises:
         CheckpointError: if the checkpoint is missing or damaged, or trained for another instrument.
         ScanError: if the scan is too small to be split.
-        CalibrationError: if its frames are of another kind than was said.
+        CalibrationError: if its frames are of another kind than was said, or the file of ranges is
+            of something else.
         ResultError: if the reference does not explain its frames.
         ExportError: if the graph and the network differ, or a precision costs more than the budget.
         PackageError: if the package can't be written.
@@ -80,6 +84,10 @@ def export_package(
     graph = serialise(named(onnx.load_from_string(graph)))
     shipped = serialise(compacted(onnx.load_from_string(graph)))
     parity = assert_parity(shipped, network, split.counts)
+    # Once, whatever the number of layouts.
+    ranges = []
+    if any(precision in LAYOUTS for precision in options.precisions):
+        ranges = ranges_of(graph, split.counts, options.calibrators, options.ranges)
     source = Source(
         graph=graph,
         shipped=shipped,
@@ -88,8 +96,7 @@ def export_package(
         selection=measured(split.selection, scan, material.reference, shipped),
         report=measured(split.report, scan, material.reference, shipped),
         budget=options.budget,
-        methods=options.calibrators,
-        ranges=options.ranges,
+        ranges=ranges,
     )
     made = {precision: make(precision, source) for precision in options.precisions}
     content = PackageContent(

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ExportError
-from wnet_edge.export.half_rounding import Deviation, extreme_frames
+from wnet_edge.export.deviation import Deviation
+from wnet_edge.export.half_rounding import extreme_frames
 from wnet_edge.export.parity import BATCH_SIZES, varied
 from wnet_edge.export.processor import patches_on_processor
 from wnet_edge.manifest import Precision, Setting, Tolerance
@@ -49,9 +50,9 @@ def assert_conversion(
     worst = Deviation(0.0, 0.0, 0.0)
     for size in BATCH_SIZES:
         found = _deviation(graph, exact, varied(counts, size), quantisation)
-        worst = _larger(worst, found)
+        worst = worst.or_worse(found)
     patches_on_processor(graph, extreme_frames(counts.shape[-1]), quantisation)
-    worst = _larger(worst, _deviation(graph, exact, counts, quantisation))
+    worst = worst.or_worse(_deviation(graph, exact, counts, quantisation))
     # Written so that NaN fails.
     if not worst.phase_rms_rad <= LARGEST_RMS_RAD:
         raise ExportError(
@@ -78,14 +79,6 @@ def _deviation(
     said = exact(counts)
     kept = lit if lit.any() else np.ones_like(lit)
     return Deviation.between((here[0][kept], here[1][kept]), (said[0][kept], said[1][kept]))
-
-
-def _larger(a: Deviation, b: Deviation) -> Deviation:
-    return Deviation(
-        max(a.amplitude, b.amplitude),
-        max(a.phase_rad, b.phase_rad),
-        max(a.phase_rms_rad, b.phase_rms_rad),
-    )
 
 
 def _rounded(value: float) -> float:

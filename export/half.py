@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from wnet_edge.errors import ExportError
+from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.graph import INPUT, opset, serialise
 from wnet_edge.export.half_graph import MAX_VALUE, float_tensors, half_graph, takes_half
 from wnet_edge.export.half_rounding import (
-    Deviation,
     extreme_frames,
     largest_values,
     outputs,

@@ -7,52 +7,20 @@ shows only where every operator stands between casts and nothing is optimised.
 
 import math
 from collections.abc import Set
-from dataclasses import dataclass
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from wnet_edge.export.graph import INPUT, OUTPUTS, serialise
+from wnet_edge.export.deviation import Deviation
+from wnet_edge.export.graph import INPUT, serialise
 from wnet_edge.export.half_graph import cast, float_tensors, half_graph
-from wnet_edge.export.parity import difference
+from wnet_edge.export.processor import patches_as_written, session_as_written
 from wnet_edge.package import Patches
 from wnet_edge.preprocess import MASKED
 
 _FRAMES_AT_ONCE = 8
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """How far a graph's outputs are from the FP32 graph's, over some frames.
-
-    Attributes:
-        amplitude: largest absolute difference, dimensionless.
-        phase_rad: largest absolute difference, wrapped.
-        phase_rms_rad: root mean square difference, wrapped.
-    """
-
-    amplitude: float
-    phase_rad: float
-    phase_rms_rad: float
-
-    @classmethod
-    def between(cls, a: Patches, b: Patches) -> "Deviation":
-        """Of patches `a` from patches `b`, all of one shape."""
-        largest = difference(a, b)
-        turn = np.angle(np.exp(1j * (a[1].astype(np.float64) - b[1])))
-        rms = float(np.sqrt(np.mean(turn**2)))
-        return cls(largest.amplitude, largest.phase_rad, rms)
-
-    def share_of(self, limit: "Deviation") -> float:
-        """The largest of the three in terms of `limit`; 1 is just allowed."""
-        return max(
-            self.amplitude / limit.amplitude,
-            self.phase_rad / limit.phase_rad,
-            self.phase_rms_rad / limit.phase_rms_rad,
-        )
 
 
 def extreme_frames(window_px: int) -> NDArray[np.float32]:
@@ -91,7 +59,7 @@ def largest_values(model: onnx.ModelProto, counts: NDArray[np.float32]) -> dict[
         probed.graph.output.append(
             helper.make_tensor_value_info(f"{name}/largest", TensorProto.FLOAT, [])
         )
-    session = plain_session(probed)
+    session = session_as_written(serialise(probed))
     found = [
         session.run(None, {INPUT: counts[start : start + _FRAMES_AT_ONCE]})
         for start in range(0, len(counts), _FRAMES_AT_ONCE)
@@ -102,7 +70,7 @@ def largest_values(model: onnx.ModelProto, counts: NDArray[np.float32]) -> dict[
 def rounded_twin(half: onnx.ModelProto) -> onnx.ModelProto:
     """A half graph with every operator computed in FP32 and its results rounded to half.
 
-    To be run by `plain_session`: an optimised graph may be rid of the rounding.
+    To be run as it is written: an optimised graph may be rid of the rounding.
     """
     kinds = float_tensors(half)
     halves = {name for name, kind in kinds.items() if kind == TensorProto.FLOAT16}
@@ -132,13 +100,7 @@ def rounded_twin(half: onnx.ModelProto) -> onnx.ModelProto:
 
 def outputs(model: onnx.ModelProto, counts: NDArray[np.float32]) -> Patches:
     """A graph's patches for frames (N, 1, H, W), from ONNX Runtime without optimisations."""
-    session = plain_session(model)
-    parts = [
-        session.run(list(OUTPUTS), {INPUT: counts[start : start + _FRAMES_AT_ONCE]})
-        for start in range(0, len(counts), _FRAMES_AT_ONCE)
-    ]
-    amplitude, phase_rad = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return amplitude, phase_rad
+    return patches_as_written(serialise(model), counts)
 
 
 def worst_rounding(
@@ -166,13 +128,3 @@ def worst_rounding(
                 Deviation.between(rounded, exact).share_of(limit) if finite else math.inf
             )
     return sorted(shares, key=shares.__getitem__, reverse=True)
-
-
-def plain_session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    """A session on one core that runs a graph as it is written."""
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = 1  # one order of sums, so that the choice is the same
-    settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(
-        serialise(model), settings, providers=["CPUExecutionProvider"]
-    )

@@ -4,16 +4,14 @@ Trained network and ONNX Runtime side by side, at several batch sizes, on frames
 a detector gives: bright, dim, empty, and with masked pixels.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ExportError
+from wnet_edge.export.deviation import Deviation
 from wnet_edge.models.registry import CountsNetwork
-from wnet_edge.package import Patches
 from wnet_edge.preprocess import MASKED
 
 BATCH_SIZES = (1, 2, 7, 32)
@@ -21,26 +19,7 @@ AMPLITUDE_TOLERANCE = 1e-3
 PHASE_TOLERANCE_RAD = 1e-3
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Largest absolute differences between two sets of patches.
-
-    Attributes:
-        amplitude: dimensionless.
-        phase_rad: wrapped.
-    """
-
-    amplitude: float
-    phase_rad: float
-
-
-def difference(a: Patches, b: Patches) -> Difference:
-    """Largest differences of amplitude and wrapped phase, over arrays of one shape."""
-    turn = np.angle(np.exp(1j * (a[1].astype(np.float64) - b[1])))
-    return Difference(float(np.abs(a[0] - b[0]).max()), float(np.abs(turn).max()))
-
-
-def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float32]) -> Difference:
+def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float32]) -> Deviation:
     """The largest difference between graph and network over `BATCH_SIZES` of frames.
 
     Args:
@@ -58,22 +37,20 @@ def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float
         raise ExportError(
             f"ONNX Runtime {onnxruntime.__version__} can't load the graph; choose a lower --opset"
         ) from error
-    largest = Difference(0.0, 0.0)
+    largest = Deviation(0.0, 0.0, 0.0)
     for size in BATCH_SIZES:
         batch = varied(counts, size)
         amplitude, phase_rad = session.run(["amplitude", "phase"], {"counts": batch})
         with torch.inference_mode():
             expected = [output.numpy() for output in network(torch.from_numpy(batch))]
-        found = difference((amplitude, phase_rad), (expected[0], expected[1]))
+        found = Deviation.between((amplitude, phase_rad), (expected[0], expected[1]))
         # Written so that NaN fails.
         if not (found.amplitude <= AMPLITUDE_TOLERANCE and found.phase_rad <= PHASE_TOLERANCE_RAD):
             raise ExportError(
                 f"the exported graph differs from the network at batch {size}: amplitude by "
                 f"{found.amplitude:.2g}, phase by {found.phase_rad:.2g} rad"
             )
-        largest = Difference(
-            max(largest.amplitude, found.amplitude), max(largest.phase_rad, found.phase_rad)
-        )
+        largest = largest.or_worse(found)
     return largest
 
 

@@ -4,15 +4,14 @@ FP32 graph → FP16, INT8 in any layout → accuracy against FP32's → budget. 
 budget allows does not get into a package.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from wnet_edge.calibration.ranges import RangeMethod, ranges_of
+from wnet_edge.calibration.ranges import Ranges
 from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget, described
 from wnet_edge.export.compact import compacted
@@ -49,8 +48,7 @@ class Source:
         selection: the strip that chooses.
         report: the strip that reports.
         budget: to keep to.
-        methods: calibrators to try.
-        ranges: file that keeps their ranges; None keeps none.
+        ranges: of the graph's values on the calibration frames, by each calibrator; for INT8.
     """
 
     graph: bytes
@@ -60,8 +58,7 @@ class Source:
     selection: Measured
     report: Measured
     budget: Budget
-    methods: tuple[RangeMethod, ...]
-    ranges: Path | None
+    ranges: Sequence[Ranges]
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,6 @@ def make(precision: Precision, source: Source) -> Made:
 
     Raises:
         ExportError: if it can't be made to keep to the budget, or this processor gets it wrong.
-        CalibrationError: if the file of ranges is of something else.
     """
     if precision is Precision.FP32:
         return _make_fp32(source)
@@ -134,7 +130,7 @@ def _make_int8(layout: Precision, source: Source) -> Made:
     problem = Problem(
         source.graph, layout, chosen.yardstick, chosen.fp32, chosen.accuracy, run, source.budget
     )
-    found = search(problem, ranges_of(source.graph, counts, source.methods, source.ranges))
+    found = search(problem, source.ranges)
 
     def exact(frames: NDArray[np.float32]) -> Patches:
         return exact_patches(found.content, frames)
@@ -169,9 +165,8 @@ def _judged(
     measures = accuracy.measures() | {"phase_rms_rad_from_fp32": rms, "ssim_drop": lost.ssim}
     if report.yardstick.judge is Judge.REFERENCE and lost.psnr_db is not None:
         measures["psnr_drop_db"] = lost.psnr_db
-    graph = made.graph
-    kept = Graph(graph.content, graph.opset, graph.quantisation, _retention(measures, processor))
-    return Made(kept, made.golden, made.tolerance, lost, rms, made.half, made.found)
+    graph = replace(made.graph, retention=_retention(measures, processor))
+    return replace(made, graph=graph, loss=lost, phase_rms_rad=rms)
 
 
 def _retention(measures: Mapping[str, float], processor: str) -> Retention:

@@ -12,13 +12,18 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ExportError
+from wnet_edge.export.graph import INPUT, OUTPUTS
 from wnet_edge.manifest import Setting
 from wnet_edge.package import Patches
+from wnet_edge.runner.batches import in_batches
 from wnet_edge.runner.session_settings import session_settings
 
-BATCH_SIZE = 32
 THREADS = 1
 """Sums of another order would give other bytes."""
+
+_FRAMES_AT_ONCE = 32
+_FRAMES_AS_WRITTEN = 8
+"""Without optimisation every tensor is kept apart."""
 
 
 def patches_on_processor(
@@ -29,7 +34,8 @@ def patches_on_processor(
     Raises:
         ExportError: if they are no numbers.
     """
-    return _run(graph, counts, session_settings(THREADS, quantisation))
+    settings = session_settings(THREADS, quantisation)
+    return _finite(_run(_session(graph, settings), counts, _FRAMES_AT_ONCE))
 
 
 def exact_patches(graph: bytes, counts: NDArray[np.float32]) -> Patches:
@@ -38,20 +44,36 @@ def exact_patches(graph: bytes, counts: NDArray[np.float32]) -> Patches:
     Raises:
         ExportError: if they are no numbers.
     """
+    return _finite(patches_as_written(graph, counts))
+
+
+def patches_as_written(graph: bytes, counts: NDArray[np.float32]) -> Patches:
+    """The same, numbers or not."""
+    return _run(session_as_written(graph), counts, _FRAMES_AS_WRITTEN)
+
+
+def session_as_written(graph: bytes) -> onnxruntime.InferenceSession:
+    """A session that runs a graph without any optimisation."""
     settings = session_settings(THREADS, None)
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return _run(graph, counts, settings)
+    return _session(graph, settings)
+
+
+def _session(graph: bytes, settings: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
 
 
 def _run(
-    graph: bytes, counts: NDArray[np.float32], settings: onnxruntime.SessionOptions
+    session: onnxruntime.InferenceSession, counts: NDArray[np.float32], frames_at_once: int
 ) -> Patches:
-    session = onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
-    parts = [
-        session.run(["amplitude", "phase"], {"counts": counts[start : start + BATCH_SIZE]})
-        for start in range(0, len(counts), BATCH_SIZE)
-    ]
-    amplitude, phase_rad = (np.concatenate(part) for part in zip(*parts, strict=True))
-    if not (np.isfinite(amplitude).all() and np.isfinite(phase_rad).all()):
+    def run(batch: NDArray[np.float32]) -> Patches:
+        amplitude, phase_rad = session.run(list(OUTPUTS), {INPUT: batch})
+        return amplitude, phase_rad
+
+    return in_batches(run, counts, frames_at_once)
+
+
+def _finite(patches: Patches) -> Patches:
+    if not all(np.isfinite(part).all() for part in patches):
         raise ExportError("a graph gives values that are no numbers; train the network again")
-    return amplitude, phase_rad
+    return patches

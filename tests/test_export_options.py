@@ -19,10 +19,11 @@ from torch.nn.functional import interpolate
 from wnet_edge.cli import export as cli
 from wnet_edge.errors import ExportError
 from wnet_edge.export.build import Exported
+from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.finish import finished
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET, export_fp32
 from wnet_edge.export.options import ExportOptions
-from wnet_edge.export.parity import Difference, assert_parity
+from wnet_edge.export.parity import assert_parity
 from wnet_edge.export.precisions import Made
 from wnet_edge.manifest import Precision
 from wnet_edge.models.registry import normalise
@@ -134,7 +135,7 @@ def exported(monkeypatch):
             kind: Made(graph, whole.golden.outputs[kind], whole.tolerance[kind])
             for kind, graph in whole.graphs.items()
         }
-        return Exported(package, Difference(0.0, 0.0), made, Judge.REFERENCE, ())
+        return Exported(package, Deviation(0.0, 0.0, 0.0), made, Judge.REFERENCE, ())
 
     monkeypatch.setattr(cli, "export_package", export)
     return asked

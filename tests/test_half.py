@@ -12,10 +12,11 @@ from tiny import onnx_bytes
 
 from wnet_edge.errors import ExportError
 from wnet_edge.export.compact import compacted
+from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.graph import serialise
 from wnet_edge.export.half import LIMIT, KeptOperator, Reason, to_half
 from wnet_edge.export.half_graph import half_graph
-from wnet_edge.export.half_rounding import Deviation, extreme_frames, outputs, rounded_twin
+from wnet_edge.export.half_rounding import extreme_frames, outputs, rounded_twin
 
 NORMALISATION = {
     "GreaterOrEqual": 1,

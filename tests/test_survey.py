@@ -13,7 +13,8 @@ from wnet_edge.io.scan_file import find_scan
 from wnet_edge.orientation import Orientation, orient
 from wnet_edge.package import find_package, open_package
 from wnet_edge.physics.forward import expected_counts
-from wnet_edge.runner.beam_centre import CONVINCING, find_beam_centre, probe_far_field
+from wnet_edge.physics.probe import probe_far_field
+from wnet_edge.runner.beam_centre import CONVINCING, find_beam_centre
 from wnet_edge.runner.survey import survey
 
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"

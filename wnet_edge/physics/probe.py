@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
+from wnet_edge.gauge import probe_intensity
 from wnet_edge.geometry import central_window_start_px
 from wnet_edge.physics.forward import Wave, far_field, inverse_far_field
+from wnet_edge.preprocess import bin_frames
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,21 @@ def fitted_probe(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.compl
     start = central_window_start_px(size_px, probe_px)
     margin = (start, size_px - probe_px - start)
     return np.pad(probe, ((0, 0), margin, margin))
+
+
+def probe_far_field(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.float32]:
+    """Σ_modes |F P|² of a probe (modes, n, n) on a window of `size_px` detector pixels.
+
+    A larger window has finer pixels: the probe is padded; a smaller one coarser pixels: binned.
+
+    Raises:
+        ValueError: if the window is smaller and does not divide the probe's.
+    """
+    probe_px = probe.shape[-1]
+    if size_px < probe_px and probe_px % size_px:
+        raise ValueError(f"a window of {size_px} px does not divide a probe of {probe_px} px")
+    intensity = probe_intensity(far_field(fitted_probe(probe, max(size_px, probe_px))))
+    return bin_frames(intensity, max(probe_px // size_px, 1))
 
 
 def _check(optics: ZonePlate, pixel_size_m: float) -> None:

@@ -10,11 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.gauge import probe_intensity
 from wnet_edge.orientation import Orientation, orient
-from wnet_edge.physics.forward import far_field
-from wnet_edge.physics.probe import fitted_probe
-from wnet_edge.preprocess import bin_frames
 
 CONVINCING = 0.75
 """Agreement from which a found centre is believed; on scan 247 a wrong way up still gives 0.9, the
@@ -32,21 +28,6 @@ class BeamCentre:
 
     centre_px: tuple[int, int]
     agreement: float
-
-
-def probe_far_field(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.float32]:
-    """Σ_modes |F P|² of a probe (modes, n, n) on a window of `size_px` detector pixels.
-
-    A larger window has finer pixels: the probe is padded; a smaller one coarser pixels: binned.
-
-    Raises:
-        ValueError: if the window is smaller and does not divide the probe's.
-    """
-    probe_px = probe.shape[-1]
-    if size_px < probe_px and probe_px % size_px:
-        raise ValueError(f"a window of {size_px} px does not divide a probe of {probe_px} px")
-    intensity = probe_intensity(far_field(fitted_probe(probe, max(size_px, probe_px))))
-    return bin_frames(intensity, max(probe_px // size_px, 1))
 
 
 def find_beam_centre(

@@ -17,7 +17,6 @@ from wnet_edge.runner.accuracy import (
     Accuracy,
     Judge,
     Loss,
-    Yardstick,
     against_fp32,
     against_reference,
     loss,
@@ -44,8 +43,8 @@ class Evaluated:
 
     provider: Provider
     accuracy: Accuracy
-    loss: Loss | None
-    phase_rms_rad: float | None
+    loss: Loss | None = None
+    phase_rms_rad: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,52 +87,44 @@ def evaluate(
             f"{package.path}: holds no fp32 graph to judge the others by; give --reference"
         )
     if reference is None:
-        exact, _ = _patches(package, options, Precision.FP32, part.counts)
-        yardstick = against_fp32(part, exact)
+        fp32 = _ran(package, options, Precision.FP32, part.counts)
+        yardstick = against_fp32(part, fp32.patches)
     else:
         yardstick = against_reference(part, scan, reference)
-    fp32 = None
-    if Precision.FP32 in package.graphs:
-        patches, _ = _patches(package, options, Precision.FP32, yardstick.part.counts)
-        fp32 = _Fp32(patches, yardstick.accuracy(patches))
-    judged = {
-        precision: _judged(package, options, precision, yardstick, fp32) for precision in wanted
-    }
-    return Evaluation(yardstick.judge, len(yardstick.part.numbers), judged)
+        part, fp32 = yardstick.part, None
+        if Precision.FP32 in package.graphs:
+            fp32 = _ran(package, options, Precision.FP32, part.counts)
+    best = None if fp32 is None else Evaluated(fp32.provider, yardstick.accuracy(fp32.patches))
+    judged: dict[Precision, Evaluated] = {}
+    for precision in wanted:
+        if precision is Precision.FP32 and best is not None:
+            judged[precision] = best
+            continue
+        ran = _ran(package, options, precision, part.counts)
+        one = Evaluated(ran.provider, yardstick.accuracy(ran.patches))
+        if fp32 is not None and best is not None:
+            one = replace(
+                one,
+                loss=loss(best.accuracy, one.accuracy, yardstick.judge),
+                phase_rms_rad=phase_rms_rad(part, ran.patches, fp32.patches),
+            )
+        judged[precision] = one
+    return Evaluation(yardstick.judge, len(part.numbers), judged)
 
 
 @dataclass(frozen=True)
-class _Fp32:
-    """What the others are compared with."""
+class _Ran:
+    """What a graph gave, and where it ran."""
 
     patches: Patches
-    accuracy: Accuracy
+    provider: Provider
 
 
-def _judged(
-    package: Package,
-    options: RunnerOptions,
-    precision: Precision,
-    yardstick: Yardstick,
-    fp32: _Fp32 | None,
-) -> Evaluated:
-    patches, provider = _patches(package, options, precision, yardstick.part.counts)
-    accuracy = yardstick.accuracy(patches)
-    if fp32 is None or precision is Precision.FP32:
-        return Evaluated(provider, accuracy, None, None)
-    return Evaluated(
-        provider,
-        accuracy,
-        loss(fp32.accuracy, accuracy, yardstick.judge),
-        phase_rms_rad(yardstick.part, patches, fp32.patches),
-    )
-
-
-def _patches(
+def _ran(
     package: Package, options: RunnerOptions, precision: Precision, counts: NDArray[np.float32]
-) -> tuple[Patches, Provider]:
+) -> _Ran:
     session = GraphSession(package, replace(options, precision=precision))
-    return session.run_all(counts), session.provider
+    return _Ran(session.run_all(counts), session.provider)
 
 
 def _middle(scan: Scan) -> NDArray[np.int64]:

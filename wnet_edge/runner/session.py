@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package, Patches
-from wnet_edge.runner.fixed_batch import run_in_batches
+from wnet_edge.runner.batches import in_batches, in_whole_batches
 from wnet_edge.runner.session_settings import session_settings
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -94,7 +94,7 @@ class GraphSession:
         """
         if self._fixed_batch is None:
             return self._run(counts)
-        return run_in_batches(self._run, counts, self._fixed_batch)
+        return in_whole_batches(self._run, counts, self._fixed_batch)
 
     def run_all(self, counts: NDArray[np.float32]) -> Patches:
         """As `run`, `batch_size` frames at a time.
@@ -103,12 +103,7 @@ class GraphSession:
             ProviderError: as `run`.
             PackageError: as `run`.
         """
-        parts = [
-            self.run(counts[start : start + self.batch_size])
-            for start in range(0, len(counts), self.batch_size)
-        ]
-        amplitude, phase_rad = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return amplitude, phase_rad
+        return in_batches(self.run, counts, self.batch_size)
 
     def _run(self, counts: NDArray[np.float32]) -> Patches:
         try:

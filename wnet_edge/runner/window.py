@@ -15,7 +15,8 @@ from wnet_edge.io.complete import SeenFrames, complete_scan, known_geometry, req
 from wnet_edge.io.found import Found, FoundScan, ZeroFrequency
 from wnet_edge.orientation import Orientation, orient_positions
 from wnet_edge.package import Package
-from wnet_edge.runner.beam_centre import CONVINCING, BeamCentre, find_beam_centre, probe_far_field
+from wnet_edge.physics.probe import probe_far_field
+from wnet_edge.runner.beam_centre import CONVINCING, BeamCentre, find_beam_centre
 from wnet_edge.runner.fit import check_far_field, check_overlap, window_size_px
 from wnet_edge.runner.survey import Survey, survey
 from wnet_edge.scan import Scan
