@@ -16,10 +16,10 @@ from wnet_edge.cli.export_options import EXAMPLE_SCAN, zoo_checkpoint
 from wnet_edge.export.graph import export_fp32, serialise
 from wnet_edge.export.held_out import held_out
 from wnet_edge.export.layers import named
+from wnet_edge.export.options import Material
 from wnet_edge.export.processor import patches_on_processor
 from wnet_edge.export.quantise import LAYOUTS, Scheme, quantised
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.manifest import CalibrationSource
 from wnet_edge.models.registry import ModelName
 from wnet_edge.processor import processor_name
 from wnet_edge.runner.accuracy import phase_rms_rad
@@ -45,8 +45,8 @@ def rows(scan, model):
     """A row for each layout of one network."""
     network, loaded = load_network(zoo_checkpoint(model.value))
     place = loaded.instrument
-    split = held_out(scan, place, CalibrationSource.MEASURED, simulated=False)
-    counts, judged = split.counts, split.selection
+    split = held_out(Material(scan), place)
+    counts, judged = split.counts, split.selection.part
     graph = serialise(named(onnx.load_from_string(export_fp32(network, place.window_px))))
     fp32 = patches_on_processor(graph, judged.counts)
     ranges = find_ranges(graph, counts, RangeMethod.MINMAX)

@@ -21,7 +21,7 @@ from wnet_edge.export.processor import patches_on_processor
 from wnet_edge.export.quantise import Scheme, quantised
 from wnet_edge.io.placed_image import read_placed_image
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.manifest import CalibrationSource, Precision
+from wnet_edge.manifest import Precision
 from wnet_edge.models.registry import ModelName
 from wnet_edge.runner.accuracy import loss
 from wnet_edge.runner.session_settings import X64_PRECISION
@@ -82,9 +82,9 @@ def w3(material, tmp_path_factory):
     path = tmp_path_factory.mktemp("w3") / "w3.wnet"
     graph = export_package(checkpoint, material, path, only, force=False).package.graphs
     instrument = load_network(checkpoint)[1].instrument
-    split = held_out(material.scan, instrument, CalibrationSource.MEASURED, simulated=False)
+    split = held_out(material, instrument)
     content = graph[Precision.FP32]
-    return content, split.counts, measured(split.report, material.scan, material.reference, content)
+    return content, split.counts, measured(split.report, content)
 
 
 def judged(graph, report, precision, quantisation=None):

@@ -25,7 +25,7 @@ _LEAST_AGREEMENT = 0.5
 
 
 def choose_frames(
-    counts: NDArray[np.float32], positions_px: NDArray[np.float64], largest: int = LARGEST_COUNT
+    counts: NDArray[np.float32], positions_px: NDArray[np.float64], largest: int
 ) -> NDArray[np.int64]:
     """Numbers of at most `largest` frames that cover flux, texture and place, (n,) int64 ascending.
 

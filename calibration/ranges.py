@@ -153,7 +153,7 @@ def ranges_of(
     )
     known = RangeCache(*keys, {})
     if cache is not None and cache.exists():
-        known = _read_cache(cache)
+        known = read_ranges(cache)
         if (known.graph_sha256, known.frames_sha256, known.runtime) != keys:
             raise CalibrationError(
                 f"{cache}: holds ranges of another graph or of other frames, or found with another "
@@ -170,7 +170,12 @@ def ranges_of(
     return [Ranges(method, ranges[method.value]) for method in methods]
 
 
-def _read_cache(path: Path) -> RangeCache:
+def read_ranges(path: Path) -> RangeCache:
+    """Ranges as `ranges_of` keeps them in a file.
+
+    Raises:
+        CalibrationError: if it holds none.
+    """
     try:
         if path.stat().st_size > _MAX_CACHE_BYTES:
             raise ValueError("too large")

@@ -50,11 +50,12 @@ def split_by_region(positions_px: NDArray[np.float64], window_px: int) -> Region
     extent = np.ptp(positions_px, axis=0)
     along = positions_px[:, int(np.argmax(extent))]
     start, length = float(along.min()), float(extent.max()) - 2 * window_px
+    ends = start + max(length, 0) * np.cumsum(_SHARES) + window_px * np.arange(len(_SHARES))
+    ends[-1] = max(ends[-1], along.max())  # which rounding may miss
     strips = []
-    for share in _SHARES:
-        end = start + max(length, 0) * share
+    for end in ends:
         strips.append(np.flatnonzero((along >= start) & (along <= end)))
-        start = end + window_px
+        start = float(end) + window_px
     if length <= 0 or not all(len(strip) for strip in strips):
         raise ScanError(
             f"a scan of {extent[0]:.0f} × {extent[1]:.0f} px is too small to be split into three "

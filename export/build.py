@@ -6,6 +6,7 @@ Calibration, choices and figures come from three strips of a scan that training 
 
 import math
 import platform
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -15,10 +16,10 @@ from typing import Any
 import onnx
 import onnxruntime
 
-from wnet_edge.calibration.ranges import ranges_of
-from wnet_edge.errors import PackageError
+from wnet_edge.calibration.ranges import ranges_of, read_ranges
+from wnet_edge.deviation import Deviation
+from wnet_edge.errors import CheckpointError, PackageError
 from wnet_edge.export.compact import compacted
-from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.finish import finished
 from wnet_edge.export.graph import export_fp32, serialise
 from wnet_edge.export.held_out import held_out, measured
@@ -44,6 +45,10 @@ from wnet_edge.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
 
 
+def _quietly(_step: str) -> None:
+    """Tells nobody."""
+
+
 @dataclass(frozen=True)
 class Exported:
     """A written package, and how its graphs came to be.
@@ -64,28 +69,50 @@ class Exported:
 
 
 def export_package(
-    checkpoint: Path, material: Material, output: Path, options: ExportOptions, *, force: bool
+    checkpoint: Path,
+    material: Material,
+    output: Path,
+    options: ExportOptions,
+    *,
+    force: bool,
+    tell: Callable[[str], None] = _quietly,
 ) -> Exported:
     """Export a checkpoint to a package file with a graph for every precision asked for.
 
+    Args:
+        checkpoint: trained weights.
+        material: what is measured with.
+        output: package file.
+        options: how it is made.
+        force: replace the file if it is there.
+        tell: told of each step that begins.
+
     Raises:
-        CheckpointError: if the checkpoint is missing or damaged, or trained for another instrument.
+        CheckpointError: if the checkpoint is missing or damaged, trained for another instrument, or
+            trained on this scan.
         ScanError: if the scan is too small to be split.
         CalibrationError: if its frames are of another kind than was said, or the file of ranges is
             of something else.
         ResultError: if the reference does not explain its frames.
-        ExportError: if the graph and the network differ, or a precision costs more than the budget.
+        OverBudgetError: if a precision costs more than the budget.
+        ExportError: if the graph and the network differ.
         PackageError: if the package can't be written.
     """
     network, loaded = load_network(checkpoint)
     instrument, record, scan = loaded.instrument, loaded.record, material.scan
-    split = held_out(scan, instrument, material.source, simulated=material.simulated)
+    _check_not_trained_on(scan, record)
+    if options.ranges is not None and options.ranges.exists():
+        read_ranges(options.ranges)
+    tell(f"reading {scan.path.name}")
+    split = held_out(material, instrument)
+    tell(f"tracing {record.network.model.value}")
     graph = export_fp32(network, instrument.window_px, options.opset)
     graph = serialise(named(onnx.load_from_string(graph)))
     shipped = serialise(compacted(onnx.load_from_string(graph)))
     parity = assert_parity(shipped, network, split.counts)
     # Once, whatever the number of layouts.
     ranges = []
+    tell("finding ranges")
     if any(precision in LAYOUTS for precision in options.precisions):
         ranges = ranges_of(graph, split.counts, options.calibrators, options.ranges)
     source = Source(
@@ -93,12 +120,16 @@ def export_package(
         shipped=shipped,
         opset=options.opset,
         held_out=split,
-        selection=measured(split.selection, scan, material.reference, shipped),
-        report=measured(split.report, scan, material.reference, shipped),
+        selection=measured(split.selection, shipped),
+        report=measured(split.report, shipped),
         budget=options.budget,
         ranges=ranges,
+        ask_layers=options.ask_layers,
     )
-    made = {precision: make(precision, source) for precision in options.precisions}
+    made = {}
+    for precision in options.precisions:
+        tell(f"making and measuring {precision.value}")
+        made[precision] = make(precision, source)
     content = PackageContent(
         model=record.network.model.value,
         parameter_count=parameter_count(network),
@@ -126,6 +157,15 @@ def export_package(
         judge=source.report.yardstick.judge,
         warnings=split.warnings,
     )
+
+
+def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
+    """Refuse a scan whose frames the network knows: it would be judged better than it is."""
+    if record.settings["data"].get("sha256") == scan.sha256:
+        raise CheckpointError(
+            f"{scan.path}: the network was trained on this scan; name another one of the same "
+            "instrument with --calibration"
+        )
 
 
 def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | None:

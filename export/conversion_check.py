@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
-from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.half_rounding import extreme_frames
 from wnet_edge.export.parity import BATCH_SIZES, varied
 from wnet_edge.export.processor import patches_on_processor

@@ -14,8 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
+from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
-from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.graph import INPUT, opset, serialise
 from wnet_edge.export.half_graph import MAX_VALUE, float_tensors, half_graph, takes_half
 from wnet_edge.export.half_rounding import (
@@ -25,9 +25,10 @@ from wnet_edge.export.half_rounding import (
     rounded_twin,
     worst_rounding,
 )
+from wnet_edge.manifest import Tolerance
 from wnet_edge.package import Patches
 
-LIMIT = Deviation(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.01)
+LIMIT = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.01)
 """How far the emulation may stray from FP32 over the calibration frames."""
 
 _REDUCTIONS = ("LayerNormalization", "Pow", "ReduceL2", "ReduceMean", "ReduceSum", "Sqrt")
@@ -97,7 +98,7 @@ def to_half(graph: bytes, counts: NDArray[np.float32]) -> HalfGraph:
         rounded = outputs(rounded_twin(half), frames)
         if all(np.isfinite(part).all() for part in rounded):
             found = Deviation.between(_first(rounded, len(counts)), _first(exact, len(counts)))
-            if found.share_of(LIMIT) <= 1:
+            if found.within(LIMIT):
                 onnx.checker.check_model(half, full_check=True)
                 return HalfGraph(serialise(half), _operators(model, kept), found)
     raise ExportError("half spoils the patches whichever operators stay in FP32; leave FP16 out")

@@ -13,10 +13,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from wnet_edge.export.deviation import Deviation
+from wnet_edge.deviation import Deviation
 from wnet_edge.export.graph import INPUT, serialise
 from wnet_edge.export.half_graph import cast, float_tensors, half_graph
 from wnet_edge.export.processor import patches_as_written, session_as_written
+from wnet_edge.manifest import Tolerance
 from wnet_edge.package import Patches
 from wnet_edge.preprocess import MASKED
 
@@ -104,7 +105,7 @@ def outputs(model: onnx.ModelProto, counts: NDArray[np.float32]) -> Patches:
 
 
 def worst_rounding(
-    model: onnx.ModelProto, kept: Set[str], counts: NDArray[np.float32], limit: Deviation
+    model: onnx.ModelProto, kept: Set[str], counts: NDArray[np.float32], limit: Tolerance
 ) -> list[str]:
     """Results of the operators that could be half, those first that alone move the outputs most.
 

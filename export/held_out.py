@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.calibration.frames import (
     FEWEST_COUNT,
+    LARGEST_COUNT,
     check_source,
     choose_frames,
     frames_sha256,
@@ -19,10 +20,10 @@ from wnet_edge.calibration.frames import (
 from wnet_edge.calibration.ranges import BATCH_SIZE
 from wnet_edge.calibration.split import Region, split_by_region
 from wnet_edge.errors import CheckpointError, ScanError
+from wnet_edge.export.options import Material
 from wnet_edge.export.processor import patches_on_processor
 from wnet_edge.geometry import positions_px
-from wnet_edge.io.placed_image import PlacedImage
-from wnet_edge.manifest import Calibration, CalibrationSource
+from wnet_edge.manifest import Calibration
 from wnet_edge.package import Patches
 from wnet_edge.runner.accuracy import (
     Accuracy,
@@ -32,12 +33,24 @@ from wnet_edge.runner.accuracy import (
     against_reference,
     scan_part,
 )
-from wnet_edge.scan import Scan
 from wnet_edge.training.batch import Instrument
 
 GOLDEN_FRAMES = 4
 
 _PIXEL_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Frames of a scan, and what a reconstruction says of them.
+
+    Attributes:
+        part: the frames.
+        labelled: those that the reconstruction covers, with their labels; None without one.
+    """
+
+    part: ScanPart
+    labelled: Yardstick | None
 
 
 @dataclass(frozen=True)
@@ -54,8 +67,8 @@ class HeldOut:
 
     counts: NDArray[np.float32]
     calibration: Calibration
-    selection: ScanPart
-    report: ScanPart
+    selection: Strip
+    report: Strip
     warnings: tuple[str, ...]
 
     @property
@@ -80,22 +93,20 @@ class Measured:
     accuracy: Accuracy
 
 
-def held_out(
-    scan: Scan, instrument: Instrument, source: CalibrationSource, *, simulated: bool
-) -> HeldOut:
+def held_out(material: Material, instrument: Instrument) -> HeldOut:
     """Split a scan and choose the frames that calibrate.
 
     Args:
-        scan: of the network's instrument.
+        material: the scan, of the network's instrument, and its reconstruction.
         instrument: the network's.
-        source: what the scan's frames are to be.
-        simulated: whether its file says that they are simulated.
 
     Raises:
         CheckpointError: if the scan's window or object pixel is not the instrument's.
-        ScanError: if the scan is too small to be split.
-        CalibrationError: if the frames are of another kind than `source`.
+        ScanError: if the scan is too small to be split, or no frame lies on the reconstruction.
+        CalibrationError: if the frames are of another kind than they are said to be.
+        ResultError: if the reconstruction does not explain the frames.
     """
+    scan = material.scan
     full_px = instrument.window_px * instrument.binning
     if scan.full_window_px != full_px:
         raise CheckpointError(
@@ -126,17 +137,21 @@ def held_out(
     }
     strip = parts[Region.CALIBRATION]
     check_source(
-        strip.counts, instrument.probe, simulated=simulated, declared=source, name=str(scan.path)
+        strip.counts,
+        instrument.probe,
+        simulated=material.simulated,
+        declared=material.source,
+        name=str(scan.path),
     )
-    chosen = choose_frames(strip.counts, strip.positions_px)
+    most = min(LARGEST_COUNT, len(strip.counts))
     # Whole batches: the calibrators take no other.
-    chosen = chosen[: len(chosen) // BATCH_SIZE * BATCH_SIZE or len(chosen)]
-    counts = strip.counts[chosen]
+    most = most // BATCH_SIZE * BATCH_SIZE or most
+    counts = strip.counts[choose_frames(strip.counts, strip.positions_px, most)]
     calibration = Calibration(
         split=f"{Region.CALIBRATION.value} strip",
         frames=len(counts),
         sha256=frames_sha256(counts),
-        source=source,
+        source=material.source,
     )
     warnings: tuple[str, ...] = ()
     if len(counts) < FEWEST_COUNT:
@@ -144,28 +159,28 @@ def held_out(
             f"{scan.path}: only {len(counts)} frames calibrate; with {FEWEST_COUNT} and more, a "
             "longer scan, INT8 would hang less on chance",
         )
-    return HeldOut(counts, calibration, parts[Region.SELECTION], parts[Region.REPORT], warnings)
+    return HeldOut(
+        counts,
+        calibration,
+        selection=_strip(parts[Region.SELECTION], material),
+        report=_strip(parts[Region.REPORT], material),
+        warnings=warnings,
+    )
 
 
-def measured(part: ScanPart, scan: Scan, placed: PlacedImage | None, graph: bytes) -> Measured:
+def measured(strip: Strip, graph: bytes) -> Measured:
     """What a strip is judged by: a reconstruction if there is one, else FP32's own patches.
 
     Args:
-        part: the strip.
-        scan: that it is of.
-        placed: the reconstruction of that scan.
+        strip: of a scan.
         graph: FP32.
 
     Raises:
-        ScanError: if no frame lies on the reconstruction, or too little is lit to be judged.
-        ResultError: if the reconstruction does not explain the frames.
+        ScanError: if too little is lit to be judged.
     """
-    if placed is not None:
-        yardstick = against_reference(part, scan, placed)
-        patches = patches_on_processor(graph, yardstick.part.counts)
-    else:
-        patches = patches_on_processor(graph, part.counts)
-        yardstick = against_fp32(part, patches)
+    part = strip.part if strip.labelled is None else strip.labelled.part
+    patches = patches_on_processor(graph, part.counts)
+    yardstick = strip.labelled or against_fp32(part, patches)
     accuracy = yardstick.accuracy(patches)
     if not all(np.isfinite(v) for name, v in accuracy.measures().items() if "ssim" in name):
         raise ScanError(
@@ -173,3 +188,8 @@ def measured(part: ScanPart, scan: Scan, placed: PlacedImage | None, graph: byte
             "too few, for a structural similarity; give a larger scan, or train for a wider window"
         )
     return Measured(yardstick, patches, accuracy)
+
+
+def _strip(part: ScanPart, material: Material) -> Strip:
+    placed = material.reference
+    return Strip(part, None if placed is None else against_reference(part, material.scan, placed))

@@ -25,6 +25,7 @@ class ExportOptions:
         budget: of accuracy that each of them has to keep to.
         calibrators: to try for INT8.
         ranges: file that keeps what they find; None keeps nothing.
+        ask_layers: measure what every layer of an INT8 graph costs and saves; takes a while.
 
     Raises:
         ExportError: if opset or batch size are out of range, or nothing is to be made.
@@ -37,6 +38,7 @@ class ExportOptions:
     budget: Budget = field(default_factory=Budget)
     calibrators: tuple[RangeMethod, ...] = DEFAULT_METHODS
     ranges: Path | None = None
+    ask_layers: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what can't be made."""

@@ -9,14 +9,14 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
+from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
-from wnet_edge.export.deviation import Deviation
+from wnet_edge.manifest import Tolerance
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.preprocess import MASKED
 
 BATCH_SIZES = (1, 2, 7, 32)
-AMPLITUDE_TOLERANCE = 1e-3
-PHASE_TOLERANCE_RAD = 1e-3
+LIMIT = Tolerance(amplitude=1e-3, phase_rad=1e-3, phase_rms_rad=1e-3)
 
 
 def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float32]) -> Deviation:
@@ -44,8 +44,7 @@ def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float
         with torch.inference_mode():
             expected = [output.numpy() for output in network(torch.from_numpy(batch))]
         found = Deviation.between((amplitude, phase_rad), (expected[0], expected[1]))
-        # Written so that NaN fails.
-        if not (found.amplitude <= AMPLITUDE_TOLERANCE and found.phase_rad <= PHASE_TOLERANCE_RAD):
+        if not found.within(LIMIT):
             raise ExportError(
                 f"the exported graph differs from the network at batch {size}: amplitude by "
                 f"{found.amplitude:.2g}, phase by {found.phase_rad:.2g} rad"

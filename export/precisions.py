@@ -12,7 +12,6 @@ import onnx
 from numpy.typing import NDArray
 
 from wnet_edge.calibration.ranges import Ranges
-from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget, described
 from wnet_edge.export.compact import compacted
 from wnet_edge.export.conversion_check import assert_conversion
@@ -20,8 +19,9 @@ from wnet_edge.export.graph import serialise
 from wnet_edge.export.half import HalfGraph, to_half
 from wnet_edge.export.half_rounding import outputs, rounded_twin
 from wnet_edge.export.held_out import HeldOut, Measured
+from wnet_edge.export.layer_shares import LayerShare, layer_shares
 from wnet_edge.export.processor import exact_patches, patches_on_processor
-from wnet_edge.export.search import Found, Problem, search
+from wnet_edge.export.search import Found, OverBudgetError, Problem, search
 from wnet_edge.manifest import Precision, Retention, Setting, Tolerance
 from wnet_edge.package import Graph, Patches
 from wnet_edge.processor import processor_name
@@ -49,6 +49,7 @@ class Source:
         report: the strip that reports.
         budget: to keep to.
         ranges: of the graph's values on the calibration frames, by each calibrator; for INT8.
+        ask_layers: whether every layer of an INT8 graph is asked what it costs and saves.
     """
 
     graph: bytes
@@ -59,6 +60,7 @@ class Source:
     report: Measured
     budget: Budget
     ranges: Sequence[Ranges]
+    ask_layers: bool
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Made:
         phase_rms_rad: difference from FP32 there.
         half: how an FP16 graph was made.
         found: how an INT8 graph was found.
+        layers: what each of its layers costs and saves, if that was asked.
     """
 
     graph: Graph
@@ -82,13 +85,15 @@ class Made:
     phase_rms_rad: float = 0.0
     half: HalfGraph | None = None
     found: Found | None = None
+    layers: tuple[LayerShare, ...] = ()
 
 
 def make(precision: Precision, source: Source) -> Made:
     """The graph of one precision.
 
     Raises:
-        ExportError: if it can't be made to keep to the budget, or this processor gets it wrong.
+        OverBudgetError: if it can't be made to keep to the budget.
+        ExportError: if this processor gets it wrong.
     """
     if precision is Precision.FP32:
         return _make_fp32(source)
@@ -143,7 +148,8 @@ def _make_int8(layout: Precision, source: Source) -> Made:
         "format": "qdq",
     }
     graph = Graph(found.content, source.opset, settings)
-    made = Made(graph, exact(source.held_out.golden), tolerance, found=found)
+    layers = layer_shares(problem, found, counts, settings) if source.ask_layers else ()
+    made = Made(graph, exact(source.held_out.golden), tolerance, found=found, layers=layers)
     patches = run(found.content, source.report.yardstick.part.counts)
     return _judged(layout, made, patches, source, processor_name())
 
@@ -156,10 +162,12 @@ def _judged(
     accuracy = report.yardstick.accuracy(patches)
     lost = loss(report.accuracy, accuracy, report.yardstick.judge)
     if not source.budget.holds(lost):
-        raise ExportError(
+        raise OverBudgetError(
             f"the {precision.value} graph does not keep to the budget on the report strip: "
             f"{described(lost)}; allow more with --max-ssim-drop and --max-psnr-drop-db, or leave "
-            "this precision out"
+            "this precision out",
+            precision,
+            () if made.found is None else made.found.trials,
         )
     rms = phase_rms_rad(report.yardstick.part, patches, report.fp32)
     measures = accuracy.measures() | {"phase_rms_rad_from_fp32": rms, "ssim_drop": lost.ssim}

@@ -34,8 +34,14 @@ def patches_on_processor(
     Raises:
         ExportError: if they are no numbers.
     """
-    settings = session_settings(THREADS, quantisation)
-    return _finite(_run(_session(graph, settings), counts, _FRAMES_AT_ONCE))
+    return _finite(_run(session_on_processor(graph, quantisation), counts, _FRAMES_AT_ONCE))
+
+
+def session_on_processor(
+    graph: bytes, quantisation: Mapping[str, Setting] | None = None
+) -> onnxruntime.InferenceSession:
+    """A session that runs a graph as the runner does."""
+    return _session(graph, session_settings(THREADS, quantisation))
 
 
 def exact_patches(graph: bytes, counts: NDArray[np.float32]) -> Patches:

@@ -53,19 +53,30 @@ class Trial:
     size_bytes: int
 
 
+class OverBudgetError(ExportError):
+    """A precision costs more accuracy than the budget allows.
+
+    Attributes:
+        precision: that does.
+        trials: what was tried for it, in order.
+    """
+
+    def __init__(self, message: str, precision: Precision, trials: tuple[Trial, ...]) -> None:
+        super().__init__(message)
+        self.precision, self.trials = precision, trials
+
+
 @dataclass(frozen=True)
 class LayerCost:
-    """What quantising one layer alone costs and saves.
+    """What quantising one layer alone costs.
 
     Attributes:
         layer: which.
         phase_rms_rad: difference from FP32 with this layer alone in INT8.
-        saved_bytes: of its weights.
     """
 
     layer: Layer
     phase_rms_rad: float
-    saved_bytes: int
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,7 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
     """The candidate ranges that cost least, with as many layers given back as the budget needs.
 
     Raises:
-        ExportError: if no number of layers makes the budget hold, with the best that was found.
+        OverBudgetError: if no number of layers makes the budget hold, with the best that was found.
     """
     measured = [_Measured.of(problem, ranges, Scheme(problem.layout)) for ranges in candidates]
     best = min(measured, key=_cost)
@@ -153,12 +164,14 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
         if problem.holds(tried.trial):
             return Found(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
     nearest = min(trials, key=lambda trial: problem.budget.share(trial.loss))
-    raise ExportError(
+    raise OverBudgetError(
         f"no {problem.layout.value} graph takes less than {MARGIN:.0%} of the budget on the "
         f"selection strip, which leaves what another strip may need: at best, with "
         f"{len(nearest.kept)} of {len(costs)} layers in float and {nearest.method.value} ranges, "
         f"{described(nearest.loss)}; allow more with --max-ssim-drop and --max-psnr-drop-db, or "
-        "leave this precision out"
+        "leave this precision out",
+        problem.layout,
+        tuple(trials),
     )
 
 
@@ -173,7 +186,7 @@ def layer_costs(problem: Problem, ranges: Ranges, scheme: Scheme) -> tuple[Layer
     for layer in layers:
         alone = replace(scheme, kept=names - {layer.name})
         patches = problem.run(quantised(problem.graph, ranges, alone), few.counts)
-        costs.append(LayerCost(layer, phase_rms_rad(few, patches, fp32), 3 * layer.weights))
+        costs.append(LayerCost(layer, phase_rms_rad(few, patches, fp32)))
     return tuple(sorted(costs, key=lambda cost: -cost.phase_rms_rad))
 
 

@@ -17,9 +17,9 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from wnet_edge.cli import export as cli
+from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
 from wnet_edge.export.build import Exported
-from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.finish import finished
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET, export_fp32
 from wnet_edge.export.options import ExportOptions
@@ -127,7 +127,8 @@ def exported(monkeypatch):
     """Exports the tiny graph in place of a network; gives the options it was asked for."""
     asked = []
 
-    def export(_checkpoint, _material, output, options, *, force):
+    def export(_checkpoint, _material, output, options, *, force, tell):
+        tell("exporting")
         asked.append(options)
         whole = content()
         package = write_package(output, whole, force=force, key=options.key)

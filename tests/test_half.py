@@ -10,9 +10,9 @@ from network_graphs import NAMES, network_graph
 from onnx import TensorProto, helper, numpy_helper
 from tiny import onnx_bytes
 
+from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
 from wnet_edge.export.compact import compacted
-from wnet_edge.export.deviation import Deviation
 from wnet_edge.export.graph import serialise
 from wnet_edge.export.half import LIMIT, KeptOperator, Reason, to_half
 from wnet_edge.export.half_graph import half_graph
@@ -65,7 +65,7 @@ def few_counts(window_px=8):
 
 
 def test_half_is_near_the_network_at_every_batch_size(network, half):
-    assert half.deviation.share_of(LIMIT) <= 1
+    assert half.deviation.within(LIMIT)
     assert half.deviation.phase_rms_rad > 0
     for size in (1, 7, 32):
         counts = np.resize(network.counts, (size, *network.counts.shape[1:]))

@@ -162,12 +162,12 @@ def test_failing_provider_is_told_in_one_line(package):
 def test_golden_check(tmp_path, package):
     check = check_golden(package, CPU)
     assert check.passed
-    assert check.amplitude == 0
-    assert check.phase_rad < 1e-6
+    assert check.deviation.amplitude == 0
+    assert check.deviation.phase_rad < 1e-6
     wrong = with_graph(tmp_path, onnx_bytes(BOTH, 8))
     check = check_golden(wrong, RunnerOptions(provider=Provider.CPU, batch_size=1))
     assert not check.passed
-    assert check.phase_rad > 0.2
+    assert check.deviation.phase_rad > 0.2
 
 
 def test_golden_phase_wraps(tmp_path):

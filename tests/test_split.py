@@ -23,6 +23,15 @@ def test_windows_of_different_strips_never_overlap(seed, tall, window_px):
     assert len(split.report) > len(split.selection)
 
 
+@given(scale=st.floats(0.1, 3), offset=st.floats(-1e3, 1e3))
+def test_the_first_and_last_frame_are_in_a_strip(scale, offset):
+    positions = np.zeros((301, 2))
+    positions[:, 1] = offset + scale * np.arange(301)
+    split = split_by_region(positions, 8)
+    assert split.selection[0] == 0
+    assert split.calibration[-1] == 300
+
+
 def test_a_scan_of_a_few_windows_is_refused():
     positions = np.random.default_rng(0).uniform(0, 100, (50, 2))
     with pytest.raises(ScanError, match="too small to be split"):

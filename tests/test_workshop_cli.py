@@ -44,13 +44,16 @@ def on_simulated(scan: Path) -> tuple[object, ...]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A labelled scan, a checkpoint trained on it for a moment, and the package of that."""
+    """A labelled scan, a checkpoint trained on it for a moment, another scan, and the package."""
     folder = tmp_path_factory.mktemp("workshop")
-    scan, checkpoint, package = (folder / n for n in ("s.cxi", "c.safetensors", "p.wnet"))
+    scan, other = folder / "s.cxi", folder / "t.cxi"
+    checkpoint, package = folder / "c.safetensors", folder / "p.wnet"
+    dots = ("--frames", 729, "--family", "dots", "--dead-fraction", 0.002)
     steps = (
-        ("simulate", "-o", scan, "--frames", 729, "--family", "dots", "--dead-fraction", 0.002),
+        ("simulate", "-o", scan, *dots),
+        ("simulate", "-o", other, *dots, "--seed", 1),
         ("train", "--model", "w3", "--data", scan, "-o", checkpoint, "--epochs", 1),
-        ("export", "--checkpoint", checkpoint, *on_simulated(scan), "-o", package),
+        ("export", "--checkpoint", checkpoint, *on_simulated(other), "-o", package),
     )
     for words in steps:
         result = call(*words)
@@ -147,9 +150,9 @@ def test_the_package_says_what_it_was_made_from(folder: Path):
 
 
 def test_exporting_twice_gives_the_same_bytes(folder: Path, tmp_path: Path):
-    again = tmp_path / "p.wnet"
-    words = ("--checkpoint", folder / "c.safetensors", *on_simulated(folder / "s.cxi"))
-    assert call("export", *words, "-o", again).exit_code == 0
+    again, report = tmp_path / "p.wnet", tmp_path / "report.json"
+    words = ("--checkpoint", folder / "c.safetensors", *on_simulated(folder / "t.cxi"))
+    assert call("export", *words, "-o", again, "--report", report).exit_code == 0
     assert again.read_bytes() == (folder / "p.wnet").read_bytes()
     # The graphs themselves: weights, what the probe says, and little else.
     fp32, fp16, int8 = open_package(again).graphs.values()
@@ -159,6 +162,26 @@ def test_exporting_twice_gives_the_same_bytes(folder: Path, tmp_path: Path):
     assert len(fp32) < 1.1 * sum(tensor.nbytes for tensor in needed)
     assert len(fp16) < 0.55 * len(fp32)
     assert len(int8) < 0.45 * len(fp32)
+    told = json.loads(report.read_text("utf-8"))["precisions"]["int8"]
+    layers = told["layers"]
+    assert sum(layer["saved_bytes"] for layer in layers) > 0.2 * len(fp32)
+    costs = [layer["phase_rms_rad"] for layer in layers]
+    assert costs == sorted(costs, reverse=True)
+    assert [one["layer"]["name"] for one in layers if one["in_float"]] == told["layers_in_float"]
+
+
+def test_a_budget_that_nothing_keeps_to_is_refused_with_what_was_tried(folder, tmp_path):
+    package, report = tmp_path / "p.wnet", tmp_path / "report.json"
+    words = ("--checkpoint", folder / "c.safetensors", *on_simulated(folder / "t.cxi"))
+    message = fails(
+        "export", *words, "--precision", "int8", "--calibrator", "minmax", "--max-ssim-drop", 0,
+        "-o", package, "--report", report,
+    )  # fmt: skip
+    assert "no int8 graph takes less" in message
+    assert not package.exists()
+    told = json.loads(report.read_text("utf-8"))
+    assert told["refused"] == message
+    assert len(told["precisions"]["int8"]["trials"]) > 1
 
 
 def test_the_package_verifies_and_infers(folder: Path, tmp_path: Path):
@@ -203,7 +226,9 @@ def test_bad_input_is_one_line_that_names_the_file(folder: Path, tmp_path: Path)
     assert str(missing) in fails("export", "--checkpoint", missing, "-o", tmp_path / "p.wnet")
     mine = ("--checkpoint", folder / "c.safetensors")
     export = ("export", *mine, "-o", tmp_path / "p.wnet")
-    assert f"{scan}: holds simulated frames" in fails(*export, "--calibration", scan)
+    other = folder / "t.cxi"
+    assert f"{other}: holds simulated frames" in fails(*export, "--calibration", other)
+    assert "was trained on this scan; name another" in fails(*export, *on_simulated(scan))
     assert "a budget is a number from 0 up" in fails(*export, "--max-ssim-drop", -1)
     assert "exists already" in fails("simulate", "-o", scan)
     assert "no folder" in fails("simulate", "-o", tmp_path / "no" / "s.cxi")

@@ -3,6 +3,7 @@
 Frames stay in the file until they are asked for: a scan is larger than memory.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -109,6 +110,13 @@ class Scan:
         if self.geometry is None and self.assumed_object_pixel_size_m is not None:
             return self.assumed_object_pixel_size_m
         return self.known_geometry.object_pixel_size_m(self.full_window_px)
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of the positions and the first frame: another scan has another."""
+        digest = hashlib.sha256(self.positions_m.tobytes())
+        digest.update(np.asarray(self.frames[:1]).tobytes())
+        return digest.hexdigest()
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
         """Frames in scan order, (≤ size, H, W) float32 counts a batch."""

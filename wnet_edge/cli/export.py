@@ -1,5 +1,7 @@
 """`wnet-edge export`: a trained network to one verified package file, or to a Triton repository."""
 
+import sys
+from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +16,12 @@ from wnet_edge.cli.export_options import (
     options_from,
     zoo_checkpoint,
 )
-from wnet_edge.cli.export_report import print_report, write_report
+from wnet_edge.cli.export_report import print_report, print_warnings, write_refusal, write_report
 from wnet_edge.cli.options import FILE, force_option, opened_package, trust_option
 from wnet_edge.errors import CalibrationError, ExportError, PackageError
 from wnet_edge.export.build import export_package
+from wnet_edge.export.options import ExportOptions
+from wnet_edge.export.search import OverBudgetError
 from wnet_edge.export.triton import check_repository, write_repository
 from wnet_edge.models.registry import ModelName
 from wnet_edge.outputs import check_output
@@ -87,32 +91,70 @@ def command(
     to_triton = Target(target) is Target.TRITON
     _check_usage(values, package, trust, report, to_triton=to_triton)
     if package is not None:
-        _lay_out(opened_package(package, trust), output, force=force)
+        _lay_out(opened_package(package, trust), output or REPOSITORY, force=force)
         return
     options = options_from(values)
     source = checkpoint or zoo_checkpoint(str(model))
     name = model or source.stem
-    if report is not None:
-        check_output(report, ExportError, force=force)
     if options.ranges is not None:
         check_output(options.ranges, CalibrationError, force=True)
     if to_triton:
-        check_repository(name, options.precisions, output or REPOSITORY, force=force)
-        with TemporaryDirectory() as folder:
-            file = Path(folder) / f"{name}.wnet"
-            exported = export_package(source, material_from(values), file, options, force=False)
-        for warning in exported.warnings:
-            click.echo(f"Warning: {warning}", err=True)
-        _lay_out(exported.package, output, force=force)
-        return
-    output = output or Path(f"{name}.wnet")
+        _make_repository(name, source, values, options, output or REPOSITORY, force=force)
+    else:
+        _make_package(source, values, options, output or Path(f"{name}.wnet"), report, force=force)
+
+
+def _make_repository(
+    name: str,
+    source: Path,
+    values: dict[str, Any],
+    options: ExportOptions,
+    output: Path,
+    *,
+    force: bool,
+) -> None:
+    check_repository(name, options.precisions, output, force=force)
+    material = material_from(values)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / f"{name}.wnet"
+        exported = export_package(source, material, file, options, force=False, tell=_tell)
+    print_warnings(exported)
+    _lay_out(exported.package, output, force=force)
+
+
+def _make_package(
+    source: Path,
+    values: dict[str, Any],
+    options: ExportOptions,
+    output: Path,
+    report: Path | None,
+    *,
+    force: bool,
+) -> None:
     if output.suffix != PACKAGE_SUFFIX:
         raise PackageError(f"{output}: a package file's name ends in {PACKAGE_SUFFIX}")
     check_output(output, PackageError, force=force)
-    exported = export_package(source, material_from(values), output, options, force=force)
+    if report is not None:
+        if report.resolve() == output.resolve():
+            raise click.UsageError("--report and -o name one file; give the report another name")
+        check_output(report, ExportError, force=force)
+        options = replace(options, ask_layers=True)
+    material = material_from(values)
+    try:
+        exported = export_package(source, material, output, options, force=force, tell=_tell)
+    except OverBudgetError as error:
+        if report is not None:
+            write_refusal(error, report, force=force)
+        raise
     print_report(exported)
     if report is not None:
         write_report(exported, report, force=force)
+
+
+def _tell(step: str) -> None:
+    """A step that begins, to whoever watches."""
+    if sys.stderr.isatty():
+        click.echo(f"{step} …", err=True)
 
 
 def _check_usage(
@@ -142,6 +184,6 @@ def _check_usage(
         raise click.UsageError("--report is for packages; export one first")
 
 
-def _lay_out(package: Package, output: Path | None, *, force: bool) -> None:
-    for folder in write_repository(package, output or REPOSITORY, force=force):
+def _lay_out(package: Package, output: Path, *, force: bool) -> None:
+    for folder in write_repository(package, output, force=force):
         click.echo(f"{folder}: model.onnx, config.pbtxt")

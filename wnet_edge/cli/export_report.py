@@ -1,6 +1,7 @@
 """What `wnet-edge export` tells of a package that it has made: on the terminal, and to a file."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
@@ -11,6 +12,7 @@ from wnet_edge.cli.options import finite
 from wnet_edge.errors import ExportError
 from wnet_edge.export.build import Exported
 from wnet_edge.export.precisions import Made
+from wnet_edge.export.search import OverBudgetError
 from wnet_edge.manifest import GraphEntry, Precision
 from wnet_edge.outputs import replacing
 from wnet_edge.runner.accuracy import Judge
@@ -19,8 +21,7 @@ from wnet_edge.runner.accuracy import Judge
 def print_report(exported: Exported) -> None:
     """Lines for people."""
     manifest, path = exported.package.manifest, exported.package.path
-    for warning in exported.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+    print_warnings(exported)
     against = {
         Judge.REFERENCE: "the reference",
         Judge.FP32: "fp32's own patches, for want of a reference",
@@ -34,6 +35,12 @@ def print_report(exported: Exported) -> None:
         f"{path.stat().st_size} bytes; within "
         f"{exported.parity.amplitude:.1g} and {exported.parity.phase_rad:.1g} rad of PyTorch"
     )
+
+
+def print_warnings(exported: Exported) -> None:
+    """To stderr."""
+    for warning in exported.warnings:
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def write_report(exported: Exported, path: Path, *, force: bool) -> None:
@@ -51,6 +58,25 @@ def write_report(exported: Exported, path: Path, *, force: bool) -> None:
             for precision, made in exported.made.items()
         },
     }
+    _write(values, path, force=force)
+
+
+def write_refusal(error: OverBudgetError, path: Path, *, force: bool) -> None:
+    """What was tried for a precision that did not keep to the budget, as JSON.
+
+    Raises:
+        ExportError: if the file can't be written.
+    """
+    values = {
+        "refused": str(error),
+        "precisions": {
+            error.precision.value: {"trials": [asdict(trial) for trial in error.trials]}
+        },
+    }
+    _write(values, path, force=force)
+
+
+def _write(values: Mapping[str, object], path: Path, *, force: bool) -> None:
     text = json.dumps(_plain(values), indent=2, allow_nan=False)
     with replacing(path, ExportError, force=force) as temporary:
         temporary.write_text(f"{text}\n", encoding="utf-8")
@@ -97,5 +123,5 @@ def _values(entry: GraphEntry, made: Made) -> dict[str, object]:
         found = made.found
         values["layers_in_float"] = sorted(found.scheme.kept)
         values["trials"] = [asdict(trial) for trial in found.trials]
-        values["layer_costs"] = [asdict(cost) for cost in found.costs]
+        values["layers"] = [asdict(layer) for layer in made.layers]
     return values

@@ -6,8 +6,7 @@ them: the check of the step from counts to patches.
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
+from wnet_edge.deviation import Deviation
 from wnet_edge.manifest import Precision, Tolerance
 from wnet_edge.package import Package
 from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions, cuda_fault
@@ -21,21 +20,20 @@ class GoldenCheck:
         precision: of the graph.
         provider: it ran on.
         reason: why on that provider.
-        amplitude: largest absolute difference.
-        phase_rad: largest absolute difference, wrapped.
-        phase_rms_rad: root mean square difference, wrapped.
+        deviation: from the stored patches.
         tolerance: what the package allows.
-        passed: whether all are within it.
     """
 
     precision: Precision
     provider: Provider
     reason: str
-    amplitude: float
-    phase_rad: float
-    phase_rms_rad: float
+    deviation: Deviation
     tolerance: Tolerance
-    passed: bool
+
+    @property
+    def passed(self) -> bool:
+        """Whether the deviation is within the tolerance."""
+        return self.deviation.within(self.tolerance)
 
 
 def ways_to_run(package: Package, options: RunnerOptions) -> list[RunnerOptions]:
@@ -60,27 +58,11 @@ def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
         ProviderError: as `GraphSession`.
     """
     session = GraphSession(package, options)
-    golden = package.golden
-    expected_amplitude, expected_phase = golden.outputs[session.precision]
-    amplitude, phase = session.run_all(golden.counts)
-    difference = np.abs(amplitude.astype(np.float64) - expected_amplitude).max()
-    turn = phase.astype(np.float64) - expected_phase
-    wrapped = np.abs((turn + np.pi) % (2 * np.pi) - np.pi)
-    largest, rms = float(wrapped.max()), float(np.sqrt(np.mean(wrapped**2)))
-    tolerance = package.manifest.golden.tolerance[session.precision]
-    # Written so that NaN fails.
-    passed = bool(
-        difference <= tolerance.amplitude
-        and largest <= tolerance.phase_rad
-        and rms <= tolerance.phase_rms_rad
-    )
+    expected = package.golden.outputs[session.precision]
     return GoldenCheck(
         precision=session.precision,
         provider=session.provider,
         reason=session.reason,
-        amplitude=float(difference),
-        phase_rad=largest,
-        phase_rms_rad=rms,
-        tolerance=tolerance,
-        passed=passed,
+        deviation=Deviation.between(session.run_all(package.golden.counts), expected),
+        tolerance=package.manifest.golden.tolerance[session.precision],
     )

@@ -6,7 +6,6 @@ longer side validates, and a gap of a full window before it is left unused, so t
 is in both.
 """
 
-import hashlib
 import json
 from collections.abc import Generator
 from dataclasses import asdict, dataclass
@@ -99,14 +98,12 @@ class StoredFrames:
 
     def describe(self) -> dict[str, Any]:
         """Name, size and a fingerprint of the positions and the first frame; labels, changes."""
-        digest = hashlib.sha256(self._scan.positions_m.tobytes())
-        digest.update(np.asarray(self._scan.frames[:1]).tobytes())
         described = {
             "source": "file",
             "file": self._scan.path.name,
             "frames": self._scan.frame_count,
             "frames_per_epoch": self.frames_per_epoch,
-            "sha256": digest.hexdigest(),
+            "sha256": self._scan.sha256,
             "probe_sha256": self.instrument.probe_sha256,
             **self._labels.describe(),
         }

@@ -1,9 +1,14 @@
-"""How far one set of patches is from another: what export asks of every graph it makes."""
+"""How far one set of patches is from another, and whether that is near enough.
+
+Asked of every graph that export makes, and of every machine that runs a package.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from wnet_edge.manifest import Tolerance
+from wnet_edge.metrics import wrapped_difference_rad
 from wnet_edge.package import Patches
 
 
@@ -24,9 +29,9 @@ class Deviation:
     @classmethod
     def between(cls, a: Patches, b: Patches) -> "Deviation":
         """Of patches `a` from patches `b`, all of one shape."""
-        turn = np.angle(np.exp(1j * (a[1].astype(np.float64) - b[1])))
+        turn = wrapped_difference_rad(a[1].astype(np.float64), b[1])
         return cls(
-            amplitude=float(np.abs(a[0] - b[0]).max()),
+            amplitude=float(np.abs(a[0].astype(np.float64) - b[0]).max()),
             phase_rad=float(np.abs(turn).max()),
             phase_rms_rad=float(np.sqrt(np.mean(turn**2))),
         )
@@ -39,8 +44,16 @@ class Deviation:
             max(self.phase_rms_rad, other.phase_rms_rad),
         )
 
-    def share_of(self, limit: "Deviation") -> float:
-        """The largest of the three in terms of `limit`; 1 is just allowed."""
+    def within(self, limit: Tolerance) -> bool:
+        """Whether none of the three is above its limit; one that is NaN is."""
+        return (
+            self.amplitude <= limit.amplitude
+            and self.phase_rad <= limit.phase_rad
+            and self.phase_rms_rad <= limit.phase_rms_rad
+        )
+
+    def share_of(self, limit: Tolerance) -> float:
+        """The largest of the three in terms of a limit above zero; 1 is just allowed."""
         return max(
             self.amplitude / limit.amplitude,
             self.phase_rad / limit.phase_rad,
