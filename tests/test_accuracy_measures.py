@@ -87,9 +87,19 @@ def test_without_a_reference_fp32_is_the_yardstick(yardstick, perfect):
     assert lost.psnr_db is None
 
 
-def test_a_scan_of_another_window_is_refused(scan):
-    with pytest.raises(ScanError, match=r"has a window of 128 px, the network is for 64 px"):
-        scan_part(scan, np.arange(4), scan.probe[:, 32:96, 32:96], 32, "report strip")
+def test_frames_that_do_not_say_how_they_were_binned_are_judged_alike(scan, part):
+    geometry = scan.known_geometry
+    coarse = replace(geometry, detector_pixel_size_m=2 * geometry.detector_pixel_size_m)
+    unsaid = replace(scan, probe=None, binning=1, geometry=coarse)
+    other = scan_part(unsaid, part.numbers, scan.probe, WINDOW_PX, "selection strip")
+    np.testing.assert_array_equal(other.counts, part.counts)
+    np.testing.assert_array_equal(other.intensity, part.intensity)
+    assert other.pixel_size_m == pytest.approx(part.pixel_size_m)
+
+
+def test_frames_too_coarse_for_the_network_are_refused(scan):
+    with pytest.raises(ScanError, match=r"sum 2 × 2 detector pixels can't be binned to 128 px"):
+        scan_part(scan, np.arange(4), scan.probe, 128, "report strip")
 
 
 def test_dark_frames_are_no_part(scan):

@@ -19,6 +19,7 @@ from wnet_edge.geometry import central_window_start_px, positions_px
 from wnet_edge.io.placed_image import PlacedImage
 from wnet_edge.measured_counts import read_counts
 from wnet_edge.package import Patches
+from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.scan import Scan
 from wnet_edge.single_shot import LabelledSet, PatchErrors, illuminated, patch_errors, turned
 from wnet_edge.stitch import Stitcher
@@ -141,19 +142,14 @@ def scan_part(
     Args:
         scan: of the package's or network's instrument.
         numbers: ascending.
-        probe: (modes, full, full), of the package.
+        probe: (modes, n, n), of the package or network; fitted to the scan's window.
         window_px: edge of the network's window.
         name: of the part, for messages.
 
     Raises:
-        ScanError: if the scan's window is not the probe's, or no frame is left.
+        ScanError: if the frames can't be binned to the network's window, or none is left.
     """
-    full_px = probe.shape[-1]
-    if scan.full_window_px != full_px:
-        raise ScanError(
-            f"{scan.path}: has a window of {scan.full_window_px} px, the network is for {full_px} "
-            "px; name a scan of the same instrument"
-        )
+    full_px = scan.full_window_px
     if full_px % window_px or window_px * scan.binning > full_px:
         raise ScanError(
             f"{scan.path}: frames that sum {scan.binning} × {scan.binning} detector pixels can't "
@@ -164,7 +160,7 @@ def scan_part(
         numbers=numbers,
         counts=read_counts(scan, numbers, full_px // window_px // scan.binning),
         positions_px=positions_px(scan.positions_m, scan.object_pixel_size_m)[numbers],
-        probe=probe,
+        probe=fitted_probe(probe, full_px),
         pixel_size_m=scan.object_pixel_size_m,
     )
     lit = np.maximum(part.counts, 0).sum(axis=(1, 2, 3)) > 0
