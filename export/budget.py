@@ -4,7 +4,7 @@ Asked of every precision but FP32 before it gets into a package.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from wnet_edge.errors import ExportError
 from wnet_edge.runner.accuracy import Loss
@@ -28,8 +28,13 @@ class Budget:
 
     def __post_init__(self) -> None:
         """Refuse what is no budget."""
-        if not (0 <= self.max_ssim_drop < math.inf and 0 <= self.max_psnr_drop_db < math.inf):
-            raise ExportError("a budget is a number from 0 up; give --max-ssim-drop 0.01, say")
+        for name, value in asdict(self).items():
+            if not 0 <= value < math.inf:
+                flag = f"--{name.replace('_', '-')}"
+                raise ExportError(
+                    f"{flag} {value:g}: a budget is a number from 0 up; give {flag} "
+                    f"{getattr(type(self), name):g}, say"
+                )
 
     def holds(self, loss: Loss) -> bool:
         """Whether a loss is within it; one that is NaN is not."""

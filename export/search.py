@@ -163,7 +163,8 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
         trials.append(tried.trial)
         if problem.holds(tried.trial):
             return Found(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
-    nearest = min(trials, key=lambda trial: problem.budget.share(trial.loss))
+    # Every share of a budget of zero is the same.
+    nearest = min(trials, key=lambda t: (problem.budget.share(t.loss), t.phase_rms_rad))
     raise OverBudgetError(
         f"no {problem.layout.value} graph takes less than {MARGIN:.0%} of the budget on the "
         f"selection strip, which leaves what another strip may need: at best, with "

@@ -10,14 +10,19 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import bad_calls
+import bad_exports
 import bad_scans
 import pytest
 from bad_case import Case, good_folder, nothing
 from tiny import KnownScan
 
+from wnet_edge.cli.export_options import EXAMPLE_SCAN
+
 NEAR_FIELD = Path(__file__).parents[2] / "shared" / "data" / "petra_p25_nearfield.cxi"
 
-CASES: list[Case] = [*bad_scans.CASES, *bad_calls.CASES]
+EXAMPLES = EXAMPLE_SCAN.parent
+
+CASES: list[Case] = [*bad_scans.CASES, *bad_calls.CASES, *bad_exports.CASES]
 if NEAR_FIELD.is_file():
     CASES.append(
         Case(
@@ -48,7 +53,7 @@ def table(cases: Iterable[Case]) -> Iterator[tuple[str, str]]:
                 line = error_line(case.run(folder, case.arguments).err)
             except pytest.skip.Exception as reason:
                 line = f"not tried: {reason}"
-            for outside in (f"{folder}/", f"{temporary}/", f"{NEAR_FIELD.parent}/"):
+            for outside in (f"{folder}/", f"{temporary}/", f"{NEAR_FIELD.parent}/", f"{EXAMPLES}/"):
                 line = line.replace(outside, "")
             yield case.name, line.replace(temporary, "TMPDIR")
 

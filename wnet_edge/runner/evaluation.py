@@ -23,7 +23,7 @@ from wnet_edge.runner.accuracy import (
     phase_rms_rad,
     scan_part,
 )
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
+from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions, check_held
 from wnet_edge.scan import Scan
 
 MOST_FRAMES = 2000
@@ -76,9 +76,12 @@ def evaluate(
     Raises:
         ScanError: if no frame can be judged.
         ResultError: if the reference does not explain the frames.
-        PackageError: if neither a reference nor an FP32 graph is there to judge by.
+        PackageError: if neither a reference nor an FP32 graph is there to judge by, or the package
+            lacks the precision asked for.
         ProviderError: as `GraphSession`.
     """
+    if options.precision is not None:
+        check_held(package, options.precision)
     window_px = package.manifest.window_px
     part = scan_part(scan, _middle(scan), package.probe, window_px, "frames")
     wanted = list(package.graphs) if options.precision is None else [options.precision]

@@ -191,15 +191,22 @@ def _choose_provider(package: Package, options: RunnerOptions) -> tuple[Provider
     return Provider.CPU, f"cpu because cuda can't be had ({fault})"
 
 
+def check_held(package: Package, precision: Precision) -> None:
+    """See that a package has a graph of this precision.
+
+    Raises:
+        PackageError: if it has none.
+    """
+    if precision not in package.graphs:
+        held = ", ".join(kind.value for kind in package.graphs)
+        raise PackageError(f"{package.path}: holds no {precision.value} graph; choose from {held}")
+
+
 def _choose_precision(
     package: Package, options: RunnerOptions, provider: Provider
 ) -> tuple[Precision, str]:
-    held = ", ".join(kind.value for kind in package.graphs)
     if options.precision is not None:
-        if options.precision not in package.graphs:
-            raise PackageError(
-                f"{package.path}: holds no {options.precision.value} graph; choose from {held}"
-            )
+        check_held(package, options.precision)
         return options.precision, f"{options.precision.value} as asked"
     if provider is Provider.CUDA and Precision.FP16 in package.graphs:
         return Precision.FP16, "fp16 is the fastest on cuda"
