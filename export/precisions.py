@@ -20,6 +20,7 @@ from wnet_edge.export.half import HalfGraph, to_half
 from wnet_edge.export.half_rounding import outputs, rounded_twin
 from wnet_edge.export.held_out import HeldOut, Measured
 from wnet_edge.export.layer_shares import LayerShare, layer_shares
+from wnet_edge.export.layers import layers_of_no_gain
 from wnet_edge.export.processor import exact_patches, patches_on_processor
 from wnet_edge.export.search import Found, OverBudgetError, Problem, search
 from wnet_edge.manifest import Precision, Retention, Setting, Tolerance
@@ -133,7 +134,14 @@ def _make_int8(layout: Precision, source: Source) -> Made:
 
     counts, chosen = source.held_out.counts, source.selection
     problem = Problem(
-        source.graph, layout, chosen.yardstick, chosen.fp32, chosen.accuracy, run, source.budget
+        graph=source.graph,
+        layout=layout,
+        yardstick=chosen.yardstick,
+        fp32=chosen.fp32,
+        fp32_accuracy=chosen.accuracy,
+        run=run,
+        budget=source.budget,
+        kept=layers_of_no_gain(onnx.load_from_string(source.graph)),
     )
     found = search(problem, source.ranges)
 

@@ -110,6 +110,7 @@ class Problem:
         fp32_accuracy: and how good they are.
         run: runs a candidate.
         budget: to keep to.
+        kept: names of the layers that stay in float whatever the budget.
     """
 
     graph: bytes
@@ -119,6 +120,7 @@ class Problem:
     fp32_accuracy: Accuracy
     run: Run
     budget: Budget
+    kept: frozenset[str] = frozenset()
 
     def measured(self, ranges: Ranges, scheme: Scheme) -> tuple[bytes, Trial]:
         """A candidate and what it costs."""
@@ -146,10 +148,11 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
     Raises:
         OverBudgetError: if no number of layers makes the budget hold, with the best that was found.
     """
-    measured = [_Measured.of(problem, ranges, Scheme(problem.layout)) for ranges in candidates]
+    scheme = Scheme(problem.layout, kept=problem.kept)
+    measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
     best = min(measured, key=_cost)
     # One scale for all of a layer's channels is smaller, and sometimes as good.
-    measured.append(_Measured.of(problem, best.ranges, Scheme(problem.layout, per_channel=False)))
+    measured.append(_Measured.of(problem, best.ranges, replace(scheme, per_channel=False)))
     best = min(measured, key=_cost)
     trials = [m.trial for m in measured]
     holding = [m for m in measured if problem.holds(m.trial)]
@@ -157,8 +160,9 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
         chosen = min(holding, key=_cost)
         return Found(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), ())
     costs = layer_costs(problem, best.ranges, best.scheme)
-    for count in _growing(len(costs)):
-        kept = frozenset(cost.layer.name for cost in costs[:count])
+    dearest = [cost.layer.name for cost in costs if cost.layer.name not in problem.kept]
+    for count in _growing(len(dearest)):
+        kept = problem.kept.union(dearest[:count])
         tried = _Measured.of(problem, best.ranges, replace(best.scheme, kept=kept))
         trials.append(tried.trial)
         if problem.holds(tried.trial):

@@ -1,14 +1,19 @@
 """The search for INT8 in a budget: nothing given back without need, the dearest layers first."""
 
 import numpy as np
+import onnx
 import pytest
 import tiny_network
+from network_graphs import network_graph
 from tiny import gaussian_probe
 
-from wnet_edge.calibration.ranges import RangeMethod, ranges_of
+from wnet_edge.calibration.ranges import RangeMethod, find_ranges, ranges_of
 from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget
+from wnet_edge.export.graph import serialise
+from wnet_edge.export.layers import layers_of, layers_of_no_gain, named
 from wnet_edge.export.processor import patches_on_processor
+from wnet_edge.export.quantise import Scheme, quantised
 from wnet_edge.export.search import MARGIN, Problem, search
 from wnet_edge.manifest import Precision
 from wnet_edge.runner.accuracy import ScanPart, against_fp32
@@ -42,9 +47,11 @@ def problem(graph):
     yardstick = against_fp32(part, fp32)
     accuracy = yardstick.accuracy(fp32)
 
-    def with_budget(max_ssim_drop):
+    def with_budget(max_ssim_drop, *kept):
         budget = Budget(max_ssim_drop=max_ssim_drop)
-        return Problem(graph, Precision.INT8, yardstick, fp32, accuracy, run, budget)
+        return Problem(
+            graph, Precision.INT8, yardstick, fp32, accuracy, run, budget, frozenset(kept)
+        )
 
     return with_budget
 
@@ -70,6 +77,26 @@ def test_a_narrow_budget_gives_back_the_dearest_layers(problem, candidates):
     dearest = {cost.layer.name for cost in found.costs[: len(found.scheme.kept)]}
     assert found.scheme.kept == dearest != set()
     assert found.trials[-1].loss.ssim <= MARGIN * narrow.budget.max_ssim_drop
+
+
+def test_layers_that_are_kept_from_the_start_stay_in_float(problem, candidates, graph):
+    kept = layers_of(onnx.load_from_string(graph))[-1].name
+    whole = search(problem(2.0, kept), candidates)
+    assert {trial.kept for trial in whole.trials} == {(kept,)}
+    lost = min(whole.trials, key=lambda trial: trial.phase_rms_rad).loss.ssim
+    found = search(problem(0.5 * lost / MARGIN, kept), candidates)
+    assert all(kept in trial.kept for trial in found.trials)
+    assert len(found.scheme.kept) > 1
+
+
+def test_layers_of_no_gain_take_no_more_bytes_in_float():
+    network = network_graph("w3")
+    model = named(onnx.load_from_string(network.content))
+    graph, kept = serialise(model), layers_of_no_gain(model)
+    ranges = find_ranges(graph, network.counts, RangeMethod.MINMAX)
+    sizes = [len(quantised(graph, ranges, Scheme(Precision.INT8, kept=k))) for k in ((), kept)]
+    assert len(kept) > 1
+    assert sizes[1] == pytest.approx(sizes[0], rel=2e-3)
 
 
 def test_a_budget_that_nothing_keeps_to_is_an_error_with_the_best(problem, candidates):
