@@ -12,7 +12,8 @@ import onnx
 import onnxruntime
 
 from wnet_edge.calibration.ranges import RangeMethod, find_ranges
-from wnet_edge.cli.export_options import EXAMPLE_SCAN, zoo_checkpoint
+from wnet_edge.cli.example import EXAMPLE_SCAN
+from wnet_edge.cli.export_options import zoo_checkpoint
 from wnet_edge.export.graph import export_fp32, serialise
 from wnet_edge.export.held_out import held_out
 from wnet_edge.export.layers import layers_of_no_gain, named

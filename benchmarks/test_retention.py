@@ -12,7 +12,8 @@ import pytest
 import tomllib
 
 from wnet_edge.calibration.ranges import RangeMethod, Ranges, find_ranges
-from wnet_edge.cli.export_options import EXAMPLE_REFERENCE, EXAMPLE_SCAN, zoo_checkpoint
+from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN
+from wnet_edge.cli.export_options import zoo_checkpoint
 from wnet_edge.export.build import export_package
 from wnet_edge.export.half import to_half
 from wnet_edge.export.held_out import held_out, measured

@@ -133,12 +133,11 @@ def test_interrupted_half_way(here, call, monkeypatch):
 
 
 def test_demo_writes_and_replaces(here, call, known, monkeypatch):
-    (here / "examples").mkdir()
     (here / "packages").mkdir()
-    known.write(here / "examples" / "cnm26id_scan247_64px.cxi", binned=True)
+    known.write(here / "example.cxi", binned=True)
     (here / "known.wnet").rename(here / "packages" / "w3.wnet")
     monkeypatch.setattr("wnet_edge.package.files", lambda _: here)
-    monkeypatch.setattr("wnet_edge.cli.demo.files", lambda _: here)
+    monkeypatch.setattr("wnet_edge.cli.demo.EXAMPLE_SCAN", here / "example.cxi")
     for _ in range(2):
         code, out, _ = call("demo", "--provider", "cpu")
         assert code == 0

@@ -2,11 +2,11 @@
 
 import shlex
 import sys
-from importlib.resources import files
 from pathlib import Path
 
 import click
 
+from wnet_edge.cli.example import EXAMPLE_SCAN
 from wnet_edge.cli.infer import report
 from wnet_edge.cli.options import (
     frame_progress,
@@ -17,7 +17,6 @@ from wnet_edge.cli.options import (
 from wnet_edge.package import find_package, open_package
 from wnet_edge.runner.job import Job, run_job
 
-SCAN = "cnm26id_scan247_64px.cxi"
 PACKAGE = "w3"
 RESULT, PICTURE = Path("wnet-edge-demo.h5"), Path("wnet-edge-demo.png")
 
@@ -32,7 +31,7 @@ def command(precision: str, provider: str, threads: int, batch_size: int, as_jso
     ./wnet-edge-demo.png, replacing those of an earlier demo.
     """
     job = Job(
-        scan=Path(str(files("wnet_edge") / "examples" / SCAN)),
+        scan=EXAMPLE_SCAN,
         outputs=(RESULT,),
         picture=PICTURE,
         force=True,

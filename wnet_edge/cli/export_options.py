@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from wnet_edge.calibration.ranges import RangeMethod
+from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN
 from wnet_edge.cli.options import FILE
 from wnet_edge.errors import CheckpointError
 from wnet_edge.export.budget import Budget
@@ -22,9 +23,6 @@ from wnet_edge.signature import read_private_key
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DYNAMIC = "dynamic"
-_EXAMPLES = Path(str(files("wnet_edge") / "examples"))
-EXAMPLE_SCAN = _EXAMPLES / "cnm26id_scan247_64px.cxi"
-EXAMPLE_REFERENCE = _EXAMPLES / "cnm26id_scan247_reference.npz"
 DEFAULT_PRECISIONS = ExportOptions.precisions
 
 NEW_GRAPHS = (
