@@ -16,7 +16,7 @@ from wnet_edge.cli.example import EXAMPLE_SCAN
 from wnet_edge.cli.export_options import zoo_checkpoint
 from wnet_edge.export.graph import export_fp32, serialise
 from wnet_edge.export.held_out import held_out
-from wnet_edge.export.layers import layers_of_no_gain, named
+from wnet_edge.export.layers import named
 from wnet_edge.export.options import Material
 from wnet_edge.export.processor import patches_on_processor
 from wnet_edge.export.quantise import LAYOUTS, Scheme, quantised
@@ -52,9 +52,7 @@ def rows(scan, model):
     fp32 = patches_on_processor(graph, judged.counts)
     ranges = find_ranges(graph, counts, RangeMethod.MINMAX)
     for layout in LAYOUTS:
-        small = quantised(
-            graph, ranges, Scheme(layout, kept=layers_of_no_gain(onnx.load_from_string(graph)))
-        )
+        small = quantised(graph, ranges, Scheme(layout))
         ratios = timed(graph, small, counts[:BATCH])
         rms = {
             name: phase_rms_rad(judged, patches_on_processor(small, judged.counts, mode), fp32)

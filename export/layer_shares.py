@@ -1,7 +1,7 @@
 """What each layer has of an INT8 graph's cost and gain: for a report, once the graph is chosen.
 
-The cost is in accuracy, with the layer alone in INT8; the gain in bytes and in time, of the chosen
-graph against the same with that layer the other way.
+The cost is in accuracy, with the layer alone in INT8; the gain in bytes, likewise, and in time, of
+the chosen graph against the same with that layer the other way.
 """
 
 import time
@@ -17,7 +17,7 @@ from wnet_edge.export.graph import INPUT
 from wnet_edge.export.layers import Layer
 from wnet_edge.export.processor import session_on_processor
 from wnet_edge.export.quantise import quantised
-from wnet_edge.export.search import Found, Problem, layer_costs
+from wnet_edge.export.search import Found, Problem
 from wnet_edge.manifest import Setting
 
 _FRAMES = 4
@@ -32,9 +32,9 @@ class LayerShare:
         layer: which.
         in_float: whether the chosen graph leaves it in float.
         phase_rms_rad: difference from FP32 with this layer alone in INT8.
-        saved_bytes: by having it in INT8.
-        saved_ms_per_frame: likewise, on this processor, one thread; below zero where INT8 is
-            slower. Another run gives another number.
+        saved_bytes: by having it alone in INT8.
+        saved_ms_per_frame: by having it in INT8 beside the others, on this processor, one thread;
+            below zero where INT8 is slower. Another run gives another number.
     """
 
     layer: Layer
@@ -63,7 +63,7 @@ def layer_shares(
         return session_on_processor(graph, quantisation)
 
     chosen, frames, shares = session(found.content), counts[:_FRAMES], []
-    for cost in found.costs or layer_costs(problem, found.ranges, found.scheme):
+    for cost in found.costs:
         kept = found.scheme.kept ^ {cost.layer.name}
         other = quantised(problem.graph, found.ranges, replace(found.scheme, kept=kept))
         in_float = cost.layer.name in found.scheme.kept
@@ -73,7 +73,7 @@ def layer_shares(
                 layer=cost.layer,
                 in_float=in_float,
                 phase_rms_rad=cost.phase_rms_rad,
-                saved_bytes=sign * (len(other) - len(found.content)),
+                saved_bytes=cost.saved_bytes,
                 saved_ms_per_frame=sign * _slower_ms(session(other), chosen, frames),
             )
         )

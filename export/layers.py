@@ -19,10 +19,6 @@ _LARGE = 1024
 """Values of a constant from which storing it as half is worth a node."""
 
 
-_FEWEST_WEIGHTS = 256
-"""That save in INT8 what a layer's scales and nodes take in the file."""
-
-
 @dataclass(frozen=True)
 class Layer:
     """One layer with weights.
@@ -49,11 +45,6 @@ def layers_of(model: onnx.ModelProto) -> tuple[Layer, ...]:
         and node.op_type in WEIGHTED
         and any(name in sizes for name in node.input[1:2])
     )
-
-
-def layers_of_no_gain(model: onnx.ModelProto) -> frozenset[str]:
-    """Names of the layers that INT8 would make no smaller, so that it could only cost accuracy."""
-    return frozenset(layer.name for layer in layers_of(model) if layer.weights < _FEWEST_WEIGHTS)
 
 
 def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:

@@ -20,7 +20,6 @@ from wnet_edge.export.half import HalfGraph, to_half
 from wnet_edge.export.half_rounding import outputs, rounded_twin
 from wnet_edge.export.held_out import HeldOut, Measured
 from wnet_edge.export.layer_shares import LayerShare, layer_shares
-from wnet_edge.export.layers import layers_of_no_gain
 from wnet_edge.export.processor import exact_patches, patches_on_processor
 from wnet_edge.export.search import Found, OverBudgetError, Problem, search
 from wnet_edge.manifest import Precision, Retention, Setting, Tolerance
@@ -141,7 +140,6 @@ def _make_int8(layout: Precision, source: Source) -> Made:
         fp32_accuracy=chosen.accuracy,
         run=run,
         budget=source.budget,
-        kept=layers_of_no_gain(onnx.load_from_string(source.graph)),
     )
     found = search(problem, source.ranges)
 

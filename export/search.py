@@ -1,8 +1,9 @@
 """The search for an INT8 graph within the budget: which ranges, and which layers stay in float.
 
-Every calibrator is tried with all layers quantised; if the best of them costs too much, layers go
-back to float, those first that cost most by themselves, until the budget holds. Costs are measured
-on the scan's selection strip, which neither calibrates nor reports.
+Every calibrator is tried with all layers quantised. With the best of them, some layers are left in
+float that are dear for the bytes they save; if the budget does not hold, more go back to float, the
+dearest first, until it does. Costs are measured on the scan's selection strip, which neither
+calibrates nor reports.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,6 +25,10 @@ from wnet_edge.runner.accuracy import Accuracy, Loss, Yardstick, loss, phase_rms
 MARGIN = 0.5
 """Share of the budget that the selection strip may use: W2's loss on the report strip is 1.6 times
 that on the selection strip."""
+
+SPARED_SHARE = 0.01
+"""Of an INT8 graph's bytes, spent on accuracy whether or not the budget asks for it: a few small
+layers, at the network's ends, make most of the error."""
 
 SENSITIVITY_FRAMES = 8
 """That a single layer's cost is measured on."""
@@ -68,15 +73,17 @@ class OverBudgetError(ExportError):
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What quantising one layer alone costs.
+    """What quantising one layer alone costs and saves.
 
     Attributes:
         layer: which.
         phase_rms_rad: difference from FP32 with this layer alone in INT8.
+        saved_bytes: by having it in INT8; below zero where scales and nodes take more than weights.
     """
 
     layer: Layer
     phase_rms_rad: float
+    saved_bytes: int
 
 
 @dataclass(frozen=True)
@@ -88,7 +95,7 @@ class Found:
         ranges: that it was quantised with.
         scheme: of it.
         trials: everything that was measured, in order.
-        costs: of the layers, dearest first; empty where the first choice held.
+        costs: of the layers, dearest first.
     """
 
     content: bytes
@@ -110,7 +117,6 @@ class Problem:
         fp32_accuracy: and how good they are.
         run: runs a candidate.
         budget: to keep to.
-        kept: names of the layers that stay in float whatever the budget.
     """
 
     graph: bytes
@@ -120,7 +126,6 @@ class Problem:
     fp32_accuracy: Accuracy
     run: Run
     budget: Budget
-    kept: frozenset[str] = frozenset()
 
     def measured(self, ranges: Ranges, scheme: Scheme) -> tuple[bytes, Trial]:
         """A candidate and what it costs."""
@@ -143,26 +148,28 @@ class Problem:
 
 
 def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
-    """The candidate ranges that cost least, with as many layers given back as the budget needs.
+    """The graph that is nearest to FP32 of those within the budget, few layers in float first.
 
     Raises:
         OverBudgetError: if no number of layers makes the budget hold, with the best that was found.
     """
-    scheme = Scheme(problem.layout, kept=problem.kept)
+    scheme = Scheme(problem.layout)
     measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
     best = min(measured, key=_cost)
     # One scale for all of a layer's channels is smaller, and sometimes as good.
     measured.append(_Measured.of(problem, best.ranges, replace(scheme, per_channel=False)))
     best = min(measured, key=_cost)
+    costs = layer_costs(problem, best.ranges, best.scheme)
+    spared = _spared(costs, SPARED_SHARE * len(best.content))
+    measured.append(_Measured.of(problem, best.ranges, replace(best.scheme, kept=spared)))
     trials = [m.trial for m in measured]
     holding = [m for m in measured if problem.holds(m.trial)]
     if holding:
         chosen = min(holding, key=_cost)
-        return Found(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), ())
-    costs = layer_costs(problem, best.ranges, best.scheme)
-    dearest = [cost.layer.name for cost in costs if cost.layer.name not in problem.kept]
+        return Found(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), costs)
+    dearest = [cost.layer.name for cost in costs if cost.layer.name not in spared]
     for count in _growing(len(dearest)):
-        kept = problem.kept.union(dearest[:count])
+        kept = spared.union(dearest[:count])
         tried = _Measured.of(problem, best.ranges, replace(best.scheme, kept=kept))
         trials.append(tried.trial)
         if problem.holds(tried.trial):
@@ -180,18 +187,35 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
     )
 
 
+def _spared(costs: Sequence[LayerCost], most_bytes: float) -> frozenset[str]:
+    """Layers that stay in float for `most_bytes` altogether, those first that buy most by it."""
+
+    def worth(cost: LayerCost) -> float:
+        # Squares, since the layers' errors add up as if independent.
+        return cost.phase_rms_rad**2 / max(cost.saved_bytes, 1)
+
+    spared, spent = [], 0
+    for cost in sorted(costs, key=worth, reverse=True):
+        spent += max(cost.saved_bytes, 0)
+        if spent > most_bytes:
+            break
+        spared.append(cost.layer.name)
+    return frozenset(spared)
+
+
 def layer_costs(problem: Problem, ranges: Ranges, scheme: Scheme) -> tuple[LayerCost, ...]:
-    """What each layer costs if it alone is quantised as `scheme` says, dearest first."""
+    """What each layer costs and saves if it alone is quantised as `scheme` says, dearest first."""
     layers = layers_of(onnx.load_from_string(problem.graph))
     part = problem.yardstick.part
     few = part.only(np.arange(len(part.numbers)) < SENSITIVITY_FRAMES)
     fp32 = (problem.fp32[0][:SENSITIVITY_FRAMES], problem.fp32[1][:SENSITIVITY_FRAMES])
     names = frozenset(layer.name for layer in layers)
+    in_float = len(quantised(problem.graph, ranges, replace(scheme, kept=names)))
     costs = []
     for layer in layers:
-        alone = replace(scheme, kept=names - {layer.name})
-        patches = problem.run(quantised(problem.graph, ranges, alone), few.counts)
-        costs.append(LayerCost(layer, phase_rms_rad(few, patches, fp32)))
+        alone = quantised(problem.graph, ranges, replace(scheme, kept=names - {layer.name}))
+        error_rad = phase_rms_rad(few, problem.run(alone, few.counts), fp32)
+        costs.append(LayerCost(layer, error_rad, in_float - len(alone)))
     return tuple(sorted(costs, key=lambda cost: -cost.phase_rms_rad))
 
 

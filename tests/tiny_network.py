@@ -9,21 +9,21 @@ WINDOW_PX = 16
 LAYERS = 4
 
 
-def tiny_network(seed=0, spread=1.0):
+def tiny_network(seed=0, spread=1.0, channels=8):
     """Counts → √ → three convolutions with ReLU between → a head each; window 16.
 
     `spread` widens the weights of the last hidden layer, channel by channel.
     """
     rng = np.random.default_rng(seed)
     weights = {
-        "a": rng.normal(0, 0.5, (8, 1, 3, 3)),
-        "b": rng.normal(0, 0.3, (8, 8, 3, 3)),
-        "amplitude_head": rng.normal(0, 0.2, (1, 8, 1, 1)),
-        "phase_head": rng.normal(0, 0.2, (1, 8, 1, 1)),
+        "a": rng.normal(0, 0.5, (channels, 1, 3, 3)),
+        "b": rng.normal(0, 0.3, (channels, channels, 3, 3)),
+        "amplitude_head": rng.normal(0, 0.2, (1, channels, 1, 1)),
+        "phase_head": rng.normal(0, 0.2, (1, channels, 1, 1)),
     }
-    weights["b"] *= np.geomspace(1, spread, 8)[:, None, None, None]
+    weights["b"] *= np.geomspace(1, spread, channels)[:, None, None, None]
     initialisers = [numpy_helper.from_array(w.astype(np.float32), n) for n, w in weights.items()]
-    initialisers.append(numpy_helper.from_array(np.full(8, 0.1, np.float32), "bias"))
+    initialisers.append(numpy_helper.from_array(np.full(channels, 0.1, np.float32), "bias"))
     nodes = [
         helper.make_node("Relu", ["counts"], ["lit"], "front_relu"),
         helper.make_node("Sqrt", ["lit"], ["root"], "front_root"),

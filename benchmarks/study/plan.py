@@ -181,6 +181,9 @@ _PRODUCT = [
 ]
 """W3 as it is shipped, by loss and rate."""
 
+_LARGER = replace(_PRODUCT[-1], model=ModelName.W1)
+"""What the product's recipe makes of a larger network."""
+
 
 def _iteratives(short: int, long: int, step: int) -> dict[str, Iterative]:
     """Reconstructions that differ in one thing each."""
@@ -224,6 +227,7 @@ FULL = Study(
             *(Run(model, epochs=5) for model in _SWEPT),
             *(Run(model, frames=2000) for model in _SWEPT),
             Run(ModelName.W2, learning_rate=FASTER_RATE),
+            _LARGER,
             *_OURS,
             *(replace(r, learning_rate=FASTER_RATE) for r in _OURS if r.model in _W_NETS),
             *(Run(ModelName.PTYCHONN, learning_rate=rate) for rate in (3e-4, FASTER_RATE)),
