@@ -8,7 +8,7 @@ import pytest
 
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.gauge import amplitude_scale, illumination_weight, probe_intensity
-from wnet_edge.placing import keys_taps, shift_windows
+from wnet_edge.placing import keys_taps, shift_windows, shifted_copies
 from wnet_edge.stitch import Stitcher, StitchOptions
 
 FULL, PATCH = 32, 16
@@ -116,6 +116,19 @@ def test_lost_phases_are_recovered():
     covered = stitched.coverage > 0
     assert relative_error(stitched.image[covered], true_image(stitched)[covered]) < 1e-5
     assert stitched.rounds <= 3
+
+
+def test_a_large_noisy_scan_settles_in_a_few_rounds():
+    rng = np.random.default_rng(9)
+    positions = raster(40, 4, rng)
+    lost = rng.uniform(-np.pi, np.pi, len(positions))
+    patches = cut_patches(positions) * np.exp(1j * lost)[:, None, None]
+    patches += 0.5 * (rng.normal(size=patches.shape) + 1j * rng.normal(size=patches.shape))
+    quick = stitch(positions, patches)
+    patient = stitch(positions, patches, options=StitchOptions(max_rounds=500, tolerance_rad=1e-5))
+    assert quick.rounds <= 10
+    apart = np.exp(1j * (quick.offsets_rad - patient.offsets_rad))
+    assert np.abs(np.angle(apart * np.conj(apart.sum()))).max() < 0.05
 
 
 def test_image_does_not_depend_on_the_order_of_frames():
@@ -286,6 +299,15 @@ def test_cubic_convolution_is_exact_for_quadratics():
         inside = np.s_[1:, 1:]
         np.testing.assert_allclose(shifted[inside], truth[inside], atol=2e-5)
     np.testing.assert_allclose(keys_taps(np.linspace(0, 0.999, 7)).sum(axis=1), 1, atol=1e-6)
+
+
+def test_one_window_shifted_many_times_is_many_windows_shifted_once():
+    rng = np.random.default_rng(10)
+    window = rng.normal(size=(9, 11)).astype(np.float32)
+    fraction = np.array([[0.0, 0.0], [0.3, 0.0], [0.0, 0.8], [0.5, 0.25]])
+    out = np.empty((4, 9, 11), np.float32)
+    shift_windows(np.stack([window] * 4), fraction, out)
+    np.testing.assert_allclose(shifted_copies(window, fraction), out, atol=1e-5)
 
 
 def test_real_object_comes_back_from_its_patches(data_dir):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ScanError
@@ -23,6 +24,7 @@ MIN_WINDOW_PX = 4
 
 _FARTHEST_PX = 1e9  # float64 still holds a millionth of a pixel there
 _MARGIN_PX = 2
+_LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a dark spot
 _CHUNK = 4  # windows at a time: their buffers stay in the second-level cache
 
 
@@ -101,6 +103,47 @@ def lay_out(
     )
 
 
+def placed_patches(
+    amplitude: NDArray[np.float32],
+    phase: NDArray[np.float32],
+    scale: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    fraction: NDArray[np.float64],
+) -> tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.bool_]]:
+    """Weighted patches (B, h, w) on the image's pixels, their weights, and which are usable (B,).
+
+    A frame without counts, or with values that are not finite, gives zeros and is not usable.
+
+    Args:
+        amplitude: (B, h, w) relative to the patch's RMS.
+        phase: (B, h, w) rad.
+        scale: (B,) that RMS.
+        weight: (h, w), illumination weight of the window.
+        fraction: (B, 2), how much further than on its first pixel each begins.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        level = amplitude.sum(axis=(1, 2))
+        finite = np.isfinite(level + phase.sum(axis=(1, 2)) + scale)
+        usable = finite & (level * scale > 0)
+    if not usable.all():
+        keep = usable[:, None, None]
+        amplitude, phase = np.where(keep, amplitude, 0), np.where(keep, phase, 0)
+        scale = np.where(usable, scale, 0)
+    modulus = amplitude * weight
+    modulus *= scale[:, None, None]
+    weighted = np.empty(amplitude.shape, dtype=np.complex64)
+    np.multiply(modulus, np.cos(phase), out=weighted.real)
+    np.multiply(modulus, np.sin(phase), out=weighted.imag)
+
+    weights = shifted_copies(weight, fraction)
+    dark = weights < _LEAST_WEIGHT * weight.max()
+    weights[dark] = 0
+    placed = np.empty_like(weighted)
+    shift_windows(weighted, fraction, placed)
+    placed[dark] = 0
+    return placed, weights, usable
+
+
 def growth_order(corner_px: NDArray[np.int64], window_px: int) -> list[int]:
     """Indices of all windows, so ordered that each overlaps one before it where any does.
 
@@ -157,8 +200,27 @@ def shift_windows(
     for start in range(0, len(windows), _CHUNK):
         part = slice(start, start + _CHUNK)
         out[part] = _convolve(_extend(windows[part]), row_taps[part], column_taps[part])
-    out[fraction[:, 0] > 0, 0] = 0
-    out[fraction[:, 1] > 0, :, 0] = 0
+    _drop_before_first(out, fraction)
+
+
+def shifted_copies(
+    window: NDArray[np.float32], fraction: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """One window (h, w) resampled as by `shift_windows`, once for each fraction (B, 2): (B, h, w).
+
+    One matrix product with the sixteen windows that its whole shifts are.
+    """
+    row_taps, column_taps = keys_taps(fraction[:, 0]), keys_taps(fraction[:, 1])
+    shifts = sliding_window_view(_extend(window[None])[0], window.shape)[:4, :4]
+    taps = row_taps[:, :, None] * column_taps[:, None, :]
+    copies: NDArray[np.float32] = np.tensordot(taps, shifts, 2)
+    _drop_before_first(copies, fraction)
+    return copies
+
+
+def _drop_before_first(windows: NDArray[Sample], fraction: NDArray[np.float64]) -> None:
+    windows[fraction[:, 0] > 0, 0] = 0
+    windows[fraction[:, 1] > 0, :, 0] = 0
 
 
 def _extend(windows: NDArray[Sample]) -> NDArray[Sample]:

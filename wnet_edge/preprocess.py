@@ -30,13 +30,18 @@ def bin_frames(frames: NDArray[np.float32], binning: int) -> NDArray[np.float32]
         raise ValueError(f"{binning} × {binning} binning does not divide {height} × {width} pixels")
     if binning == 1:
         return frames
-    rolled = np.roll(frames, (binning // 2, binning // 2), axis=(-2, -1))
-    # Sums of strided views: several times faster than a reduction over two short axes.
-    rows = sum((rolled[..., k::binning, :] for k in range(1, binning)), rolled[..., ::binning, :])
-    binned: NDArray[np.float32] = sum(
-        (rows[..., k::binning] for k in range(1, binning)), rows[..., ::binning]
-    )
-    return binned
+    # Sums of strided views: several times faster than a reduction over two short axes. What is
+    # rolled into the next bin is rolled as a bin, not pixel by pixel.
+    rows = [frames[..., k::binning, :] for k in range(binning)]
+    tall = _binned(rows, binning // 2, axis=-2)
+    return _binned([tall[..., k::binning] for k in range(binning)], binning // 2, axis=-1)
+
+
+def _binned(parts: list[NDArray[np.float32]], rolled: int, axis: int) -> NDArray[np.float32]:
+    """The sum of every bin's pixels, of which the last `rolled` belong to the next bin."""
+    own, late = parts[: len(parts) - rolled], parts[len(parts) - rolled :]
+    summed: NDArray[np.float32] = sum(own[1:], own[0]) + np.roll(sum(late[1:], late[0]), 1, axis)
+    return summed
 
 
 def network_counts(
@@ -47,6 +52,8 @@ def network_counts(
     A bin with some masked pixels is scaled up by the share that is left; a bin with none left is
     `MASKED`.
     """
+    if not mask.any():
+        return bin_frames(frames, binning)[:, None].astype(np.float32, copy=False)
     live = bin_frames((~mask).astype(np.float32), binning)
     counts = bin_frames(np.where(mask, np.float32(0), frames), binning)
     share_left = np.maximum(live, 1) / np.float32(binning * binning)

@@ -7,10 +7,11 @@ the best image is the weighted mean; for a given image the best offset is
 φ_n = arg Σ w_n·conj(patch_n)·image (generalised power iteration for phase synchronisation: Boumal,
 SIAM J. Optim. 26, 2355, 2016). The two alternate here frame by frame, as Gauss and Seidel would:
 the image follows every new offset at once, a frame is compared with the others without itself, and
-steps are a little too long on purpose (successive over-relaxation: Young, 1954).
+steps are a little too long on purpose (successive over-relaxation: Young, 1954). What bends slowly
+over the image, and would take tens of such rounds, is left to `region_phases`.
 
 Placed patches wait in a temporary file and are mapped into memory some at a time, so that memory
-holds the image and a few numbers a frame, however long the scan.
+holds the image and a few hundred bytes a frame, however long the scan.
 """
 
 import cmath
@@ -22,11 +23,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ResultError
 from wnet_edge.patch_file import PatchFile
-from wnet_edge.placing import MIN_WINDOW_PX, growth_order, lay_out, shift_windows
+from wnet_edge.placing import MIN_WINDOW_PX, growth_order, lay_out, placed_patches
+from wnet_edge.region_phases import RegionPhases
 
 _CHUNK = 16  # frames placed or mapped at a time: 0.5 MiB of 64 × 64 patches
-_OVER_RELAXATION = 1.6
-_LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a dark spot
+_OVER_RELAXATION = 1.2
 _LEAST_OVERLAP = 1e-3  # of a patch's own power: less says nothing about its phase
 
 
@@ -117,6 +118,7 @@ class Stitcher:
         self._used = np.zeros(count, dtype=bool)
         self._sum = np.zeros(self._layout.shape, dtype=np.complex64)
         self._coverage = np.zeros(self._layout.shape, dtype=np.float32)
+        self._regions = RegionPhases(self._layout.corner_px, patch_px)
         self._file = PatchFile(count, patch_px)
 
     def __enter__(self) -> "Stitcher":
@@ -212,29 +214,10 @@ class Stitcher:
     ) -> None:
         """Place up to `_CHUNK` patches, write them to the file and sum them greedily."""
         first, last = self._added, self._added + len(scale)
-        with np.errstate(invalid="ignore", over="ignore"):
-            level = amplitude.sum(axis=(1, 2))
-            finite = np.isfinite(level + phase.sum(axis=(1, 2)) + scale)
-            usable = finite & (level * scale > 0)
-        if not usable.all():
-            keep = usable[:, None, None]
-            amplitude, phase = np.where(keep, amplitude, 0), np.where(keep, phase, 0)
-            scale = np.where(usable, scale, 0)
-        modulus = amplitude * self._weight
-        modulus *= scale[:, None, None]
-        weighted = np.empty(amplitude.shape, dtype=np.complex64)
-        np.multiply(modulus, np.cos(phase), out=weighted.real)
-        np.multiply(modulus, np.sin(phase), out=weighted.imag)
-
         fraction = self._layout.fraction_px[first:last]
-        weights = np.empty(amplitude.shape, dtype=np.float32)
-        shift_windows(np.broadcast_to(self._weight, amplitude.shape), fraction, weights)
-        dark = weights < _LEAST_WEIGHT * self._weight.max()
-        weights[dark] = 0
-        placed = np.empty_like(weighted)
-        shift_windows(weighted, fraction, placed)
-        placed[dark] = 0
+        placed, weights, usable = placed_patches(amplitude, phase, scale, self._weight, fraction)
         self._file.write(first, placed)
+        self._regions.add(first, placed)
 
         self._used[first:last] = usable
         self._added = last
@@ -284,7 +267,26 @@ class Stitcher:
             largest = float(np.abs(moved - moved.mean()).max())
             if largest < self._options.tolerance_rad:
                 break
+            if done < self._options.max_rounds:
+                self._turn_regions(inverse)
         return done, largest
+
+    def _turn_regions(self, inverse_coverage: NDArray[np.float32]) -> None:
+        """Turn all patches of a region alike, and sum them anew."""
+        image = self._sum * inverse_coverage
+        pull = np.zeros(len(self._offset))
+        for start in range(0, self._added, _CHUNK):
+            patches = self._file.read(start, min(start + _CHUNK, self._added))
+            for frame, patch in enumerate(patches, start):
+                agreement = complex(np.vdot(patch, image[self._region(frame)]))
+                pull[frame] = (agreement * cmath.rect(1, -self._offset[frame])).imag
+        self._offset += self._regions.corrections(self._offset, pull, self._coverage)
+        turn = np.exp(1j * self._offset).astype(np.complex64)
+        self._sum[:] = 0
+        for start in range(0, self._added, _CHUNK):
+            patches = self._file.read(start, min(start + _CHUNK, self._added))
+            for index in np.flatnonzero(self._used[start : start + _CHUNK]).tolist():
+                self._sum[self._region(start + index)] += patches[index] * turn[start + index]
 
     def _improve(
         self,

@@ -35,14 +35,14 @@ class Prepared:
 
 def prepare(frames: NDArray[np.float32], mask: NDArray[np.bool_], binning: int) -> Prepared:
     """Frames (B, n, n) float32 and mask (n, n) to what the graph takes."""
-    clean = np.where(mask, np.float32(0), frames)
+    clean = np.where(mask, np.float32(0), frames) if mask.any() else frames
     # NaN fails both comparisons.
     if clean.min() >= 0 and clean.max() < NOT_A_COUNT:
         totals = clean.sum(axis=(1, 2), dtype=np.float64)
         return Prepared(network_counts(clean, mask, binning), totals, 0, 0)
     with np.errstate(invalid="ignore"):
         wrong = ~(np.abs(clean) < NOT_A_COUNT)
-    clean[wrong] = 0
+    clean = np.where(wrong, np.float32(0), clean)
     below = np.minimum(clean, 0).sum(axis=(1, 2), dtype=np.float64)
     values_clipped = int(np.count_nonzero(clean < 0))
     np.maximum(clean, 0, out=clean)

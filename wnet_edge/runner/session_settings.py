@@ -9,10 +9,12 @@ from collections.abc import Mapping
 import onnxruntime
 
 from wnet_edge.manifest import Setting
+from wnet_edge.processor import has_vnni
 
 X64_PRECISION = "x64quantprecision"
 """Setting of a quantised graph: True has ONNX Runtime multiply without 16-bit saturation on x64
-processors that lack VNNI (its `session.x64quantprecision`); elsewhere it changes nothing."""
+processors that lack VNNI (its `session.x64quantprecision`). With VNNI nothing saturates, and the
+setting, left out there, would only take time."""
 
 _EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
 _MODEL_FORMAT = "session.load_model_format"
@@ -37,6 +39,7 @@ def session_settings(
     settings.add_session_config_entry(_EXTERNAL_WEIGHTS, os.devnull)
     # What was looked at when the package was opened was ONNX, not ONNX Runtime's own format.
     settings.add_session_config_entry(_MODEL_FORMAT, "ONNX")
-    if quantisation is not None and quantisation.get(X64_PRECISION) is True:
+    asked = quantisation is not None and quantisation.get(X64_PRECISION) is True
+    if asked and not has_vnni():
         settings.add_session_config_entry(f"session.{X64_PRECISION}", "1")
     return settings
