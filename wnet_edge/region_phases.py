@@ -1,11 +1,11 @@
 """The long-range part of stitching: phases of whole regions of the image at once.
 
 Passes over single patches heal what neighbours disagree on and leave what bends slowly over the
-image. So, as in a two-grid scheme (Brandt, Math. Comp. 31, 333, 1977), the same problem is solved
-for regions of half a window: the patches of a region, turned as they are, move together; a block of
-pixels counts as one. With Q_r the sum of a region's patches and C the coverage, the regions' phases
-θ maximise Σ_rs exp(i(θ_s − θ_r)) · Σ conj(Q_r)·Q_s / C, by Newton steps whose Laplacian is solved
-with conjugate gradients.
+image. So, as in a two-grid scheme (Brandt, Math. Comp. 31, 333, 1977), a Newton step is taken
+between them for regions of half a window, whose patches turn together:
+Σ_s w_rs (θ_r − θ_s) = Σ_n∈r pull_n, with the gradient of the stitcher's objective on the right and,
+on the left, its second derivative as blocks of pixels tell it, w_rs = Re Σ conj(Q_r)·Q_s / C for
+sums of patches Q and coverage C.
 """
 
 from typing import Any
@@ -90,9 +90,8 @@ class RegionPhases:
         sums = np.zeros((*grid, edge, edge), dtype=np.complex64)
         along = np.arange(self._width)
         corner = self._first_block - region * _REGION_BLOCKS
-        start = ((region[:, 0] * grid[1] + region[:, 1]) * edge + corner[:, 0]) * edge + corner[
-            :, 1
-        ]
+        number = region[:, 0] * grid[1] + region[:, 1]
+        start = (number * edge + corner[:, 0]) * edge + corner[:, 1]
         window = along[:, None] * edge + along
         for first in range(0, len(start), _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
