@@ -17,6 +17,7 @@ processors that lack VNNI (its `session.x64quantprecision`). With VNNI nothing s
 setting, left out there, would only take time."""
 
 _EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
+_SPINNING = "session.intra_op.allow_spinning"
 _MODEL_FORMAT = "session.load_model_format"
 _ERRORS_ONLY = 3
 
@@ -33,6 +34,8 @@ def session_settings(
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.use_deterministic_compute = True
+    # Threads that spin between two batches take the cores from reading and stitching.
+    settings.add_session_config_entry(_SPINNING, "0")
     settings.log_severity_level = _ERRORS_ONLY
     # A graph may name files for its weights, and no hash of the package covers those: look for them
     # where no file can be.
