@@ -95,7 +95,7 @@ def write_picture(
     """
     picture = draw_picture(phase, amplitude, coverage, pixel_size_m, options)
     with replacing(path, ResultError, force=force) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+        picture.save(temporary, format="PNG")
 
 
 def draw_picture(
