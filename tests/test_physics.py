@@ -102,7 +102,9 @@ def test_coherence_modes_are_orthogonal_and_fall_in_power():
     gram = modes.conj() @ modes.T
     np.testing.assert_allclose(gram - np.diag(np.diag(gram)), 0, atol=1e-6)
     powers = np.diag(gram).real
-    assert powers[0] > powers[1] >= powers[2] > 0
+    assert powers[0] > powers[1] > 0
+    # The second and third are the two tilts, alike but for rounding.
+    assert powers[2] == pytest.approx(powers[1], rel=1e-5)
     assert powers.sum() == pytest.approx(1, rel=1e-5)
 
 

@@ -190,14 +190,21 @@ def _varied(field: str, unit: str, study: Study, results: Results) -> str:
 def _own_input(study: Study, results: Results) -> str:
     text = "## Single-shot: with the back-projected frame\n\n" + _prose(
         """
-        Our input: the frame, and beside it one step of ePIE from an empty object. PtychoNN gets it
-        too, so that what the input gives can be told from what the network gives. *Chord* is
+        Our input: the frame, and beside it one step of ePIE from an empty object. Networks other
+        than W3 get it too, where they have been trained so, to tell what the input gives from what
+        the network gives; the last table lists what has not been trained. *Chord* is
         trained with the phase error of our own recipe, all others with the paper's absolute one
         (docs/training.md). Weights *of the zoo*, from which packages are made, are none of these
         trainings: longer ones, on all families, and judged on the real scan alone.
         """
     )
-    return text + _all_sets((*study.main(_BACK), *study.chords), results, _zoo(study, results))
+    return text + _all_sets(_own_runs(study, results), results, _zoo(study, results))
+
+
+def _own_runs(study: Study, results: Results) -> tuple[Run, ...]:
+    """With the back-projected frame; those that are not needed only once begun."""
+    runs = (*study.main(_BACK), *study.chords)
+    return tuple(r for r in runs if r in study.needed or results.outcome(r.name) is not None)
 
 
 def _zoo(study: Study, results: Results) -> dict[str, Outcome | str]:
@@ -231,7 +238,7 @@ def _all_sets(
 
 
 def _stitched(study: Study, results: Results) -> str:
-    runs = tables.named((*study.main(_FRAME), *study.main(_BACK), *study.chords))
+    runs = tables.named((*study.main(_FRAME), *_own_runs(study, results)))
     known = {**tables.outcomes(runs, results), **_zoo(study, results)}
     perfect = results.outcome(PERFECT)
     if perfect is not None:
