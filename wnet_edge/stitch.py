@@ -15,6 +15,7 @@ holds the image and a few hundred bytes a frame, however long the scan.
 """
 
 import cmath
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -250,19 +251,13 @@ class Stitcher:
         inverse = np.zeros_like(self._coverage)
         np.divide(1, self._coverage, out=inverse, where=self._coverage > 0)
         own = np.zeros(len(self._offset))
-        starts = range(0, self._added, _CHUNK)
+        for frame, patch in self._placed():
+            own[frame] = np.vdot(patch, patch * inverse[self._region(frame)]).real
         largest = 0.0
         for done in range(1, self._options.max_rounds + 1):
             change = np.zeros(len(self._offset))
-            for start in starts if done % 2 else reversed(starts):
-                patches = self._file.read(start, min(start + _CHUNK, self._added))
-                frames = np.flatnonzero(self._used[start : start + _CHUNK]).tolist()
-                for index in frames if done % 2 else frames[::-1]:
-                    frame, patch = start + index, patches[index]
-                    if done == 1:
-                        region = inverse[self._region(frame)]
-                        own[frame] = np.vdot(patch, patch * region).real
-                    change[frame] = self._improve(frame, patch, inverse, own[frame])
+            for frame, patch in self._placed(backwards=done % 2 == 0):
+                change[frame] = self._improve(frame, patch, inverse, own[frame])
             moved = change[self._used]
             largest = float(np.abs(moved - moved.mean()).max())
             if largest < self._options.tolerance_rad:
@@ -273,20 +268,24 @@ class Stitcher:
 
     def _turn_regions(self, inverse_coverage: NDArray[np.float32]) -> None:
         """Turn all patches of a region alike, and sum them anew."""
-        image = self._sum * inverse_coverage
         pull = np.zeros(len(self._offset))
-        for start in range(0, self._added, _CHUNK):
-            patches = self._file.read(start, min(start + _CHUNK, self._added))
-            for frame, patch in enumerate(patches, start):
-                agreement = complex(np.vdot(patch, image[self._region(frame)]))
-                pull[frame] = (agreement * cmath.rect(1, -self._offset[frame])).imag
+        for frame, patch in self._placed():
+            window = self._region(frame)
+            agreement = complex(np.vdot(patch, self._sum[window] * inverse_coverage[window]))
+            pull[frame] = (agreement * cmath.rect(1, -self._offset[frame])).imag
         self._offset += self._regions.corrections(self._offset, pull, self._coverage)
         turn = np.exp(1j * self._offset).astype(np.complex64)
         self._sum[:] = 0
-        for start in range(0, self._added, _CHUNK):
+        for frame, patch in self._placed():
+            self._sum[self._region(frame)] += patch * turn[frame]
+
+    def _placed(self, *, backwards: bool = False) -> Iterator[tuple[int, NDArray[np.complex64]]]:
+        """Every usable frame and its placed patch, in scan order or back."""
+        step = -1 if backwards else 1
+        for start in range(0, self._added, _CHUNK)[::step]:
             patches = self._file.read(start, min(start + _CHUNK, self._added))
-            for index in np.flatnonzero(self._used[start : start + _CHUNK]).tolist():
-                self._sum[self._region(start + index)] += patches[index] * turn[start + index]
+            for index in np.flatnonzero(self._used[start : start + _CHUNK])[::step].tolist():
+                yield start + index, patches[index]
 
     def _improve(
         self,
