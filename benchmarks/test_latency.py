@@ -27,9 +27,10 @@ NETWORKS = {
 }
 
 LATENCY_RATIO_CEILING = {1: 0.18, 8: 0.12}
-"""W3 / PtychoNN by batch, FP32, CPU provider, one thread. The aim is 0.10 at batch 8; measured 0.087
-to 0.093 there with AVX2 and 0.101 to 0.108 with AVX-512, which serves PtychoNN's dense convolutions
-more; at batch 1 0.13 to 0.14, and 0.145 to 0.160. The paper has 0.738 in PyTorch on a GPU."""
+"""W3 / PtychoNN by batch, FP32, CPU provider, one thread. The aim is 0.10 at batch 8; measured
+0.087 to 0.093 there with AVX2 and 0.101 to 0.108 with AVX-512, which serves PtychoNN's dense
+convolutions more; at batch 1 0.13 to 0.14, and 0.145 to 0.160. The paper has 0.738 in PyTorch on a
+GPU."""
 
 
 @pytest.fixture(scope="module")
