@@ -218,7 +218,7 @@ FULL = Study(
             *(Run(model) for model in ModelName),
             *(Run(model, frames=n) for n in (400, 1000) for model in _SWEPT),
             *(Run(model, epochs=10) for model in _SWEPT),
-            *(Run(model, learning_rate=FASTER_RATE) for model in (ModelName.W1, ModelName.W3)),
+            *(Run(model, learning_rate=FASTER_RATE) for model in _SWEPT),
             *_PRODUCT,
         ]
     ),
@@ -230,7 +230,7 @@ FULL = Study(
             _LARGER,
             *_OURS,
             *(replace(r, learning_rate=FASTER_RATE) for r in _OURS if r.model in _W_NETS),
-            *(Run(ModelName.PTYCHONN, learning_rate=rate) for rate in (3e-4, FASTER_RATE)),
+            Run(ModelName.PTYCHONN, learning_rate=3e-4),
             *(Run(model, seed=seed) for seed in (1, 2) for model in _SWEPT),
         ]
     ),
