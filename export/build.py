@@ -112,8 +112,8 @@ def export_package(
     parity = assert_parity(shipped, network, split.counts)
     # Once, whatever the number of layouts.
     ranges = []
-    tell("finding ranges")
     if any(precision in LAYOUTS for precision in options.precisions):
+        tell("finding ranges")
         ranges = ranges_of(graph, split.counts, options.calibrators, options.ranges)
     source = Source(
         graph=graph,

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from onnxruntime import InferenceSession
 
 from wnet_edge.export.graph import INPUT
-from wnet_edge.export.layers import Layer
 from wnet_edge.export.processor import session_on_processor
 from wnet_edge.export.quantise import quantised
-from wnet_edge.export.search import Found, Problem
+from wnet_edge.export.search import Found, LayerCost, Problem
 from wnet_edge.manifest import Setting
 
 _FRAMES = 4
@@ -25,22 +24,16 @@ _ROUNDS = 9
 
 
 @dataclass(frozen=True)
-class LayerShare:
-    """One layer's.
+class LayerShare(LayerCost):
+    """One layer's cost, and what has become of it.
 
     Attributes:
-        layer: which.
         in_float: whether the chosen graph leaves it in float.
-        phase_rms_rad: difference from FP32 with this layer alone in INT8.
-        saved_bytes: by having it alone in INT8.
         saved_ms_per_frame: by having it in INT8 beside the others, on this processor, one thread;
             below zero where INT8 is slower. Another run gives another number.
     """
 
-    layer: Layer
     in_float: bool
-    phase_rms_rad: float
-    saved_bytes: int
     saved_ms_per_frame: float
 
 
@@ -71,9 +64,9 @@ def layer_shares(
         shares.append(
             LayerShare(
                 layer=cost.layer,
-                in_float=in_float,
                 phase_rms_rad=cost.phase_rms_rad,
                 saved_bytes=cost.saved_bytes,
+                in_float=in_float,
                 saved_ms_per_frame=sign * _slower_ms(session(other), chosen, frames),
             )
         )

@@ -182,7 +182,7 @@ def _varied(field: str, unit: str, study: Study, results: Results) -> str:
         f"{NAMES[model]}, {getattr(run, field):,g}{unit}": run
         for model, varied in study.varied(field).items()
         for run in varied
-        if run in study.needed or results.outcome(run.name) is not None
+        if _is_shown(run, study, results)
     }
     return tables.sweep_table(tables.outcomes(runs, results))
 
@@ -202,9 +202,14 @@ def _own_input(study: Study, results: Results) -> str:
 
 
 def _own_runs(study: Study, results: Results) -> tuple[Run, ...]:
-    """With the back-projected frame; those that are not needed only once begun."""
+    """With the back-projected frame."""
     runs = (*study.main(_BACK), *study.chords)
-    return tuple(r for r in runs if r in study.needed or results.outcome(r.name) is not None)
+    return tuple(run for run in runs if _is_shown(run, study, results))
+
+
+def _is_shown(run: Run, study: Study, results: Results) -> bool:
+    """Those that are not needed only once begun."""
+    return run in study.needed or results.outcome(run.name) is not None
 
 
 def _zoo(study: Study, results: Results) -> dict[str, Outcome | str]:
