@@ -17,12 +17,14 @@ from wnet_edge.geometry import central_window_start_px, positions_px
 from wnet_edge.io.complete import LARGEST_BAD_SHARE
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package
+from wnet_edge.runner.choice import Choice, choose
 from wnet_edge.runner.counts import prepare
 from wnet_edge.runner.fit import remaining_binning
 from wnet_edge.runner.light import AmplitudeScale, Light
+from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.read_ahead import batches_ahead
 from wnet_edge.runner.self_check import FrameSample, SelfCheck, self_check
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.scan import Scan
 from wnet_edge.stitch import Stitched, Stitcher, StitchOptions
 
@@ -129,14 +131,15 @@ def infer(
     effort = effort or Effort()
     binning = remaining_binning(scan, package.manifest)
     weight = window_weight(package)
-    session = GraphSession(package, options)
+    choice = choose(package, options)
+    graph = choice.graph
     light = Light(scan)
     sample = FrameSample.of(scan.frame_count)
     values_masked = values_clipped = 0
     laps.lap("open")
     with (
-        _stitcher(scan, session.window_px, weight, effort) as stitcher,
-        batches_ahead(scan, session.batch_size) as batches,
+        _stitcher(scan, graph.window_px, weight, effort) as stitcher,
+        batches_ahead(scan, graph.batch_size) as batches,
     ):
         first = 0
         for frames in batches:
@@ -147,7 +150,7 @@ def infer(
             totals = np.where(scan.left_out[first : first + len(frames)], 0, batch.totals)
             sample.add(first, batch.counts)
             laps.lap("prepare")
-            amplitude, phase = session.run(batch.counts)
+            amplitude, phase = graph.run(batch.counts)
             laps.lap("network")
             stitcher.add(amplitude[:, 0], phase[:, 0], light.scale(totals))
             laps.lap("stitch")
@@ -175,13 +178,13 @@ def infer(
         transmission=transmission,
         median_counts=float(np.median(light.totals[stitched.used])),
         self_check=checked,
-        precision=session.precision,
-        provider=session.provider,
-        reason=session.reason,
+        precision=choice.precision,
+        provider=choice.provider,
+        reason=choice.reason,
         timing=laps.timing(),
         warnings=(),
     )
-    return replace(inference, warnings=_warnings(scan, inference))
+    return replace(inference, warnings=_warnings(scan, choice, inference))
 
 
 def _stitcher(scan: Scan, window_px: int, weight: NDArray[np.float32], effort: Effort) -> Stitcher:
@@ -238,8 +241,8 @@ class _Laps:
         return Timing(**steps, total_s=self._last - self._began)
 
 
-def _warnings(scan: Scan, inference: Inference) -> tuple[str, ...]:
-    lines = list(scan.notes)
+def _warnings(scan: Scan, choice: Choice, inference: Inference) -> tuple[str, ...]:
+    lines = [*choice.warnings, *scan.notes]
     if inference.frames_lost:
         lines.append(
             f"{inference.frames_lost} frames have no counts, no position or no finite patch and "
