@@ -12,7 +12,7 @@ from wnet_edge.runner import choice as choice_module
 from wnet_edge.runner.choice import choose
 from wnet_edge.runner.device import this_device
 from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep, kept, record_path
+from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep, kept, record_path, room_for
 from wnet_edge.runner.ways import RunnerOptions, Way
 
 INT8_FIRST = (
@@ -39,7 +39,9 @@ def package(tmp_path):
 
 
 def tuned(package, timed=INT8_FIRST):
-    return keep(TuneRecord(package.sha256, this_device(), 0.1, timed))
+    path = room_for(package)
+    keep(TuneRecord(package.sha256, this_device(), 0.1, timed), path)
+    return path
 
 
 def test_without_a_measurement_the_exact_one_is_taken(package):

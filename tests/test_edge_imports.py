@@ -20,7 +20,7 @@ print(json.dumps(sorted(new - sys.stdlib_module_names)))
 """
 
 RUNNER = ["choice", "golden", "fit", "infer"]
-EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify"]
+EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify", "tune"]
 
 
 def imported(*names):

@@ -147,7 +147,8 @@ def _provider_reason(provider: Provider, options: RunnerOptions) -> str:
 
 def _tuned_reason(fastest: TimedWay, record: TuneRecord) -> str:
     way = fastest.way
-    cores = f"{way.threads} threads, " if way.provider is Provider.CPU else ""
+    threads = f"{way.threads} thread{'s' if way.threads > 1 else ''}, "
+    cores = threads if way.provider is Provider.CPU else ""
     line = (
         f"{way.precision.value} on {way.provider.value}, {cores}{way.batch_size} frames at once, "
         f"was the fastest in wnet-edge tune ({fastest.ms_a_frame:.3g} ms a frame)"
@@ -155,7 +156,7 @@ def _tuned_reason(fastest: TimedWay, record: TuneRecord) -> str:
     slower = [
         f"{kind.value} took {other.ms_a_frame / fastest.ms_a_frame:.2f} times as long"
         for kind in Precision
-        if kind is not way.precision and (other := record.fastest_of(kind)) is not None
+        if kind is not way.precision and (other := record.best_of(kind)) is not None
     ]
     return "; ".join([line, *slower])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from wnet_edge.canonical_json import canonical_json, from_canonical_json
 from wnet_edge.errors import ResultError
 from wnet_edge.manifest import Precision
-from wnet_edge.outputs import replacing
+from wnet_edge.outputs import check_output, replacing
 from wnet_edge.package import Package
 from wnet_edge.runner.cache import cache_folder
 from wnet_edge.runner.device import Device, this_device
@@ -36,7 +36,7 @@ class TuneRecord:
         package_sha256: of the package file.
         device: on which.
         max_phase_rms_rad: from FP32's golden patches, more than which was not taken.
-        timed: the fastest first.
+        timed: the best first: the fastest, but for ties (`wnet_edge.runner.tuning`).
     """
 
     package_sha256: str
@@ -44,23 +44,23 @@ class TuneRecord:
     max_phase_rms_rad: float
     timed: tuple[TimedWay, ...]
 
-    def fastest_of(self, precision: Precision) -> TimedWay | None:
-        """Of one precision; None where none was accurate enough or measured."""
+    def best_of(self, precision: Precision) -> TimedWay | None:
+        """The best of one precision; None where none was accurate enough or measured."""
         return next((one for one in self.timed if one.way.precision is precision), None)
 
 
 def record_path(package_sha256: str, device: Device) -> Path:
     """Where the record of a package on a device lies."""
-    return cache_folder() / "tune" / f"{package_sha256[:16]}-{device.key}.json"
+    return _folder() / f"{package_sha256[:16]}-{device.key}.json"
 
 
-def keep(record: TuneRecord) -> Path:
-    """Write a record, in place of an earlier one.
+def room_for(package: Package) -> Path:
+    """Where the record of this package on this device can be written, seen before any work.
 
     Raises:
-        ResultError: if the cache can't be written.
+        ResultError: if it can't.
     """
-    path = record_path(record.package_sha256, record.device)
+    path = record_path(package.sha256, this_device())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -68,9 +68,18 @@ def keep(record: TuneRecord) -> Path:
             f"{path.parent}: can't be made ({error.strerror}); set XDG_CACHE_HOME to a folder "
             "that can be written"
         ) from error
+    check_output(path, ResultError, force=True)
+    return path
+
+
+def keep(record: TuneRecord, path: Path) -> None:
+    """Write a record to where `room_for` said, in place of an earlier one.
+
+    Raises:
+        ResultError: if it can't be written.
+    """
     with replacing(path, ResultError, force=True) as temporary:
         temporary.write_bytes(canonical_json(record))
-    return path
 
 
 def kept(package: Package) -> TuneRecord | None:
@@ -79,8 +88,9 @@ def kept(package: Package) -> TuneRecord | None:
     Raises:
         ResultError: if there is one that can't be read.
     """
-    folder = cache_folder() / "tune"
-    if not any(folder.glob(f"{package.sha256[:16]}-*.json")):  # spares asking what device this is
+    if not any(
+        _folder().glob(f"{package.sha256[:16]}-*.json")
+    ):  # spares asking what device this is
         return None
     device = this_device()
     path = record_path(package.sha256, device)
@@ -96,3 +106,7 @@ def kept(package: Package) -> TuneRecord | None:
     if (record.package_sha256, record.device) != (package.sha256, device):
         raise ResultError(f"{path}: is of another package or device; delete it")
     return record
+
+
+def _folder() -> Path:
+    return cache_folder() / "tune"
