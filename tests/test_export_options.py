@@ -177,7 +177,7 @@ def test_triton_takes_a_network_or_a_package(call, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--package", "w3"), "--package goes with --target triton"),
+        (("--package", "w3"), "--package goes with --target ort or triton"),
         (("--package", "w3", "--model", "w3"), "give either --model"),
         (("--model", "w3", "--trust", "k"), "--trust goes with --package"),
         (("--package", "w3", "--target", "triton", "--opset", "20"), "--opset is for new graphs"),

@@ -146,7 +146,7 @@ def test_foreign_zips_are_refused(target):
     data = package_bytes(content())
     _, members = taken_apart(data)
     refuses(target, resealed(b"{}\n", {"../probe.npy": b""}), "names no schema_version")
-    refuses(target, resealed(b'{"schema_version": 3}', {"../probe.npy": b""}), "manifest lacks")
+    refuses(target, resealed(b'{"schema_version": 4}', {"../probe.npy": b""}), "manifest lacks")
     refuses(target, resealed(b"[" * 100_000, members), "too deeply")
     refuses(target, resealed(b"1" * 2_000_000, members), "too large")
 
@@ -166,7 +166,7 @@ def test_members_that_do_not_belong_are_refused(target):
         (("schema_version",), 1, "older wnet-edge .schema_version is 1"),
         (("schema_version",), 99, "newer wnet-edge .schema_version is 99.*update wnet-edge"),
         (("schema_version",), True, "names no schema_version"),
-        (("schema_version",), "3", "names no schema_version"),
+        (("schema_version",), "4", "names no schema_version"),
         (("surprise",), 1, "unknown key 'surprise'"),
         (("model",), None, "manifest.model is not of type str"),
         (("model",), "\x1b[2J", "control characters"),

@@ -12,7 +12,7 @@ from enum import Enum
 
 from wnet_edge.orientation import Orientation
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 MANIFEST_FILE = "manifest.json"
 PROBE_FILE = "probe.npy"
 GOLDEN_FILE = "golden.npz"
@@ -185,6 +185,23 @@ class GoldenEntry:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """For what the graphs were compiled; they run nowhere else.
+
+    Attributes:
+        provider: of ONNX Runtime, as the command line names it.
+        onnxruntime: its version.
+        processor: in words, with its vector instructions.
+        source_sha256: of the package that was compiled.
+    """
+
+    provider: str
+    onnxruntime: str
+    processor: str
+    source_sha256: str
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All a package says of itself.
 
@@ -206,6 +223,7 @@ class Manifest:
         versions: software name to version.
         created: ISO 8601, UTC, to the second: 2024-05-01T12:00:00Z.
         golden: `golden.npz`.
+        compiled: None for graphs that run anywhere.
     """
 
     schema_version: int
@@ -225,6 +243,7 @@ class Manifest:
     versions: dict[str, str]
     created: str
     golden: GoldenEntry
+    compiled: Compiled | None
 
     def kinds(self) -> tuple[Precision, ...]:
         """The precisions held, in the order of `Precision`."""

@@ -75,6 +75,7 @@ def _check_members(manifest: Manifest) -> None:
         raise ValueError("a member has another name than its kind")
     hashes = [entry.sha256 for entry in manifest.members()] + [manifest.training.data_sha256]
     hashes += [manifest.calibration.sha256] if manifest.calibration else []
+    hashes += [manifest.compiled.source_sha256] if manifest.compiled else []
     if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in hashes):
         raise ValueError("a SHA-256 is not 64 hexadecimal digits")
 

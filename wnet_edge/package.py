@@ -23,6 +23,7 @@ from wnet_edge.manifest import (
     PROBE_FILE,
     SCHEMA_VERSION,
     Calibration,
+    Compiled,
     GoldenEntry,
     GraphEntry,
     Manifest,
@@ -101,6 +102,7 @@ class PackageContent:
     calibration: Calibration | None = None
     self_check: SelfCheckLevel | None = None
     orientation: Orientation = Orientation.IDENTITY
+    compiled: Compiled | None = None
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,7 @@ def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> byt
         golden=GoldenEntry(
             entries[GOLDEN_FILE], len(content.golden.counts), dict(content.tolerance)
         ),
+        compiled=content.compiled,
     )
     manifest_json = canonical_json(manifest)
     members = {MANIFEST_FILE: manifest_json, **members}

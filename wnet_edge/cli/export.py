@@ -1,4 +1,4 @@
-"""`wnet-edge export`: a trained network to one verified package file, or to a Triton repository."""
+"""`wnet-edge export`: a network to one verified package file, a compiled one, or to Triton."""
 
 import sys
 from dataclasses import replace
@@ -20,6 +20,7 @@ from wnet_edge.cli.export_report import print_report, print_warnings, write_refu
 from wnet_edge.cli.options import FILE, force_option, opened_package, trust_option
 from wnet_edge.errors import CalibrationError, ExportError, PackageError
 from wnet_edge.export.build import export_package
+from wnet_edge.export.compiled import compile_package
 from wnet_edge.export.options import ExportOptions
 from wnet_edge.export.search import OverBudgetError
 from wnet_edge.export.triton import check_repository, write_repository
@@ -29,12 +30,14 @@ from wnet_edge.package import Package
 from wnet_edge.package_file import PACKAGE_SUFFIX
 
 REPOSITORY = Path("triton")
+COMPILED_SUFFIX = f".ort{PACKAGE_SUFFIX}"
 
 
 class Target(str, Enum):
-    """What an export is for: the runner of this program, or NVIDIA's Triton Inference Server."""
+    """What an export is for: any device, this one too, or NVIDIA's Triton Inference Server."""
 
     PACKAGE = "package"
+    ORT = "ort"
     TRITON = "triton"
 
 
@@ -48,7 +51,7 @@ class Target(str, Enum):
 @click.option(
     "--package",
     metavar="NAME|FILE",
-    help="A package that is there already, for --target triton.",
+    help="A package that is there already, for --target ort and triton.",
 )
 @export_options
 @trust_option
@@ -57,13 +60,15 @@ class Target(str, Enum):
     type=click.Choice([target.value for target in Target]),
     default=Target.PACKAGE.value,
     show_default=True,
-    help="A package file, or a model repository of NVIDIA Triton.",
+    help="A package file; with ort another beside it that starts faster on this device alone; or "
+    "a model repository of NVIDIA Triton.",
 )
 @click.option(
     "-o",
     "output",
     type=FILE,
-    help="Package, or folder for triton.  [default: ./MODEL.wnet, ./triton]",
+    help="Package, or folder for triton; the compiled one is NAME.ort.wnet beside it.  "
+    "[default: ./MODEL.wnet, ./triton]",
 )
 @click.option("--report", type=FILE, help="JSON file of all that was tried and what it cost.")
 @force_option
@@ -80,28 +85,56 @@ def command(
 ) -> None:
     """Export a network to a package: every precision calibrated, checked and measured.
 
-    A precision that costs more accuracy than the budget is refused. With --target triton, the
-    graphs, or those of --package, are laid out for NVIDIA Triton.
+    A precision that costs more accuracy than the budget is refused. With --target ort, ONNX Runtime
+    compiles the graphs, or those of --package, for this device. With --target triton, they are laid
+    out for NVIDIA Triton.
     """
     if sum(source is not None for source in (model, checkpoint, package)) != 1:
         raise click.UsageError(
             "give either --model, for the zoo's weights, or --checkpoint, or --package with "
-            "--target triton"
+            "--target ort or triton"
         )
-    to_triton = Target(target) is Target.TRITON
-    _check_usage(values, package, trust, report, to_triton=to_triton)
-    if package is not None:
-        _lay_out(opened_package(package, trust), output or REPOSITORY, force=force)
-        return
+    kind = Target(target)
+    _check_usage(values, package, trust, report, kind)
     options = options_from(values)
+    if package is not None:
+        opened = opened_package(package, trust)
+        if kind is Target.TRITON:
+            _lay_out(opened, output or REPOSITORY, force=force)
+        else:
+            compiled = output or _beside(Path(f"{opened.name}{PACKAGE_SUFFIX}"))
+            _compile(opened, compiled, options, force=force)
+        return
     source = checkpoint or zoo_checkpoint(str(model))
     name = model or source.stem
     if options.ranges is not None:
         check_output(options.ranges, CalibrationError, force=True)
-    if to_triton:
+    if kind is Target.TRITON:
         _make_repository(name, source, values, options, output or REPOSITORY, force=force)
-    else:
-        _make_package(source, values, options, output or Path(f"{name}.wnet"), report, force=force)
+        return
+    file = output or Path(f"{name}{PACKAGE_SUFFIX}")
+    if kind is Target.ORT:
+        check_output(_beside(file), PackageError, force=force)
+    made = _make_package(source, values, options, file, report, force=force)
+    if kind is Target.ORT:
+        _compile(made, _beside(file), options, force=force)
+
+
+def _beside(file: Path) -> Path:
+    """Where the compiled package of a portable one goes."""
+    return file.with_name(f"{file.stem}{COMPILED_SUFFIX}")
+
+
+def _compile(package: Package, output: Path, options: ExportOptions, *, force: bool) -> None:
+    check_output(output, PackageError, force=force)
+    _tell("compiling for this device")
+    compiled = compile_package(package, output, force=force, key=options.key)
+    made_for = compiled.manifest.compiled
+    if made_for is not None:
+        click.echo(
+            f"{output}: compiled for {made_for.provider} by ONNX Runtime {made_for.onnxruntime} "
+            f"on {made_for.processor}, and for nothing else"
+        )
 
 
 def _make_repository(
@@ -130,7 +163,7 @@ def _make_package(
     report: Path | None,
     *,
     force: bool,
-) -> None:
+) -> Package:
     if output.suffix != PACKAGE_SUFFIX:
         raise PackageError(f"{output}: a package file's name ends in {PACKAGE_SUFFIX}")
     check_output(output, PackageError, force=force)
@@ -149,6 +182,7 @@ def _make_package(
     print_report(exported)
     if report is not None:
         write_report(exported, report, force=force)
+    return exported.package
 
 
 def _tell(step: str) -> None:
@@ -162,15 +196,14 @@ def _check_usage(
     package: str | None,
     trust: Path | None,
     report: Path | None,
-    *,
-    to_triton: bool,
+    target: Target,
 ) -> None:
     """Refuse options that another option leaves without a meaning."""
     if package is None:
         if trust is not None:
             raise click.UsageError("--trust goes with --package")
-    elif not to_triton:
-        raise click.UsageError("--package goes with --target triton")
+    elif target is Target.PACKAGE:
+        raise click.UsageError("--package goes with --target ort or triton")
     else:
         given = [name for name in NEW_GRAPHS if values[name] not in (None, ())]
         if given:
@@ -178,10 +211,10 @@ def _check_usage(
             raise click.UsageError(
                 f"--{flag.replace('_', '-')} is for new graphs; those of --package are made"
             )
-    if to_triton and values["sign"] is not None:
+    if target is Target.TRITON and values["sign"] is not None:
         raise click.UsageError("--sign is for packages; a Triton repository bears no signature")
-    if to_triton and report is not None:
-        raise click.UsageError("--report is for packages; export one first")
+    if report is not None and (target is Target.TRITON or package is not None):
+        raise click.UsageError("--report is for new graphs; export a package first")
 
 
 def _lay_out(package: Package, output: Path, *, force: bool) -> None:

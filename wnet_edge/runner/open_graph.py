@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package, Patches
+from wnet_edge.processor import processor_name
 from wnet_edge.runner.batches import in_batches, in_whole_batches
 from wnet_edge.runner.cache import cache_folder
 from wnet_edge.runner.device import this_device
@@ -144,6 +145,30 @@ def check_held(package: Package, precision: Precision) -> None:
         raise PackageError(f"{package.path}: holds no {precision.value} graph; choose from {held}")
 
 
+def package_settings(package: Package, way: Way) -> onnxruntime.SessionOptions:
+    """How ONNX Runtime is set up for one graph of a package."""
+    manifest = package.manifest
+    quantisation = manifest.precisions[way.precision].quantisation
+    return session_settings(way.threads, quantisation, compiled=manifest.compiled is not None)
+
+
+def _check_compiled_for_this(package: Package, way: Way) -> None:
+    """A compiled graph has the memory layout of one processor: on another it computes nonsense."""
+    compiled = package.manifest.compiled
+    if compiled is None:
+        return
+    if way.provider.value != compiled.provider:
+        raise ProviderError(f"{package.path} is compiled for {compiled.provider}")
+    made_for = (compiled.processor, compiled.onnxruntime)
+    if made_for != (processor_name(), onnxruntime.__version__):
+        raise PackageError(
+            f"{package.path}: is compiled for ONNX Runtime {compiled.onnxruntime} on "
+            f"{compiled.processor}, here are {onnxruntime.__version__} and {processor_name()}; "
+            "use the package it was made from, or compile that here: "
+            "wnet-edge export --package FILE --target ort"
+        )
+
+
 def _whole_batches(wanted: int, fixed: int | None) -> int:
     """At least `wanted` frames, in batches none of which has to be filled up."""
     return wanted if fixed is None else -(-wanted // fixed) * fixed
@@ -155,9 +180,8 @@ def _create_session(
     fault = missing(way.provider)
     if fault is not None:
         raise ProviderError(fault)
-    if settings is None:
-        quantisation = package.manifest.precisions[way.precision].quantisation
-        settings = session_settings(way.threads, quantisation)
+    _check_compiled_for_this(package, way)
+    settings = settings or package_settings(package, way)
     try:
         with _quiet():
             session = onnxruntime.InferenceSession(

@@ -23,17 +23,20 @@ _ERRORS_ONLY = 3
 
 
 def session_settings(
-    threads: int, quantisation: Mapping[str, Setting] | None
+    threads: int, quantisation: Mapping[str, Setting] | None, *, compiled: bool = False
 ) -> onnxruntime.SessionOptions:
     """Settings for one graph.
 
     Args:
         threads: of the processor; 0 leaves the number to ONNX Runtime.
         quantisation: the graph's entry in the manifest.
+        compiled: whether ONNX Runtime has optimised the graph already; it is not done again.
     """
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.use_deterministic_compute = True
+    if compiled:
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Threads that spin between two batches take the cores from reading and stitching.
     settings.add_session_config_entry(_SPINNING, "0")
     settings.log_severity_level = _ERRORS_ONLY

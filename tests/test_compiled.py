@@ -1,0 +1,101 @@
+"""A package compiled for this device: the same patches here, and none anywhere else."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tiny import content
+
+from wnet_edge.errors import ExportError, PackageError, ProviderError
+from wnet_edge.export.compiled import compile_package
+from wnet_edge.manifest import Precision
+from wnet_edge.package import find_package, open_package, write_package
+from wnet_edge.runner.choice import choose
+from wnet_edge.runner.golden import check_golden
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
+
+CPU = RunnerOptions(provider=Provider.CPU, threads=1)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    output = tmp_path_factory.mktemp("compiled") / "w3.ort.wnet"
+    return compile_package(open_package(find_package("w3")), output, force=False)
+
+
+@pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16, Precision.INT8])
+def test_patches_are_those_of_the_portable_package(compiled, precision):
+    options = dataclasses.replace(CPU, precision=precision)
+    portable = open_package(find_package("w3"))
+    counts = portable.golden.counts
+    expected = choose(portable, options).graph.run_all(counts)
+    got = choose(compiled, options).graph.run_all(counts)
+    np.testing.assert_array_equal(got, expected)
+    assert check_golden(compiled, options).passed
+
+
+def test_it_reads_back_and_says_what_it_was_made_for(compiled):
+    again = open_package(compiled.path)
+    portable = open_package(find_package("w3"))
+    assert again.sha256 == compiled.sha256
+    assert again.manifest.compiled.source_sha256 == portable.sha256
+    assert again.manifest.compiled.provider == "cpu"
+    assert again.manifest.self_check == portable.manifest.self_check
+
+
+def test_same_device_same_bytes(compiled, tmp_path):
+    portable = open_package(find_package("w3"))
+    other = compile_package(portable, tmp_path / "w3.ort.wnet", force=False)
+    assert other.sha256 == compiled.sha256
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("processor", "a processor (AVX2)"), ("onnxruntime", "1.20.0")]
+)
+def test_it_is_refused_elsewhere(compiled, key, value):
+    made_for = dataclasses.replace(compiled.manifest.compiled, **{key: value})
+    elsewhere = dataclasses.replace(
+        compiled, manifest=dataclasses.replace(compiled.manifest, compiled=made_for)
+    )
+    with pytest.raises(PackageError, match=r"is compiled for .*export --package FILE --target ort"):
+        choose(elsewhere, CPU)
+
+
+def test_it_is_refused_on_another_provider(compiled, monkeypatch):
+    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", lambda _: None)
+    with pytest.raises(ProviderError, match=r"cuda can't be had \(.* is compiled for cpu\)"):
+        choose(compiled, RunnerOptions(provider=Provider.CUDA))
+
+
+def test_it_is_not_compiled_twice(compiled, tmp_path):
+    with pytest.raises(ExportError, match="is compiled already; name the package it was made from"):
+        compile_package(compiled, tmp_path / "twice.wnet", force=False)
+
+
+def test_a_package_that_computes_otherwise_here_is_not_compiled(tmp_path):
+    source = content()
+    amplitude, phase = source.golden.outputs[Precision.FP32]
+    golden = dataclasses.replace(
+        source.golden, outputs={Precision.FP32: (amplitude, (phase + 1).astype(np.float32))}
+    )
+    package = write_package(tmp_path / "t.wnet", dataclasses.replace(source, golden=golden))
+    with pytest.raises(ExportError, match="fp32 gives other patches, off by 1 rad"):
+        compile_package(package, tmp_path / "t.ort.wnet", force=False)
+    assert not (tmp_path / "t.ort.wnet").exists()
+
+
+def test_command(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_package(tmp_path / "tiny.wnet", content())
+    code, out, _ = call("export", "--package", "tiny.wnet", "--target", "ort")
+    assert code == 0
+    assert out.startswith("tiny.ort.wnet: compiled for cpu by ONNX Runtime")
+    code, _, err = call("export", "--package", "tiny.wnet", "--target", "ort")
+    assert code == 1
+    assert "tiny.ort.wnet: exists already" in err
+    code, out, _ = call("verify", "tiny.ort.wnet", "--provider", "cpu")
+    assert code == 0
+    code, _, err = call("export", "--package", "tiny.wnet", "--target", "ort", "--report", "r.json")
+    assert code == 2
+    assert "--report is for new graphs" in err
