@@ -10,10 +10,6 @@ import pytest
 
 from wnet_edge.runner.wheels import Wheel, import_fault, installed_wheels, wheels_fault
 
-ROOT = Path(__file__).parents[1]
-HERE = Path("/site-packages")
-
-
 HERE = Path("/site-packages")
 
 
