@@ -41,6 +41,7 @@ def test_every_command_has_help_of_its_own():
         ("README.md", 12, "out.png"),
         ("docs/packages.md", 8, "cnm26id_scan247_64px.wnet.png"),
         ("docs/precisions.md", 3, "cnm26id_scan247_64px.wnet.png"),
+        ("docs/devices.md", 3, "cnm26id_scan247_64px.wnet.png"),
     ],
 )
 def test_the_commands_of_a_document_run_in_order(

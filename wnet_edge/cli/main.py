@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from wnet_edge.errors import WNetEdgeError
+from wnet_edge.errors import ProviderError, WNetEdgeError
+from wnet_edge.runner.wheels import import_fault
 
 COMMANDS = {
     "demo": "the embedded scan through the embedded package, to an image",
@@ -25,6 +26,7 @@ COMMANDS = {
     "inspect": "what a package or a scan holds",
     "verify": "a package's hashes and golden frames on this machine",
     "tune": "fastest precision, provider, threads and batch on this device",
+    "doctor": "what this machine has, what is missing and how to get it",
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
@@ -60,6 +62,10 @@ class LazyGroup(click.Group):
                     f"{cmd_name} needs {error.name}, which the edge install leaves out: "
                     "pip install 'wnet-edge[train]'"
                 ) from error
+            _check_onnxruntime(error)
+            raise
+        except (ImportError, AttributeError) as error:
+            _check_onnxruntime(error)
             raise
         command: click.Command = module.command
         return command
@@ -68,6 +74,17 @@ class LazyGroup(click.Group):
         """The table of commands, without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _check_onnxruntime(error: Exception) -> None:
+    """See whether it is what kept a command from being imported.
+
+    Raises:
+        ProviderError: if so, with the cure.
+    """
+    fault = import_fault()
+    if fault is not None:
+        raise ProviderError(fault) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -85,11 +85,16 @@ def check_golden_patches(package: Package, graph: OpenGraph) -> None:
     Raises:
         ProviderError: if it fails or gives others.
     """
-    deviation = golden_deviation(package, graph)
-    if not deviation.within(package.manifest.golden.tolerance[graph.way.precision]):
-        raise ProviderError(
-            f"it gives other patches than it should, off by {deviation.phase_rms_rad:.2g} rad"
-        )
+    fault = golden_fault(package, graph.way.precision, golden_deviation(package, graph))
+    if fault is not None:
+        raise ProviderError(fault)
+
+
+def golden_fault(package: Package, precision: Precision, deviation: Deviation) -> str | None:
+    """What is wrong with a graph that is so far from the golden patches; None if it is allowed."""
+    if deviation.within(package.manifest.golden.tolerance[precision]):
+        return None
+    return f"it gives other patches than it should, off by {deviation.phase_rms_rad:.2g} rad"
 
 
 def opening_fault(package: Package, provider: Provider) -> str | None:

@@ -20,6 +20,12 @@ from wnet_edge.runner.providers import has_nvidia_driver, offered
 _BOARD = Path("/proc/device-tree/model")
 """Where Linux on ARM names the board, a Jetson say."""
 
+_PCI_DEVICES = Path("/sys/bus/pci/devices")
+_NVIDIA, _DISPLAY = "0x10de", "0x03"
+"""The vendor's number, and the class of display and 3D controllers."""
+
+_GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
 
 @dataclass(frozen=True)
 class Device:
@@ -66,6 +72,41 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def cpu_quota_cores() -> float | None:
+    """Cores' worth of time that Linux's control groups allow this process; None: no limit known.
+
+    A container with a quota still sees every core of the machine.
+    """
+    try:
+        own = _OWN_GROUP.read_text("ascii").partition("0::/")[2].split("\n", 1)[0]
+    except OSError:
+        return None
+    group = _GROUPS / own.lstrip("/")
+    folders = [folder for folder in (group, *group.parents) if folder.is_relative_to(_GROUPS)]
+    quotas = (_quota(folder / "cpu.max") for folder in folders)
+    return min((quota for quota in quotas if quota is not None), default=None)
+
+
+def _quota(path: Path) -> float | None:
+    try:
+        quota, period = path.read_text("ascii").split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):  # not there, or "max"
+        return None
+
+
+def has_nvidia_card() -> bool:
+    """Whether Linux sees NVIDIA's hardware, driver or not; False where that can't be told."""
+    for device in _PCI_DEVICES.glob("*"):
+        try:
+            vendor, kind = ((device / name).read_text("ascii") for name in ("vendor", "class"))
+        except OSError:
+            continue
+        if vendor.strip() == _NVIDIA and kind.startswith(_DISPLAY):
+            return True
+    return "NVIDIA" in (_board() or "")
+
+
 def _gpu_name() -> str:
     """Of the first card, with the driver's version where nvidia-smi is there to tell."""
     program = shutil.which("nvidia-smi")
@@ -76,7 +117,11 @@ def _gpu_name() -> str:
         except (OSError, subprocess.SubprocessError):
             return "unknown NVIDIA device"
         return " ".join(told.stdout.splitlines()[0].split()) if told.stdout else "unknown"
+    return _board() or "unknown NVIDIA device"
+
+
+def _board() -> str | None:
     try:
         return _BOARD.read_text("utf-8", "replace").strip("\0\n ")
     except OSError:
-        return "unknown NVIDIA device"
+        return None

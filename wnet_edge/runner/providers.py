@@ -10,6 +10,7 @@ import ctypes
 import io
 import sys
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 
 import onnxruntime
@@ -50,19 +51,20 @@ _EXECUTION_PROVIDERS = {
     Provider.XNNPACK: "XnnpackExecutionProvider",
 }
 
-_WHEELS = {
+WHEELS = {
     Provider.CUDA: "onnxruntime-gpu",
     Provider.TENSORRT: "onnxruntime-gpu",
     Provider.OPENVINO: "onnxruntime-openvino",
     Provider.MIGRAPHX: "onnxruntime-migraphx",
     Provider.DIRECTML: "onnxruntime-directml",
 }
+"""On PyPI, for those that plain onnxruntime lacks."""
 
 CURES = {
     Provider.CUDA: "install an NVIDIA driver and pip install 'onnxruntime-gpu[cuda,cudnn]'",
     Provider.TENSORRT: (
-        "install an NVIDIA driver and pip install 'onnxruntime-gpu[cuda,cudnn]' and the TensorRT "
-        "that it was built for (pip install tensorrt)"
+        "install an NVIDIA driver, pip install 'onnxruntime-gpu[cuda,cudnn]' and the TensorRT that "
+        "it was built for (pip install 'tensorrt-cu13<11' where it asks for libnvinfer.so.10)"
     ),
 }
 """What gives a machine a provider that a wheel has and that does not work."""
@@ -91,7 +93,7 @@ def missing(provider: Provider) -> str | None:
     Loads CUDA's libraries from NVIDIA's pip packages, where there are any, on the way.
     """
     if provider not in offered():
-        wheel = _WHEELS.get(provider)
+        wheel = WHEELS.get(provider)
         cure = f": pip install {wheel} in place of the one that is installed" if wheel else ""
         return f"this onnxruntime has no {provider.value}{cure}"
     if not provider.is_nvidia:
@@ -104,6 +106,8 @@ def missing(provider: Provider) -> str | None:
 def missing_library(provider: Provider) -> str | None:
     """Which library ONNX Runtime's CUDA or TensorRT part asks the system for in vain, if any."""
     _preload()
+    if provider is Provider.TENSORRT:
+        _preload_tensorrt()
     folder = Path(onnxruntime.__file__).parent / "capi"
     parts = ("shared", "cuda", provider.value)
     for path in (folder / f"libonnxruntime_providers_{part}.so" for part in dict.fromkeys(parts)):
@@ -121,3 +125,13 @@ def _preload() -> None:
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
+
+
+def _preload_tensorrt() -> None:
+    """Loads the libraries of pip's TensorRT: neither the system nor ONNX Runtime looks for them."""
+    found = find_spec("tensorrt_libs")
+    for folder in (found and found.submodule_search_locations) or ():
+        for name in ("libnvinfer.so.*", "libnvinfer_plugin.so.*", "libnvonnxparser.so.*"):
+            for path in sorted(Path(folder).glob(name)):
+                with contextlib.suppress(OSError):  # told by what asks for it
+                    ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)

@@ -1,0 +1,27 @@
+"""`wnet-edge doctor`: what this machine has, what is missing, and how to get it."""
+
+import click
+
+from wnet_edge.cli.doctor_report import as_lines, as_values
+from wnet_edge.cli.options import json_option, opened_package, package_option, print_json
+from wnet_edge.errors import ProviderError
+from wnet_edge.runner.checkup import check_up
+
+
+@click.command()
+@package_option
+@json_option
+def command(package: str, as_json: bool) -> None:
+    """Show what this machine has to run a package with, what is missing and how to get it.
+
+    Every provider of the installed ONNX Runtime runs the package's golden frames. Exit code 1 if
+    what auto takes does not work, or if two wheels of ONNX Runtime overwrite each other.
+    """
+    checkup = check_up(opened_package(package, None), lambda line: click.echo(line, err=True))
+    if as_json:
+        print_json(as_values(checkup))
+    else:
+        for line in as_lines(checkup):
+            click.echo(line)
+    if checkup.fault is not None:
+        raise ProviderError(checkup.fault)
