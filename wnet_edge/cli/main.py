@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "two images after removing shift, phase, ramp and scale",
     "inspect": "what a package or a scan holds",
     "verify": "a package's hashes and golden frames on this machine",
+    "bench": "how long packages take on this machine, in turn",
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
