@@ -19,8 +19,8 @@ new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(json.dumps(sorted(new - sys.stdlib_module_names)))
 """
 
-RUNNER = ["choice", "golden", "fit", "infer"]
-EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify"]
+RUNNER = ["bench", "choice", "golden", "fit", "infer", "placement"]
+EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify", "bench"]
 
 
 def imported(*names):

@@ -21,10 +21,12 @@ from wnet_edge.cli.options import (
 from wnet_edge.errors import PeerError, ProviderError, ResultError
 from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.outputs import check_output, replacing
+from wnet_edge.package import Package
 from wnet_edge.runner.bench import (
     BATCH_SIZES,
     Entrant,
     Opened,
+    Row,
     batches_to_time,
     frames_to_run,
     open_graphs,
@@ -68,7 +70,7 @@ PLACEMENT_RUNS, PROFILE_RUNS = 1, 50
     type=click.IntRange(min=0),
     default=1,
     show_default=True,
-    help="Threads of the processor; 0: one a core. Ratios on one thread hold on other machines.",
+    help="Threads of the processor; 0: one a core. One keeps ratios comparable.",
 )
 @click.option(
     "--runs",
@@ -77,7 +79,11 @@ PLACEMENT_RUNS, PROFILE_RUNS = 1, 50
     show_default=True,
     help="Of each, after warm-up.",
 )
-@click.option("--peers", is_flag=True, help="Also PyTorch and OpenVINO, on the processor.")
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Also PyTorch and OpenVINO, those that are installed, on the processor.",
+)
 @click.option("--profile", is_flag=True, help="Also the first package's time by operator.")
 @click.option("--strict", is_flag=True, help="Fail if a node runs on another provider.")
 @click.option("-o", "--output", type=FILE, help="File for what --json prints.")
@@ -108,7 +114,7 @@ def command(
     opened = [opened_package(name, None) for name in packages or DEFAULT_PACKAGES]
     asked = [Precision(name) for name in precisions]
     graphs = [
-        (package, precision)
+        (package, RunnerOptions(precision, Provider(provider), threads))
         for package in opened
         for precision in precisions_to_time(package, asked, Provider(provider))
     ]
@@ -116,14 +122,7 @@ def command(
     here, notes = installed_peers() if peers else ((), ())
     told = _Told()
     told.tell(notes)
-    rows = []
-    for size in batch_sizes:
-        options = RunnerOptions(provider=Provider(provider), threads=threads, batch_size=size)
-        contestants, warnings = open_graphs(graphs, options)
-        told.tell(warnings)
-        contestants += _open_peers([entrant for entrant, _ in contestants], here, told)
-        with frame_progress(f"batch {size}", frames_to_run(contestants, size, runs)) as progress:
-            rows += time_batch(contestants, size, runs, progress)
+    rows = _time_all(graphs, batch_sizes, runs, here, told)
     entrants = [row.entrant for row in rows if row.batch_size == batch_sizes[0]]
     findings = Findings(
         packages=opened,
@@ -152,6 +151,28 @@ class _Told:
             if line not in self.lines:
                 self.lines.append(line)
                 click.echo(f"Warning: {line}", err=True)
+
+
+def _time_all(
+    graphs: Sequence[tuple[Package, RunnerOptions]],
+    batch_sizes: Sequence[int],
+    runs: int,
+    peers: Sequence[Peer],
+    told: _Told,
+) -> list[Row]:
+    """Every graph and its peers at every batch size, on the provider that the first one chose."""
+    rows = []
+    for size in batch_sizes:
+        own, warnings = open_graphs([(p, replace(asked, batch_size=size)) for p, asked in graphs])
+        told.tell(warnings)
+        graphs = [
+            (package, replace(asked, provider=entrant.way.provider))
+            for (package, asked), (entrant, _) in zip(graphs, own, strict=True)
+        ]
+        contestants = own + _open_peers([entrant for entrant, _ in own], peers, told)
+        with frame_progress(f"batch {size}", frames_to_run(contestants, size, runs)) as progress:
+            rows += time_batch(contestants, size, runs, progress)
+    return rows
 
 
 def _open_peers(entrants: Sequence[Entrant], peers: Sequence[Peer], told: _Told) -> list[Opened]:

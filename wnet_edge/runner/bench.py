@@ -8,7 +8,7 @@ are divided by.
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from wnet_edge.errors import PackageError
@@ -123,18 +123,15 @@ def batches_to_time(packages: Sequence[Package], asked: Sequence[int]) -> tuple[
 
 
 def open_graphs(
-    graphs: Sequence[tuple[Package, Precision]], options: RunnerOptions
+    graphs: Sequence[tuple[Package, RunnerOptions]],
 ) -> tuple[list[Opened], tuple[str, ...]]:
-    """Open graphs as `infer` would, `options` naming all but the precision; and what it warns of.
+    """Open graphs as `infer` would, and say what it would warn of.
 
     Raises:
         PackageError: as `choose`.
         ProviderError: as `choose`.
     """
-    choices = [
-        (package, choose(package, replace(options, precision=precision)))
-        for package, precision in graphs
-    ]
+    choices = [(package, choose(package, options)) for package, options in graphs]
     opened: list[Opened] = [
         (Entrant(package, choice.graph.way), choice.graph.run) for package, choice in choices
     ]
