@@ -1,6 +1,4 @@
-"""Other runtimes beside ONNX Runtime in `wnet-edge bench --peers`: timed only where they compute the
-same.
-"""
+"""Other runtimes in `wnet-edge bench --peers`: timed only where they compute the same."""
 
 import dataclasses
 import json

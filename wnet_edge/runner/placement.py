@@ -8,6 +8,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -34,7 +35,7 @@ class NodeTime:
         name: of the node.
         operator: its kind.
         provider: ONNX Runtime's name of the one that ran it.
-        ms: a run, on average.
+        ms: a run, the median.
         input_shapes: of the inputs, weights included.
         output_shapes: of the outputs.
     """
@@ -129,7 +130,7 @@ def _node_time(name: str, runs: Sequence[dict[str, Any]]) -> NodeTime:
         name=name,
         operator=told["op_name"],
         provider=told["provider"],
-        ms=sum(run["dur"] for run in runs) / len(runs) / 1000,
+        ms=median(run["dur"] for run in runs) / 1000,
         input_shapes=_shapes(told.get("input_type_shape", [])),
         output_shapes=_shapes(told.get("output_type_shape", [])),
     )
