@@ -3,7 +3,7 @@
 # make study        train what the study lacks (hours, goes on where it stopped), measure, write
 #                   docs/study.md; STUDY=quick: minutes, into runs/quick
 # make study-report docs/study.md from the results in the repository, without training
-# make packages     packages/MODEL.wnet from each of the zoo's weights, and the embedded w3
+# make packages     packages/MODEL.wnet from each of the zoo's weights, and the embedded w3 and ptychonn
 # make search-w3    go on with the search for W3's shape: minutes of one core a shape
 PYTHON ?= python3
 EDGE := .venv-edge
@@ -43,6 +43,8 @@ packages: $(WORKSHOP)/.installed
 		$(WORKSHOP)/bin/wnet-edge export --model $$model -o packages/$$model.wnet --force || exit 1; \
 	done
 	cp packages/w3.wnet wnet_edge/packages/w3.wnet
+	$(WORKSHOP)/bin/wnet-edge export --model ptychonn --precision fp32 \
+		-o wnet_edge/packages/ptychonn.wnet --force
 
 search-w3: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m benchmarks.search_w3

@@ -19,8 +19,8 @@ new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(json.dumps(sorted(new - sys.stdlib_module_names)))
 """
 
-RUNNER = ["choice", "golden", "fit", "infer", "checkup"]
-EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify", "tune", "doctor"]
+RUNNER = ["bench", "choice", "golden", "fit", "infer", "placement", "checkup"]
+EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify", "tune", "bench", "doctor"]
 
 
 def imported(*names):

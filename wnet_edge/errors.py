@@ -47,3 +47,7 @@ class CalibrationError(WNetEdgeError):
 
 class ExportError(WNetEdgeError):
     """An exported graph does not do what the trained network does."""
+
+
+class PeerError(WNetEdgeError):
+    """Another runtime, to be timed beside ONNX Runtime, can't be had or computes something else."""

@@ -26,6 +26,7 @@ COMMANDS = {
     "inspect": "what a package or a scan holds",
     "verify": "a package's hashes and golden frames on this machine",
     "tune": "fastest precision, provider, threads and batch on this device",
+    "bench": "how long packages take on this machine, in turn",
     "doctor": "what this machine has, what is missing and how to get it",
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""

@@ -1,0 +1,137 @@
+"""Measures the tables of docs/performance.md anew and puts them in their places.
+
+    python -m benchmarks.performance
+
+Some minutes, on a machine that does nothing else. A table stands between a comment with its name
+and `<!-- end -->`; what is written around it is left alone.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.w3_profile import table as w3_profile
+
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+END = "<!-- end -->"
+
+PTYCHONN = "bench ptychonn w3"
+PRECISIONS = "bench w3 --precision fp32 --precision fp16 --precision int8 --batch 1 --batch 8"
+PEERS = "bench w3 ptychonn --peers --batch 1 --batch 8"
+PROFILE_BATCH_SIZE = 8
+
+XAVIER_MS = {1: "2.3", 16: "0.68"}
+"""PtychoNN on a Jetson AGX Xavier, 128-pixel frames, TensorRT: Babu et al. 2023, Table 2."""
+
+Row = dict[str, Any]
+
+
+def measured(arguments: str) -> dict[str, Any]:
+    """What `wnet-edge` gives with `--json` for a call of `bench`."""
+    program = Path(sys.executable).with_name("wnet-edge")
+    with TemporaryDirectory() as folder:
+        output = Path(folder) / "bench.json"
+        call = [program, *arguments.split(), "--provider", "cpu", "-o", output]
+        subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+        values: dict[str, Any] = json.loads(output.read_bytes())
+    return values
+
+
+def against_ptychonn() -> str:
+    """W3 beside PtychoNN at every batch size, graph alone and end to end."""
+    values = measured(PTYCHONN)
+    rows = {(row["package"], row["batch_size"]): row for row in values["results"]}
+    lines = [
+        "| batch | PtychoNN | W3 | W3 / PtychoNN | PtychoNN, end to end | W3, end to end | "
+        "W3 / PtychoNN | W3, frames/s end to end | PtychoNN, Jetson AGX Xavier |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for size in dict.fromkeys(size for _, size in rows):
+        first, second = rows["ptychonn", size], rows["w3", size]
+        cells = [str(size)]
+        for part in ("graph", "end_to_end"):
+            cells += [_times(first[part]), _times(second[part]), f"{second[part]['ratio']:.3f}"]
+        cells += [f"{second['end_to_end']['frames_per_second']:.0f}", XAVIER_MS.get(size, "")]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", _machine(values)])
+
+
+def between_precisions() -> str:
+    """W3 in every precision that its package holds."""
+    return _contestants(PRECISIONS, lambda row: f"W3, {row['precision']}")
+
+
+def against_peers() -> str:
+    """ONNX Runtime beside PyTorch and OpenVINO, where they compute the same."""
+    return _contestants(PEERS, lambda row: f"{row['package']}, {row['runtime']}")
+
+
+def operators() -> str:
+    """W3's time by operator."""
+    return w3_profile(PROFILE_BATCH_SIZE)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "ptychonn": against_ptychonn,
+    "precisions": between_precisions,
+    "peers": against_peers,
+    "operators": operators,
+}
+
+
+def _contestants(arguments: str, label: Callable[[Row], str]) -> str:
+    """A line a contestant and batch size, the graph alone."""
+    values = measured(arguments)
+    lines = ["| | batch | ms a frame | ratio |", "|---|---|---|---|"]
+    for row in sorted(values["results"], key=lambda row: int(row["batch_size"])):
+        graph = row["graph"]
+        lines.append(
+            f"| {label(row)} | {row['batch_size']} | {_times(graph)} | {graph['ratio']:.2f} |"
+        )
+    return "\n".join([*lines, "", _machine(values), *_notes(values["notes"])])
+
+
+def _times(measured: dict[str, float]) -> str:
+    return f"{measured['p50_ms']:.3g} ({measured['p95_ms']:.3g}, {measured['p99_ms']:.3g})"
+
+
+def _machine(values: dict[str, Any]) -> str:
+    libraries = ("onnxruntime", "torch", "openvino")
+    versions = ", ".join(
+        f"{n} {values['versions'][n]}" for n in libraries if n in values["versions"]
+    )
+    return f"{values['device']['processor']}, {values['device']['cores']} cores; {versions}."
+
+
+def _notes(lines: Sequence[str]) -> list[str]:
+    """What was left out, packages by their names."""
+    return [f"Left out: {line.replace(str(PAGE.parents[1]) + '/', '')}." for line in lines]
+
+
+def replaced(page: str, name: str, table: str) -> str:
+    """The page with another table of that name.
+
+    Raises:
+        ValueError: if the page has no place for it.
+    """
+    begin = f"<!-- {name} -->\n"
+    head, found, rest = page.partition(begin)
+    _, end, tail = rest.partition(END)
+    if not (found and end):
+        raise ValueError(f"{PAGE} has no place for the table {name}")
+    return f"{head}{begin}{table}\n{end}{tail}"
+
+
+def main() -> None:
+    """Measure the tables that are named, or all of them."""
+    for name in sys.argv[1:] or TABLES:
+        table = TABLES[name]()
+        PAGE.write_text(replaced(PAGE.read_text("utf-8"), name, table), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

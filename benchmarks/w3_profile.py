@@ -1,0 +1,136 @@
+"""Where W3's time goes: operators, their share, and how near they come to this core's best.
+
+    python -m benchmarks.w3_profile --batch 8
+
+FP32, CPU provider, one thread. The best is a product of two large matrices in NumPy's BLAS, also on
+one thread, taken before and after. Prints the table of docs/performance.md.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from wnet_edge.manifest import Precision
+from wnet_edge.package import find_package, open_package
+from wnet_edge.runner.placement import NodeTime, profile_graph
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import Way
+
+RUNS = 100
+MATRIX_EDGE, MATRIX_RUNS = 1024, 20
+
+CONVOLUTIONS = ("Conv", "FusedConv")
+PRODUCTS = ("MatMul", "FusedMatMul", "Gemm")
+MOVES = {
+    "change of layout": ("ReorderInput", "ReorderOutput", "Transpose", "DepthToSpace"),
+    "reshape, concatenate, split": ("Reshape", "Concat", "Split", "Unsqueeze", "Squeeze", "Slice"),
+    "upsampling": ("Upsample", "Resize"),
+    "sums and means": ("ReduceSum", "ReduceMean"),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Nodes of one kind.
+
+    Attributes:
+        name: in words.
+        calls: how many a run.
+        ms: a run, all of them.
+        flops: multiplications and additions a run; 0 where they are not counted.
+    """
+
+    name: str
+    calls: int
+    ms: float
+    flops: int
+
+    @property
+    def gflops_per_second(self) -> float:
+        """Achieved."""
+        return self.flops / self.ms / 1e6
+
+
+def kind_of(node: NodeTime) -> str:
+    """What a node is, in words."""
+    if node.operator in CONVOLUTIONS:
+        (_, channels, *_), (_, inputs_each, *kernel) = node.input_shapes[:2]
+        if inputs_each == 1 < channels:
+            return f"depthwise convolution, {kernel[0]} × {kernel[1]}"
+        return f"dense convolution, {kernel[0]} × {kernel[1]}"
+    if node.operator in PRODUCTS:
+        return "matrix product"
+    return next((name for name, members in MOVES.items() if node.operator in members), "pointwise")
+
+
+def flops(node: NodeTime) -> int:
+    """Multiplications and additions of a convolution or matrix product; 0 for any other node."""
+    if node.operator in CONVOLUTIONS:
+        return 2 * math.prod(node.output_shapes[0]) * math.prod(node.input_shapes[1][1:])
+    if node.operator in PRODUCTS:
+        return 2 * math.prod(node.output_shapes[0]) * node.input_shapes[0][-1]
+    return 0
+
+
+def kinds(nodes: Sequence[NodeTime]) -> list[Kind]:
+    """Nodes of a kind together, those first that take most of the time."""
+    names = dict.fromkeys(kind_of(node) for node in nodes)
+    found = []
+    for name in names:
+        same = [node for node in nodes if kind_of(node) == name]
+        found.append(Kind(name, len(same), sum(n.ms for n in same), sum(flops(n) for n in same)))
+    return sorted(found, key=lambda kind: -kind.ms)
+
+
+def sgemm_gflops_per_second() -> float:
+    """What NumPy's BLAS reaches on one core, the median of a few products."""
+    matrix = np.random.default_rng(0).normal(size=(MATRIX_EDGE, MATRIX_EDGE)).astype(np.float32)
+    times_s = []
+    with threadpool_limits(1):
+        for _ in range(MATRIX_RUNS):
+            start = perf_counter()
+            matrix @ matrix
+            times_s.append(perf_counter() - start)
+    return 2 * MATRIX_EDGE**3 / median(times_s) / 1e9
+
+
+def table(batch_size: int) -> str:
+    """The whole table in Markdown."""
+    package = open_package(find_package("w3"))
+    before = sgemm_gflops_per_second()
+    way = Way(Precision.FP32, Provider.CPU, 1, batch_size)
+    nodes = profile_graph(package, way, batch_size, RUNS)
+    best = (before + sgemm_gflops_per_second()) / 2
+    found = kinds(nodes)
+    whole = Kind("all", len(nodes), sum(k.ms for k in found), sum(k.flops for k in found))
+    lines = [
+        "| | calls | ms | share | GFLOP/s | of sgemm |",
+        "|---|---|---|---|---|---|",
+        *(_line(kind, whole.ms, best) for kind in [*found, whole]),
+    ]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Batch {batch_size}; sgemm of {MATRIX_EDGE} × {MATRIX_EDGE} in the same run: "
+            f"{best:.0f} GFLOP/s; W3: {whole.flops / batch_size / 1e6:.1f} MFLOP a frame.",
+        ]
+    )
+
+
+def _line(kind: Kind, all_ms: float, best: float) -> str:
+    rate = kind.gflops_per_second
+    speed = f"{rate:.1f} | {rate / best:.0%}" if kind.flops else "|"
+    return f"| {kind.name} | {kind.calls} | {kind.ms:.3f} | {kind.ms / all_ms:.1%} | {speed} |"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=8)
+    print(table(parser.parse_args().batch))  # noqa: T201

@@ -1,0 +1,53 @@
+"""A package's graph in OpenVINO, to hold ONNX Runtime's times against.
+
+OpenVINO reads the same ONNX bytes that ONNX Runtime does; nothing is converted on the disk.
+"""
+
+from importlib.metadata import version
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+
+from wnet_edge.errors import PeerError
+from wnet_edge.package import Package, Patches
+from wnet_edge.runner.batches import RunFrames
+from wnet_edge.runner.ways import Way
+
+
+def openvino_run(package: Package, way: Way) -> RunFrames:
+    """A graph on the processor, for the way's batch size and no other number of frames.
+
+    FP32 stays FP32: by itself OpenVINO computes in bfloat16 where the processor can.
+
+    Args:
+        package: of the graph.
+        way: on the processor; 0 threads leaves their number to OpenVINO.
+
+    Raises:
+        PeerError: if OpenVINO can't read or compile the graph.
+    """
+    options: dict[str, object] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    if way.threads:
+        options["INFERENCE_NUM_THREADS"] = way.threads
+    core = openvino.Core()
+    edge = package.manifest.window_px
+    try:
+        model = core.read_model(model=package.graphs[way.precision])
+        model.reshape([way.batch_size, 1, edge, edge])
+        request = core.compile_model(model, "CPU", options).create_infer_request()
+    except RuntimeError as error:
+        raise PeerError(
+            f"OpenVINO {version('openvino')} can't run the {way.precision.value} graph of "
+            f"{package.path} ({' '.join(str(error).split())[:200]})"
+        ) from error
+
+    def run(counts: NDArray[np.float32]) -> Patches:
+        found = request.infer({"counts": counts})
+        return found["amplitude"], found["phase"]
+
+    return run

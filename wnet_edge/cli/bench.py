@@ -1,0 +1,221 @@
+"""`wnet-edge bench`: how long packages take on this machine, in turn with each other and peers."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from wnet_edge.cli.bench_peers import Peer, installed_peers, peer_run
+from wnet_edge.cli.bench_report import Findings, Misplaced, as_values, print_tables
+from wnet_edge.cli.options import (
+    FILE,
+    force_option,
+    frame_progress,
+    json_option,
+    opened_package,
+    print_json,
+    provider_option,
+)
+from wnet_edge.errors import PeerError, ProviderError, ResultError
+from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.outputs import check_output, replacing
+from wnet_edge.package import Package
+from wnet_edge.runner.bench import (
+    BATCH_SIZES,
+    Entrant,
+    Opened,
+    Row,
+    batches_to_time,
+    frames_to_run,
+    open_graphs,
+    precisions_to_time,
+    time_batch,
+)
+from wnet_edge.runner.placement import (
+    NodeTime,
+    OperatorTime,
+    by_operator,
+    misplaced,
+    profile_graph,
+)
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
+
+DEFAULT_PACKAGES = ("ptychonn", "w3")
+PLACEMENT_RUNS, PROFILE_RUNS = 1, 50
+
+
+@click.command()
+@click.argument("packages", metavar="[FILE.wnet|NAME]...", nargs=-1)
+@click.option(
+    "--batch",
+    "batches",
+    multiple=True,
+    type=click.IntRange(1, MAX_BATCH_SIZE),
+    help="Frames run at once, repeatable; packages of a fixed batch take its multiples.  "
+    f"[default: {', '.join(map(str, BATCH_SIZES))}]",
+)
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice([kind.value for kind in Precision]),
+    multiple=True,
+    help="Graph to time, repeatable; of each package those that it holds.  [default: fp32]",
+)
+@provider_option
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="Threads of the processor; 0: one a core. One keeps ratios comparable.",
+)
+@click.option(
+    "--runs",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Of each, after warm-up.",
+)
+@click.option(
+    "--peers",
+    is_flag=True,
+    help="Also PyTorch and OpenVINO, those that are installed, on the processor.",
+)
+@click.option("--profile", is_flag=True, help="Also the first package's time by operator.")
+@click.option("--strict", is_flag=True, help="Fail if a node runs on another provider.")
+@click.option("-o", "--output", type=FILE, help="File for what --json prints.")
+@force_option
+@json_option
+def command(
+    packages: tuple[str, ...],
+    batches: tuple[int, ...],
+    precisions: tuple[str, ...],
+    provider: str,
+    threads: int,
+    runs: int,
+    peers: bool,
+    profile: bool,
+    strict: bool,
+    output: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Time packages in turn: ptychonn and w3, unless others are named.
+
+    The graph alone and, from detector frames to patches on the image, the whole flow. Ratios are of
+    medians, to the first package's first graph. With --peers a runtime is timed once it has given
+    the package's golden patches.
+    """
+    if output is not None:
+        check_output(output, ResultError, force=force)
+    opened = [opened_package(name, None) for name in packages or DEFAULT_PACKAGES]
+    asked = [Precision(name) for name in precisions]
+    graphs = [
+        (package, RunnerOptions(precision, Provider(provider), threads))
+        for package in opened
+        for precision in precisions_to_time(package, asked, Provider(provider))
+    ]
+    batch_sizes = batches_to_time(opened, batches)
+    here, notes = installed_peers() if peers else ((), ())
+    told = _Told()
+    told.tell(notes)
+    rows = _time_all(graphs, batch_sizes, runs, here, told)
+    entrants = [row.entrant for row in rows if row.batch_size == batch_sizes[0]]
+    findings = Findings(
+        packages=opened,
+        threads=threads,
+        runs=runs,
+        rows=rows,
+        misplaced=_misplaced(entrants),
+        profile=_profile(entrants[0]) if profile else (),
+        libraries=[peer.library for peer in here],
+        notes=told.lines,
+    )
+    _report(findings, output, force=force, as_json=as_json)
+    if strict and findings.misplaced:
+        raise ProviderError("; ".join(one.line for one in findings.misplaced))
+
+
+class _Told:
+    """What a user should know, each line once, on stderr as soon as it is known."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def tell(self, lines: Iterable[str]) -> None:
+        """Say what has not been said yet."""
+        for line in lines:
+            if line not in self.lines:
+                self.lines.append(line)
+                click.echo(f"Warning: {line}", err=True)
+
+
+def _time_all(
+    graphs: Sequence[tuple[Package, RunnerOptions]],
+    batch_sizes: Sequence[int],
+    runs: int,
+    peers: Sequence[Peer],
+    told: _Told,
+) -> list[Row]:
+    """Every graph and its peers at every batch size, on the provider that the first one chose."""
+    rows = []
+    for size in batch_sizes:
+        own, warnings = open_graphs([(p, replace(asked, batch_size=size)) for p, asked in graphs])
+        told.tell(warnings)
+        graphs = [
+            (package, replace(asked, provider=entrant.way.provider))
+            for (package, asked), (entrant, _) in zip(graphs, own, strict=True)
+        ]
+        contestants = own + _open_peers([entrant for entrant, _ in own], peers, told)
+        with frame_progress(f"batch {size}", frames_to_run(contestants, size, runs)) as progress:
+            rows += time_batch(contestants, size, runs, progress)
+    return rows
+
+
+def _open_peers(entrants: Sequence[Entrant], peers: Sequence[Peer], told: _Told) -> list[Opened]:
+    """Every graph in every peer that can run it and computes the same."""
+    opened = []
+    for entrant in entrants:
+        for peer in peers:
+            way = replace(entrant.way, provider=Provider.CPU)
+            try:
+                run = peer_run(peer, entrant.package, way)
+            except PeerError as error:
+                told.tell([str(error)])
+            else:
+                opened.append((Entrant(entrant.package, way, peer.value), run))
+    return opened
+
+
+def _misplaced(entrants: Sequence[Entrant]) -> list[Misplaced]:
+    """Graphs with nodes that their provider left to another; the processor has none to leave."""
+    found = [
+        Misplaced(entrant, misplaced(_nodes(entrant, PLACEMENT_RUNS), entrant.way.provider))
+        for entrant in entrants
+        if entrant.is_own and entrant.way.provider is not Provider.CPU
+    ]
+    return [one for one in found if one.nodes]
+
+
+def _profile(entrant: Entrant) -> tuple[OperatorTime, ...]:
+    return by_operator(_nodes(entrant, PROFILE_RUNS))
+
+
+def _nodes(entrant: Entrant, runs: int) -> tuple[NodeTime, ...]:
+    return profile_graph(entrant.package, entrant.way, entrant.way.batch_size, runs)
+
+
+def _report(findings: Findings, output: Path | None, *, force: bool, as_json: bool) -> None:
+    for one in findings.misplaced:
+        click.echo(f"Warning: {one.line}", err=True)
+    values = as_values(findings)
+    if output is not None:
+        with replacing(output, ResultError, force=force) as temporary:
+            temporary.write_text(f"{json.dumps(values, allow_nan=False, indent=2)}\n", "utf-8")
+    if as_json:
+        print_json(values)
+    else:
+        print_tables(findings)
