@@ -4,8 +4,9 @@
 
 Frames and patches of a raster of the embedded package's probe go through the steps of `infer`, but
 for the network: patches are cut from the known object, each with its global phase lost and an error
-of its own, so that the stitcher makes four rounds, as it does for the network's of a scan this long. The thread's
-own time is counted, not the clock's: on a busy machine the others' share stays out.
+of its own, with which the stitcher makes four rounds, as it does with the network's for a scan of
+this length. The thread's own time is counted, not the clock's: on a busy machine the others' share
+stays out.
 """
 
 import sys
@@ -27,6 +28,8 @@ from wnet_edge.runner.counts import prepare
 from wnet_edge.runner.infer import window_weight
 from wnet_edge.runner.self_check import FrameSample
 from wnet_edge.stitch import Stitched, Stitcher
+
+_Array = NDArray[np.float32]
 
 BATCH = 32
 FRAME_POOL = 256  # 16 MiB: no frame is still in the processor's cache as it comes again
@@ -114,7 +117,7 @@ class _Simulated:
         self._pool = pool.frames.astype(np.float32)
         self._errors_rad = self._smooth_errors()
 
-    def batches(self) -> Iterator[tuple[int, NDArray[np.float32], ...]]:
+    def batches(self) -> Iterator[tuple[int, _Array, _Array, _Array]]:
         """First frame, then frames (B, n, n), amplitude and phase in rad, both (B, h, w)."""
         count, size = len(self.positions_px), self._window_px
         start = (self._pool.shape[-1] - size) // 2

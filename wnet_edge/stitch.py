@@ -24,8 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ResultError
 from wnet_edge.patch_file import PatchFile
-from wnet_edge.placing import MIN_WINDOW_PX, growth_order, lay_out, placed_patches
+from wnet_edge.placing import PatchPlacer, growth_order, lay_out
 from wnet_edge.region_phases import RegionPhases
+from wnet_edge.window_shift import MIN_WINDOW_PX
 
 _CHUNK = 16  # frames placed or mapped at a time: 0.5 MiB of 64 × 64 patches
 _OVER_RELAXATION = 1.2
@@ -119,6 +120,7 @@ class Stitcher:
         self._used = np.zeros(count, dtype=bool)
         self._sum = np.zeros(self._layout.shape, dtype=np.complex64)
         self._coverage = np.zeros(self._layout.shape, dtype=np.float32)
+        self._placer = PatchPlacer(self._weight, _CHUNK)
         self._regions = RegionPhases(self._layout.corner_px, patch_px)
         self._file = PatchFile(count, patch_px)
 
@@ -216,7 +218,7 @@ class Stitcher:
         """Place up to `_CHUNK` patches, write them to the file and sum them greedily."""
         first, last = self._added, self._added + len(scale)
         fraction = self._layout.fraction_px[first:last]
-        placed, weights, usable = placed_patches(amplitude, phase, scale, self._weight, fraction)
+        placed, weights, usable = self._placer.place(amplitude, phase, scale, fraction)
         self._file.write(first, placed)
         self._regions.add(first, placed)
 
