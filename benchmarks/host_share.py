@@ -24,7 +24,7 @@ from wnet_edge.io.result import Process, Result, write_result
 from wnet_edge.package import Package, find_package, open_package
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
-from wnet_edge.runner.counts import prepare
+from wnet_edge.runner.counts import Preparation
 from wnet_edge.runner.infer import window_weight
 from wnet_edge.runner.self_check import FrameSample
 from wnet_edge.stitch import Stitched, Stitcher
@@ -62,6 +62,7 @@ def host_share_ms_a_frame(frames: int) -> HostShare:
     package = open_package(find_package("w3"))
     simulated = _Simulated(package, frames)
     seconds = dict.fromkeys(("prepare", "stitch", "write"), 0.0)
+    preparation = Preparation(simulated.mask, simulated.binning)
     sample = FrameSample.of(frames)
     with (
         TemporaryDirectory() as folder,
@@ -74,7 +75,7 @@ def host_share_ms_a_frame(frames: int) -> HostShare:
     ):
         for first, raw, amplitude, phase_rad in simulated.batches():
             began = time.thread_time()
-            batch = prepare(raw, simulated.mask, simulated.binning)
+            batch = preparation.prepare(raw)
             sample.add(first, batch.counts)
             prepared = time.thread_time()
             scale = np.sqrt(batch.totals / simulated.photons).astype(np.float32)
