@@ -49,6 +49,7 @@ def test_an_error_comes_in_its_place_and_ends_the_thread():
         made_ahead(make, range(100), "failing") as made,
     ):
         seen += (item for item, _ in made)
+    assert seen == list(range(5))
     assert not threads_named("failing")
 
 
