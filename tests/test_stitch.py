@@ -294,7 +294,7 @@ def test_cubic_convolution_is_exact_for_quadratics():
     out = np.empty((2, 10, 12), np.complex64)
     shifter = WindowShifter(3, 10, 12)
     shifter.windows[:2] = quadratic
-    shifter.shift(fraction, out)
+    shifter.shift(keys_taps(fraction), out)
     for shifted, (f, g) in zip(out, fraction, strict=True):
         r, c = row - f, column - g
         truth = (1 + 0.3 * r - 0.05 * r**2) * (2 - c + 0.1 * c**2)
@@ -310,9 +310,9 @@ def test_one_window_shifted_many_times_is_many_windows_shifted_once():
     out = np.empty((4, 9, 11), np.complex64)
     shifter = WindowShifter(4, 9, 11)
     shifter.windows[:] = window
-    shifter.shift(fraction, out)
+    shifter.shift(keys_taps(fraction), out)
     copies = np.empty((4, 9, 11), np.float32)
-    ShiftedCopies(window).fill(fraction, copies)
+    ShiftedCopies(window).fill(keys_taps(fraction), copies)
     np.testing.assert_allclose(copies, out, atol=1e-5)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import central_window_start_px
-from wnet_edge.window_shift import ShiftedCopies, WindowShifter
+from wnet_edge.window_shift import ShiftedCopies, WindowShifter, keys_taps
 
 _FARTHEST_PX = 1e9  # float64 still holds a millionth of a pixel there
 _LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a dark spot
@@ -148,8 +148,9 @@ class PatchPlacer:
         np.multiply(modulus, np.cos(phase, out=part), out=windows.real)
         np.multiply(modulus, np.sin(phase, out=part), out=windows.imag)
 
-        self._shifter.shift(fraction, placed)
-        self._copies.fill(fraction, weights)
+        taps = keys_taps(fraction)
+        self._shifter.shift(taps, placed)
+        self._copies.fill(taps, weights)
         dark = weights < self._least
         if dark.any():
             weights[dark] = 0

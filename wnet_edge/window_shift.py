@@ -51,7 +51,7 @@ class WindowShifter:
         self._product = np.empty((most, 2 * height * line), np.float32)
         self.windows = self._wide[:, _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX]
 
-    def shift(self, fraction: NDArray[np.float64], out: NDArray[np.complex64]) -> None:
+    def shift(self, taps: NDArray[np.float32], out: NDArray[np.complex64]) -> None:
         """Fill out[b, m, n] = windows[b] at (m − f_row, n − f_column), for the first B windows.
 
         Four taps along rows, then along columns, on flat runs of real numbers: the ends of a line
@@ -59,12 +59,11 @@ class WindowShifter:
         two-dimensional slices or small matrix products.
 
         Args:
-            fraction: (B, 2) row, column in [0, 1).
+            taps: (B, 2, 4) of fractions (B, 2) row, column, as `keys_taps` gives them.
             out: (B, height, width). Row 0 (column 0) becomes zero where its fraction is not, since
                 it would lie before the window's first sample; nothing is extrapolated.
         """
         count, height, width = out.shape
-        taps = keys_taps(fraction)
         _extend(self._wide[:count])
         line = 2 * self._wide.shape[2]  # real and imaginary parts lie side by side
         wide, by_row, both = (
@@ -75,7 +74,7 @@ class WindowShifter:
         _convolve(wide, taps[:, 0], line, by_row[:, : height * line], product)
         _convolve(by_row, taps[:, 1], 2, both, product)
         out[:] = self._both[:count, :, :width]
-        _drop_before_first(out, fraction)
+        _drop_before_first(out, taps)
 
 
 class ShiftedCopies:
@@ -87,22 +86,22 @@ class ShiftedCopies:
         shifts = sliding_window_view(wide, window.shape)[:_TAPS, :_TAPS]
         self._shifts = shifts.reshape(_TAPS**2, -1)
 
-    def fill(self, fraction: NDArray[np.float64], out: NDArray[np.float32]) -> None:
-        """Copies for fractions (B, 2) into `out` (B, h, w), contiguous.
+    def fill(self, taps: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        """Copies for taps (B, 2, 4) into `out` (B, h, w), contiguous.
 
         One matrix product with the sixteen windows that its whole shifts are.
         """
-        taps = keys_taps(fraction)
         both = (taps[:, 0, :, None] * taps[:, 1, None, :]).reshape(len(out), -1)
         np.matmul(both, self._shifts, out=out.reshape(len(out), -1))
-        _drop_before_first(out, fraction)
+        _drop_before_first(out, taps)
 
 
 def _drop_before_first(
-    windows: NDArray[np.float32] | NDArray[np.complex64], fraction: NDArray[np.float64]
+    windows: NDArray[np.float32] | NDArray[np.complex64], taps: NDArray[np.float32]
 ) -> None:
-    windows[fraction[:, 0] > 0, 0] = 0
-    windows[fraction[:, 1] > 0, :, 0] = 0
+    fractional = taps[:, :, 1] != 0
+    windows[fractional[:, 0], 0] = 0
+    windows[fractional[:, 1], :, 0] = 0
 
 
 def _extend(wide: NDArray[np.float32] | NDArray[np.complex64]) -> None:
