@@ -27,7 +27,8 @@ from wnet_edge.orientation import Orientation, orient  # noqa: E402
 from wnet_edge.package import find_package, open_package  # noqa: E402
 from wnet_edge.runner.infer import infer  # noqa: E402
 from wnet_edge.runner.orientation_search import Choice, choose_orientation  # noqa: E402
-from wnet_edge.runner.session import Provider, RunnerOptions  # noqa: E402
+from wnet_edge.runner.providers import Provider  # noqa: E402
+from wnet_edge.runner.ways import RunnerOptions  # noqa: E402
 from wnet_edge.runner.window import Framer  # noqa: E402
 
 OPTIONS = RunnerOptions(provider=Provider.CPU, threads=1)

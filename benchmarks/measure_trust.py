@@ -26,8 +26,9 @@ from wnet_edge.physics.probe import ZonePlate, defocus, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 from wnet_edge.runner.familiarity import probe_similarity
 from wnet_edge.runner.infer import Inference, infer
+from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.self_check import noise_free
-from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import Framer
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,8 @@ from wnet_edge.io.reference import read_object_image
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.package import find_package, open_package
 from wnet_edge.runner.infer import infer
-from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"

@@ -39,8 +39,10 @@ from wnet_edge.manifest import (
 from wnet_edge.models.registry import parameter_count
 from wnet_edge.package import GoldenFrames, Package, PackageContent, pack, write_package
 from wnet_edge.runner.accuracy import Judge
+from wnet_edge.runner.choice import default_precision
 from wnet_edge.runner.infer import infer
-from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import BATCH_SIZE, RunnerOptions
 from wnet_edge.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
 
@@ -178,7 +180,10 @@ def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | N
         package = pack(content)
     except ValueError as error:
         raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
-    check = infer(scan, package, RunnerOptions(provider=Provider.CPU)).self_check
+    # All of it named: what was measured on this device for such a package decides nothing.
+    precision, _ = default_precision(package, Provider.CPU)
+    options = RunnerOptions(precision, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
+    check = infer(scan, package, options).self_check
     if check.r_factor is None or check.r_floor is None:
         return None
     r_factor, r_floor = round(check.r_factor, 4), round(check.r_floor, 4)

@@ -19,6 +19,14 @@ def data_dir():
     return folder
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    """A cache of each test's own: what `wnet-edge tune` measured for the user decides nothing."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 def call(monkeypatch, capfd):
     """Runs `wnet-edge` with arguments; gives exit code, stdout and stderr."""

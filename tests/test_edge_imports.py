@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-ALLOWED = {"wnet_edge", "numpy", "h5py", "hdf5plugin", "click", "onnxruntime"}
+ALLOWED = {"wnet_edge", "numpy", "h5py", "hdf5plugin", "click", "onnxruntime", "platformdirs"}
 """Third-party packages that inference may import; pictures come later, when one is asked for."""
 
 LISTING = """
@@ -19,8 +19,8 @@ new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(json.dumps(sorted(new - sys.stdlib_module_names)))
 """
 
-RUNNER = ["session", "golden", "fit", "infer"]
-EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify"]
+RUNNER = ["choice", "golden", "fit", "infer"]
+EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify", "tune"]
 
 
 def imported(*names):

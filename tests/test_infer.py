@@ -16,7 +16,8 @@ from wnet_edge.runner.counts import Preparation
 from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m, remaining_binning
 from wnet_edge.runner.infer import infer
 from wnet_edge.runner.light import AmplitudeScale
-from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import Framer
 
 OPTIONS = RunnerOptions(provider=Provider.CPU, threads=1, batch_size=7)

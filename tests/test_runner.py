@@ -11,8 +11,10 @@ from tiny import content, graph_with_weights_in, onnx_bytes, simple_graph
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.manifest import Precision, Tolerance
 from wnet_edge.package import GoldenFrames, Graph, write_package
+from wnet_edge.runner.choice import choose, opening_fault
 from wnet_edge.runner.golden import check_golden
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions, cuda_fault
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
 
 CPU = RunnerOptions(provider=Provider.CPU)
 
@@ -41,9 +43,9 @@ def with_precisions(tmp_path, *kinds):
 
 
 def test_runs_the_graph(package):
-    session = GraphSession(package, RunnerOptions(provider=Provider.CPU, threads=1))
+    session = choose(package, RunnerOptions(provider=Provider.CPU, threads=1))
     counts = np.linspace(-1, 3, 5 * 64, dtype=np.float32).reshape(5, 1, 8, 8)
-    amplitude, phase = session.run(counts)
+    amplitude, phase = session.graph.run(counts)
     np.testing.assert_allclose(amplitude, np.maximum(counts, 0))
     np.testing.assert_allclose(phase, np.tanh(counts), rtol=1e-5)
     assert amplitude.dtype == phase.dtype == np.float32
@@ -53,14 +55,14 @@ def test_runs_the_graph(package):
 
 def test_same_counts_same_bytes(package):
     counts = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
-    first = GraphSession(package, CPU).run(counts)
-    second = GraphSession(package, CPU).run(counts)
+    first = choose(package, CPU).graph.run(counts)
+    second = choose(package, CPU).graph.run(counts)
     assert [part.tobytes() for part in first] == [part.tobytes() for part in second]
 
 
 def test_auto_says_why_it_falls_back(package, capfd):
-    fault = cuda_fault(package)
-    session = GraphSession(package, RunnerOptions())
+    fault = opening_fault(package, Provider.CUDA)
+    session = choose(package, RunnerOptions())
     if fault is None:
         assert session.provider is Provider.CUDA
     else:
@@ -71,15 +73,18 @@ def test_auto_says_why_it_falls_back(package, capfd):
 
 
 def test_cuda_is_had_or_refused(package):
-    if cuda_fault(package) is None:
+    if opening_fault(package, Provider.CUDA) is None:
         pytest.skip("this machine has CUDA")
-    with pytest.raises(ProviderError, match=r"cuda can't be had \(.+\); install .* --provider cpu"):
-        GraphSession(package, RunnerOptions(provider=Provider.CUDA))
+    with pytest.raises(
+        ProviderError,
+        match=r"cuda can't be had \(.+\); install .* --provider cpu \(wnet-edge doctor",
+    ):
+        choose(package, RunnerOptions(provider=Provider.CUDA))
 
 
 @pytest.mark.gpu
 def test_cuda_gives_the_golden_outputs(package):
-    if cuda_fault(package) is not None:
+    if opening_fault(package, Provider.CUDA) is not None:
         pytest.skip("this machine has no CUDA")
     check = check_golden(package, RunnerOptions(provider=Provider.CUDA))
     assert check.provider is Provider.CUDA
@@ -88,30 +93,32 @@ def test_cuda_gives_the_golden_outputs(package):
 
 def test_onnxruntime_without_cuda(package, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    assert cuda_fault(package).endswith("pip install onnxruntime-gpu instead of onnxruntime")
+    fault = opening_fault(package, Provider.CUDA)
+    assert fault.endswith("pip install onnxruntime-gpu in place of the one that is installed")
+    assert choose(package, RunnerOptions()).reason == "cpu; fp32 is exact"
 
 
 def test_precision_is_chosen(tmp_path):
     three = with_precisions(tmp_path, *Precision)
-    chosen = GraphSession(three, RunnerOptions(Precision.INT8, Provider.CPU))
+    chosen = choose(three, RunnerOptions(Precision.INT8, Provider.CPU))
     assert (chosen.precision, chosen.reason) == (Precision.INT8, "cpu as asked; int8 as asked")
-    assert GraphSession(three, CPU).precision is Precision.FP32
+    assert choose(three, CPU).precision is Precision.FP32
     one = with_precisions(tmp_path / "..", Precision.INT8)
-    assert GraphSession(one, CPU).reason == "cpu as asked; int8 is what the package holds"
+    assert choose(one, CPU).reason == "cpu as asked; int8 is what the package holds"
     with pytest.raises(PackageError, match="holds no fp16 graph; choose from int8"):
-        GraphSession(one, RunnerOptions(Precision.FP16, Provider.CPU))
+        choose(one, RunnerOptions(Precision.FP16, Provider.CPU))
 
 
 @pytest.mark.parametrize("fixed", [1, 4, 16])
 def test_a_fixed_batch_takes_any_number_of_frames(tmp_path, package, fixed):
     source = content(simple_graph(8, batch=fixed), batch_size=fixed)
     whole = write_package(tmp_path / "fixed.wnet", source)
-    session = GraphSession(whole, RunnerOptions(provider=Provider.CPU, batch_size=10))
-    assert session.batch_size == {1: 10, 4: 12, 16: 16}[fixed]
-    free = GraphSession(package, CPU)
+    session = choose(whole, RunnerOptions(provider=Provider.CPU, batch_size=10))
+    assert session.graph.batch_size == {1: 10, 4: 12, 16: 16}[fixed]
+    free = choose(package, CPU)
     for count in (1, 4, 5, 17):
         counts = np.random.default_rng(count).normal(size=(count, 1, 8, 8)).astype(np.float32)
-        for got, expected in zip(session.run(counts), free.run(counts), strict=True):
+        for got, expected in zip(session.graph.run(counts), free.graph.run(counts), strict=True):
             assert got.shape == counts.shape
             np.testing.assert_allclose(got, expected, rtol=1e-6)
     assert check_golden(whole, CPU).passed
@@ -124,7 +131,7 @@ def test_the_batch_is_what_the_manifest_says(tmp_path, declared, graph):
     with pytest.raises(
         PackageError, match=rf"counts is .*, not \({declared or 'batch'}, 1, 8, 8\)"
     ):
-        GraphSession(package, CPU)
+        choose(package, CPU)
 
 
 def passes(*names):
@@ -147,15 +154,15 @@ BOTH = passes(("counts", "amplitude"), ("counts", "phase"))
 def test_other_contracts_are_refused(tmp_path, graph, match, capfd):
     package = with_graph(tmp_path, graph)
     with pytest.raises(PackageError, match=match) as caught:
-        GraphSession(package, CPU)
+        choose(package, CPU)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
 
 def test_failing_provider_is_told_in_one_line(package):
-    session = GraphSession(package, CPU)
+    session = choose(package, CPU)
     with pytest.raises(ProviderError, match=r"cpu failed on 2 frames .*--batch-size") as caught:
-        session.run(np.zeros((2, 1, 9, 9), np.float32))
+        session.graph.run(np.zeros((2, 1, 9, 9), np.float32))
     assert "\n" not in str(caught.value)
 
 
@@ -211,4 +218,4 @@ def test_weights_outside_the_package_are_not_read(tmp_path, package, monkeypatch
     monkeypatch.chdir(tmp_path)
     graph = graph_with_weights_in("weights.bin")
     with pytest.raises(PackageError, match="can't load a graph"):
-        GraphSession(dataclasses.replace(package, graphs={Precision.FP32: graph}), CPU)
+        choose(dataclasses.replace(package, graphs={Precision.FP32: graph}), CPU)

@@ -17,7 +17,8 @@ from wnet_edge.physics.probe import shifted_probe
 from wnet_edge.runner.familiarity import probe_similarity, unfamiliar, upright_probe
 from wnet_edge.runner.infer import infer
 from wnet_edge.runner.orientation_search import choose_orientation, middle_frames
-from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import Framer
 
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"

@@ -18,7 +18,9 @@ from wnet_edge.io.scan_file import open_scan
 from wnet_edge.package import find_package, open_package
 from wnet_edge.physics.virtual_scan import labels as simulated_labels
 from wnet_edge.preprocess import network_counts
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
+from wnet_edge.runner.choice import choose
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.training.augmentation import Augmentation, augmented
 from wnet_edge.training.label_source import LabelPair
 from wnet_edge.training.stored import StoredFrames
@@ -248,8 +250,8 @@ def test_labels_of_the_real_scan_are_what_the_embedded_network_sees():
     supply = StoredFrames(scan, labels, seed=0)
     assert len(supply.training) > 250
     batch = next(supply.validation(64, 64))
-    session = GraphSession(open_package(find_package("w3")), RunnerOptions(provider=Provider.CPU))
-    _, phase_rad = session.run(batch.counts.numpy())
+    session = choose(open_package(find_package("w3")), RunnerOptions(provider=Provider.CPU))
+    _, phase_rad = session.graph.run(batch.counts.numpy())
     lit = np.broadcast_to(supply.instrument.weight > 1, phase_rad.shape)
     found = np.corrcoef(phase_rad[lit], batch.phase_rad.numpy()[lit])[0, 1]
     assert found > 0.85

@@ -56,6 +56,10 @@ def _decode(kind: Any, plain: object, where: str) -> object:  # noqa: ANN401 - a
             _decode(key_kind, key, where): _decode(value_kind, item, f"{where}.{key}")
             for key, item in _mapping(plain, where).items()
         }
+    if origin is tuple:
+        if not isinstance(plain, list):
+            raise ValueError(f"{where} is not a list")
+        return tuple(_decode(arguments[0], item, where) for item in plain)
     if is_dataclass(kind):
         return _decode_dataclass(cast("type[object]", kind), _mapping(plain, where), where)
     if isinstance(kind, type) and issubclass(kind, Enum):

@@ -24,7 +24,9 @@ RESULT, PICTURE = Path("wnet-edge-demo.h5"), Path("wnet-edge-demo.png")
 @click.command()
 @runner_options
 @json_option
-def command(precision: str, provider: str, threads: int, batch_size: int, as_json: bool) -> None:
+def command(
+    precision: str, provider: str, threads: int | None, batch_size: int | None, as_json: bool
+) -> None:
     """See a real scan become an image, here and now.
 
     An etched tungsten test pattern, measured at APS/CNM 26-ID. Writes ./wnet-edge-demo.h5 and

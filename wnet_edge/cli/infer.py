@@ -34,7 +34,7 @@ from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from
 from wnet_edge.orientation import Orientation
 from wnet_edge.package import Package
 from wnet_edge.runner.job import Done, Job, check_jobs, run_job
-from wnet_edge.runner.session import RunnerOptions
+from wnet_edge.runner.ways import RunnerOptions
 
 
 @click.command()
@@ -68,8 +68,8 @@ def command(
     trust: Path | None,
     precision: str,
     provider: str,
-    threads: int,
-    batch_size: int,
+    threads: int | None,
+    batch_size: int | None,
     output: Path | None,
     picture: Path | None,
     image_format: str,

@@ -24,6 +24,7 @@ COMMANDS = {
     "compare": "two images after removing shift, phase, ramp and scale",
     "inspect": "what a package or a scan holds",
     "verify": "a package's hashes and golden frames on this machine",
+    "tune": "fastest precision, provider, threads and batch on this device",
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 

@@ -12,7 +12,8 @@ import click
 
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package, find_package, open_package
-from wnet_edge.runner.session import Provider, RunnerOptions
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import BATCH_SIZE, RunnerOptions
 from wnet_edge.signature import read_public_key
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -41,7 +42,7 @@ precision_option = click.option(
     type=click.Choice([AUTO, *(kind.value for kind in Precision)]),
     default=AUTO,
     show_default=True,
-    help="Which graph of the package.",
+    help="Which graph of the package; auto: the fastest by `wnet-edge tune`, else a safe one.",
 )
 provider_option = click.option(
     "--provider",
@@ -53,16 +54,12 @@ provider_option = click.option(
 threads_option = click.option(
     "--threads",
     type=click.IntRange(min=0),
-    default=RunnerOptions.threads,
-    show_default=True,
-    help="Threads of the processor; 0: one a core.",
+    help="Threads of the processor; 0: one a core.  [default: as tuned, else 0]",
 )
 batch_size_option = click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=RunnerOptions.batch_size,
-    show_default=True,
-    help="Frames run at once.",
+    help=f"Frames run at once.  [default: as tuned, else {BATCH_SIZE}]",
 )
 
 
@@ -74,7 +71,7 @@ def runner_options(command: Command) -> Command:
 
 
 def runner_options_from(
-    precision: str, provider: str, threads: int, batch_size: int
+    precision: str, provider: str, threads: int | None, batch_size: int | None
 ) -> RunnerOptions:
     """The options of `runner_options`, as the library takes them."""
     return RunnerOptions(

@@ -1,5 +1,6 @@
 """`wnet-edge verify`: a package's hashes, and its golden frames on this machine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,8 +19,8 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.errors import PackageError
 from wnet_edge.package import Package
+from wnet_edge.runner.choice import choose
 from wnet_edge.runner.golden import GoldenCheck, check_golden, ways_to_run
-from wnet_edge.runner.session import GraphSession
 
 
 @click.command()
@@ -30,7 +31,12 @@ from wnet_edge.runner.session import GraphSession
 @threads_option
 @json_option
 def command(
-    package: str, trust: Path | None, precision: str, provider: str, threads: int, as_json: bool
+    package: str,
+    trust: Path | None,
+    precision: str,
+    provider: str,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
     """Check a package's every byte, and that this machine computes what its maker saw.
 
@@ -47,7 +53,7 @@ def command(
         checks.append(check_golden(opened, one))
         if not as_json:
             click.echo(_line(checks[-1]))
-    default = GraphSession(opened, options)
+    default = choose(opened, replace(options, batch_size=None))
     passed = all(
         check.passed
         for check in checks

@@ -23,7 +23,10 @@ from wnet_edge.runner.accuracy import (
     phase_rms_rad,
     scan_part,
 )
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions, check_held
+from wnet_edge.runner.choice import choose
+from wnet_edge.runner.open_graph import check_held
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.scan import Scan
 
 MOST_FRAMES = 2000
@@ -78,7 +81,7 @@ def evaluate(
         ResultError: if the reference does not explain the frames.
         PackageError: if neither a reference nor an FP32 graph is there to judge by, or the package
             lacks the precision asked for.
-        ProviderError: as `GraphSession`.
+        ProviderError: as `choose`.
     """
     if options.precision is not None:
         check_held(package, options.precision)
@@ -126,8 +129,8 @@ class _Ran:
 def _ran(
     package: Package, options: RunnerOptions, precision: Precision, counts: NDArray[np.float32]
 ) -> _Ran:
-    session = GraphSession(package, replace(options, precision=precision))
-    return _Ran(session.run_all(counts), session.provider)
+    choice = choose(package, replace(options, precision=precision))
+    return _Ran(choice.graph.run_all(counts), choice.provider)
 
 
 def _middle(scan: Scan) -> NDArray[np.int64]:

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from wnet_edge.deviation import Deviation
 from wnet_edge.manifest import Precision, Tolerance
 from wnet_edge.package import Package
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions, cuda_fault
+from wnet_edge.runner.choice import choose, golden_deviation, opening_fault
+from wnet_edge.runner.providers import Provider, offered
+from wnet_edge.runner.ways import RunnerOptions
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,7 @@ def ways_to_run(package: Package, options: RunnerOptions) -> list[RunnerOptions]
     precisions = list(package.graphs) if options.precision is None else [options.precision]
     providers = [options.provider]
     if options.provider is Provider.AUTO:
-        providers = [Provider.CPU]
-        providers += [Provider.CUDA] if cuda_fault(package) is None else []
+        providers = [kind for kind in offered() if opening_fault(package, kind) is None]
     return [
         replace(options, precision=precision, provider=provider)
         for provider in providers
@@ -54,15 +55,14 @@ def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
     """Run the golden frames through the graph that `options` choose.
 
     Raises:
-        PackageError: as `GraphSession`.
-        ProviderError: as `GraphSession`.
+        PackageError: as `choose`.
+        ProviderError: as `choose`.
     """
-    session = GraphSession(package, options)
-    expected = package.golden.outputs[session.precision]
+    choice = choose(package, options)
     return GoldenCheck(
-        precision=session.precision,
-        provider=session.provider,
-        reason=session.reason,
-        deviation=Deviation.between(session.run_all(package.golden.counts), expected),
-        tolerance=package.manifest.golden.tolerance[session.precision],
+        precision=choice.precision,
+        provider=choice.provider,
+        reason=choice.reason,
+        deviation=golden_deviation(package, choice.graph),
+        tolerance=package.manifest.golden.tolerance[choice.precision],
     )

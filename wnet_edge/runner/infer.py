@@ -18,12 +18,14 @@ from wnet_edge.io.complete import LARGEST_BAD_SHARE
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package, Patches
 from wnet_edge.runner.ahead import made_ahead
+from wnet_edge.runner.choice import Choice, choose
 from wnet_edge.runner.counts import Preparation, Prepared
 from wnet_edge.runner.fit import remaining_binning
 from wnet_edge.runner.light import AmplitudeScale, Light
+from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.self_check import FrameSample, SelfCheck, self_check
-from wnet_edge.runner.session import GraphSession, Provider, RunnerOptions
 from wnet_edge.runner.timing import Laps, Timing
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.scan import Scan
 from wnet_edge.stitch import Stitched, Stitcher, StitchOptions
 
@@ -120,39 +122,31 @@ def infer(
     effort = effort or Effort()
     binning = remaining_binning(scan, package.manifest)
     weight = window_weight(package)
-    session = GraphSession(package, options)
+    choice = choose(package, options)
+    graph = choice.graph
     light = Light(scan)
     sample = FrameSample.of(scan.frame_count)
-    preparation = Preparation(scan.mask, binning)
     values_masked = values_clipped = 0
     laps.lap("open")
-
-    def prepared(batches: Iterable[tuple[slice, NDArray[np.float32]]]) -> Iterator[Prepared]:
-        nonlocal values_masked, values_clipped
-        for part, frames in batches:
-            laps.lap("wait_for_frames")
-            batch = preparation.prepare(frames)
-            batch.totals[scan.left_out[part]] = 0
-            values_masked += batch.values_masked
-            values_clipped += batch.values_clipped
-            sample.add(part.start, batch.counts)
-            laps.lap("prepare")
-            yield batch
 
     def read(part: slice) -> NDArray[np.float32]:
         return np.asarray(scan.frames[part], dtype=np.float32)
 
     def run(batch: Prepared) -> Patches:
-        return session.run(batch.counts)
+        return graph.run(batch.counts)
 
-    parts = _parts(scan, session.batch_size)
+    parts = _parts(scan, graph.batch_size)
     with (
-        _stitcher(scan, session.window_px, weight, effort) as stitcher,
-        made_ahead(laps.beside("read", read), parts, "read") as batches,
-        made_ahead(laps.beside("network", run), prepared(batches), "network") as patches,
+        _stitcher(scan, graph.window_px, weight, effort) as stitcher,
+        made_ahead(laps.beside("read", read), parts, "read") as frames,
+        made_ahead(
+            laps.beside("network", run), _prepared(frames, scan, binning, sample, laps), "network"
+        ) as patches,
     ):
         for batch, (amplitude, phase) in patches:
             laps.lap("wait_for_network")
+            values_masked += batch.values_masked
+            values_clipped += batch.values_clipped
             stitcher.add(amplitude[:, 0], phase[:, 0], light.scale(batch.totals))
             laps.lap("stitch")
             if progress is not None:
@@ -178,19 +172,37 @@ def infer(
         transmission=transmission,
         median_counts=float(np.median(light.totals[stitched.used])),
         self_check=checked,
-        precision=session.precision,
-        provider=session.provider,
-        reason=session.reason,
+        precision=choice.precision,
+        provider=choice.provider,
+        reason=choice.reason,
         timing=laps.timing(),
         warnings=(),
     )
-    return replace(inference, warnings=_warnings(scan, inference))
+    return replace(inference, warnings=_warnings(scan, choice, inference))
 
 
 def _parts(scan: Scan, batch_size: int) -> list[slice]:
     """The scan in batches; frames of a large detector come in smaller ones."""
     size = max(1, min(batch_size, _BATCH_BYTES // (4 * scan.frame_px**2)))
     return [slice(start, start + size) for start in range(0, scan.frame_count, size)]
+
+
+def _prepared(
+    batches: Iterable[tuple[slice, NDArray[np.float32]]],
+    scan: Scan,
+    binning: int,
+    sample: FrameSample,
+    laps: Laps,
+) -> Iterator[Prepared]:
+    """Batches as they are read to what the graph takes; some frames are kept in `sample`."""
+    preparation = Preparation(scan.mask, binning)
+    for part, frames in batches:
+        laps.lap("wait_for_frames")
+        batch = preparation.prepare(frames)
+        batch.totals[scan.left_out[part]] = 0
+        sample.add(part.start, batch.counts)
+        laps.lap("prepare")
+        yield batch
 
 
 def _stitcher(scan: Scan, window_px: int, weight: NDArray[np.float32], effort: Effort) -> Stitcher:
@@ -228,8 +240,8 @@ def window_weight(package: Package) -> NDArray[np.float32]:
         raise PackageError(f"{package.path}: {error}; export it with a measured probe") from error
 
 
-def _warnings(scan: Scan, inference: Inference) -> tuple[str, ...]:
-    lines = list(scan.notes)
+def _warnings(scan: Scan, choice: Choice, inference: Inference) -> tuple[str, ...]:
+    lines = [*choice.warnings, *scan.notes]
     if inference.frames_lost:
         lines.append(
             f"{inference.frames_lost} frames have no counts, no position or no finite patch and "

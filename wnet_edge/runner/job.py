@@ -28,7 +28,7 @@ from wnet_edge.runner.familiarity import unfamiliar, upright_probe
 from wnet_edge.runner.infer import Inference, infer
 from wnet_edge.runner.orientation_search import choose_orientation
 from wnet_edge.runner.record import as_utf8, process_record
-from wnet_edge.runner.session import RunnerOptions
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import FramedScan, Framer
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]

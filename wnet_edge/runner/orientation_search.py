@@ -16,7 +16,7 @@ from wnet_edge.errors import ResultError
 from wnet_edge.orientation import Orientation
 from wnet_edge.package import Package
 from wnet_edge.runner.infer import Effort, infer
-from wnet_edge.runner.session import RunnerOptions
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import FramedScan, Framer
 from wnet_edge.scan import Scan, some_frames
 

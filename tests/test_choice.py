@@ -1,0 +1,141 @@
+"""Which way a package is run where it was left open: what was measured, else what is safe."""
+
+import dataclasses
+
+import pytest
+from tiny import content
+
+from wnet_edge.errors import ResultError
+from wnet_edge.manifest import Precision, Tolerance
+from wnet_edge.package import GoldenFrames, write_package
+from wnet_edge.runner import choice as choice_module
+from wnet_edge.runner.choice import choose
+from wnet_edge.runner.device import this_device
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep, kept, record_path, room_for
+from wnet_edge.runner.ways import RunnerOptions, Way
+
+INT8_FIRST = (
+    TimedWay(Way(Precision.INT8, Provider.CPU, 2, 8), 0.5),
+    TimedWay(Way(Precision.INT8, Provider.CPU, 1, 8), 0.6),
+    TimedWay(Way(Precision.FP32, Provider.CPU, 1, 16), 1.0),
+)
+
+
+@pytest.fixture
+def package(tmp_path):
+    source = content()
+    graph, outputs = source.graphs[Precision.FP32], source.golden.outputs[Precision.FP32]
+    kinds = (Precision.FP32, Precision.INT8)
+    return write_package(
+        tmp_path / "two.wnet",
+        dataclasses.replace(
+            source,
+            graphs=dict.fromkeys(kinds, graph),
+            golden=GoldenFrames(source.golden.counts, dict.fromkeys(kinds, outputs)),
+            tolerance=dict.fromkeys(kinds, Tolerance(1e-5, 1e-5, 1e-5)),
+        ),
+    )
+
+
+def tuned(package, timed=INT8_FIRST):
+    path = room_for(package)
+    keep(TuneRecord(package.sha256, this_device(), 0.1, timed), path)
+    return path
+
+
+def test_without_a_measurement_the_exact_one_is_taken(package):
+    chosen = choose(package, RunnerOptions(provider=Provider.CPU))
+    assert chosen.graph.way == Way(Precision.FP32, Provider.CPU, 0, 32)
+    assert chosen.warnings == ()
+
+
+def test_what_was_measured_fastest_is_taken_and_said(package):
+    tuned(package)
+    chosen = choose(package, RunnerOptions())
+    assert chosen.graph.way == INT8_FIRST[0].way
+    assert chosen.reason == (
+        "int8 on cpu, 2 threads, 8 frames at once, was the fastest in wnet-edge tune (0.5 ms a "
+        "frame); fp32 took 2.00 times as long"
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        (RunnerOptions(Precision.FP32), Way(Precision.FP32, Provider.CPU, 1, 16)),
+        (RunnerOptions(threads=1), Way(Precision.INT8, Provider.CPU, 1, 8)),
+        (RunnerOptions(batch_size=16), Way(Precision.FP32, Provider.CPU, 1, 16)),
+        # What was not measured is not guessed from what was.
+        (RunnerOptions(batch_size=5), Way(Precision.FP32, Provider.CPU, 0, 5)),
+        (RunnerOptions(Precision.INT8, threads=7), Way(Precision.INT8, Provider.CPU, 7, 32)),
+    ],
+)
+def test_what_was_asked_for_stays(package, asked, taken):
+    tuned(package)
+    asked = dataclasses.replace(asked, provider=Provider.CPU)
+    assert choose(package, asked).graph.way == taken
+
+
+def test_another_package_or_device_has_no_record(package, tmp_path, monkeypatch):
+    tuned(package)
+    other = write_package(tmp_path / "other.wnet", content())
+    assert kept(other) is None
+    elsewhere = dataclasses.replace(this_device(), cores=999)
+    monkeypatch.setattr("wnet_edge.runner.tuned.this_device", lambda: elsewhere)
+    assert kept(package) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"{}", b"[1", b'{"a": NaN}', b"\xff" * 10])
+def test_a_damaged_record_is_told_of_and_not_used(package, damage):
+    path = tuned(package)
+    path.write_bytes(damage)
+    with pytest.raises(ResultError, match=r"can't be read .*; run wnet-edge tune again"):
+        kept(package)
+    chosen = choose(package, RunnerOptions(provider=Provider.CPU))
+    assert chosen.precision is Precision.FP32
+    assert str(path) in chosen.warnings[0]
+
+
+def test_a_record_that_was_put_in_anothers_place_is_not_used(package, tmp_path):
+    other = write_package(tmp_path / "other.wnet", content())
+    tuned(package).rename(record_path(other.sha256, this_device()))
+    with pytest.raises(ResultError, match="is of another package or device"):
+        kept(other)
+
+
+def test_a_way_that_fails_by_now_is_warned_of(package, monkeypatch):
+    tuned(package, (TimedWay(Way(Precision.FP32, Provider.CUDA, 0, 64), 0.01), *INT8_FIRST))
+    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", _no_cuda)
+    chosen = choose(package, RunnerOptions())
+    assert (chosen.provider, chosen.precision) == (Provider.CPU, Precision.FP32)
+    assert "cpu because cuda can't be had (no card)" in chosen.reason
+    assert chosen.warnings == ("cuda can't be had (no card): wnet-edge doctor says more",)
+
+
+def _no_cuda(provider):
+    return "no card" if provider is Provider.CUDA else None
+
+
+def test_a_provider_that_computes_otherwise_is_not_taken(package, monkeypatch):
+    # A card stands in for the processor; the golden patches are of another graph.
+    wrong = dataclasses.replace(
+        package,
+        golden=GoldenFrames(
+            package.golden.counts,
+            {kind: (a + 1, p + 1) for kind, (a, p) in package.golden.outputs.items()},
+        ),
+    )
+    monkeypatch.setattr(choice_module, "offered", lambda: (Provider.CUDA, Provider.CPU))
+    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", lambda _: None)
+    monkeypatch.setattr(Provider, "execution_provider", property(lambda _: "CPUExecutionProvider"))
+    monkeypatch.setattr(
+        "wnet_edge.runner.open_graph._providers", lambda *_: ["CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: False))
+    chosen = choose(wrong, RunnerOptions())
+    assert chosen.provider is Provider.CPU
+    assert (
+        "cuda can't be had (it gives other patches than it should, off by 1 rad)" in chosen.reason
+    )
+    assert choose(package, RunnerOptions()).reason == "cuda works here; fp32 is exact"

@@ -1,0 +1,142 @@
+"""`wnet-edge tune`: the fastest accurate way to run a package on this device."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from wnet_edge.cli.options import (
+    json_option,
+    opened_package,
+    print_json,
+    provider_option,
+    trust_option,
+)
+from wnet_edge.manifest import Precision
+from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.tuned import TimedWay, keep, room_for
+from wnet_edge.runner.tuning import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
+
+_SHOWN = 10
+
+
+@click.command()
+@click.argument("package", metavar="FILE.wnet|NAME")
+@trust_option
+@click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice([kind.value for kind in Precision]),
+    multiple=True,
+    help="To try; repeatable.  [default: all that the package holds]",
+)
+@provider_option
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    multiple=True,
+    help="Of the processor, to try; repeatable.  [default: 1, 2, 4 … all cores]",
+)
+@click.option(
+    "--batch-size",
+    "batch_sizes",
+    type=click.IntRange(1, 4096),
+    multiple=True,
+    default=BATCH_SIZES,
+    show_default=True,
+    help="Frames at once, to try; repeatable.",
+)
+@click.option(
+    "--max-phase-rms-rad",
+    type=click.FloatRange(min=0),
+    default=MAX_PHASE_RMS_RAD,
+    show_default=True,
+    help="How far phases of the golden frames may be from FP32's.",
+)
+@json_option
+def command(
+    package: str,
+    trust: Path | None,
+    precisions: tuple[str, ...],
+    provider: str,
+    threads: tuple[int, ...],
+    batch_sizes: tuple[int, ...],
+    max_phase_rms_rad: float,
+    as_json: bool,
+) -> None:
+    """Find the fastest precision, provider, threads and batch on this device, and keep them.
+
+    What is not accurate enough on the package's golden frames is dropped. From then on infer takes
+    the fastest of what its own options leave open, for this package on this device.
+    """
+    opened = opened_package(package, trust)
+    options = TuneOptions(
+        precisions=tuple(dict.fromkeys(Precision(text) for text in precisions)),
+        provider=Provider(provider),
+        threads=tuple(dict.fromkeys(threads)),
+        batch_sizes=tuple(dict.fromkeys(batch_sizes)),
+        max_phase_rms_rad=max_phase_rms_rad,
+    )
+    path = room_for(opened)
+    tuned = tune(opened, options, _tell)
+    keep(tuned.record, path)
+    if as_json:
+        print_json(_values(tuned, path))
+        return
+    for line in _table(tuned):
+        click.echo(line)
+    click.echo(f"kept: {path}")
+
+
+def _tell(step: str) -> None:
+    if sys.stderr.isatty():
+        click.echo(f"tune: {step}", err=True)
+
+
+def _table(tuned: Tuned) -> list[str]:
+    timed = tuned.record.timed
+    # Those that are slower are told of too where they are the best of their kind.
+    best = {one.way.precision: one for one in reversed(timed)}.values()
+    shown = sorted({*timed[:_SHOWN], *best}, key=lambda one: one.ms_a_frame)
+    head = "precision  provider  threads  batch  ms a frame  frames/s  times the fastest"
+    rows = [_row(one, timed[0]) for one in shown]
+    left = len(timed) - len(shown)
+    return [
+        head,
+        *rows,
+        *([f"({left} slower ways)"] if left else []),
+        *(f"{one.precision.value} on {one.provider.value}: {one.reason}" for one in tuned.dropped),
+    ]
+
+
+def _row(one: TimedWay, fastest: TimedWay) -> str:
+    way = one.way
+    return (
+        f"{way.precision.value:9}  {way.provider.value:8}  {way.threads or 'all':>7}  "
+        f"{way.batch_size:5}  {one.ms_a_frame:10.4g}  {1000 / one.ms_a_frame:8.0f}  "
+        f"{one.ms_a_frame / fastest.ms_a_frame:17.2f}"
+    )
+
+
+def _values(tuned: Tuned, path: Path) -> dict[str, object]:
+    record = tuned.record
+    return {
+        "package_sha256": record.package_sha256,
+        "device": vars(record.device),
+        "max_phase_rms_rad": record.max_phase_rms_rad,
+        "kept": str(path),
+        "timed": [
+            {
+                "precision": one.way.precision.value,
+                "provider": one.way.provider.value,
+                "threads": one.way.threads,
+                "batch_size": one.way.batch_size,
+                "ms_a_frame": one.ms_a_frame,
+            }
+            for one in record.timed
+        ],
+        "dropped": [
+            {"precision": d.precision.value, "provider": d.provider.value, "reason": d.reason}
+            for d in tuned.dropped
+        ],
+    }

@@ -1,0 +1,176 @@
+"""Which precision, provider, threads and batch a package runs with here, and why.
+
+What was asked for is had or refused. What was left open is what `wnet-edge tune` found fastest on
+this device; else CUDA where it works and the processor where it does not, in a precision that is
+safe. A provider that nobody asked for has to give the golden patches before it is taken.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wnet_edge.deviation import Deviation
+from wnet_edge.errors import ProviderError, ResultError
+from wnet_edge.manifest import Precision
+from wnet_edge.package import Package
+from wnet_edge.runner.open_graph import OpenGraph
+from wnet_edge.runner.providers import CURES, Provider, has_nvidia_driver, offered
+from wnet_edge.runner.tuned import TimedWay, TuneRecord, kept
+from wnet_edge.runner.ways import BATCH_SIZE, RunnerOptions, Way
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was settled on.
+
+    Attributes:
+        graph: ready to run.
+        reason: one line.
+        warnings: what a user should know of it, one line each.
+    """
+
+    graph: OpenGraph
+    reason: str
+    warnings: tuple[str, ...]
+
+    @property
+    def precision(self) -> Precision:
+        """Of the graph."""
+        return self.graph.way.precision
+
+    @property
+    def provider(self) -> Provider:
+        """That it runs on."""
+        return self.graph.way.provider
+
+
+def choose(package: Package, options: RunnerOptions) -> Choice:
+    """Open the graph of a package that fits `options` best.
+
+    Raises:
+        PackageError: as `OpenGraph`, or if the package lacks the precision that was asked for.
+        ProviderError: if a provider that was asked for can't be had.
+    """
+    record, warnings = _kept(package)
+    faults: list[str] = []
+    for way, reason in _candidates(package, options, record):
+        try:
+            graph = OpenGraph(package, way)
+            if options.provider is Provider.AUTO and way.provider is not Provider.CPU:
+                check_golden_patches(package, graph)
+        except ProviderError as error:
+            if options.provider is not Provider.AUTO:
+                raise ProviderError(_refusal(options.provider, error)) from error
+            faults.append(f"{way.provider.value} can't be had ({error})")
+            if _was_expected(way, record):
+                warnings = (*warnings, f"{faults[-1]}: wnet-edge doctor says more")
+            continue
+        because = f" because {'; '.join(faults)}" if faults else ""
+        return Choice(graph, reason.replace("{because}", because), warnings)
+    raise AssertionError("the processor is always a candidate")
+
+
+def golden_deviation(package: Package, graph: OpenGraph) -> Deviation:
+    """How far a graph's patches of the golden frames are from those that the package holds.
+
+    Raises:
+        ProviderError: as `OpenGraph.run`.
+    """
+    expected = package.golden.outputs[graph.way.precision]
+    return Deviation.between(graph.run_all(package.golden.counts), expected)
+
+
+def check_golden_patches(package: Package, graph: OpenGraph) -> None:
+    """See that a graph gives the golden patches here.
+
+    Raises:
+        ProviderError: if it fails or gives others.
+    """
+    deviation = golden_deviation(package, graph)
+    if not deviation.within(package.manifest.golden.tolerance[graph.way.precision]):
+        raise ProviderError(
+            f"it gives other patches than it should, off by {deviation.phase_rms_rad:.2g} rad"
+        )
+
+
+def opening_fault(package: Package, provider: Provider) -> str | None:
+    """Why a provider can't open a graph of this package here; None if it can."""
+    try:
+        OpenGraph(package, Way(default_precision(package, provider)[0], provider))
+    except ProviderError as error:
+        return str(error)
+    return None
+
+
+def default_precision(package: Package, provider: Provider) -> tuple[Precision, str]:
+    """What is safe where nothing was asked for or measured, and why."""
+    if provider.is_nvidia and Precision.FP16 in package.graphs:
+        return Precision.FP16, "fp16 is made for graphics cards"
+    if Precision.FP32 in package.graphs:
+        return Precision.FP32, "fp32 is exact"
+    first = next(iter(package.graphs))
+    return first, f"{first.value} is what the package holds"
+
+
+def _kept(package: Package) -> tuple[TuneRecord | None, tuple[str, ...]]:
+    try:
+        return kept(package), ()
+    except ResultError as error:
+        return None, (str(error),)
+
+
+def _candidates(
+    package: Package, options: RunnerOptions, record: TuneRecord | None
+) -> Iterator[tuple[Way, str]]:
+    """Ways with their reasons, the best first; `{because}` is where faults of earlier ones go."""
+    tuned = [one for one in record.timed if one.way.fits(options)] if record is not None else []
+    if record is not None and tuned:
+        yield tuned[0].way, _tuned_reason(tuned[0], record)
+    providers = [options.provider]
+    if options.provider is Provider.AUTO:
+        providers = [kind for kind in (Provider.CUDA, Provider.CPU) if kind in offered()]
+    for provider in providers:
+        precision, why = default_precision(package, provider)
+        if options.precision is not None:
+            precision, why = options.precision, f"{options.precision.value} as asked"
+        threads = 0 if options.threads is None else options.threads
+        way = Way(precision, provider, threads, options.batch_size or BATCH_SIZE)
+        yield way, f"{_provider_reason(provider, options)}; {why}"
+
+
+def _provider_reason(provider: Provider, options: RunnerOptions) -> str:
+    if options.provider is provider:
+        return f"{provider.value} as asked"
+    if provider is Provider.CPU:
+        return "cpu{because}"
+    return f"{provider.value} works here"
+
+
+def _tuned_reason(fastest: TimedWay, record: TuneRecord) -> str:
+    way = fastest.way
+    threads = f"{way.threads} thread{'s' if way.threads > 1 else ''}, "
+    cores = threads if way.provider is Provider.CPU else ""
+    line = (
+        f"{way.precision.value} on {way.provider.value}, {cores}{way.batch_size} frames at once, "
+        f"was the fastest in wnet-edge tune ({fastest.ms_a_frame:.3g} ms a frame)"
+    )
+    slower = [
+        f"{kind.value} took {other.ms_a_frame / fastest.ms_a_frame:.2f} times as long"
+        for kind in Precision
+        if kind is not way.precision and (other := record.best_of(kind)) is not None
+    ]
+    return "; ".join([line, *slower])
+
+
+def _refusal(provider: Provider, error: ProviderError) -> str:
+    cure = CURES.get(provider)
+    steps = f"{cure}, or " if cure else ""
+    return (
+        f"{provider.value} can't be had ({error}); {steps}use --provider cpu "
+        "(wnet-edge doctor says more)"
+    )
+
+
+def _was_expected(way: Way, record: TuneRecord | None) -> bool:
+    """Whether a user would count on it: a card that has its driver, or what was measured here."""
+    measured = record is not None and any(one.way == way for one in record.timed)
+    return measured or (way.provider.is_nvidia and has_nvidia_driver())

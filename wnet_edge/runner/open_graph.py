@@ -1,0 +1,206 @@
+"""One graph of a package on one provider: counts in, patches out.
+
+The step from preprocess to patches. ONNX Runtime falls back to the processor without a word where
+a provider can't be used; here that is an error.
+"""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from wnet_edge.errors import PackageError, ProviderError
+from wnet_edge.manifest import Precision
+from wnet_edge.package import Package, Patches
+from wnet_edge.runner.batches import in_batches, in_whole_batches
+from wnet_edge.runner.cache import cache_folder
+from wnet_edge.runner.device import this_device
+from wnet_edge.runner.device_buffers import DeviceBuffers
+from wnet_edge.runner.providers import Provider, missing
+from wnet_edge.runner.session_settings import session_settings
+from wnet_edge.runner.tensorrt import engine_folder, tensorrt_options
+from wnet_edge.runner.ways import Way
+
+_FATAL_ONLY, _WARNINGS = 4, 2
+"""Severities of ONNX Runtime's log."""
+
+_DEVICE_MEMORY = "cuda"
+
+
+class OpenGraph:
+    """A graph, ready to run.
+
+    Attributes:
+        way: how it runs.
+        window_px: edge of its input and outputs.
+        batch_size: frames that are best run at once.
+
+    Raises:
+        PackageError: if the package lacks the precision, ONNX Runtime can't load the graph, or it
+            breaks the contract: input `counts`, outputs `amplitude` and `phase`, all float32
+            (batch, 1, window, window), the batch as the manifest has it.
+        ProviderError: if the provider can't be had.
+    """
+
+    def __init__(
+        self, package: Package, way: Way, settings: onnxruntime.SessionOptions | None = None
+    ) -> None:
+        check_held(package, way.precision)
+        self.way = way
+        self.window_px = package.manifest.window_px
+        self._package = package
+        self._fixed_batch = package.manifest.batch_size
+        self.batch_size = _whole_batches(way.batch_size, self._fixed_batch)
+        self.session = _create_session(package, way, settings)
+        self._check_contract()
+        self._buffers: DeviceBuffers | None = None
+
+    def run(self, counts: NDArray[np.float32]) -> Patches:
+        """Amplitude and phase in rad, both (B, 1, H, W) float32, for counts of the same shape.
+
+        Any B ≥ 1 will do, whatever the graph takes at once. Masked pixels of `counts` are negative.
+
+        Raises:
+            ProviderError: if the provider fails, for want of memory say.
+            PackageError: if the graph gives other shapes than it declares.
+        """
+        if self._fixed_batch is None:
+            return self._run(counts)
+        return in_whole_batches(self._run, counts, self._fixed_batch)
+
+    def run_all(self, counts: NDArray[np.float32]) -> Patches:
+        """As `run`, `batch_size` frames at a time.
+
+        Raises:
+            ProviderError: as `run`.
+            PackageError: as `run`.
+        """
+        return in_batches(self.run, counts, self.batch_size)
+
+    def _run(self, counts: NDArray[np.float32]) -> Patches:
+        try:
+            amplitude, phase = self._run_on_device(counts)
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise ProviderError(
+                f"{self._package.path}: {self.way.provider.value} failed on {len(counts)} frames "
+                f"({_one_line(error)}); try {self._smaller_batch()} or another --provider"
+            ) from error
+        if amplitude.shape != counts.shape or phase.shape != counts.shape:
+            raise self._broken(f"it gives {amplitude.shape} and {phase.shape} for {counts.shape}")
+        return amplitude, phase
+
+    def _run_on_device(self, counts: NDArray[np.float32]) -> Patches:
+        """Through buffers in the card's memory, but for batches of another size than most."""
+        usual = self._fixed_batch or self.batch_size
+        if not self.way.provider.is_nvidia or len(counts) != usual:
+            amplitude, phase = self.session.run(["amplitude", "phase"], {"counts": counts})
+            return amplitude, phase
+        if self._buffers is None:
+            self._buffers = DeviceBuffers(self.session, counts.shape, _DEVICE_MEMORY)
+        return self._buffers.run(counts)
+
+    def _smaller_batch(self) -> str:
+        if self._fixed_batch is None:
+            return "a smaller --batch-size"
+        return "a package of a smaller batch"
+
+    def _check_contract(self) -> None:
+        declared = {
+            "input": {port.name: port for port in self.session.get_inputs()},
+            "output": {port.name: port for port in self.session.get_outputs()},
+        }
+        for kind, names in (("input", {"counts"}), ("output", {"amplitude", "phase"})):
+            if set(declared[kind]) != names:
+                raise self._broken(f"its {kind}s are not {', '.join(sorted(names))}")
+            for name, port in declared[kind].items():
+                if port.type != "tensor(float)":
+                    raise self._broken(f"{name} is {port.type}, not float32")
+                batch, *rest = port.shape or [0]
+                # ONNX Runtime gives a number for a fixed dimension, else its name or None.
+                found = batch if isinstance(batch, int) else None
+                if found != self._fixed_batch or rest != [1, self.window_px, self.window_px]:
+                    expected = (
+                        f"({self._fixed_batch or 'batch'}, 1, {self.window_px}, {self.window_px})"
+                    )
+                    raise self._broken(f"{name} is {port.shape}, not {expected}")
+
+    def _broken(self, fault: str) -> PackageError:
+        return PackageError(
+            f"{self._package.path}: {self.way.precision.file} breaks the contract: {fault}; "
+            "export the package again"
+        )
+
+
+def check_held(package: Package, precision: Precision) -> None:
+    """See that a package has a graph of this precision.
+
+    Raises:
+        PackageError: if it has none.
+    """
+    if precision not in package.graphs:
+        held = ", ".join(kind.value for kind in package.graphs)
+        raise PackageError(f"{package.path}: holds no {precision.value} graph; choose from {held}")
+
+
+def _whole_batches(wanted: int, fixed: int | None) -> int:
+    """At least `wanted` frames, in batches none of which has to be filled up."""
+    return wanted if fixed is None else -(-wanted // fixed) * fixed
+
+
+def _create_session(
+    package: Package, way: Way, settings: onnxruntime.SessionOptions | None
+) -> onnxruntime.InferenceSession:
+    fault = missing(way.provider)
+    if fault is not None:
+        raise ProviderError(fault)
+    if settings is None:
+        quantisation = package.manifest.precisions[way.precision].quantisation
+        settings = session_settings(way.threads, quantisation)
+    try:
+        with _quiet():
+            session = onnxruntime.InferenceSession(
+                package.graphs[way.precision],
+                settings,
+                providers=_providers(package, way),
+                enable_fallback=0,
+            )
+    except Exception as error:  # ONNX Runtime's errors share no other base
+        if way.provider is not Provider.CPU:
+            raise ProviderError(_one_line(error)) from error
+        raise PackageError(
+            f"{package.path}: ONNX Runtime {onnxruntime.__version__} can't load a graph of it "
+            f"({_one_line(error)}); update onnxruntime or export the package again"
+        ) from error
+    if session.get_providers()[0] != way.provider.execution_provider:
+        raise ProviderError(f"ONNX Runtime takes {session.get_providers()[0]} in its place")
+    return session
+
+
+def _providers(package: Package, way: Way) -> list[str | tuple[str, dict[str, str]]]:
+    """The provider and, behind it, those that take the nodes which it leaves."""
+    processor = Provider.CPU.execution_provider
+    if way.provider is Provider.CPU:
+        return [processor]
+    if way.provider is not Provider.TENSORRT:
+        return [way.provider.execution_provider, processor]
+    folder = engine_folder(package, this_device(), cache_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    options = tensorrt_options(package, way, folder)
+    cuda = Provider.CUDA.execution_provider
+    return [(way.provider.execution_provider, options), cuda, processor]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps ONNX Runtime from writing to the terminal what is told in one line elsewhere."""
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+    try:
+        yield
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNINGS)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
