@@ -97,7 +97,7 @@ def report(path: Path, name: str) -> None:
     print(  # noqa: T201
         f"{name:11} {path.stat().st_size / 1e9:.2f} GB  {values['frames_processed']} frames  "
         f"{values['frames_per_second']:.0f} frames/s  {wall_s:.0f} s  peak {peak_mib:.0f} MiB  "
-        f"waiting for frames {100 * values['seconds_read'] / values['seconds']:.1f} %  "
+        f"waiting for frames {100 * values['seconds_wait_for_frames'] / values['seconds']:.1f} %  "
         f"R {values['r_factor']:.3f}  rounds {values['stitch_rounds']}  {steps}",
         flush=True,
     )

@@ -8,8 +8,8 @@ import pytest
 
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.gauge import amplitude_scale, illumination_weight, probe_intensity
-from wnet_edge.placing import keys_taps, shift_windows, shifted_copies
 from wnet_edge.stitch import Stitcher, StitchOptions
+from wnet_edge.window_shift import ShiftedCopies, WindowShifter, keys_taps
 
 FULL, PATCH = 32, 16
 START = 8
@@ -291,8 +291,10 @@ def test_cubic_convolution_is_exact_for_quadratics():
     column = np.arange(12.0)
     quadratic = (1 + 0.3 * row - 0.05 * row**2) * (2 - column + 0.1 * column**2)
     fraction = np.array([[0.25, 0.0], [0.5, 0.9]])
-    out = np.empty((2, 10, 12), np.float32)
-    shift_windows(np.stack([quadratic] * 2).astype(np.float32), fraction, out)
+    out = np.empty((2, 10, 12), np.complex64)
+    shifter = WindowShifter(3, 10, 12)
+    shifter.windows[:2] = quadratic
+    shifter.shift(keys_taps(fraction), out)
     for shifted, (f, g) in zip(out, fraction, strict=True):
         r, c = row - f, column - g
         truth = (1 + 0.3 * r - 0.05 * r**2) * (2 - c + 0.1 * c**2)
@@ -305,9 +307,13 @@ def test_one_window_shifted_many_times_is_many_windows_shifted_once():
     rng = np.random.default_rng(10)
     window = rng.normal(size=(9, 11)).astype(np.float32)
     fraction = np.array([[0.0, 0.0], [0.3, 0.0], [0.0, 0.8], [0.5, 0.25]])
-    out = np.empty((4, 9, 11), np.float32)
-    shift_windows(np.stack([window] * 4), fraction, out)
-    np.testing.assert_allclose(shifted_copies(window, fraction), out, atol=1e-5)
+    out = np.empty((4, 9, 11), np.complex64)
+    shifter = WindowShifter(4, 9, 11)
+    shifter.windows[:] = window
+    shifter.shift(keys_taps(fraction), out)
+    copies = np.empty((4, 9, 11), np.float32)
+    ShiftedCopies(window).fill(keys_taps(fraction), copies)
+    np.testing.assert_allclose(copies, out, atol=1e-5)
 
 
 def test_real_object_comes_back_from_its_patches(data_dir):

@@ -1,7 +1,7 @@
 """Placed patches on their way through the stitcher, in a temporary file instead of memory.
 
-Written once, in scan order, and mapped into memory some at a time in every round of the solver:
-memory does not grow with the scan.
+Written in scan order, and read some at a time in every round of the solver: memory does not grow
+with the scan. Through the file, not through a mapping, which costs a page fault every 4 kB.
 """
 
 import os
@@ -52,20 +52,13 @@ class PatchFile:
         self._file.close()
 
     def write(self, first: int, patches: NDArray[np.complex64]) -> None:
-        """Put patches (B, patch_px, patch_px) at `first` and after.
-
-        Through the file, not through a mapping: that would cost a page fault every 4 kB.
-        """
+        """Put patches (B, patch_px, patch_px) at `first` and after."""
         self._file.seek(first * self._patch_bytes)
         self._file.write(np.ascontiguousarray(patches).data)
 
     def read(self, first: int, last: int) -> NDArray[np.complex64]:
-        """Patches `first` to `last` (B, patch_px, patch_px), read-only, mapped as long as held."""
-        mapped = np.memmap(
-            self._file,
-            dtype=np.complex64,
-            mode="r",
-            offset=first * self._patch_bytes,
-            shape=(last - first, self._patch_px, self._patch_px),
-        )
-        return mapped.view(np.ndarray)
+        """Patches `first` to `last` (B, patch_px, patch_px), a copy."""
+        patches = np.empty((last - first, self._patch_px, self._patch_px), np.complex64)
+        self._file.seek(first * self._patch_bytes)
+        self._file.readinto(patches.data)
+        return patches

@@ -1,31 +1,23 @@
 """Where windows lie on the image, to a fraction of a pixel: the first half of stitching.
 
 A window lies at a fractional place on the object; the image has whole pixels only. `Layout` says
-how large the image is and on which of its pixels each window lies; `shift_windows` resamples a
-stack of windows, each by its own fraction of a pixel. Weight and weight × patch go through the same
+how large the image is and on which of its pixels each window lies; `PatchPlacer` weights patches
+and resamples each by its own fraction of a pixel. Weight and weight × patch go through the same
 kernel, so that their ratio is the patch at the new place.
 """
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import central_window_start_px
-
-Sample = TypeVar("Sample", np.float32, np.complex64)
-
-MIN_WINDOW_PX = 4
-"""A cubic kernel spans four samples."""
+from wnet_edge.window_shift import ShiftedCopies, WindowShifter, keys_taps
 
 _FARTHEST_PX = 1e9  # float64 still holds a millionth of a pixel there
-_MARGIN_PX = 2
 _LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a dark spot
-_CHUNK = 4  # windows at a time: their buffers stay in the second-level cache
 
 
 @dataclass(frozen=True)
@@ -103,45 +95,67 @@ def lay_out(
     )
 
 
-def placed_patches(
-    amplitude: NDArray[np.float32],
-    phase: NDArray[np.float32],
-    scale: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    fraction: NDArray[np.float64],
-) -> tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.bool_]]:
-    """Weighted patches (B, h, w) on the image's pixels, their weights, and which are usable (B,).
-
-    A frame without counts, or with values that are not finite, gives zeros and is not usable.
+class PatchPlacer:
+    """Weights patches and resamples them on the image's pixels, up to `most` at a time.
 
     Args:
-        amplitude: (B, h, w) relative to the patch's RMS.
-        phase: (B, h, w) rad.
-        scale: (B,) that RMS.
         weight: (h, w), illumination weight of the window.
-        fraction: (B, 2), how much further than on its first pixel each begins.
+        most: patches at a time.
     """
-    with np.errstate(invalid="ignore", over="ignore"):
-        level = amplitude.sum(axis=(1, 2))
-        finite = np.isfinite(level + phase.sum(axis=(1, 2)) + scale)
-        usable = finite & (level * scale > 0)
-    if not usable.all():
-        keep = usable[:, None, None]
-        amplitude, phase = np.where(keep, amplitude, 0), np.where(keep, phase, 0)
-        scale = np.where(usable, scale, 0)
-    modulus = amplitude * weight
-    modulus *= scale[:, None, None]
-    weighted = np.empty(amplitude.shape, dtype=np.complex64)
-    np.multiply(modulus, np.cos(phase), out=weighted.real)
-    np.multiply(modulus, np.sin(phase), out=weighted.imag)
 
-    weights = shifted_copies(weight, fraction)
-    dark = weights < _LEAST_WEIGHT * weight.max()
-    weights[dark] = 0
-    placed = np.empty_like(weighted)
-    shift_windows(weighted, fraction, placed)
-    placed[dark] = 0
-    return placed, weights, usable
+    def __init__(self, weight: NDArray[np.float32], most: int) -> None:
+        shape = (most, *weight.shape)
+        self._weight = weight
+        self._least = _LEAST_WEIGHT * weight.max()
+        self._shifter = WindowShifter(*shape)
+        self._copies = ShiftedCopies(weight)
+        self._modulus = np.empty(shape, np.float32)
+        self._part = np.empty(shape, np.float32)
+        self._placed = np.empty(shape, np.complex64)
+        self._weights = np.empty(shape, np.float32)
+
+    def place(
+        self,
+        amplitude: NDArray[np.float32],
+        phase: NDArray[np.float32],
+        scale: NDArray[np.float32],
+        fraction: NDArray[np.float64],
+    ) -> tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.bool_]]:
+        """Weighted patches (B, h, w), their weights, and which are usable (B,).
+
+        The arrays hold until the next call. A frame without counts, or with values that are not
+        finite, gives zeros and is not usable.
+
+        Args:
+            amplitude: (B, h, w) relative to the patch's RMS.
+            phase: (B, h, w) rad.
+            scale: (B,) that RMS.
+            fraction: (B, 2), how much further than on its first pixel each begins.
+        """
+        with np.errstate(invalid="ignore", over="ignore"):
+            level = amplitude.sum(axis=(1, 2))
+            finite = np.isfinite(level + phase.sum(axis=(1, 2)) + scale)
+            usable = finite & (level * scale > 0)
+        if not usable.all():
+            keep = usable[:, None, None]
+            amplitude, phase = np.where(keep, amplitude, 0), np.where(keep, phase, 0)
+            scale = np.where(usable, scale, 0)
+        count = len(scale)
+        windows, placed = self._shifter.windows[:count], self._placed[:count]
+        weights, modulus, part = self._weights[:count], self._modulus[:count], self._part[:count]
+        np.multiply(amplitude, self._weight, out=modulus)
+        modulus *= scale[:, None, None]
+        np.multiply(modulus, np.cos(phase, out=part), out=windows.real)
+        np.multiply(modulus, np.sin(phase, out=part), out=windows.imag)
+
+        taps = keys_taps(fraction)
+        self._shifter.shift(taps, placed)
+        self._copies.fill(taps, weights)
+        dark = weights < self._least
+        if dark.any():
+            weights[dark] = 0
+            placed[dark] = 0
+        return placed, weights, usable
 
 
 def growth_order(corner_px: NDArray[np.int64], window_px: int) -> list[int]:
@@ -168,98 +182,3 @@ def growth_order(corner_px: NDArray[np.int64], window_px: int) -> list[int]:
             queue += [at for at in around if at in members and at not in met]
             met.update(around)
     return order
-
-
-def keys_taps(fraction: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Weights (N, 4) float32 of samples m − 2 … m + 1 for the value at m − f, f (N,) in [0, 1).
-
-    Cubic convolution with a = −1/2, exact for quadratics (Keys, IEEE Trans. ASSP 29, 1153, 1981,
-    eq. 15). f = 0 gives (0, 0, 1, 0).
-    """
-    near = np.stack([1 - fraction, fraction], axis=-1)
-    far = np.stack([2 - fraction, 1 + fraction], axis=-1)
-    inner = 1.5 * near**3 - 2.5 * near**2 + 1
-    outer = -0.5 * far**3 + 2.5 * far**2 - 4 * far + 2
-    return np.stack(
-        [outer[..., 0], inner[..., 0], inner[..., 1], outer[..., 1]], axis=-1, dtype=np.float32
-    )
-
-
-def shift_windows(
-    windows: NDArray[Sample], fraction: NDArray[np.float64], out: NDArray[Sample]
-) -> None:
-    """Resample `windows` (B, h, w) so that out[b, m, n] = windows[b] at (m − f_row, n − f_column).
-
-    Args:
-        windows: float32 or complex64, finite; h, w ≥ `MIN_WINDOW_PX`.
-        fraction: (B, 2) row, column in [0, 1).
-        out: (B, h, w) of the same dtype, filled. Row 0 (column 0) becomes zero where its fraction
-            is not, since it would lie before the window's first sample; nothing is extrapolated.
-    """
-    row_taps, column_taps = keys_taps(fraction[:, 0]), keys_taps(fraction[:, 1])
-    for start in range(0, len(windows), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        out[part] = _convolve(_extend(windows[part]), row_taps[part], column_taps[part])
-    _drop_before_first(out, fraction)
-
-
-def shifted_copies(
-    window: NDArray[np.float32], fraction: NDArray[np.float64]
-) -> NDArray[np.float32]:
-    """One window (h, w) resampled as by `shift_windows`, once for each fraction (B, 2): (B, h, w).
-
-    One matrix product with the sixteen windows that its whole shifts are.
-    """
-    row_taps, column_taps = keys_taps(fraction[:, 0]), keys_taps(fraction[:, 1])
-    shifts = sliding_window_view(_extend(window[None])[0], window.shape)[:4, :4]
-    taps = row_taps[:, :, None] * column_taps[:, None, :]
-    copies: NDArray[np.float32] = np.tensordot(taps, shifts, 2)
-    _drop_before_first(copies, fraction)
-    return copies
-
-
-def _drop_before_first(windows: NDArray[Sample], fraction: NDArray[np.float64]) -> None:
-    windows[fraction[:, 0] > 0, 0] = 0
-    windows[fraction[:, 1] > 0, :, 0] = 0
-
-
-def _extend(windows: NDArray[Sample]) -> NDArray[Sample]:
-    """Windows (b, h, w) with a margin of two: one sample by Keys' rule (1981, eq. 19), one zero."""
-    count, height, width = windows.shape
-    margin = 2 * _MARGIN_PX
-    wide = np.zeros((count, height + margin, width + margin), dtype=windows.dtype)
-    wide[:, _MARGIN_PX:-_MARGIN_PX, _MARGIN_PX:-_MARGIN_PX] = windows
-    wide[:, 1] = 3 * wide[:, 2] - 3 * wide[:, 3] + wide[:, 4]
-    wide[:, -2] = 3 * wide[:, -3] - 3 * wide[:, -4] + wide[:, -5]
-    wide[:, :, 1] = 3 * wide[:, :, 2] - 3 * wide[:, :, 3] + wide[:, :, 4]
-    wide[:, :, -2] = 3 * wide[:, :, -3] - 3 * wide[:, :, -4] + wide[:, :, -5]
-    return wide
-
-
-def _convolve(
-    wide: NDArray[Sample], row_taps: NDArray[np.float32], column_taps: NDArray[np.float32]
-) -> NDArray[Sample]:
-    """Four taps along rows, then along columns, of `wide` (b, h + 4, w + 4): (b, h, w).
-
-    Works on flat runs of real numbers: the ends of a line run into the margin of the next, which
-    is cut off at last. Several times as fast as two-dimensional slices or small matrix products.
-    """
-    count, rows, columns = wide.shape
-    lanes = 2 if np.iscomplexobj(wide) else 1  # real and imaginary parts lie side by side
-    height, line = rows - 2 * _MARGIN_PX, columns * lanes
-    size = height * line
-    flat = wide.reshape(count, -1).view(np.float32)
-    product = np.empty((count, size), dtype=np.float32)
-
-    by_row = np.zeros((count, size + 3 * lanes), dtype=np.float32)
-    total = by_row[:, :size]
-    for tap in range(4):
-        run = flat[:, tap * line : tap * line + size]
-        total += np.multiply(run, row_taps[:, tap, None], out=product)
-
-    both = np.zeros((count, size), dtype=np.float32)
-    for tap in range(4):
-        run = by_row[:, tap * lanes : tap * lanes + size]
-        both += np.multiply(run, column_taps[:, tap, None], out=product)
-    placed: NDArray[Sample] = both.view(wide.dtype).reshape(count, height, columns)
-    return placed[:, :, : columns - 2 * _MARGIN_PX]

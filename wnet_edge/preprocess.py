@@ -5,6 +5,8 @@ simulation, inference and the embedded example; the normalisation here is the re
 exported graph is tested against.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -54,10 +56,34 @@ def network_counts(
     """
     if not mask.any():
         return bin_frames(frames, binning)[:, None].astype(np.float32, copy=False)
-    live = bin_frames((~mask).astype(np.float32), binning)
-    counts = bin_frames(np.where(mask, np.float32(0), frames), binning)
-    share_left = np.maximum(live, 1) / np.float32(binning * binning)
-    return np.where(live > 0, counts / share_left, MASKED)[:, None].astype(np.float32, copy=False)
+    binned = bin_frames(np.where(mask, np.float32(0), frames), binning)
+    return BinShares.of(mask, binning).rescaled(binned)[:, None].astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class BinShares:
+    """What a mask leaves of each bin.
+
+    Attributes:
+        left: (..., h, w) float32, share of the bin's pixels that are not masked; 1 where all are.
+        dead: (..., h, w), whether all are.
+    """
+
+    left: NDArray[np.float32]
+    dead: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], binning: int) -> "BinShares":
+        """Of a mask (..., H, W), one for all frames or one a frame."""
+        live = bin_frames((~mask).astype(np.float32), binning)
+        dead = live == 0
+        return cls(np.where(dead, np.float32(1), live / np.float32(binning * binning)), dead)
+
+    def rescaled(self, binned: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Sums (N, h, w) over the unmasked pixels of every bin to what all of them would hold."""
+        counts: NDArray[np.float32] = binned / self.left
+        np.copyto(counts, MASKED, where=self.dead)
+        return counts
 
 
 def normalise(counts: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -46,15 +46,18 @@ class RegionPhases:
         # A patch need not begin with a block.
         self._width = -(-(patch_px + self._block_px - 1) // self._block_px)
         self._blocks = np.zeros((len(corner_px), self._width, self._width), dtype=np.complex64)
+        # [r, k, i]: whether pixel i of a patch that begins r pixels into a block is in its block k.
+        pixel = np.arange(self._block_px)[:, None, None] + np.arange(patch_px)
+        self._membership = pixel // self._block_px == np.arange(self._width)[:, None]
 
     def add(self, first: int, placed: NDArray[np.complex64]) -> None:
         """Take placed patches (B, patch_px, patch_px), weighted, of the frames from `first` on."""
-        edge, size = self._width * self._block_px, self._patch_px
-        padded = np.zeros((len(placed), edge, edge), dtype=np.complex64)
-        rests = self._rest_px[first : first + len(placed)].tolist()
-        for one, patch, (row, column) in zip(padded, placed, rests, strict=True):
-            one[row : row + size, column : column + size] = patch
-        self._blocks[first : first + len(placed)] = _block_sums(padded, self._block_px)
+        frames = slice(first, first + len(placed))
+        rest_row, rest_column = self._rest_px[frames].T
+        # As matrix products, the larger one of real numbers: no patch has to be moved.
+        by_row = self._membership[rest_row].astype(np.float32) @ placed.view(np.float32)
+        across = self._membership[rest_column].astype(np.complex64)
+        self._blocks[frames] = by_row.view(np.complex64) @ across.swapaxes(1, 2)
 
     def corrections(
         self,

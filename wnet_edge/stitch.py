@@ -24,8 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ResultError
 from wnet_edge.patch_file import PatchFile
-from wnet_edge.placing import MIN_WINDOW_PX, growth_order, lay_out, placed_patches
+from wnet_edge.placing import PatchPlacer, growth_order, lay_out
 from wnet_edge.region_phases import RegionPhases
+from wnet_edge.window_shift import MIN_WINDOW_PX
 
 _CHUNK = 16  # frames placed or mapped at a time: 0.5 MiB of 64 × 64 patches
 _OVER_RELAXATION = 1.2
@@ -119,6 +120,7 @@ class Stitcher:
         self._used = np.zeros(count, dtype=bool)
         self._sum = np.zeros(self._layout.shape, dtype=np.complex64)
         self._coverage = np.zeros(self._layout.shape, dtype=np.float32)
+        self._placer = PatchPlacer(self._weight, _CHUNK)
         self._regions = RegionPhases(self._layout.corner_px, patch_px)
         self._file = PatchFile(count, patch_px)
 
@@ -216,21 +218,28 @@ class Stitcher:
         """Place up to `_CHUNK` patches, write them to the file and sum them greedily."""
         first, last = self._added, self._added + len(scale)
         fraction = self._layout.fraction_px[first:last]
-        placed, weights, usable = placed_patches(amplitude, phase, scale, self._weight, fraction)
+        placed, weights, usable = self._placer.place(amplitude, phase, scale, fraction)
         self._file.write(first, placed)
         self._regions.add(first, placed)
 
         self._used[first:last] = usable
         self._added = last
+        power, windows = _power(placed), self._windows(first, len(scale))
         for index in np.flatnonzero(usable).tolist():
-            self._coverage[self._region(first + index)] += weights[index]
-            self._lay(first + index, placed[index])
+            region = self._coverage[windows[index]]
+            region += weights[index]
+            self._lay(first + index, placed[index], self._sum[windows[index]], power[index])
 
-    def _lay(self, frame: int, patch: NDArray[np.complex64]) -> None:
-        """Turn one placed patch to agree with the image, and add it."""
-        region = self._sum[self._region(frame)]
+    def _lay(
+        self,
+        frame: int,
+        patch: NDArray[np.complex64],
+        region: NDArray[np.complex64],
+        power: float,
+    ) -> None:
+        """Turn one placed patch to agree with the image under it, and add it."""
         agreement = complex(np.vdot(patch, region))
-        if abs(agreement) <= _LEAST_OVERLAP * float(np.vdot(patch, patch).real):
+        if abs(agreement) <= _LEAST_OVERLAP * power:
             self._seeds += 1
         self._offset[frame] = cmath.phase(agreement)
         region += patch * np.complex64(cmath.rect(1, self._offset[frame]))
@@ -244,61 +253,74 @@ class Stitcher:
         self._sum[:] = 0
         for frame in growth_order(self._layout.corner_px, self._patch_px):
             if self._used[frame]:
-                self._lay(frame, self._file.read(frame, frame + 1)[0])
+                patch, (window,) = self._file.read(frame, frame + 1), self._windows(frame, 1)
+                self._lay(frame, patch[0], self._sum[window], float(_power(patch)[0]))
 
     def _settle(self) -> tuple[int, float]:
-        """Rounds over all patches, in scan order and back, until the offsets rest."""
-        inverse = np.zeros_like(self._coverage)
-        np.divide(1, self._coverage, out=inverse, where=self._coverage > 0)
-        own = np.zeros(len(self._offset))
-        for frame, patch in self._placed():
-            own[frame] = np.vdot(patch, patch * inverse[self._region(frame)]).real
+        """Rounds over all patches, in scan order and back, until the offsets rest.
+
+        Image and patches are divided by the root of the coverage, Σ over a patch of conj(patch) ·
+        image / coverage being what every step asks for; and both are multiplied by it at the end.
+        """
+        root = np.sqrt(self._coverage)
+        inverse_root = np.zeros_like(root)
+        np.divide(1, root, out=inverse_root, where=root > 0)
+        self._sum *= inverse_root
+        own = self._divide_patches(inverse_root)
         largest = 0.0
         for done in range(1, self._options.max_rounds + 1):
             change = np.zeros(len(self._offset))
-            for frame, patch in self._placed(backwards=done % 2 == 0):
-                change[frame] = self._improve(frame, patch, inverse, own[frame])
+            for frame, patch, region in self._placed(backwards=done % 2 == 0):
+                change[frame] = self._improve(frame, patch, region, own[frame])
             moved = change[self._used]
             largest = float(np.abs(moved - moved.mean()).max())
             if largest < self._options.tolerance_rad:
                 break
             if done < self._options.max_rounds:
-                self._turn_regions(inverse)
+                self._turn_regions()
+        self._sum *= root
         return done, largest
 
-    def _turn_regions(self, inverse_coverage: NDArray[np.float32]) -> None:
+    def _divide_patches(self, inverse_root: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Divide all patches by the root of the coverage; the power (N,) that each then has."""
+        power = np.zeros(len(self._offset))
+        for start in range(0, self._added, _CHUNK):
+            patches = self._file.read(start, min(start + _CHUNK, self._added))
+            for patch, window in zip(patches, self._windows(start, len(patches)), strict=True):
+                np.multiply(patch, inverse_root[window], out=patch)
+            self._file.write(start, patches)
+            power[start : start + len(patches)] = _power(patches)
+        return power
+
+    def _turn_regions(self) -> None:
         """Turn all patches of a region alike, and sum them anew."""
         pull = np.zeros(len(self._offset))
-        for frame, patch in self._placed():
-            window = self._region(frame)
-            agreement = complex(np.vdot(patch, self._sum[window] * inverse_coverage[window]))
+        for frame, patch, region in self._placed():
+            agreement = complex(np.vdot(patch, region))
             pull[frame] = (agreement * cmath.rect(1, -self._offset[frame])).imag
         self._offset += self._regions.corrections(self._offset, pull, self._coverage)
         turn = np.exp(1j * self._offset).astype(np.complex64)
         self._sum[:] = 0
-        for frame, patch in self._placed():
-            self._sum[self._region(frame)] += patch * turn[frame]
+        for frame, patch, region in self._placed():
+            np.add(region, patch * turn[frame], out=region)
 
-    def _placed(self, *, backwards: bool = False) -> Iterator[tuple[int, NDArray[np.complex64]]]:
-        """Every usable frame and its placed patch, in scan order or back."""
+    def _placed(
+        self, *, backwards: bool = False
+    ) -> Iterator[tuple[int, NDArray[np.complex64], NDArray[np.complex64]]]:
+        """Every usable frame, its placed patch and the image under it, in scan order or back."""
         step = -1 if backwards else 1
         for start in range(0, self._added, _CHUNK)[::step]:
             patches = self._file.read(start, min(start + _CHUNK, self._added))
+            windows = self._windows(start, len(patches))
             for index in np.flatnonzero(self._used[start : start + _CHUNK])[::step].tolist():
-                yield start + index, patches[index]
+                yield start + index, patches[index], self._sum[windows[index]]
 
     def _improve(
-        self,
-        frame: int,
-        patch: NDArray[np.complex64],
-        inverse_coverage: NDArray[np.float32],
-        own: float,
+        self, frame: int, patch: NDArray[np.complex64], region: NDArray[np.complex64], own: float
     ) -> float:
         """Turn one patch towards the mean of the others; how far, rad."""
-        window = self._region(frame)
-        region = self._sum[window]
         before = cmath.rect(1, self._offset[frame])
-        others = complex(np.vdot(patch, region * inverse_coverage[window])) - before * own
+        others = complex(np.vdot(patch, region)) - before * own
         if abs(others) <= _LEAST_OVERLAP * own:
             return 0.0
         step = _OVER_RELAXATION * cmath.phase(others * before.conjugate())
@@ -306,9 +328,18 @@ class Stitcher:
         region += patch * np.complex64(cmath.rect(1, self._offset[frame]) - before)
         return step
 
-    def _region(self, frame: int) -> tuple[slice, slice]:
-        row, column = self._layout.corner_px[frame].tolist()
-        return slice(row, row + self._patch_px), slice(column, column + self._patch_px)
+    def _windows(self, first: int, count: int) -> list[tuple[slice, slice]]:
+        """Where on the image the patches of `count` frames from `first` on lie."""
+        size = self._patch_px
+        corners = self._layout.corner_px[first : first + count].tolist()
+        return [(slice(r, r + size), slice(c, c + size)) for r, c in corners]
+
+
+def _power(patches: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Σ |patch|² of each of (B, h, w), (B,)."""
+    flat = patches.reshape(len(patches), -1).view(np.float32)
+    power: NDArray[np.float32] = np.einsum("ni,ni->n", flat, flat)
+    return power
 
 
 def _checked_weight(weight: NDArray[np.float32], patch_px: int) -> NDArray[np.float32]:

@@ -14,8 +14,8 @@ import onnxruntime
 from wnet_edge.package import Package
 from wnet_edge.runner.bench import Entrant, Measured, Row
 from wnet_edge.runner.device import this_device
+from wnet_edge.runner.in_turn import WARM_UP
 from wnet_edge.runner.placement import NodeTime, OperatorTime
-from wnet_edge.runner.timing import WARM_UP
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,8 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "seconds_network": timing.network_s,
         "seconds_stitch": timing.stitch_s,
         "seconds_check": timing.check_s,
+        "seconds_wait_for_frames": timing.wait_for_frames_s,
+        "seconds_wait_for_network": timing.wait_for_network_s,
         "package": package.name,
         "package_sha256": package.sha256,
         "precision": inference.precision.value,

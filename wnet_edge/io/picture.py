@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 _LEAST_PANEL, _MOST_PANEL = 500, 1000  # longer edge of an image in the picture
 _RANGE_PERCENT = (0.5, 99.5)
+_PNG_EFFORT = 4  # of 9; Pillow's own 6 takes twice as long for a file 4 % smaller
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def write_picture(
     """
     picture = draw_picture(phase, amplitude, coverage, pixel_size_m, options)
     with replacing(path, ResultError, force=force) as temporary:
-        picture.save(temporary, format="PNG")
+        picture.save(temporary, format="PNG", compress_level=_PNG_EFFORT)
 
 
 def draw_picture(

@@ -17,9 +17,9 @@ from wnet_edge.package import Package
 from wnet_edge.runner.batches import RunFrames
 from wnet_edge.runner.choice import choose, default_precision
 from wnet_edge.runner.end_to_end import EndToEnd
+from wnet_edge.runner.in_turn import WARM_UP, Contestant, Latency, time_in_turn
 from wnet_edge.runner.open_graph import check_held
 from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.timing import WARM_UP, Contestant, Latency, time_in_turn
 from wnet_edge.runner.ways import RunnerOptions, Way
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 64)

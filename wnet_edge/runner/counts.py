@@ -10,10 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.preprocess import NOT_A_COUNT, network_counts
+from wnet_edge.preprocess import NOT_A_COUNT, BinShares, bin_frames, network_counts
 
 _LARGEST_LOST_SHARE = 0.1
 """Of a frame's pixels that may be no counts, and of its counts that may be negative."""
+
+
+_BUFFER_BYTES = 256 << 10
+"""Of frames prepared at a time: what is made of them on the way is small enough for the heap."""
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,62 @@ class Prepared:
     values_clipped: int
 
 
-def prepare(frames: NDArray[np.float32], mask: NDArray[np.bool_], binning: int) -> Prepared:
-    """Frames (B, n, n) float32 and mask (n, n) to what the graph takes."""
-    clean = np.where(mask, np.float32(0), frames) if mask.any() else frames
-    # NaN fails both comparisons.
-    if clean.min() >= 0 and clean.max() < NOT_A_COUNT:
-        totals = clean.sum(axis=(1, 2), dtype=np.float64)
-        return Prepared(network_counts(clean, mask, binning), totals, 0, 0)
+class Preparation:
+    """Makes counts of all frames of a scan, batch by batch.
+
+    Args:
+        mask: (n, n), True where the pixel must not be used.
+        binning: detector pixels along an edge of one of the graph's.
+    """
+
+    def __init__(self, mask: NDArray[np.bool_], binning: int) -> None:
+        self._mask = mask
+        self._binning = binning
+        self._shares = BinShares.of(mask, binning) if mask.any() else None
+        at_once = max(1, _BUFFER_BYTES // (4 * mask.size))
+        # Used again: a fresh one costs a page fault every 4 kB, more time than all the rest.
+        self._clean = np.empty((at_once, *mask.shape), np.float32)
+
+    def prepare(self, frames: NDArray[np.float32]) -> Prepared:
+        """Frames (B, n, n), which stay as they are, to what the graph takes."""
+        size_px = frames.shape[1] // self._binning
+        counts = np.empty((len(frames), 1, size_px, size_px), np.float32)
+        totals = np.empty(len(frames))
+        values_masked = values_clipped = 0
+        for start in range(0, len(frames), len(self._clean)):
+            part = slice(start, start + len(self._clean))
+            some = self._prepare(frames[part])
+            counts[part], totals[part] = some.counts, some.totals
+            values_masked += some.values_masked
+            values_clipped += some.values_clipped
+        return Prepared(counts, totals, values_masked, values_clipped)
+
+    def _prepare(self, frames: NDArray[np.float32]) -> Prepared:
+        """As `prepare`, a few frames."""
+        clean = self._without_masked(frames)
+        # NaN fails both comparisons.
+        if not (clean.min() >= 0 and clean.max() < NOT_A_COUNT):
+            return _repaired(clean, self._mask, self._binning)
+        binned = bin_frames(clean, self._binning)
+        totals = binned.sum(axis=(1, 2), dtype=np.float64)
+        counts = binned if self._shares is None else self._shares.rescaled(binned)
+        return Prepared(counts[:, None], totals, 0, 0)
+
+    def _without_masked(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The frames, masked pixels zero; until the next call."""
+        if self._shares is None:
+            return frames
+        clean = self._clean[: len(frames)]
+        np.copyto(clean, frames)
+        np.copyto(clean, 0, where=self._mask)
+        return clean
+
+
+def _repaired(frames: NDArray[np.float32], mask: NDArray[np.bool_], binning: int) -> Prepared:
+    """Frames some of whose values are no counts or below zero; masked pixels are zero."""
     with np.errstate(invalid="ignore"):
-        wrong = ~(np.abs(clean) < NOT_A_COUNT)
-    clean = np.where(wrong, np.float32(0), clean)
+        wrong = ~(np.abs(frames) < NOT_A_COUNT)
+    clean = np.where(wrong, np.float32(0), frames)
     below = np.minimum(clean, 0).sum(axis=(1, 2), dtype=np.float64)
     values_clipped = int(np.count_nonzero(clean < 0))
     np.maximum(clean, 0, out=clean)

@@ -10,7 +10,7 @@ from wnet_edge.gauge import probe_intensity
 from wnet_edge.package import Package
 from wnet_edge.physics.forward import far_field
 from wnet_edge.runner.batches import RunFrames
-from wnet_edge.runner.counts import prepare
+from wnet_edge.runner.counts import Preparation
 from wnet_edge.runner.infer import window_weight
 from wnet_edge.stitch import Stitcher
 
@@ -42,7 +42,8 @@ class EndToEnd:
         self._manifest = package.manifest
         self._weight = window_weight(package)
         self._incident = float(probe_intensity(package.probe).sum())
-        self.frames, self.mask = detector_frames(package, batch_size)
+        self.frames, mask = detector_frames(package, batch_size)
+        self._preparation = Preparation(mask, package.manifest.binning)
         self._positions_px = raster_px(
             max(_SCAN_FRAMES // batch_size, 1) * batch_size,
             package.manifest.frame_px / _STEPS_A_WINDOW,
@@ -59,7 +60,7 @@ class EndToEnd:
 
     def counts(self) -> NDArray[np.float32]:
         """The same frames as the graph takes them, (B, 1, H, W) float32."""
-        return prepare(self.frames, self.mask, self._manifest.binning).counts
+        return self._preparation.prepare(self.frames).counts
 
     def make_room(self) -> None:
         """See that the raster has room for one more batch: another one where it is full."""
@@ -79,7 +80,7 @@ class EndToEnd:
         """
         if self._stitcher is None:
             raise ValueError("make_room comes first")
-        batch = prepare(self.frames, self.mask, self._manifest.binning)
+        batch = self._preparation.prepare(self.frames)
         amplitude, phase = self._run(batch.counts)
         scale = np.sqrt(batch.totals / self._incident).astype(np.float32)
         self._stitcher.add(amplitude[:, 0], phase[:, 0], scale)

@@ -1,12 +1,12 @@
 """A scan through a package, to an image: the whole flow, batch by batch, in bounded memory.
 
 frames → preprocess → graph → patches → stitch → image, each step's own module doing the work; here
-they are joined, timed, and what happened on the way is recorded.
+they are joined, timed, and what happened on the way is recorded. Reading and network each have a
+thread; whatever stops one of the three threads, Ctrl-C included, stops all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +16,21 @@ from wnet_edge.gauge import illumination_weight, probe_intensity
 from wnet_edge.geometry import central_window_start_px, positions_px
 from wnet_edge.io.complete import LARGEST_BAD_SHARE
 from wnet_edge.manifest import Precision
-from wnet_edge.package import Package
+from wnet_edge.package import Package, Patches
+from wnet_edge.runner.ahead import made_ahead
 from wnet_edge.runner.choice import Choice, choose
-from wnet_edge.runner.counts import prepare
+from wnet_edge.runner.counts import Preparation, Prepared
 from wnet_edge.runner.fit import remaining_binning
 from wnet_edge.runner.light import AmplitudeScale, Light
 from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.read_ahead import batches_ahead
 from wnet_edge.runner.self_check import FrameSample, SelfCheck, self_check
+from wnet_edge.runner.timing import Laps, Timing
 from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.scan import Scan
 from wnet_edge.stitch import Stitched, Stitcher, StitchOptions
+
+_BATCH_BYTES = 64 << 20
+"""Of frames as they are read."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,6 @@ class Effort:
     stitch_rounds: int = 50
     compared_frames: int = 100
     largest_lost_share: float = LARGEST_BAD_SHARE
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds that each step took, and all of them together."""
-
-    open_s: float
-    read_s: float
-    prepare_s: float
-    network_s: float
-    stitch_s: float
-    check_s: float
-    total_s: float
 
 
 @dataclass(frozen=True)
@@ -78,7 +69,7 @@ class Inference:
         precision: of the graph.
         provider: that ran it.
         reason: why this provider and precision.
-        timing: seconds a step.
+        timing: seconds of every step.
         warnings: what a user should know, one line each.
     """
 
@@ -127,7 +118,7 @@ def infer(
         ProviderError: if the provider can't be had or fails.
         ResultError: if no frame has anything to show.
     """
-    laps = _Laps()
+    laps = Laps()
     effort = effort or Effort()
     binning = remaining_binning(scan, package.manifest)
     weight = window_weight(package)
@@ -137,26 +128,29 @@ def infer(
     sample = FrameSample.of(scan.frame_count)
     values_masked = values_clipped = 0
     laps.lap("open")
+
+    def read(part: slice) -> NDArray[np.float32]:
+        return np.asarray(scan.frames[part], dtype=np.float32)
+
+    def run(batch: Prepared) -> Patches:
+        return graph.run(batch.counts)
+
+    parts = _parts(scan, graph.batch_size)
     with (
         _stitcher(scan, graph.window_px, weight, effort) as stitcher,
-        batches_ahead(scan, graph.batch_size) as batches,
+        made_ahead(laps.beside("read", read), parts, "read") as frames,
+        made_ahead(
+            laps.beside("network", run), _prepared(frames, scan, binning, sample, laps), "network"
+        ) as patches,
     ):
-        first = 0
-        for frames in batches:
-            laps.lap("read")
-            batch = prepare(frames, scan.mask, binning)
+        for batch, (amplitude, phase) in patches:
+            laps.lap("wait_for_network")
             values_masked += batch.values_masked
             values_clipped += batch.values_clipped
-            totals = np.where(scan.left_out[first : first + len(frames)], 0, batch.totals)
-            sample.add(first, batch.counts)
-            laps.lap("prepare")
-            amplitude, phase = graph.run(batch.counts)
-            laps.lap("network")
-            stitcher.add(amplitude[:, 0], phase[:, 0], light.scale(totals))
+            stitcher.add(amplitude[:, 0], phase[:, 0], light.scale(batch.totals))
             laps.lap("stitch")
-            first += len(frames)
             if progress is not None:
-                progress(len(frames))
+                progress(len(batch.totals))
         lost = int(np.count_nonzero(light.totals == 0))
         _check_lost(scan, lost, effort.largest_lost_share)
         stitched = stitcher.finish()
@@ -185,6 +179,30 @@ def infer(
         warnings=(),
     )
     return replace(inference, warnings=_warnings(scan, choice, inference))
+
+
+def _parts(scan: Scan, batch_size: int) -> list[slice]:
+    """The scan in batches; frames of a large detector come in smaller ones."""
+    size = max(1, min(batch_size, _BATCH_BYTES // (4 * scan.frame_px**2)))
+    return [slice(start, start + size) for start in range(0, scan.frame_count, size)]
+
+
+def _prepared(
+    batches: Iterable[tuple[slice, NDArray[np.float32]]],
+    scan: Scan,
+    binning: int,
+    sample: FrameSample,
+    laps: Laps,
+) -> Iterator[Prepared]:
+    """Batches as they are read to what the graph takes; some frames are kept in `sample`."""
+    preparation = Preparation(scan.mask, binning)
+    for part, frames in batches:
+        laps.lap("wait_for_frames")
+        batch = preparation.prepare(frames)
+        batch.totals[scan.left_out[part]] = 0
+        sample.add(part.start, batch.counts)
+        laps.lap("prepare")
+        yield batch
 
 
 def _stitcher(scan: Scan, window_px: int, weight: NDArray[np.float32], effort: Effort) -> Stitcher:
@@ -220,25 +238,6 @@ def window_weight(package: Package) -> NDArray[np.float32]:
         return illumination_weight(probe_intensity(package.probe)[window, window])
     except ValueError as error:
         raise PackageError(f"{package.path}: {error}; export it with a measured probe") from error
-
-
-class _Laps:
-    """Adds the time since the last lap to the step that took it."""
-
-    def __init__(self) -> None:
-        self._began = self._last = perf_counter()
-        self._seconds: dict[str, float] = {}
-
-    def lap(self, step: str) -> None:
-        """`step` ends now."""
-        now = perf_counter()
-        self._seconds[step] = self._seconds.get(step, 0.0) + now - self._last
-        self._last = now
-
-    def timing(self) -> Timing:
-        """All laps so far."""
-        steps = {f"{step}_s": seconds for step, seconds in self._seconds.items()}
-        return Timing(**steps, total_s=self._last - self._began)
 
 
 def _warnings(scan: Scan, choice: Choice, inference: Inference) -> tuple[str, ...]:

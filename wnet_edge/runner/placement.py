@@ -14,11 +14,10 @@ from typing import Any
 
 from wnet_edge.errors import ProviderError
 from wnet_edge.package import Package
-from wnet_edge.runner.counts import prepare
+from wnet_edge.runner.counts import Preparation
 from wnet_edge.runner.end_to_end import detector_frames
-from wnet_edge.runner.open_graph import OpenGraph
+from wnet_edge.runner.open_graph import OpenGraph, package_settings
 from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.session_settings import session_settings
 from wnet_edge.runner.ways import Way
 
 _WARM_UP = 3
@@ -78,12 +77,10 @@ def profile_graph(package: Package, way: Way, batch_size: int, runs: int) -> tup
         PackageError: as `OpenGraph`.
         ProviderError: as `OpenGraph` and its `run`, or if no profile comes of it.
     """
-    settings = session_settings(
-        way.threads, package.manifest.precisions[way.precision].quantisation
-    )
+    settings = package_settings(package, way)
     settings.enable_profiling = True
     frames, mask = detector_frames(package, batch_size)
-    counts = prepare(frames, mask, package.manifest.binning).counts
+    counts = Preparation(mask, package.manifest.binning).prepare(frames).counts
     with TemporaryDirectory() as folder:
         settings.profile_file_prefix = str(Path(folder) / "profile")
         graph = OpenGraph(package, way, settings)

@@ -1,81 +1,72 @@
-"""How long things take against each other: timed in turn, round by round, by the wall clock.
+"""Where the time of an image goes, when several steps of its flow go on at once."""
 
-A ratio of two things timed one after the other says what else the machine was doing; in turn, both
-meet the same.
-"""
-
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TypeVar
 
-import numpy as np
-
-WARM_UP = 5
-"""Rounds that are run first and not counted: memory is taken, kernels are chosen, engines built."""
-
-
-def _nothing() -> None:
-    """No preparation."""
+Taken = TypeVar("Taken")
+Given = TypeVar("Given")
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """Something to be timed.
+class Timing:
+    """Seconds that each step was at work, and all of them together.
+
+    A thread reads frames and another runs the network while the main one does everything else. So
+    opening, preparing, stitching, checking and waiting add up to `total_s`; reading and network lie
+    beside them.
 
     Attributes:
-        run: what is timed.
-        prepare: what is done before every run and not timed.
+        open_s: to load the graph.
+        read_s: to read frames, in a thread of its own.
+        prepare_s: to bin and mask them.
+        network_s: to run the network, in a thread of its own.
+        stitch_s: to place patches and find their phases.
+        check_s: to judge the image by its frames.
+        wait_for_frames_s: when the main thread had nothing to do before frames came.
+        wait_for_network_s: when it had nothing to do before patches came.
+        total_s: by the clock.
     """
 
-    run: Callable[[], object]
-    prepare: Callable[[], object] = _nothing
+    open_s: float
+    read_s: float
+    prepare_s: float
+    network_s: float
+    stitch_s: float
+    check_s: float
+    wait_for_frames_s: float
+    wait_for_network_s: float
+    total_s: float
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Milliseconds a frame over the rounds: quantiles and the fastest.
+class Laps:
+    """Counts the seconds of every step: the main thread's in laps, the others' by themselves."""
 
-    Quantiles lie between rounds: of 50, the 99th percentile between the slowest two.
-    """
+    def __init__(self) -> None:
+        self._began = self._last = perf_counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
 
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    min_ms: float
+    def lap(self, step: str) -> None:
+        """What the main thread has done since its last lap was `step`."""
+        now = perf_counter()
+        self._seconds[step] += now - self._last
+        self._last = now
 
-    @property
-    def frames_per_second(self) -> float:
-        """At the median."""
-        return 1000 / self.p50_ms
+    def beside(self, step: str, work: Callable[[Taken], Given]) -> Callable[[Taken], Given]:
+        """`work`, for one other thread, with its time added to `step`."""
 
+        def timed(taken: Taken) -> Given:
+            began = perf_counter()
+            try:
+                return work(taken)
+            finally:
+                self._seconds[step] += perf_counter() - began
 
-def time_in_turn(
-    contestants: Sequence[Contestant],
-    frames: int,
-    rounds: int,
-    progress: Callable[[int], None] | None = None,
-) -> list[Latency]:
-    """Time every contestant once a round, after `WARM_UP` rounds that are not counted.
+        return timed
 
-    Args:
-        contestants: in the order in which they take their turns.
-        frames: that every run takes, by which its time is divided.
-        rounds: that are counted.
-        progress: called after each run with `frames`.
-    """
-    times_s: list[list[float]] = [[] for _ in contestants]
-    for _ in range(WARM_UP + rounds):
-        for contestant, taken in zip(contestants, times_s, strict=True):
-            contestant.prepare()
-            start = perf_counter()
-            contestant.run()
-            taken.append(perf_counter() - start)
-            if progress is not None:
-                progress(frames)
-    return [_latency(taken[WARM_UP:], frames) for taken in times_s]
-
-
-def _latency(times_s: Sequence[float], frames: int) -> Latency:
-    ms_a_frame = 1000 * np.asarray(times_s) / frames
-    p50, p95, p99, least = (float(q) for q in np.quantile(ms_a_frame, (0.5, 0.95, 0.99, 0)))
-    return Latency(p50, p95, p99, least)
+    def timing(self) -> Timing:
+        """All of it so far."""
+        steps = {f"{step}_s": seconds for step, seconds in self._seconds.items()}
+        return Timing(**steps, total_s=self._last - self._began)
