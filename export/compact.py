@@ -12,6 +12,7 @@ import onnx
 
 from wnet_edge.export.dft_nodes import dft_nodes
 from wnet_edge.export.graph import strip
+from wnet_edge.export.resized_shapes import state_resized_shapes
 
 _EIGHT_BITS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
 """Not shared: ONNX Runtime replaces zero points one by one where it multiplies without saturation,
@@ -33,6 +34,7 @@ def compacted(model: onnx.ModelProto) -> onnx.ModelProto:
     _generate_dft(small)
     _drop_repeated(small)
     _rename(small)
+    state_resized_shapes(small)
     return small
 
 

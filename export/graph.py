@@ -14,6 +14,8 @@ import onnx
 import torch
 
 from wnet_edge.errors import ExportError
+from wnet_edge.export.pixel_shuffle import shuffle_in_runs
+from wnet_edge.export.resized_shapes import state_resized_shapes
 from wnet_edge.models.registry import CountsNetwork
 
 OPSET = 20
@@ -58,6 +60,8 @@ def export_fp32(network: CountsNetwork, window_px: int, opset: int = OPSET) -> b
     if [found.version for found in model.opset_import if not found.domain] != [opset]:
         raise ExportError(f"the exporter of torch gave no graph of opset {opset}; name another")
     strip(model)
+    shuffle_in_runs(model)
+    state_resized_shapes(model)
     onnx.checker.check_model(model, full_check=True)
     return serialise(model)
 
@@ -68,7 +72,8 @@ def fix_batch(model: onnx.ModelProto, batch_size: int) -> None:
     Raises:
         ExportError: if shapes inside the graph say otherwise.
     """
-    for port in (*model.graph.input, *model.graph.output):
+    graph = model.graph
+    for port in (*graph.input, *graph.output, *graph.value_info):
         port.type.tensor_type.shape.dim[0].dim_value = batch_size
     try:
         onnx.checker.check_model(model, full_check=True)

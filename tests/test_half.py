@@ -100,7 +100,7 @@ def test_reductions_and_no_more_stay(network, half):
     for node in nodes:
         if node.op_type in ("ReduceMean", "ReduceSum", "LayerNormalization", "Pow"):
             assert node.output[0] in kept
-        if node.op_type in ("Conv", "MatMul", "Resize", "MaxPool", "Tanh", "DepthToSpace"):
+        if node.op_type in ("Conv", "MatMul", "Resize", "MaxPool", "Tanh", "Transpose"):
             assert node.output[0] not in kept
 
 

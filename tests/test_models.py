@@ -161,10 +161,11 @@ def test_the_empty_beam_projects_back_to_nothing(binning):
     assert estimate.abs().max() < 1e-4
 
 
-def test_back_projection_is_one_step_of_epie():
-    lit = probe(64)
+@pytest.mark.parametrize("window_px", [48, 64])
+def test_back_projection_is_one_step_of_epie(window_px):
+    lit = probe(window_px)
     rng = np.random.default_rng(0)
-    frame = np.abs(far_field(lit)).sum(axis=0) * rng.uniform(0.5, 1.5, (64, 64))
+    frame = np.abs(far_field(lit)).sum(axis=0) * rng.uniform(0.5, 1.5, (window_px, window_px))
     frame /= np.sqrt(np.mean(frame**2))
     far = far_field(lit)
     modulus = np.sqrt(np.sum(np.abs(far) ** 2, axis=0))
@@ -174,7 +175,7 @@ def test_back_projection_is_one_step_of_epie():
     expected = np.sum(np.conj(lit) * inverse_far_field(change), axis=0)
     expected /= power + 0.02 * power.max()
     seen = torch.from_numpy(frame.astype(np.float32))[None, None]
-    real, imaginary = BackProjection(lit, 64)(seen, torch.ones_like(seen))[0].numpy()
+    real, imaginary = BackProjection(lit, window_px)(seen, torch.ones_like(seen))[0].numpy()
     np.testing.assert_allclose(real, expected.real, atol=1e-4)
     np.testing.assert_allclose(imaginary, expected.imag, atol=1e-4)
 

@@ -58,9 +58,12 @@ class BackProjection(nn.Module):
         self.back_real: torch.Tensor
         self.back_imaginary: torch.Tensor
         self._constant("empty", _empty_beam(probe, window_px))
-        # Complex numbers as real blocks, [re, im] along a row or one below the other.
-        self._constant("turn", np.concatenate([turn.real, turn.imag], axis=-1))
+        # Complex numbers as real blocks, [re, im] along a row or one below the other; rows in an
+        # upper and a lower half where they come in, even and odd ones where they go out.
+        turn = np.concatenate([turn.real, turn.imag], axis=-1)
+        self._constant("turn", turn.reshape(len(turn), 2, window_px // 2, 2 * window_px))
         self._constant("transform", np.block([[cosine, sine], [-sine, cosine]]))
+        back = np.stack([back[:, ::2], back[:, 1::2]])
         self._constant("back_real", back.real)
         self._constant("back_imaginary", back.imag)
 
@@ -69,21 +72,35 @@ class BackProjection(nn.Module):
         self.register_buffer(name, tensor, persistent=False)
 
     def forward(self, frame: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        """Frame (B, 1, n, n), valid (B, 1, n, n) of 1 and 0, to real and imaginary (B, 2, n, n)."""
+        """Frame (B, 1, n, n), valid (B, 1, n, n) of 1 and 0, to real and imaginary (B, 2, n, n).
+
+        Even and odd rows of the exit wave are transformed apart, each from half as many: rows j and
+        j + n/2 at the detector, added for the even and subtracted for the odd ones (Cooley & Tukey,
+        Math. Comput. 19, 297, 1965). That saves a quarter of the products.
+        """
         n = frame.shape[-1]
         excess = (frame - self.empty) * valid
-        wave = torch.cat([excess, excess], dim=-1) * self.turn  # (B, modes, n, 2n)
-        across = wave @ self.transform
-        stacked = torch.cat([across[..., :n], across[..., n:]], dim=-2)  # (B, modes, 2n, n)
-        exit_wave = self.transform.T @ stacked
-        real, imaginary = exit_wave[..., :n, :], exit_wave[..., n:, :]
-        return torch.stack(
+        wave = torch.cat([excess, excess], dim=-1).reshape(-1, 1, 2, n // 2, 2 * n) * self.turn
+        upper, lower = wave[:, :, 0], wave[:, :, 1]
+        folded = torch.stack([upper + lower, upper - lower], dim=1)
+        across = folded @ self.transform  # (B, 2, modes, n/2, 2n)
+        stacked = torch.cat([across[..., :n], across[..., n:]], dim=-2)  # (B, 2, modes, n, n)
+        exit_wave = self._row_transforms() @ stacked
+        real, imaginary = exit_wave[..., : n // 2, :], exit_wave[..., n // 2 :, :]
+        estimate = torch.stack(
             [
-                (real * self.back_real - imaginary * self.back_imaginary).sum(dim=1),
-                (real * self.back_imaginary + imaginary * self.back_real).sum(dim=1),
+                (real * self.back_real - imaginary * self.back_imaginary).sum(dim=2),
+                (real * self.back_imaginary + imaginary * self.back_real).sum(dim=2),
             ],
             dim=1,
-        )
+        )  # (B, 2, 2, n/2, n), the third for even and odd rows
+        return estimate.transpose(2, 3).reshape(-1, 2, n, n)
+
+    def _row_transforms(self) -> torch.Tensor:
+        """(2, 1, n, n): the transform's even and its odd rows, from a wave's upper half."""
+        n = self.empty.shape[-1]
+        rows = self.transform.T.reshape(n, 2, 2, 2, n // 2)[:, :, :, 0]
+        return rows.permute(1, 0, 2, 3).reshape(2, 1, n, n)
 
 
 def _far_field(modes: NDArray[Any]) -> NDArray[np.complex128]:
