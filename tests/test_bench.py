@@ -70,7 +70,7 @@ def test_times_are_a_frame_and_of_the_rounds_that_count(monkeypatch):
     # A clock that a run moves on: seconds of warm-up, then 2, 4 and 6.
     seconds = iter([100.0] * WARM_UP + [2.0, 4.0, 6.0])
     now = [0.0]
-    monkeypatch.setattr("wnet_edge.runner.timing.perf_counter", lambda: now[0])
+    monkeypatch.setattr("wnet_edge.runner.in_turn.perf_counter", lambda: now[0])
 
     def run():
         now[0] += next(seconds)

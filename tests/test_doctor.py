@@ -17,7 +17,7 @@ from wnet_edge.runner.checkup import check_up
 from wnet_edge.runner.device import cpu_quota_cores, has_nvidia_card, this_device
 from wnet_edge.runner.installation import EXTRAS, cache_state
 from wnet_edge.runner.providers import Provider, has_nvidia_driver, missing_library, offered
-from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep
+from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep, room_for
 from wnet_edge.runner.ways import Way
 from wnet_edge.runner.wheels import Wheel
 
@@ -97,7 +97,8 @@ def test_a_package_that_is_not_there_is_an_error(call):
 
 def test_what_was_measured_is_told(call, package):
     way = Way(Precision.FP32, Provider.CPU, 1, 8)
-    path = keep(TuneRecord(package.sha256, this_device(), 0.1, (TimedWay(way, 0.25),)))
+    path = room_for(package)
+    keep(TuneRecord(package.sha256, this_device(), 0.1, (TimedWay(way, 0.25),)), path)
     code, out, _ = call("doctor", "--package", package.path, "--json")
     values = json.loads(out)
     assert code == 0
@@ -108,7 +109,8 @@ def test_what_was_measured_is_told(call, package):
 
 def test_a_damaged_record_is_told_and_does_no_harm(call, package):
     way = Way(Precision.FP32, Provider.CPU, 1, 8)
-    path = keep(TuneRecord(package.sha256, this_device(), 0.1, (TimedWay(way, 0.25),)))
+    path = room_for(package)
+    keep(TuneRecord(package.sha256, this_device(), 0.1, (TimedWay(way, 0.25),)), path)
     path.write_bytes(b"{")
     code, out, _ = call("doctor", "--package", package.path)
     assert code == 0
