@@ -1,5 +1,7 @@
 # make demo   the embedded scan to a picture, in a virtual environment of its own (edge install)
 # make test   everything CI runs: lint, types, tests, benchmark gates (workshop install)
+# make bench        every gate, times and figures to benchmarks/latest.json, beside the baseline's
+# make baseline     measure anew what throughput is held against: benchmarks/baseline.json
 # make study        train what the study lacks (hours, goes on where it stopped), measure, write
 #                   docs/study.md; STUDY=quick: minutes, into runs/quick
 # make study-report docs/study.md from the results in the repository, without training
@@ -11,9 +13,10 @@ WORKSHOP := .venv
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # Other people's readers and writers, for the tests, without the programs around them.
 PEERS := ptychodus ptylab
+SPEED := benchmarks/test_cost.py benchmarks/test_latency.py
 ZOO := $(patsubst wnet_edge/zoo/%-cnm26id.safetensors,%,$(wildcard wnet_edge/zoo/*.safetensors))
 
-.PHONY: demo test lint bench study study-report packages search-w3 docs clean
+.PHONY: demo test lint bench baseline study study-report packages search-w3 docs clean
 
 demo: $(EDGE)/.installed
 	$(EDGE)/bin/wnet-edge demo
@@ -30,6 +33,10 @@ lint: $(WORKSHOP)/.installed
 
 bench: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m pytest benchmarks --benchmark-json=benchmarks/latest.json
+	$(WORKSHOP)/bin/pytest-benchmark compare benchmarks/baseline.json benchmarks/latest.json
+
+baseline: $(WORKSHOP)/.installed
+	$(WORKSHOP)/bin/python -m pytest $(SPEED) --benchmark-json=benchmarks/baseline.json
 
 study: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m benchmarks.study

@@ -1,26 +1,23 @@
 """Cold starts of `wnet-edge infer`, prompt to files written, in turn: packages against each other.
 
-    python benchmarks/cold_start.py [ROUNDS]
+    python -m benchmarks.cold_start [ROUNDS]
 
 Compiles the embedded package for this device, then runs the embedded scan through both, each start
 a process of its own; and, in this process, opens the graphs of both.
 """
 
-import subprocess
 import sys
 import time
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from benchmarks.one_process import infer_cost
 from wnet_edge.export.compiled import compile_package
 from wnet_edge.package import find_package, open_package
 from wnet_edge.runner.open_graph import OpenGraph
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.ways import Way
-
-SCAN = Path(__file__).parents[1] / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
-PROGRAM = Path(sys.executable).with_name("wnet-edge")
 
 
 def main() -> None:
@@ -36,7 +33,7 @@ def main() -> None:
         walls = {name: [] for name in packages}
         for _ in range(rounds):
             for name, package in packages.items():
-                walls[name].append(infer_s(package.path, Path(folder)))
+                walls[name].append(infer_cost(package=str(package.path)).wall_s)
         print_row("infer, cold", {name: 1000 * median(values) for name, values in walls.items()})
 
 
@@ -48,16 +45,6 @@ def opened(package, precision):
         OpenGraph(package, Way(precision, Provider.CPU, 1))
         seconds.append(time.perf_counter() - began)
     return 1000 * median(seconds)
-
-
-def infer_s(package: Path, folder: Path) -> float:
-    """Seconds of one process."""
-    outputs = ["-o", folder / "out.h5", "--image", folder / "out.png", "--force"]
-    began = time.perf_counter()
-    subprocess.run(
-        [PROGRAM, "infer", SCAN, "--package", package, *outputs], check=True, capture_output=True
-    )
-    return time.perf_counter() - began
 
 
 def print_row(name, ms):

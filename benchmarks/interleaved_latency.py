@@ -6,17 +6,22 @@ same, on a busy one the others' share stays out. Weights do not change the time.
 """
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+Run = Callable[[NDArray[np.float32]], object]
+"""Takes counts (B, 1, H, W)."""
 
-def one_thread_session(graph: bytes) -> onnxruntime.InferenceSession:
-    """A session that computes in the thread which calls it."""
+
+def one_thread_run(graph: bytes) -> Run:
+    """Runs a graph in the thread which calls it."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return lambda counts: session.run(None, {"counts": counts})
 
 
 def plausible_counts(batch: int, window_px: int) -> NDArray[np.float32]:
@@ -25,18 +30,16 @@ def plausible_counts(batch: int, window_px: int) -> NDArray[np.float32]:
     return counts.astype(np.float32)
 
 
-def one_round(
-    sessions: dict[str, onnxruntime.InferenceSession], counts: NDArray[np.float32]
-) -> dict[str, float]:
-    """Milliseconds a frame of each session, run once in turn."""
+def one_round(runs: Mapping[str, Run], counts: NDArray[np.float32]) -> dict[str, float]:
+    """Milliseconds a frame of each graph, run once in turn."""
     latency_ms = {}
-    for name, session in sessions.items():
+    for name, run in runs.items():
         start = time.thread_time()
-        session.run(None, {"counts": counts})
+        run(counts)
         latency_ms[name] = 1000 * (time.thread_time() - start) / len(counts)
     return latency_ms
 
 
-def median_latency_ms(rounds: list[dict[str, float]]) -> dict[str, float]:
-    """Median milliseconds a frame of each session over rounds."""
+def median_latency_ms(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Median milliseconds a frame of each graph over rounds."""
     return {name: float(np.median([r[name] for r in rounds])) for name in rounds[0]}

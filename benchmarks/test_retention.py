@@ -1,16 +1,15 @@
 """Gate: what FP16 and INT8 keep of FP32, for each network of the zoo, on frames none has seen.
 
 `export` refuses what costs more than its budget; here its figures are held to the thresholds in
-`retention.toml`, which a review can read. Run from a clone alone.
+`gates.toml`, which a review can read. Run from a clone alone.
 """
 
 from dataclasses import replace
-from pathlib import Path
 
 import onnx
 import pytest
-import tomllib
 
+from benchmarks.gates import GATES
 from wnet_edge.calibration.ranges import RangeMethod, Ranges, find_ranges
 from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN
 from wnet_edge.cli.export_options import zoo_checkpoint
@@ -28,15 +27,12 @@ from wnet_edge.runner.accuracy import loss
 from wnet_edge.runner.session_settings import X64_PRECISION
 from wnet_edge.training.checkpoint import load_network
 
-THRESHOLDS = tomllib.loads((Path(__file__).parent / "retention.toml").read_text("utf-8"))
 SMALL = (Precision.FP16, Precision.INT8)
 
 
 def excess(fp32, small, lost, model, precision):
     """What is over its threshold, as text; empty if nothing is."""
-    allowed = THRESHOLDS["default"][precision.value] | THRESHOLDS.get(model, {}).get(
-        precision.value, {}
-    )
+    allowed = GATES["retention"][precision.value]
     correlation = "stitched_phase_correlation"
     drops = {
         "max_ssim_drop": lost.ssim,

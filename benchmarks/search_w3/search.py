@@ -13,7 +13,7 @@ import torch
 
 from benchmarks.search_w3.shapes import Shape, shape_of
 from benchmarks.search_w3.table import read_records, write_page
-from benchmarks.search_w3.timing import TimingOptions, latency_ratios, ptychonn_session
+from benchmarks.search_w3.timing import TimingOptions, latency_ratios, ptychonn_run
 from benchmarks.search_w3.training import (
     BATCH_FRAMES,
     RECIPE,
@@ -68,7 +68,7 @@ def search(shapes: tuple[Shape, ...], options: SearchOptions, places: Places) ->
     missing = [s for s in shapes if _identity(_described(s, options)) not in known]
     if missing:
         frames = search_frames(places.frames, options.frames, options.validation_frames)
-        baseline = ptychonn_session(frames.instrument.probe, WINDOW_PX)
+        baseline = ptychonn_run(frames.instrument.probe, WINDOW_PX)
     for shape in missing:
         record = _measured(shape, frames, baseline, options)
         with places.results.open("a", encoding="utf-8") as file:
@@ -86,7 +86,7 @@ def time_anew(options: TimingOptions, places: Places) -> None:
     records = read_records(places.results)
     probe = open_scan(EXAMPLE).probe
     shapes = {_built(record): shape_of(record) for record in records}
-    baseline = ptychonn_session(probe, WINDOW_PX)
+    baseline = ptychonn_run(probe, WINDOW_PX)
     ratios = latency_ratios(
         list(shapes.values()), baseline, options, probe=probe, window_px=WINDOW_PX
     )

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from benchmarks.interleaved_latency import (
+    Run,
     median_latency_ms,
     one_round,
-    one_thread_session,
+    one_thread_run,
     plausible_counts,
 )
 from benchmarks.search_w3.shapes import Shape, build_shape
@@ -34,31 +34,31 @@ class TimingOptions:
     repeats: int = 3
 
 
-def ptychonn_session(probe: NDArray[np.complex64], window_px: int) -> onnxruntime.InferenceSession:
+def ptychonn_run(probe: NDArray[np.complex64], window_px: int) -> Run:
     """What shapes are timed against."""
     baseline = build(NetworkSpec(ModelName.PTYCHONN), seed=0, probe=probe, window_px=window_px)
-    return one_thread_session(export_fp32(baseline, window_px))
+    return one_thread_run(export_fp32(baseline, window_px))
 
 
 def latency_ratios(
     shapes: list[Shape],
-    baseline: onnxruntime.InferenceSession,
+    baseline: Run,
     options: TimingOptions,
     *,
     probe: NDArray[np.complex64],
     window_px: int,
 ) -> list[list[float]]:
     """Of each shape, `repeats` ratios to the baseline, FP32, CPU provider, one thread, batch 8."""
-    sessions = {_BASELINE: baseline}
+    runs = {_BASELINE: baseline}
     for index, shape in enumerate(shapes):
         network = build_shape(shape, seed=0, probe=probe, window_px=window_px)
-        sessions[str(index)] = one_thread_session(export_fp32(network, window_px))
+        runs[str(index)] = one_thread_run(export_fp32(network, window_px))
     counts = plausible_counts(BATCH, window_px)
     for _ in range(_WARM_UP):
-        one_round(sessions, counts)
+        one_round(runs, counts)
     ratios: list[list[float]] = [[] for _ in shapes]
     for _ in range(options.repeats):
-        latency_ms = median_latency_ms([one_round(sessions, counts) for _ in range(options.rounds)])
+        latency_ms = median_latency_ms([one_round(runs, counts) for _ in range(options.rounds)])
         for index, found in enumerate(ratios):
             found.append(round(latency_ms[str(index)] / latency_ms[_BASELINE], 4))
     return ratios

@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.interleaved_latency import (
     median_latency_ms,
     one_round,
-    one_thread_session,
+    one_thread_run,
     plausible_counts,
 )
 from benchmarks.study.plan import Study
@@ -35,11 +35,11 @@ def measure_networks(study: Study, instrument: Instrument, results: Results) -> 
     if sizes == {key: (known[key].parameters, known[key].multiply_adds) for key in known}:
         return
     graphs = {key: export_fp32(network, window_px) for key, network in networks.items()}
-    sessions = {key: one_thread_session(graph) for key, graph in graphs.items()}
+    runs = {key: one_thread_run(graph) for key, graph in graphs.items()}
     latency_ms: dict[str, dict[str, float]] = {key: {} for key in networks}
     for batch in BATCH_SIZES:
         counts = plausible_counts(batch, window_px)
-        rounds = [one_round(sessions, counts) for _ in range(_WARM_UP + study.latency_rounds)]
+        rounds = [one_round(runs, counts) for _ in range(_WARM_UP + study.latency_rounds)]
         for key, median in median_latency_ms(rounds[_WARM_UP:]).items():
             latency_ms[key][str(batch)] = round(median, 3)
     costs = {
