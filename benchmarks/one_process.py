@@ -1,4 +1,9 @@
-"""What one run of `wnet-edge infer` costs, in a process of its own: prompt to files written."""
+"""What one run of `wnet-edge infer` costs, in a process of its own: prompt to files written.
+
+    python -m benchmarks.one_process [SCAN]
+
+prints the median of five, step by step.
+"""
 
 import json
 import os
@@ -9,6 +14,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 SCAN = Path(__file__).parents[1] / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -71,3 +77,22 @@ def _peak_mib(pid: int) -> float:
     told = Path(f"/proc/{pid}/status").read_text("utf-8")
     found = re.search(r"VmHWM:\s+(\d+) kB", told)
     return 0.0 if found is None else int(found[1]) / 1024
+
+
+def main() -> None:
+    """Each step of the main thread, and what lies beside it."""
+    scan = Path(sys.argv[1]) if len(sys.argv) > 1 else SCAN
+    costs = [infer_cost(scan) for _ in range(5)]
+    steps = {key: median(cost.steps_s[key] for cost in costs) for key in costs[0].steps_s}
+    wall_s = median(cost.wall_s for cost in costs)
+    inside = ("open", "prepare", "stitch", "check", "wait_for_frames", "wait_for_network", "write")
+    rows = {"start-up": wall_s - sum(steps[key] for key in inside)}
+    rows |= {key: steps[key] for key in inside}
+    rows |= {"all": wall_s, "beside: read": steps["read"], "beside: network": steps["network"]}
+    for name, seconds in rows.items():
+        print(f"| {name.replace('_', ' ')} | {seconds:.2f} s |")  # noqa: T201
+    print(f"peak {max(cost.peak_mib for cost in costs):.0f} MiB")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -68,6 +68,15 @@ def test_it_is_refused_on_another_provider(compiled, monkeypatch):
         choose(compiled, RunnerOptions(provider=Provider.CUDA))
 
 
+def test_one_for_a_card_that_is_not_there_is_an_error(compiled):
+    made_for = dataclasses.replace(compiled.manifest.compiled, provider="cuda")
+    elsewhere = dataclasses.replace(
+        compiled, manifest=dataclasses.replace(compiled.manifest, compiled=made_for)
+    )
+    with pytest.raises(ProviderError, match=r"nothing runs it here: .* is compiled for cuda\)$"):
+        choose(elsewhere, RunnerOptions())
+
+
 def test_it_is_not_compiled_twice(compiled, tmp_path):
     with pytest.raises(ExportError, match="is compiled already; name the package it was made from"):
         compile_package(compiled, tmp_path / "twice.wnet", force=False)

@@ -216,6 +216,7 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "seconds_check": timing.check_s,
         "seconds_wait_for_frames": timing.wait_for_frames_s,
         "seconds_wait_for_network": timing.wait_for_network_s,
+        "seconds_write": done.write_s,
         "package": package.name,
         "package_sha256": package.sha256,
         "precision": inference.precision.value,

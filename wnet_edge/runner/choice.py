@@ -5,7 +5,7 @@ this device; else CUDA where it works and the processor where it does not, in a 
 safe. A provider that nobody asked for has to give the golden patches before it is taken.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wnet_edge.deviation import Deviation
@@ -48,11 +48,11 @@ def choose(package: Package, options: RunnerOptions) -> Choice:
 
     Raises:
         PackageError: as `OpenGraph`, or if the package lacks the precision that was asked for.
-        ProviderError: if a provider that was asked for can't be had.
+        ProviderError: if a provider that was asked for can't be had, or none can.
     """
     record, warnings = _kept(package)
     faults: list[str] = []
-    for way, reason in _candidates(package, options, record):
+    for way, reason in _candidates(package, options, record, faults):
         try:
             graph = OpenGraph(package, way)
             if options.provider is Provider.AUTO and way.provider is not Provider.CPU:
@@ -64,9 +64,8 @@ def choose(package: Package, options: RunnerOptions) -> Choice:
             if _was_expected(way, record):
                 warnings = (*warnings, f"{faults[-1]}: wnet-edge doctor says more")
             continue
-        because = f" because {'; '.join(faults)}" if faults else ""
-        return Choice(graph, reason.replace("{because}", because), warnings)
-    raise AssertionError("the processor is always a candidate")
+        return Choice(graph, reason, warnings)
+    raise ProviderError(f"{package.path}: nothing runs it here: {'; '.join(faults)}")
 
 
 def golden_deviation(package: Package, graph: OpenGraph) -> Deviation:
@@ -124,9 +123,9 @@ def _kept(package: Package) -> tuple[TuneRecord | None, tuple[str, ...]]:
 
 
 def _candidates(
-    package: Package, options: RunnerOptions, record: TuneRecord | None
+    package: Package, options: RunnerOptions, record: TuneRecord | None, faults: Sequence[str]
 ) -> Iterator[tuple[Way, str]]:
-    """Ways with their reasons, the best first; `{because}` is where faults of earlier ones go."""
+    """Ways with their reasons, the best first; `faults` grows by those that were tried in vain."""
     tuned = [one for one in record.timed if one.way.fits(options)] if record is not None else []
     if record is not None and tuned:
         yield tuned[0].way, _tuned_reason(tuned[0], record)
@@ -139,14 +138,14 @@ def _candidates(
             precision, why = options.precision, f"{options.precision.value} as asked"
         threads = 0 if options.threads is None else options.threads
         way = Way(precision, provider, threads, options.batch_size or BATCH_SIZE)
-        yield way, f"{_provider_reason(provider, options)}; {why}"
+        yield way, f"{_provider_reason(provider, options, faults)}; {why}"
 
 
-def _provider_reason(provider: Provider, options: RunnerOptions) -> str:
+def _provider_reason(provider: Provider, options: RunnerOptions, faults: Sequence[str]) -> str:
     if options.provider is provider:
         return f"{provider.value} as asked"
     if provider is Provider.CPU:
-        return "cpu{because}"
+        return f"cpu because {'; '.join(faults)}" if faults else "cpu"
     return f"{provider.value} works here"
 
 

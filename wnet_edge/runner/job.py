@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from os.path import realpath
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +67,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What a job gave: the image, the scan as the package saw it, and how its way up was found."""
+    """What a job gave.
+
+    Attributes:
+        inference: the image.
+        framed: the scan as the package saw it.
+        search_lines: how its way up was found.
+        write_s: seconds that result and picture took to be written.
+    """
 
     inference: Inference
     framed: FramedScan
     search_lines: tuple[str, ...]
+    write_s: float
 
 
 def check_jobs(jobs: Iterable[Job], package: Package) -> None:
@@ -128,20 +137,22 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
         raise ScanError(
             f"{job.scan}: {inference.self_check.warning}; nothing is written under --strict"
         )
-    done = Done(inference, framed, choice.search_lines)
-    _write(job, package, done, context)
-    return done
+    began = perf_counter()
+    _write(job, package, framed, inference, context)
+    return Done(inference, framed, choice.search_lines, perf_counter() - began)
 
 
-def _write(job: Job, package: Package, done: Done, context: ImageContext) -> None:
-    inference, stitched = done.inference, done.inference.stitched
+def _write(
+    job: Job, package: Package, framed: FramedScan, inference: Inference, context: ImageContext
+) -> None:
+    stitched = inference.stitched
     result = Result.of_image(
         stitched.image,
         stitched.coverage,
         stitched.window_offset_px,
         stitched.origin_px,
         inference.pixel_size_m,
-        process_record(job.scan, job.command_line, package, inference, done.framed),
+        process_record(job.scan, job.command_line, package, inference, framed),
     )
     new = [output for output in job.outputs if not output.exists()]
     write_image(job.image_format, job.outputs, result, context, force=job.force)
