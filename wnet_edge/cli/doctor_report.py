@@ -150,7 +150,7 @@ def _int8(vnni: bool | None) -> tuple[Mark, str, str]:
     if vnni is None:
         return Mark.OK, "int8", "not told by this system: the golden frames show"
     if vnni:
-        return Mark.OK, "int8", "VNNI: int8 is fast and does not saturate"
+        return Mark.OK, "int8", "VNNI: products do not saturate; tune says if it is faster"
     return (
         Mark.MISSING,
         "int8",
