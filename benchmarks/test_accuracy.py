@@ -4,10 +4,8 @@ Runs from a clone alone. Over the whole scan, and over the report strip, whose f
 checkpoint or setting has looked at.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from benchmarks.gates import hold
@@ -21,6 +19,7 @@ from wnet_edge.package import find_package, open_package
 from wnet_edge.runner.infer import infer
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.scan import some_frames
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -33,9 +32,7 @@ def agreement(part):
     if part != "whole":
         positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
         frames = split_by_region(positions, package.manifest.window_px).frames(part)
-        scan = replace(
-            scan, frames=np.asarray(scan.frames[frames]), positions_m=scan.positions_m[frames]
-        )
+        scan = some_frames(scan, frames)
     inference = infer(scan, package, RunnerOptions(Precision.FP32, Provider.CPU, threads=0))
     stitched = inference.stitched
     image = ObjectImage("embedded scan", stitched.image, stitched.coverage, inference.pixel_size_m)
