@@ -59,7 +59,7 @@ def choose(package: Package, options: RunnerOptions) -> Choice:
                 check_golden_patches(package, graph)
         except ProviderError as error:
             if options.provider is not Provider.AUTO:
-                raise ProviderError(_refusal(options.provider, error)) from error
+                raise refusal(options.provider, error) from error
             faults.append(f"{way.provider.value} can't be had ({error})")
             if _was_expected(way, record):
                 warnings = (*warnings, f"{faults[-1]}: wnet-edge doctor says more")
@@ -115,6 +115,16 @@ def default_precision(package: Package, provider: Provider) -> tuple[Precision, 
     return first, f"{first.value} is what the package holds"
 
 
+def refusal(provider: Provider, fault: object) -> ProviderError:
+    """The error for a provider that was asked for and can't be had, with the cure."""
+    cure = CURES.get(provider)
+    steps = f"{cure}, or " if cure else ""
+    return ProviderError(
+        f"{provider.value} can't be had ({fault}); {steps}use --provider cpu "
+        "(wnet-edge doctor says more)"
+    )
+
+
 def _kept(package: Package) -> tuple[TuneRecord | None, tuple[str, ...]]:
     try:
         return kept(package), ()
@@ -163,15 +173,6 @@ def _tuned_reason(fastest: TimedWay, record: TuneRecord) -> str:
         if kind is not way.precision and (other := record.best_of(kind)) is not None
     ]
     return "; ".join([line, *slower])
-
-
-def _refusal(provider: Provider, error: ProviderError) -> str:
-    cure = CURES.get(provider)
-    steps = f"{cure}, or " if cure else ""
-    return (
-        f"{provider.value} can't be had ({error}); {steps}use --provider cpu "
-        "(wnet-edge doctor says more)"
-    )
 
 
 def _was_expected(way: Way, record: TuneRecord | None) -> bool:

@@ -18,10 +18,10 @@ from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ProviderError
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package
-from wnet_edge.runner.choice import check_golden_patches
+from wnet_edge.runner.choice import golden_fault, refusal
 from wnet_edge.runner.device import this_device, usable_cores
 from wnet_edge.runner.open_graph import OpenGraph, check_held
-from wnet_edge.runner.providers import CURES, Provider, missing, offered
+from wnet_edge.runner.providers import Provider, missing, offered
 from wnet_edge.runner.tuned import TimedWay, TuneRecord
 from wnet_edge.runner.ways import Way
 
@@ -147,13 +147,12 @@ def _entrants(package: Package, options: TuneOptions, progress: Progress) -> _Fi
         for precision in options.precisions or package.graphs:
             progress(f"{precision.value} on {provider.value}: golden frames")
             try:
-                graph = OpenGraph(package, Way(precision, provider))
-                check_golden_patches(package, graph)
-                _check_near_fp32(package, graph, options.max_phase_rms_rad)
+                ways = _ways(package, precision, provider, options)
+                _check_accurate(package, next(iter(ways.values())), options.max_phase_rms_rad)
             except ProviderError as error:
                 entrants.dropped.append(Dropped(precision, provider, str(error)))
-                continue
-            entrants.graphs |= _ways(package, precision, provider, options)
+            else:
+                entrants.graphs |= ways
     return entrants
 
 
@@ -162,17 +161,20 @@ def _providers(options: TuneOptions) -> tuple[Provider, ...]:
         return tuple(kind for kind in offered() if missing(kind) is None)
     fault = missing(options.provider)
     if fault is not None:
-        cure = CURES.get(options.provider, "use another --provider")
-        raise ProviderError(f"{options.provider.value} can't be had ({fault}); {cure}")
+        raise refusal(options.provider, fault)
     return (options.provider,)
 
 
-def _check_near_fp32(package: Package, graph: OpenGraph, limit_rad: float) -> None:
-    """See that a graph's golden patches are near FP32's, where the package has those."""
-    exact = package.golden.outputs.get(Precision.FP32)
-    if exact is None:
+def _check_accurate(package: Package, graph: OpenGraph, limit_rad: float) -> None:
+    """See that a graph gives the golden patches, and near FP32's where the package has those."""
+    golden, precision = package.golden, graph.way.precision
+    patches = graph.run_all(golden.counts)
+    fault = golden_fault(package, precision, Deviation.between(patches, golden.outputs[precision]))
+    if fault is not None:
+        raise ProviderError(fault)
+    if Precision.FP32 not in golden.outputs:
         return
-    found = Deviation.between(graph.run_all(package.golden.counts), exact)
+    found = Deviation.between(patches, golden.outputs[Precision.FP32])
     if not found.phase_rms_rad <= limit_rad:
         raise ProviderError(
             f"its phases are {found.phase_rms_rad:.3g} rad RMS from those of fp32, more than "
