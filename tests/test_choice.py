@@ -3,10 +3,10 @@
 import dataclasses
 
 import pytest
-from tiny import content
+from tiny import content, several_precisions
 
 from wnet_edge.errors import ResultError
-from wnet_edge.manifest import Precision, Tolerance
+from wnet_edge.manifest import Precision
 from wnet_edge.package import GoldenFrames, write_package
 from wnet_edge.runner import choice as choice_module
 from wnet_edge.runner.choice import choose
@@ -24,18 +24,8 @@ INT8_FIRST = (
 
 @pytest.fixture
 def package(tmp_path):
-    source = content()
-    graph, outputs = source.graphs[Precision.FP32], source.golden.outputs[Precision.FP32]
     kinds = (Precision.FP32, Precision.INT8)
-    return write_package(
-        tmp_path / "two.wnet",
-        dataclasses.replace(
-            source,
-            graphs=dict.fromkeys(kinds, graph),
-            golden=GoldenFrames(source.golden.counts, dict.fromkeys(kinds, outputs)),
-            tolerance=dict.fromkeys(kinds, Tolerance(1e-5, 1e-5, 1e-5)),
-        ),
-    )
+    return write_package(tmp_path / "two.wnet", several_precisions(*kinds))
 
 
 def tuned(package, timed=INT8_FIRST):

@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import helper
-from tiny import content, graph_with_weights_in, onnx_bytes, simple_graph
+from tiny import content, graph_with_weights_in, onnx_bytes, several_precisions, simple_graph
 
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.manifest import Precision, Tolerance
@@ -29,17 +29,7 @@ def with_graph(tmp_path, graph):
 
 
 def with_precisions(tmp_path, *kinds):
-    source = content()
-    graph, outputs = source.graphs[Precision.FP32], source.golden.outputs[Precision.FP32]
-    return write_package(
-        tmp_path / "several.wnet",
-        dataclasses.replace(
-            source,
-            graphs=dict.fromkeys(kinds, graph),
-            golden=GoldenFrames(source.golden.counts, dict.fromkeys(kinds, outputs)),
-            tolerance=dict.fromkeys(kinds, Tolerance(1e-5, 1e-5, 1e-5)),
-        ),
-    )
+    return write_package(tmp_path / "several.wnet", several_precisions(*kinds))
 
 
 def test_runs_the_graph(package):

@@ -1,6 +1,6 @@
 """Small graphs, packages and scans that tests make for themselves."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +107,18 @@ def content(graph=None, window_px=8, binning=2, **changes):
         "created": "2024-05-01T12:00:00Z",
     }
     return PackageContent(**(values | changes))
+
+
+def several_precisions(*kinds):
+    """Content whose every precision is the same graph, with the same golden outputs."""
+    source = content()
+    graph, outputs = source.graphs[Precision.FP32], source.golden.outputs[Precision.FP32]
+    return replace(
+        source,
+        graphs=dict.fromkeys(kinds, graph),
+        golden=GoldenFrames(source.golden.counts, dict.fromkeys(kinds, outputs)),
+        tolerance=dict.fromkeys(kinds, Tolerance(1e-5, 1e-5, 1e-5)),
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """What `wnet-edge bench` has found: tables for people, one object for programs."""
 
 import platform
-import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -11,6 +9,7 @@ from importlib.metadata import version
 import click
 import onnxruntime
 
+from wnet_edge.cli.options import command_line
 from wnet_edge.package import Package
 from wnet_edge.runner.bench import Entrant, Measured, Row
 from wnet_edge.runner.device import this_device
@@ -81,7 +80,7 @@ def as_values(findings: Findings) -> dict[str, object]:
     """For `--json`."""
     names = ("wnet-edge", "numpy", *findings.libraries)
     return {
-        "command_line": shlex.join(["wnet-edge", *sys.argv[1:]]),
+        "command_line": command_line(),
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "device": asdict(this_device()),
         "versions": {

@@ -1,7 +1,5 @@
 """`wnet-edge demo`: the embedded scan through the embedded package, to an image."""
 
-import shlex
-import sys
 from pathlib import Path
 
 import click
@@ -9,6 +7,7 @@ import click
 from wnet_edge.cli.example import EXAMPLE_SCAN
 from wnet_edge.cli.infer import report
 from wnet_edge.cli.options import (
+    command_line,
     frame_progress,
     json_option,
     runner_options,
@@ -37,7 +36,7 @@ def command(
         outputs=(RESULT,),
         picture=PICTURE,
         force=True,
-        command_line=shlex.join(["wnet-edge", *sys.argv[1:]]),
+        command_line=command_line(),
     )
     package = open_package(find_package(PACKAGE))
     options = runner_options_from(precision, provider, threads, batch_size)

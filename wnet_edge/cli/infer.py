@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +11,7 @@ import click
 
 from wnet_edge.cli.options import (
     FILE,
+    command_line,
     force_option,
     frame_progress,
     json_option,
@@ -108,7 +107,7 @@ def command(
                 position_orientation=way_up(position_orientation, Orientation.IDENTITY),
                 strict=strict,
                 force=force,
-                command_line=shlex.join(["wnet-edge", *sys.argv[1:]]),
+                command_line=command_line(),
             )
             for scan, stem in zip(scans, _stems(scans), strict=True)
         ]
