@@ -310,19 +310,19 @@ def profile(name: str, text: str, *words: str) -> Case:
 PROFILES = [
     Case(
         "profile that is not there",
-        ("26id.toml", "no profile", "No such file"),
+        ("26id.toml", "no such file", "name a TOML file"),
         nothing,
         infer("--profile", "26id.toml"),
     ),
     Case(
         "profile, a folder",
-        ("folder", "is no file", "name a TOML file"),
+        ("folder", "is a folder", "name a TOML file"),
         lambda f: (f / "folder").mkdir(),
         infer("--profile", "folder"),
     ),
     Case(
         "profile, a pipe",
-        ("pipe", "is no file", "name a TOML file"),
+        ("pipe", "device or a pipe", "name a TOML file"),
         lambda folder: os.mkfifo(folder / "pipe"),
         infer("--profile", "pipe"),
         as_program,

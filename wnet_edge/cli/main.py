@@ -4,16 +4,32 @@ Commands are imported when they are called, so that the edge never loads what on
 has, and `wnet-edge -h` answers at once.
 """
 
-import shlex
+import atexit
+import signal
 import sys
-from importlib import import_module
-from importlib.metadata import version
-from typing import Any
 
-import click
+from wnet_edge.interrupts import (
+    FAILED,
+    exit_code,
+    interrupted,
+    interruptible,
+    leave_if_hung,
+    leaving_at_once,
+)
 
-from wnet_edge.errors import ProviderError, WNetEdgeError
-from wnet_edge.runner.wheels import import_fault
+with leaving_at_once():
+    import shlex
+    from importlib import import_module
+    from importlib.metadata import version
+    from io import StringIO
+    from typing import Any
+
+    import click
+
+    from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
+    from wnet_edge.errors import ProviderError, WNetEdgeError
+    from wnet_edge.inputs import one_command
+    from wnet_edge.runner.wheels import import_fault
 
 COMMANDS = {
     "demo": "the embedded scan through the embedded package, to an image",
@@ -44,7 +60,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         """Run the command; Ctrl-C becomes an error like any other."""
         try:
-            return super().invoke(ctx)
+            with one_command():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             again = shlex.join(["wnet-edge", *sys.argv[1:]])
             raise WNetEdgeError(
@@ -56,7 +73,8 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         try:
-            module = import_module(f"wnet_edge.cli.{cmd_name}")
+            with leaving_at_once():
+                module = import_module(f"wnet_edge.cli.{cmd_name}")
         except ModuleNotFoundError as error:
             if error.name in WORKSHOP_MODULES:
                 raise WNetEdgeError(
@@ -95,9 +113,38 @@ def group() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 failed, 2 usage."""
+    """Run the command line; exit 0 done, 1 failed or Ctrl-C, 2 usage, 143 SIGTERM."""
+    with prepared_streams():
+        code = _run()
+    leave_if_hung()
+    # As the interpreter ends nobody catches an exception any more.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and tell what went wrong; its exit code."""
     try:
-        group(prog_name="wnet-edge")
+        with interruptible():
+            return group.main(prog_name="wnet-edge", standalone_mode=False) or 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except click.ClickException as error:
+        said = StringIO()
+        error.show(said)
+        for line in said.getvalue().splitlines():
+            print_note(line)
+        return error.exit_code
+    except ClosedPipeError:
+        return FAILED
     except WNetEdgeError as error:
-        click.echo(f"Error: {' '.join(str(error).splitlines())}", err=True)
-        sys.exit(1)
+        print_note(f"Error: {error}")
+        return exit_code()
+    except (click.Abort, KeyboardInterrupt):
+        print_note("Error: interrupted")
+        return exit_code()
+    except Exception:
+        if not interrupted():
+            raise
+        print_note("Error: interrupted")  # whatever a library has made of it
+        return exit_code()

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
+from wnet_edge.inputs import note_input
 from wnet_edge.io.found import Found, as_text
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
 from wnet_edge.io.units import Quantity, unit_factor
@@ -45,7 +46,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def check_file(path: Path) -> None:
-    """See that `path` is a file at all.
+    """See that `path` is a file at all, and keep it from being written over.
 
     Raises:
         ScanError: in one line with the cure.
@@ -61,6 +62,7 @@ def check_file(path: Path) -> None:
         raise ScanError(f"{path}: is a folder; name a scan file in it")
     if not stat.S_ISREG(mode):
         raise ScanError(f"{path}: is a device or a pipe, not a file; save it as a file first")
+    note_input(path, ScanError)
 
 
 def dataset_at(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset:
