@@ -93,13 +93,15 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """In the block a signal ends the process without an exception, which a library's import that
-    it comes upon turns into one of its own. There is nothing to clean up yet.
-    """  # noqa: D205 - one sentence
+    """In the block a signal ends the process, and no exception comes of it.
+
+    For where there is nothing to clean up, and a library's import, or the interpreter as it ends,
+    would make an error of its own of an exception.
+    """
 
     def leave_with_a_line(number: int, _: FrameType | None) -> None:
         _received.append(number)
-        os.write(2, b"Error: interrupted before any work began\n")
+        os.write(2, b"Error: interrupted\n")
         leave()
 
     with _handling(leave_with_a_line):

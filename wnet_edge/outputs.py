@@ -24,6 +24,7 @@ def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None
         error: if its folder is missing or read-only, if it is a folder, if the command reads it or
             it exists and `force` is False.
     """
+    check_current_folder(path, error)
     mode = _mode(path, error)
     if mode is None and not path.parent.is_dir():
         raise error(f"{path}: no folder {path.parent}; create it first")
@@ -166,6 +167,20 @@ def _discard(temporary: Path) -> None:
     temporary_paths.discard(temporary)
 
 
+def check_current_folder(path: Path, error: type[WNetEdgeError]) -> None:
+    """See that the folder that a relative path begins in has not been removed.
+
+    Raises:
+        error: if it has.
+    """
+    if path.is_absolute():
+        return
+    try:
+        Path.cwd()
+    except OSError as cause:
+        raise error("the current folder is no longer there; go to another") from cause
+
+
 def check_folders(
     parent: Path, names: Sequence[str], error: type[WNetEdgeError], *, force: bool
 ) -> None:
@@ -175,6 +190,7 @@ def check_folders(
         error: if `parent` can neither be written to nor made, or if one of `names` is there and
             `force` is False.
     """
+    check_current_folder(parent, error)
     mode = _mode(parent, error)
     if mode is None and not parent.parent.is_dir():
         raise error(f"{parent}: no folder {parent.parent}; create it first")

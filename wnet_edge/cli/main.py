@@ -22,6 +22,7 @@ with leaving_at_once():
     from importlib import import_module
     from importlib.metadata import version
     from io import StringIO
+    from pathlib import Path
     from typing import Any
 
     import click
@@ -29,6 +30,7 @@ with leaving_at_once():
     from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
     from wnet_edge.errors import ProviderError, WNetEdgeError
     from wnet_edge.inputs import one_command
+    from wnet_edge.outputs import check_current_folder
     from wnet_edge.runner.wheels import import_fault
 
 COMMANDS = {
@@ -47,6 +49,7 @@ COMMANDS = {
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
+WORKSHOP_COMMANDS = ("train", "export")
 WORKSHOP_MODULES = frozenset({"torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"})
 
 
@@ -72,6 +75,8 @@ class LazyGroup(click.Group):
         """The command, imported now; None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in WORKSHOP_COMMANDS:  # PyTorch's libraries end the process without one
+            check_current_folder(Path(), WNetEdgeError)
         try:
             with leaving_at_once():
                 module = import_module(f"wnet_edge.cli.{cmd_name}")
@@ -114,11 +119,12 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; exit 0 done, 1 failed or Ctrl-C, 2 usage, 143 SIGTERM."""
-    with prepared_streams():
-        code = _run()
-    leave_if_hung()
-    # As the interpreter ends nobody catches an exception any more.
-    atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with leaving_at_once():
+        with prepared_streams():
+            code = _run()
+        leave_if_hung()
+        # As the interpreter ends nobody catches an exception any more.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     sys.exit(code)
 
 
@@ -137,14 +143,20 @@ def _run() -> int:
         return error.exit_code
     except ClosedPipeError:
         return FAILED
-    except WNetEdgeError as error:
-        print_note(f"Error: {error}")
-        return exit_code()
     except (click.Abort, KeyboardInterrupt):
         print_note("Error: interrupted")
-        return exit_code()
+    except WNetEdgeError as error:
+        # An error that stopping a library leads to is none.
+        stopped = interrupted() and not isinstance(error.__cause__, KeyboardInterrupt)
+        print_note("Error: interrupted" if stopped else f"Error: {error}")
     except Exception:
-        if not interrupted():
-            raise
-        print_note("Error: interrupted")  # whatever a library has made of it
-        return exit_code()
+        if interrupted():
+            print_note("Error: interrupted")
+        else:
+            try:
+                check_current_folder(Path(), WNetEdgeError)
+            except WNetEdgeError as error:
+                print_note(f"Error: {error}")
+            else:
+                raise
+    return exit_code()

@@ -94,7 +94,7 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
     for job in jobs:
         note_input(job.scan, ResultError, "a scan to read")
         for text in (job.reading.positions, job.reading.probe, job.reading.mask):
-            for named in (text or "", (text or "").rpartition(":")[0]):
+            for named in filter(None, (text, (text or "").rpartition(":")[0])):
                 note_input(Path(named), ResultError)
     for job in jobs:
         for output in (*job.outputs, job.picture):
