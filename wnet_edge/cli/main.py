@@ -136,10 +136,7 @@ def _run() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else FAILED
     except click.ClickException as error:
-        said = StringIO()
-        error.show(said)
-        for line in said.getvalue().splitlines():
-            print_note(line)
+        _print_usage_error(error)
         return error.exit_code
     except ClosedPipeError:
         return FAILED
@@ -150,13 +147,26 @@ def _run() -> int:
         stopped = interrupted() and not isinstance(error.__cause__, KeyboardInterrupt)
         print_note("Error: interrupted" if stopped else f"Error: {error}")
     except Exception:
-        if interrupted():
-            print_note("Error: interrupted")
-        else:
-            try:
-                check_current_folder(Path(), WNetEdgeError)
-            except WNetEdgeError as error:
-                print_note(f"Error: {error}")
-            else:
-                raise
+        told = _nobodys_fault()
+        if told is None:
+            raise
+        print_note(f"Error: {told}")
     return exit_code()
+
+
+def _print_usage_error(error: click.ClickException) -> None:
+    said = StringIO()
+    error.show(said)
+    for line in said.getvalue().splitlines():
+        print_note(line)
+
+
+def _nobodys_fault() -> str | None:
+    """What brought an exception about that the program has not foreseen; None where it should."""
+    if interrupted():
+        return "interrupted"
+    try:
+        check_current_folder(Path(), WNetEdgeError)
+    except WNetEdgeError as error:
+        return str(error)
+    return None
