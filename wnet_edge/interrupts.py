@@ -100,8 +100,9 @@ def leaving_at_once() -> Iterator[None]:
     """
 
     def leave_with_a_line(number: int, _: FrameType | None) -> None:
-        _received.append(number)
-        os.write(2, b"Error: interrupted\n")
+        if not _received:
+            _received.append(number)
+            os.write(2, b"Error: interrupted\n")
         leave()
 
     with _handling(leave_with_a_line):

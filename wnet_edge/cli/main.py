@@ -4,10 +4,29 @@ Commands are imported when they are called, so that the edge never loads what on
 has, and `wnet-edge -h` answers at once.
 """
 
-import atexit
 import signal
-import sys
 
+# Until main is called Ctrl-C ends the process without a word: nothing would catch an exception.
+try:  # noqa: SIM105 - contextlib takes ten milliseconds to load
+    _HEARD = signal.signal(signal.SIGINT, signal.SIG_DFL)
+except ValueError:  # not the main thread: somebody else's program
+    pass
+
+import atexit
+import contextlib
+import shlex
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import click
+
+from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
+from wnet_edge.errors import ProviderError, WNetEdgeError
+from wnet_edge.inputs import one_command
 from wnet_edge.interrupts import (
     FAILED,
     exit_code,
@@ -16,22 +35,8 @@ from wnet_edge.interrupts import (
     leave_if_hung,
     leaving_at_once,
 )
-
-with leaving_at_once():
-    import shlex
-    from importlib import import_module
-    from importlib.metadata import version
-    from io import StringIO
-    from pathlib import Path
-    from typing import Any
-
-    import click
-
-    from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
-    from wnet_edge.errors import ProviderError, WNetEdgeError
-    from wnet_edge.inputs import one_command
-    from wnet_edge.outputs import check_current_folder
-    from wnet_edge.runner.wheels import import_fault
+from wnet_edge.outputs import check_current_folder
+from wnet_edge.runner.wheels import import_fault
 
 COMMANDS = {
     "demo": "the embedded scan through the embedded package, to an image",
@@ -170,3 +175,7 @@ def _nobodys_fault() -> str | None:
     except WNetEdgeError as error:
         return str(error)
     return None
+
+
+with contextlib.suppress(ValueError):
+    signal.signal(signal.SIGINT, _HEARD)
