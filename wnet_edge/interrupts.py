@@ -184,8 +184,8 @@ def _resend(failure: Any) -> None:  # noqa: ANN401 - a type that exists in annot
 
 
 def _send_again() -> None:
-    number = _received.pop(0)
-    signal.raise_signal(number)
+    """To the main thread itself, which may sleep."""
+    signal.pthread_kill(threading.main_thread().ident or 0, _received.pop(0))
 
 
 def _in_main_thread() -> bool:

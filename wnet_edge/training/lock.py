@@ -152,9 +152,13 @@ def _this_process() -> _Holder:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in ticks since the machine did (proc_pid_stat(5), field 22)."""
+    """When a process began, in ticks since the machine did (proc_pid_stat(5), fields 3 and 22).
+
+    Empty for one that has ended and that its parent has not asked after yet.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-        return text.rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *others = text.rpartition(")")[2].split()
+        return "" if state in "ZX" else others[18]
+    except (OSError, ValueError, IndexError):
         return ""
