@@ -32,8 +32,8 @@ QUALITIES = (
     Quality("640 frames", 1, 640),
     Quality("2 × 640", 2, 640),
     Quality("4,000", 1, 4000),
-    Quality("2 × 6,000", 2, 6000),
-    Quality("good", 5, 8000, from_zoo=True),
+    Quality("2 × 4,000", 2, 4000),
+    Quality("good", 4, 5000, from_zoo=True),
 )
 
 

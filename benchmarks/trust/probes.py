@@ -26,7 +26,9 @@ from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 FULL_PX = 128
 GEOMETRY = Geometry(10_000.0, 0.9, 55e-6)
 PHOTONS = 5e7
-SCAN_247 = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
+EXAMPLES = Path(wnet_edge.__file__).parent / "examples"
+SCAN_247 = EXAMPLES / "cnm26id_scan247_64px.cxi"
+REFERENCE_247 = EXAMPLES / "cnm26id_scan247_reference.npz"
 
 
 class ProbeName(str, Enum):
