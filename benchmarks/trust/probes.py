@@ -41,7 +41,7 @@ class ProbeName(str, Enum):
 
 
 class Sample(str, Enum):
-    """What is scanned: a mosaic that calibrates, and three samples that are judged."""
+    """What is scanned: one sample that calibrates, and three that are judged."""
 
     CALIBRATION = "calibration"
     LABYRINTH = "labyrinth"
@@ -49,8 +49,13 @@ class Sample(str, Enum):
     WEAK = "weak"
 
 
-_FAMILY = {Sample.LABYRINTH: Family.LABYRINTH, Sample.LINES: Family.LINES, Sample.WEAK: None}
-_SEED = {Sample.CALIBRATION: 17, Sample.LABYRINTH: 3, Sample.LINES: 5, Sample.WEAK: 7}
+_FAMILY = {
+    Sample.CALIBRATION: Family.THRESHOLDED,
+    Sample.LABYRINTH: Family.LABYRINTH,
+    Sample.LINES: Family.LINES,
+    Sample.WEAK: None,
+}
+_SEED = {Sample.CALIBRATION: 12, Sample.LABYRINTH: 3, Sample.LINES: 5, Sample.WEAK: 7}
 WEAK_PHASE_RAD = 0.15
 """Standard deviation of the weak sample's phase."""
 
@@ -86,11 +91,11 @@ def probe(name: ProbeName) -> NDArray[np.complex64]:
 
 
 def virtual_scan(name: ProbeName, sample: Sample, photons: float = PHOTONS) -> VirtualScan:
-    """441 frames of a sample; the weak one is a mosaic whose contrast is turned down."""
+    """441 frames of a sample; the weak one is any object with its contrast turned down."""
     options = ScanOptions(
         frames=441,
         step_px=12,
-        family=_FAMILY.get(sample),
+        family=_FAMILY[sample],
         detector=Detector((photons, photons)),
         seed=_SEED[sample],
     )
