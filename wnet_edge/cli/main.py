@@ -116,7 +116,13 @@ def _check_onnxruntime(error: Exception) -> None:
         raise ProviderError(fault) from error
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed or stopped by Ctrl-C, 2 wrong usage, 143 ended by SIGTERM "
+    "(a batch system) and 129 by SIGHUP. However a command ends, no output is half-written, and no "
+    "file that it reads, or that a scan links to, is ever written over, with --force neither.",
+)
 @click.version_option(version("wnet-edge"), prog_name="wnet-edge")
 def group() -> None:
     """See a ptychographic sample while it scans: frames in, image out."""
