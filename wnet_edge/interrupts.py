@@ -76,7 +76,8 @@ def interruptible() -> Iterator[None]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     watcher = threading.Thread(target=_watch, args=(reader,), daemon=True, name="signals")
-    hook, sys.unraisablehook = sys.unraisablehook, _resend
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda failure: _resend(failure, hook)
     before_fd = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     watcher.start()
     try:
@@ -175,10 +176,10 @@ def _watch(reader: int) -> None:
             one.stop()
 
 
-def _resend(failure: Any) -> None:  # noqa: ANN401 - a type that exists in annotations only
+def _resend(failure: Any, otherwise: Callable[[Any], object]) -> None:  # noqa: ANN401
     """An interruption that came where no exception gets out of, a destructor say, comes again."""
     if not issubclass(failure.exc_type, KeyboardInterrupt) or not _received:
-        sys.__unraisablehook__(failure)
+        otherwise(failure)
         return
     threading.Timer(0.01, _send_again).start()
 
