@@ -6,7 +6,7 @@ First step of opening a package; what the bytes say is `wnet_edge.package`'s bus
 from pathlib import Path
 
 from wnet_edge.errors import PackageError
-from wnet_edge.inputs import input_file
+from wnet_edge.inputs import input_file, note_input
 
 PACKAGE_SUFFIX = ".wnet"
 MAX_PACKAGE_BYTES = 512 << 20
@@ -18,6 +18,7 @@ def read_package_file(path: Path) -> bytes:
     Raises:
         PackageError: if it is missing, no file, too large or can't be read.
     """
+    note_input(path, PackageError, "the package")
     input_file(path, PackageError, f"name a {PACKAGE_SUFFIX} file or an embedded package")
     try:
         size = path.stat().st_size
