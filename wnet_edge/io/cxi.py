@@ -123,7 +123,7 @@ def read_labels(path: Path) -> Labels | None:
                 f"{path}: {LABELS} lacks its attributes window_px = {window_px} and binning; "
                 "simulate it again"
             )
-        amplitude, phase = (Hdf5Frames(path, p.name, p.shape, p.dtype) for p in parts)
+        amplitude, phase = (Hdf5Frames(path, part) for part in parts)
         return Labels(amplitude, phase, window_px, int(binning))
 
 

@@ -5,43 +5,61 @@ becomes one line that names file, dataset and cure.
 """
 
 import math
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401 - registers the compression filters that detectors write with
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found, as_text
+from wnet_edge.io.hdf5_faults import (
+    HDF5_ERRORS,
+    MISSING,
+    BrokenLinkError,
+    Fault,
+    FileRefusedError,
+    file_fault,
+    open_fault,
+)
+from wnet_edge.io.hdf5_links import Family, LinkedGroup, OpenFile, open_hdf5
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
 from wnet_edge.io.units import Quantity, unit_factor
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; whatever HDF5 says of it becomes one line.
+def opened(path: Path) -> Iterator[LinkedGroup]:
+    """The root of the file, open for reading; whatever HDF5 says of it becomes one line.
 
     Raises:
         ScanError: if there is no such file, or it can't be read.
     """
-    check_file(path)
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200]
-        if "unable to lock" in reason:
-            raise ScanError(
-                f"{path}: another program is writing it; wait until it is complete"
-            ) from error
-        raise ScanError(
-            f"{path}: can't be read as HDF5 ({reason}); copy it again, or convert it to CXI"
-        ) from error
+        home = OpenFile(path, Family(path))
+        with home.file:
+            yield home.root
+    except FileRefusedError as refused:
+        raise _refusal(path, refused.fault) from refused
+    except HDF5_ERRORS as error:
+        raise _refusal(path, open_fault(path, error)) from error
+
+
+@contextmanager
+def opened_alone(path: Path) -> Iterator[tuple[h5py.File, bool]]:
+    """The file itself, for what is known to be in it, and whether it is being written (SWMR).
+
+    Raises:
+        ScanError: as `opened`.
+    """
+    try:
+        file, being_written = open_hdf5(path)
+    except FileRefusedError as refused:
+        raise _refusal(path, refused.fault) from refused
+    with file:
+        yield file, being_written
 
 
 def check_file(path: Path) -> None:
@@ -50,17 +68,14 @@ def check_file(path: Path) -> None:
     Raises:
         ScanError: in one line with the cure.
     """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        raise ScanError(f"{path}: no such file; check the path") from error
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise ScanError(f"{path}: can't be read ({reason}); check the path") from error
-    if stat.S_ISDIR(mode):
-        raise ScanError(f"{path}: is a folder; name a scan file in it")
-    if not stat.S_ISREG(mode):
-        raise ScanError(f"{path}: is a device or a pipe, not a file; save it as a file first")
+    fault = file_fault(path)
+    if fault is not None:
+        raise _refusal(path, fault)
+
+
+def _refusal(path: Path, fault: Fault) -> ScanError:
+    what = "no such file" if fault.what == MISSING else fault.what
+    return ScanError(f"{path}: {what}; {fault.cure}")
 
 
 def dataset_at(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset:
@@ -82,49 +97,30 @@ def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset 
         ScanError: if one of them is a link that leads nowhere.
     """
     for name in names:
+        check_link(file, path, name)
         found = followed(file, name)
         if isinstance(found, h5py.Dataset) and found.shape is not None:
             return found
-        if found is None:
-            check_link(file, path, name)
     return None
 
 
-def followed(group: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
-    """What a name leads to; None where a link leads nowhere, or to itself."""
-    try:
-        return group.get(name)
-    except (OSError, RuntimeError):
-        return None
+def followed(group: LinkedGroup, name: str) -> Any:  # noqa: ANN401 - h5py has no types
+    """What a name leads to; None where there is none, or where a link leads nowhere."""
+    return group.get(name)
 
 
-def check_link(file: h5py.Group, path: Path, name: str) -> None:
+def check_link(group: LinkedGroup, path: Path, name: str) -> None:
     """See that no link on the way to `name` leads nowhere: that is a fault, not an absence.
 
     Raises:
         ScanError: naming the link and its target.
     """
-    steps = name.strip("/").split("/")
-    for count in range(1, len(steps) + 1):
-        at = "/".join(steps[:count])
-        if followed(file, at) is None:
-            _refuse_broken_link(file, path, at)
-            return
-
-
-def _refuse_broken_link(file: h5py.Group, path: Path, name: str) -> None:
     try:
-        link = file.get(name, getlink=True)
-    except (KeyError, RuntimeError, ValueError):
+        group[name]
+    except BrokenLinkError as broken:
+        raise ScanError(f"{path}: {broken.args[0]}") from broken
+    except KeyError:
         return
-    where = f"{file.name.rstrip('/')}/{name}"
-    if isinstance(link, h5py.ExternalLink):
-        raise ScanError(
-            f"{path}: {where} links to {link.filename}:{link.path}, which is not there; "
-            "copy that file beside this one"
-        )
-    if isinstance(link, h5py.SoftLink):
-        raise ScanError(f"{path}: {where} links to {link.path}, which is not there; mend the link")
 
 
 def bad(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
