@@ -188,7 +188,11 @@ NAN = np.full((36, 3), np.nan)
         (f"{DETECTOR}/data", np.zeros((36, 1, 1)), ["frames of 1 × 1 px"]),
         (f"{DETECTOR}/data", np.zeros((36, 32, 32), complex), ["complex128, not counts"]),
         (f"{DETECTOR}/data", h5py.Empty("f4"), ["without frames", "--frames"]),
-        (f"{DETECTOR}/data", h5py.ExternalLink("none.h5", "/data"), ["detector_1/data links to none.h5:"]),
+        (
+            f"{DETECTOR}/data",
+            h5py.ExternalLink("none.h5", "/data"),
+            ["links to none.h5:"],
+        ),
         (f"{DETECTOR}/data", h5py.SoftLink(f"{DETECTOR}/data"), ["mend the link"]),
         (f"{DETECTOR}/mask", np.zeros((16, 16), int), ["mask", "one mask for all frames"]),
         (f"{DETECTOR}/mask", np.ones((32, 32), int), ["every pixel"]),

@@ -13,6 +13,7 @@ from wnet_edge.cli.options import (
     FILE,
     force_option,
     json_option,
+    no_links_option,
     opened_package,
     print_json,
     signature_values,
@@ -34,6 +35,7 @@ from wnet_edge.runner.scan_preview import write_preview
 )
 @trust_option
 @scan_options
+@no_links_option
 @force_option
 @json_option
 def command(

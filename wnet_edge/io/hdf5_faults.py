@@ -29,7 +29,6 @@ HDF5_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryErr
 _LOCKING = "HDF5_USE_FILE_LOCKING"
 _WRITER, _SWMR_WRITER = 1, 4
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN)
-_NO_LOCKS = (errno.ENOLCK, errno.EIO, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
 
 
 @dataclass(frozen=True)
@@ -38,6 +37,12 @@ class Fault:
 
     what: str
     cure: str
+
+
+BEING_WRITTEN = Fault(
+    "is marked as being written",
+    "wait until its writer closes it; if the writer has died, run h5clear -s on a copy",
+)
 
 
 class FileRefusedError(Exception):
@@ -127,10 +132,7 @@ def known_fault(path: Path) -> Fault | None:
         return Fault("is empty", "wait until it is written, or copy it again")
     block = superblock(path)
     if block is not None and (block.has_writer or block.has_swmr_writer):
-        return Fault(
-            "is marked as being written",
-            "wait until its writer closes it; if the writer has died, run h5clear -s on a copy",
-        )
+        return BEING_WRITTEN
     if block is not None and block.end > size:
         return Fault(f"is cut short, {size} of {block.end} bytes", "copy it again")
     return None
@@ -188,11 +190,10 @@ def _lock_fault(path: Path) -> Fault | None:
     except OSError as error:
         if error.errno in _HELD:
             return Fault("is being written by another program", "wait until it is closed")
-        if error.errno in _NO_LOCKS:
-            return Fault(
-                f"lies on a disk without file locks ({one_line(error)})",
-                f"set {_LOCKING}=FALSE, and read it only when no program writes it",
-            )
+        return Fault(
+            f"lies on a disk without file locks ({one_line(error)})",
+            f"set {_LOCKING}=FALSE, and read it only when no program writes it",
+        )
     finally:
         os.close(descriptor)
     return None

@@ -71,8 +71,8 @@ class OpenFile:
     def __init__(self, path: Path, family: Family) -> None:
         self.path = path
         self.family = family
-        self.file, being_written = open_hdf5(path)
-        family.being_written |= being_written
+        self.file, self.being_written = open_hdf5(path)
+        family.being_written |= self.being_written
 
     @property
     def root(self) -> "LinkedGroup":

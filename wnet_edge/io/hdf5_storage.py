@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.io.hdf5_faults import (
+    BEING_WRITTEN,
     HDF5_ERRORS,
     MISSING,
     BrokenLinkError,
@@ -205,6 +206,8 @@ def _one_source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str)
     except FileRefusedError as error:
         fault = error.fault
         raise _error(home, dataset, f"{shown}, which {fault.what}", fault.cure) from error
+    if other.being_written and not home.being_written:  # HDF5 opens both alike
+        raise _error(home, dataset, f"{shown}, which {BEING_WRITTEN.what}", BEING_WRITTEN.cure)
     found = other.source(target)
     if found is None:
         shown += f":{target}, which is not in that file"
