@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found, as_text
+from wnet_edge.io.hdf5_chunks import check_chunks
 from wnet_edge.io.hdf5_faults import (
     HDF5_ERRORS,
     MISSING,
@@ -26,8 +27,12 @@ from wnet_edge.io.hdf5_faults import (
     open_fault,
 )
 from wnet_edge.io.hdf5_links import Family, LinkedGroup, OpenFile, open_hdf5
-from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
+from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES, MAX_WHOLE_BYTES
 from wnet_edge.io.units import Quantity, unit_factor
+
+_MASK = np.dtype(np.int32)
+_LAST_BIT = 30
+_MANY_MORE = 10
 
 
 @contextmanager
@@ -97,8 +102,7 @@ def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset 
         ScanError: if one of them is a link that leads nowhere.
     """
     for name in names:
-        check_link(file, path, name)
-        found = followed(file, name)
+        found = _child(file, path, name)
         if isinstance(found, h5py.Dataset) and found.shape is not None:
             return found
     return None
@@ -115,12 +119,16 @@ def check_link(group: LinkedGroup, path: Path, name: str) -> None:
     Raises:
         ScanError: naming the link and its target.
     """
+    _child(group, path, name)
+
+
+def _child(group: LinkedGroup, path: Path, name: str) -> Any:  # noqa: ANN401 - h5py has no types
     try:
-        group[name]
+        return group[name]
     except BrokenLinkError as broken:
         raise ScanError(f"{path}: {broken.args[0]}") from broken
     except KeyError:
-        return
+        return None
 
 
 def bad(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
@@ -142,6 +150,24 @@ def check_filters(path: Path, dataset: h5py.Dataset) -> None:
             raise bad(path, dataset, fault, "update hdf5plugin, or rewrite it with h5repack")
 
 
+def read_whole(path: Path, dataset: h5py.Dataset, at: tuple[int, ...] = ()) -> NDArray[Any]:
+    """A dataset that is small enough, whole, or what lies at indices along its leading axes.
+
+    Raises:
+        ScanError: if it is larger than anything but frames, was never written, or is packed in a
+            way that can't be undone.
+    """
+    size = math.prod(dataset.shape[len(at) :]) * dataset.dtype.itemsize
+    if size > MAX_WHOLE_BYTES:
+        raise bad(path, dataset, f"claims {dataset.shape}, {size / 1e6:.0f} MB", "name another")
+    check_filters(path, dataset)
+    try:
+        check_chunks(dataset)
+    except ValueError as error:
+        raise bad(path, dataset, f"is damaged: {error}", "copy it again") from error
+    return np.asarray(dataset[at])
+
+
 def number_of(
     path: Path,
     dataset: h5py.Dataset,
@@ -161,7 +187,7 @@ def number_of(
     """
     if dataset.size != 1 or dataset.dtype.kind not in "uif":
         raise bad(path, dataset, "is not one number", "write a scalar")
-    value = float(np.asarray(dataset[()]).reshape(-1)[0])
+    value = float(read_whole(path, dataset).reshape(-1)[0])
     if not math.isfinite(value):
         raise bad(path, dataset, f"is {value}", "write the number")
     if quantity is None:
@@ -186,9 +212,22 @@ def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str |
 
 
 def array_of(
-    path: Path, dataset: h5py.Dataset, kinds: str, shape: tuple[int | None, ...], cure: str
+    path: Path,
+    dataset: h5py.Dataset,
+    kinds: str,
+    shape: tuple[int | None, ...],
+    cure: str,
+    frame_count: int | None = None,
 ) -> NDArray[Any]:
     """A dataset of known shape (None: any length), of a few numbers a frame at most, read whole.
+
+    Args:
+        path: of the file.
+        dataset: of a few numbers for each frame.
+        kinds: of numbers, as NumPy's `dtype.kind`.
+        shape: None for any length.
+        cure: of another type or shape.
+        frame_count: of the scan, where it is known; far more numbers than that are not read.
 
     Raises:
         ScanError: if number type or shape differ, before anything is read.
@@ -202,13 +241,17 @@ def array_of(
     if dataset.dtype.kind not in kinds or not fits:
         fault = f"is {dataset.dtype} {dataset.shape}, not numbers {expected}".replace("'", "")
         raise bad(path, dataset, fault, cure)
-    check_filters(path, dataset)
-    array: NDArray[Any] = np.asarray(dataset[()])
-    return array
+    if frame_count is not None and dataset.shape[0] > _MANY_MORE * (frame_count + _MANY_MORE):
+        raise bad(
+            path, dataset, f"holds {dataset.shape[0]} positions for {frame_count} frames", cure
+        )
+    return read_whole(path, dataset)
 
 
-def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int64]]:
+def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
     """A mask (H, W) of integers or truth values; what its bits mean is the format's business.
+
+    Bits beyond the 30th are set as the 30th.
 
     Raises:
         ScanError: if it is not two-dimensional integers, or larger than any detector.
@@ -216,8 +259,14 @@ def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int64]]:
     if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uib":
         fault = f"is {dataset.dtype} {dataset.shape}, not integers (H, W)"
         raise bad(path, dataset, fault, "write one mask for all frames, or give --mask none")
-    check_filters(path, dataset)
-    return Found(np.asarray(dataset[()]).astype(np.int64), dataset.name)
+    values = read_whole(path, dataset)
+    if values.dtype.itemsize < _MASK.itemsize:
+        return Found(values.astype(_MASK), dataset.name)
+    bits = np.empty(values.shape, _MASK)
+    for row, stored in enumerate(values):  # row by row: a mask of 64 bits fills memory as it is
+        bits[row] = (stored & (1 << _LAST_BIT) - 1).astype(_MASK)
+        bits[row][stored >> _LAST_BIT != 0] |= 1 << _LAST_BIT
+    return Found(bits, dataset.name)
 
 
 def modes_of(
@@ -239,6 +288,5 @@ def modes_of(
     if dataset.dtype.kind != "c" or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
         fault = f"is {dataset.dtype} {dataset.shape}, not complex (modes, n, n)"
         raise bad(path, dataset, fault, "write a probe, or name another with --probe")
-    check_filters(path, dataset)
-    probe = np.asarray(dataset[at], dtype=np.complex64).reshape(-1, *shape[-2:])
+    probe = read_whole(path, dataset, at).astype(np.complex64).reshape(-1, *shape[-2:])
     return Found(probe, dataset.name)

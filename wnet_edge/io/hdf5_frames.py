@@ -3,6 +3,7 @@
 Under every HDF5 layout's reader.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,15 @@ import numpy as np
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found
-from wnet_edge.io.hdf5 import check_filters, check_link, opened, opened_alone
+from wnet_edge.io.hdf5 import bad, check_filters, check_link, opened, opened_alone
+from wnet_edge.io.hdf5_chunks import check_chunks
 from wnet_edge.io.hdf5_faults import HDF5_ERRORS, Fault, known_fault, one_line
 from wnet_edge.io.hdf5_links import LinkedDataset
 from wnet_edge.io.stacks import RasterFrames, check_stack
 from wnet_edge.scan import FrameSource
+
+_MAX_PIECES = 10_000
+"""Chunks that one frame may be cut into."""
 
 
 class Hdf5Frames:
@@ -65,6 +70,7 @@ class Hdf5Frames:
             if isinstance(along, slice):  # of the frames that were there at first
                 along = slice(*along.indices(self._shape[0]))
             try:
+                check_chunks(dataset, *_span(along, self._shape[0]))
                 return dataset[(along, *within)]
             except HDF5_ERRORS as error:
                 fault = known_fault(self._path) or Fault(
@@ -91,8 +97,20 @@ def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
     where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
     check_stack(path, where, dataset.shape, dataset.dtype)
     check_filters(path, dataset)
+    if dataset.chunks is not None:
+        pairs = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
+        pieces = math.prod(-(-length // step) for length, step in pairs)
+        if pieces > _MAX_PIECES:
+            fault = f"has {pieces} chunks a frame"
+            raise bad(path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them one")
     frames: FrameSource = Hdf5Frames(home, dataset)
     return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, where)
+
+
+def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's own signature
+    """The first frame of a slice, an index or a sequence of indices, and the one after the last."""
+    numbers = np.atleast_1d(np.arange(count)[along])
+    return (int(numbers.min()), int(numbers.max()) + 1) if len(numbers) else (0, 0)
 
 
 def _stamps(files: list[Path]) -> list[tuple[int, int, int]]:

@@ -32,6 +32,9 @@ from wnet_edge.io.hdf5_storage import Storage, address_of, check_storage
 MAX_OBJECTS = 20_000
 """Groups and datasets that are looked at in one file and all that it links to."""
 
+MAX_FILES = 3_000
+"""That are opened for one."""
+
 MAX_DEPTH = 64
 """Groups within groups."""
 
@@ -53,15 +56,19 @@ class Family:
     Attributes:
         path: of the file that was named, for messages.
         left: groups and datasets that may still be looked at.
+        files_left: files that may still be opened.
         being_written: whether a file among them is, for readers alongside (SWMR).
         storages: of virtual datasets, by file number and address.
+        broken: why virtual datasets can't be read, likewise.
         on_the_way: datasets whose sources are being looked at.
     """
 
     path: Path
     left: int = MAX_OBJECTS
+    files_left: int = MAX_FILES
     being_written: bool = False
     storages: dict[tuple[int, int], Storage] = field(default_factory=dict)
+    broken: dict[tuple[int, int], BrokenLinkError] = field(default_factory=dict)
     on_the_way: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -71,6 +78,11 @@ class OpenFile:
     def __init__(self, path: Path, family: Family) -> None:
         self.path = path
         self.family = family
+        family.files_left -= 1
+        if family.files_left < 0:
+            raise ScanError(
+                f"{family.path}: leads to more than {MAX_FILES} files; write frames into fewer"
+            )
         self.file, self.being_written = open_hdf5(path)
         family.being_written |= self.being_written
 
@@ -126,7 +138,6 @@ class OpenFile:
         Raises:
             BrokenLinkError: as `follow`.
         """
-        self.family.left += 1  # they have a limit of their own
         found = self.follow(self.file.id, f"/{name}")
         return found if isinstance(found, LinkedDataset) else None
 

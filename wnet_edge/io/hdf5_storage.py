@@ -35,10 +35,11 @@ MAX_MISSING_SHARE = 0.1
 """Of the frames that a virtual dataset may lack: as many may be bad for other reasons."""
 
 _MAX_ELEMENT_BYTES = 1 << 20
-_MAX_SOURCES = 10_000
+_MAX_SOURCES = 5_000
 _MAX_READS = 100_000
 """Datasets that are read for one, through virtual datasets of virtual datasets."""
 
+_MAX_CHAIN = 8
 _MAX_OVERLAP = 4
 """Times that the sources of a virtual dataset may cover it."""
 
@@ -148,8 +149,13 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
     family, key = home.family, address_of(dataset)
     if key in family.storages:
         return family.storages[key]
+    if key in family.broken:
+        raise family.broken[key]
     if key in family.on_the_way:
         raise _error(home, dataset, "is put together from itself", "name another")
+    if len(family.on_the_way) == _MAX_CHAIN:
+        fault = f"is put together through more than {_MAX_CHAIN} virtual datasets"
+        raise _error(home, dataset, fault, "write it as one dataset")
     names = [
         (creation.get_virtual_filename(index), creation.get_virtual_dsetname(index))
         for index in range(min(creation.get_virtual_count(), _MAX_READS + 1))
@@ -161,6 +167,9 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
     family.on_the_way.append(key)
     try:
         sources = {pair: _source(home, dataset, *pair) for pair in distinct}
+    except BrokenLinkError as error:
+        family.broken[key] = error
+        raise
     finally:
         family.on_the_way.pop()
     reads = sum(sources[pair].reads for pair in names)

@@ -21,9 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-
-MAX_WHOLE_BYTES = 512 * 2**20
-"""Of an array that is read at once."""
+from wnet_edge.io.stacks import MAX_WHOLE_BYTES
 
 _READ_BYTES = 2**24
 _SUFFIX = ".npy"
