@@ -14,21 +14,13 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-import hostile_hdf5  # noqa: E402 - the makers of the tests
+import hostile_arrays  # noqa: E402 - the makers of the tests
+import hostile_hdf5  # noqa: E402
 from bad_case import good_folder  # noqa: E402
-from hostile_case import LIMIT_MB, LIMIT_S, Cost, Hostile, measured  # noqa: E402
+from hostile_case import Hostile, fault_of, measured  # noqa: E402
 from tiny import KnownScan  # noqa: E402
 
-CASES: list[Hostile] = [*hostile_hdf5.CASES]
-
-
-def fault_of(case: Hostile, cost: Cost) -> str:
-    """What is wrong with how a case was met; empty where nothing is."""
-    lines = [line for line in cost.err.splitlines() if not line.startswith("Warning: ")]
-    refused = cost.code == 1 and len(lines) == 1 and lines[0].startswith("Error: ")
-    if not refused and not (case.harmless and cost.code == 0):
-        return "NOT REFUSED IN ONE LINE"
-    return "OVER THE LIMIT" if cost.seconds > LIMIT_S or cost.peak_mb > LIMIT_MB else ""
+CASES: list[Hostile] = [*hostile_hdf5.CASES, *hostile_arrays.CASES]
 
 
 def main(words: list[str]) -> int:

@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,24 @@ class Hostile:
         name: for the table.
         make: writes it into a folder that holds a good scan, `scan.cxi`, and its package.
         arguments: of `wnet-edge`.
+        slow: whether making it takes seconds.
         harmless: whether the call may do its work, having looked at no more than it needs.
     """
 
     name: str
     make: Callable[[Path], None]
     arguments: tuple[str, ...] = INFER
+    slow: bool = False
     harmless: bool = False
+
+
+def fault_of(case: Hostile, cost: "Cost") -> str:
+    """What is wrong with how a case was met; empty where nothing is."""
+    lines = [line for line in cost.err.splitlines() if not line.startswith("Warning: ")]
+    refused = cost.code == 1 and len(lines) == 1 and lines[0].startswith("Error: ")
+    if not refused and not (case.harmless and cost.code == 0):
+        return "NOT REFUSED IN ONE LINE"
+    return "OVER THE LIMIT" if cost.seconds > LIMIT_S or cost.peak_mb > LIMIT_MB else ""
 
 
 @dataclass(frozen=True)
@@ -83,6 +95,15 @@ def measured(folder: Path, arguments: tuple[str, ...]) -> Cost:
     out.unlink()
     err.unlink()
     return Cost(process.returncode, seconds, usage.ru_maxrss / unit, said)
+
+
+def zeros_deflated(size: int) -> bytes:
+    """A stream of zlib that unfolds to `size` zeros, its checksum wrong."""
+    packer = zlib.compressobj(9)
+    block = 16 << 20
+    first = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
+    again = packer.compress(bytes(block)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return first + again * (size // block - 1) + packer.flush()
 
 
 def _waited(pid: int):

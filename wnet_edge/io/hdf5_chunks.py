@@ -5,19 +5,14 @@ filters write that size before the data, where it is read here; deflate and bzip
 unfolded as far as a chunk may go, if they could go much further.
 """
 
-import bz2
 import math
-import zlib
 from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import h5py
 
-_MUCH = 256 << 20
-_MOST_OF_DEFLATE = 1032
-_MOST_OF_BZIP2 = 20_000
-"""Bytes that one may unfold to at most, nearly (zlib's technical notes; measured on zeros)."""
+from wnet_edge.io.unfolding import bzip2_beyond, deflate_beyond
 
 _BZIP2, _BLOSC, _LZ4, _BITSHUFFLE, _ZSTD = 307, 32001, 32004, 32008, 32015
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -70,9 +65,9 @@ def _unfolds_beyond(code: int, values: tuple[int, ...], data: Any, held: int) ->
     """Whether a chunk, as it is stored, gives more than `held` bytes."""
     data = memoryview(data)
     if code == h5py.h5z.FILTER_DEFLATE:
-        return len(data) * _MOST_OF_DEFLATE > _MUCH and _deflate_beyond(data, held)
+        return deflate_beyond(data, held)
     if code == _BZIP2:
-        return len(data) * _MOST_OF_BZIP2 > _MUCH and _bzip2_beyond(data, held)
+        return bzip2_beyond(data, held)
     if code == _LZ4 or (code == _BITSHUFFLE and len(values) > 4 and values[4]):
         return int.from_bytes(data[:8], "big") > held
     if code == _BLOSC:
@@ -80,21 +75,6 @@ def _unfolds_beyond(code: int, values: tuple[int, ...], data: Any, held: int) ->
     if code == h5py.h5z.FILTER_SZIP:
         return int.from_bytes(data[:4], "little") > held
     return code == _ZSTD and _zstd_size(data) > held
-
-
-def _deflate_beyond(data: memoryview, held: int) -> bool:
-    unpacker = zlib.decompressobj()
-    try:
-        return len(unpacker.decompress(data, held + 1)) > held
-    except zlib.error:
-        return False  # damaged, which HDF5 says itself
-
-
-def _bzip2_beyond(data: memoryview, held: int) -> bool:
-    try:
-        return len(bz2.BZ2Decompressor().decompress(data, held + 1)) > held
-    except (OSError, EOFError):
-        return False
 
 
 def _zstd_size(data: memoryview) -> int:

@@ -27,7 +27,7 @@ from wnet_edge.io.hdf5_faults import (
     open_fault,
     superblock,
 )
-from wnet_edge.io.hdf5_storage import Storage, address_of, check_storage
+from wnet_edge.io.hdf5_storage import Storage, check_storage
 
 MAX_OBJECTS = 20_000
 """Groups and datasets that are looked at in one file and all that it links to."""
@@ -57,6 +57,7 @@ class Family:
         path: of the file that was named, for messages.
         left: groups and datasets that may still be looked at.
         files_left: files that may still be opened.
+        files: that it leads to and that are there.
         being_written: whether a file among them is, for readers alongside (SWMR).
         storages: of virtual datasets, by file number and address.
         broken: why virtual datasets can't be read, likewise.
@@ -66,6 +67,7 @@ class Family:
     path: Path
     left: int = MAX_OBJECTS
     files_left: int = MAX_FILES
+    files: set[Path] = field(default_factory=set)
     being_written: bool = False
     storages: dict[tuple[int, int], Storage] = field(default_factory=dict)
     broken: dict[tuple[int, int], BrokenLinkError] = field(default_factory=dict)
@@ -77,6 +79,7 @@ class OpenFile:
 
     def __init__(self, path: Path, family: Family) -> None:
         self.path = path
+        self.actual = path.resolve()
         self.family = family
         family.files_left -= 1
         if family.files_left < 0:
@@ -118,10 +121,11 @@ class OpenFile:
         wanted = Path(wanted.name) if wanted.is_absolute() else wanted
         prefixes = os.environ.get(folders, "").split(os.pathsep)
         places += [Path(p.replace("${ORIGIN}", str(self.folder))) / wanted for p in prefixes if p]
-        places += [self.folder / wanted, wanted, self.path.resolve().parent / wanted]
+        places += [self.folder / wanted, wanted, self.actual.parent / wanted]
         place = next((place for place in places if _exists(place)), None)
         if place is None:
             raise FileRefusedError(Fault(MISSING, "copy that file beside this one"))
+        self.family.files.add(place)
         return place
 
     def linked(self, name: str, folders: str) -> "OpenFile":
@@ -307,6 +311,11 @@ class LinkedGroup(h5py.Group):  # type: ignore[misc]
         """Whether this file, or one that was reached from it, is being written (SWMR)."""
         return self._home.family.being_written
 
+    @property
+    def place(self) -> tuple[Path, int]:
+        """File and address: the same for one group however it was reached."""
+        return self._home.actual, h5py.h5o.get_info(self.id).addr
+
     def __getitem__(self, name: str | bytes) -> "LinkedGroup | LinkedDataset":
         """The child, or what a path leads to.
 
@@ -335,7 +344,7 @@ class LinkedGroup(h5py.Group):  # type: ignore[misc]
         Raises:
             ScanError: if there is too much to look at.
         """
-        groups, seen = [("", self)], set()
+        groups, seen = [("", self)], {self.place}
         while groups:
             path, group = groups.pop(0)
             for name in group:
@@ -343,8 +352,8 @@ class LinkedGroup(h5py.Group):  # type: ignore[misc]
                     child = group.get(name)
                     if isinstance(child, LinkedDataset):
                         yield f"{path}/{name}", child
-                    elif child is not None and (address := address_of(child)) not in seen:
-                        seen.add(address)
+                    elif child is not None and child.place not in seen:
+                        seen.add(child.place)
                         groups.append((f"{path}/{name}", child))
 
 
