@@ -221,6 +221,13 @@ def _gzip_beyond_chunk(folder: Path) -> None:
     _chunked(folder, LINK, SHAPE, (1, 32, 32), zeros_deflated(8 * GB), deflate)
 
 
+def _gzip_behind_virtual(folder: Path) -> None:
+    _gzip_beyond_chunk(folder)
+    with edited(folder) as file:
+        file.move(LINK, "bomb")
+        _virtual(file, LINK, (".", "bomb"))
+
+
 def _gzip_in_large_chunk(folder: Path) -> None:
     _without_frames(folder)
     deflate = (h5py.h5z.FILTER_DEFLATE, (9,))
@@ -365,6 +372,7 @@ LINKS = [
 CLAIMS = [
     Hostile("16 GB in three gzips", _gzip_in_gzip),
     Hostile("8 GB in a gzip, in a chunk of 4 kB", _gzip_beyond_chunk),
+    Hostile("8 GB in a gzip, behind a virtual dataset", _gzip_behind_virtual),
     Hostile("8 GB in a gzip, in a chunk of 64 MB", _gzip_in_large_chunk),
     Hostile("16 GB claimed by bitshuffle", _bitshuffle_claims),
     Hostile("8 GB in zstd", _zstd_unfolds),

@@ -15,6 +15,7 @@ import h5py
 from wnet_edge.io.unfolding import bzip2_beyond, deflate_beyond
 
 _BZIP2, _BLOSC, _LZ4, _BITSHUFFLE, _ZSTD = 307, 32001, 32004, 32008, 32015
+_MAX_LOOKED_AT = 1_000_000
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHECKED = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SZIP, _BZIP2, _BLOSC, _LZ4, _BITSHUFFLE, _ZSTD)
 
@@ -36,7 +37,7 @@ def check_chunks(dataset: h5py.Dataset, first: int = 0, end: int | None = None) 
     if not filters:
         return
     held = math.prod(dataset.chunks) * dataset.dtype.itemsize
-    room = bytearray(held + held // 50 + 4096)
+    room = bytearray(_room(held))
     for corner in _corners(dataset, first, dataset.shape[0] if end is None else end):
         try:
             skipped, data = dataset.id.read_direct_chunk(corner, out=room)
@@ -46,6 +47,31 @@ def check_chunks(dataset: h5py.Dataset, first: int = 0, end: int | None = None) 
             raise ValueError(f"a chunk of {held} bytes takes more than that") from error
         if not skipped >> place & 1 and _unfolds_beyond(code, values, data, held):
             raise ValueError(f"a chunk unfolds to more than its {held} bytes")
+
+
+def check_chunk_sizes(dataset: h5py.Dataset) -> None:
+    """See that no chunk takes more bytes than it could, without reading any.
+
+    Raises:
+        ValueError: if one does.
+    """
+    if dataset.chunks is None:
+        return
+    held = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    sizes: list[int] = []
+
+    def look(info: Any) -> bool | None:  # noqa: ANN401 - h5py has no types
+        sizes.append(info.size)
+        return True if len(sizes) == _MAX_LOOKED_AT else None  # anything but None is the end
+
+    dataset.id.chunk_iter(look)
+    if max(sizes, default=0) > _room(held):
+        raise ValueError(f"a chunk of {held} bytes takes more than that")
+
+
+def _room(held: int) -> int:
+    """Bytes that a chunk of so many may take: compression can add a little."""
+    return held + held // 50 + 4096
 
 
 def _corners(dataset: h5py.Dataset, first: int, end: int) -> Iterator[tuple[int, ...]]:

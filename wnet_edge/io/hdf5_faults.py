@@ -7,7 +7,6 @@ says of its writer and its length (HDF5 file format specification, version 3, se
 import errno
 import os
 import stat
-import struct
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ HDF5_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryErr
 
 _LOCKING = "HDF5_USE_FILE_LOCKING"
 _WRITER, _SWMR_WRITER = 1, 4
+_ADDRESS_BYTES = (2, 4, 8, 16, 32)
 _HELD = (errno.EWOULDBLOCK, errno.EAGAIN)
 
 
@@ -147,7 +147,7 @@ def superblock(path: Path) -> Superblock | None:
                 block = file.read(128)
                 if block.startswith(HDF5_MAGIC):
                     return _parsed(block)
-    except (OSError, struct.error, IndexError):
+    except (OSError, ValueError, IndexError):
         return None
     return None
 
@@ -167,8 +167,8 @@ def _parsed(block: bytes) -> Superblock | None:
 def _end(block: bytes, start: int, size: int) -> int:
     """The third of the addresses from `start` on: base, free space or extension, end of file."""
     address = block[start + 2 * size : start + 3 * size]
-    if len(address) < size:
-        raise struct.error("ends in its superblock")
+    if size not in _ADDRESS_BYTES or len(address) < size:
+        raise ValueError("no superblock")
     return int.from_bytes(address, "little")
 
 

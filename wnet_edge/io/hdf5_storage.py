@@ -14,6 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.io.hdf5_chunks import check_chunk_sizes
 from wnet_edge.io.hdf5_faults import (
     BEING_WRITTEN,
     HDF5_ERRORS,
@@ -223,6 +224,11 @@ def _one_source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str)
     if found is None:
         shown += f":{target}, which is not in that file"
         raise _error(home, dataset, shown, "name another with --frames, or mend it")
+    try:
+        check_chunk_sizes(found)
+    except ValueError as error:
+        damage = f"{shown}:{target}, which is damaged: {error}"
+        raise _error(home, dataset, damage, "copy it again") from error
     files = found.storage.files if other is home else found.storage.files | {other.path}
     return replace(found.storage, files=files)
 
