@@ -10,6 +10,7 @@ from wnet_edge.cli.options import (
     FILE,
     finite,
     json_option,
+    no_links_option,
     opened_package,
     print_json,
     runner_options,
@@ -52,6 +53,7 @@ _COLUMNS = (
 @runner_options
 @orientation_options
 @scan_options
+@no_links_option
 @json_option
 def command(
     package: str,

@@ -17,7 +17,7 @@ from wnet_edge.cli.export_options import (
     zoo_checkpoint,
 )
 from wnet_edge.cli.export_report import print_report, print_warnings, write_refusal, write_report
-from wnet_edge.cli.options import FILE, force_option, opened_package, trust_option
+from wnet_edge.cli.options import FILE, force_option, no_links_option, opened_package, trust_option
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import CalibrationError, ExportError, PackageError
 from wnet_edge.export.build import export_package
@@ -72,6 +72,7 @@ class Target(str, Enum):
     "[default: ./MODEL.wnet, ./triton]",
 )
 @click.option("--report", type=FILE, help="JSON file of all that was tried and what it cost.")
+@no_links_option
 @force_option
 def command(
     model: str | None,

@@ -15,6 +15,7 @@ from wnet_edge.cli.options import (
     force_option,
     frame_progress,
     json_option,
+    no_links_option,
     opened_package,
     package_option,
     print_json,
@@ -60,6 +61,7 @@ from wnet_edge.runner.ways import RunnerOptions
 @click.option("--strict", is_flag=True, help="Refuse an image that does not explain its frames.")
 @orientation_options
 @scan_options
+@no_links_option
 @force_option
 @json_option
 def command(

@@ -12,6 +12,7 @@ from wnet_edge.cli.options import (
     FILE,
     force_option,
     json_option,
+    no_links_option,
     opened_package,
     print_json,
     signature_values,
@@ -35,6 +36,7 @@ from wnet_edge.runner.scan_preview import write_preview
 )
 @trust_option
 @scan_options
+@no_links_option
 @force_option
 @json_option
 def command(

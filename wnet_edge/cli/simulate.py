@@ -7,7 +7,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.cli.options import FILE, force_option, frame_progress
+from wnet_edge.cli.options import FILE, force_option, frame_progress, no_links_option
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ScanError, SimulationError
 from wnet_edge.geometry import Geometry
@@ -50,6 +50,7 @@ _BATCH_FRAMES = 64
     help="Kind of object.  [default: a mosaic of all]",
 )
 @click.option("--seed", default=0, show_default=True, help="Same seed, same scan.")
+@no_links_option
 @force_option
 def command(
     output: Path,

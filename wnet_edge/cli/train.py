@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from wnet_edge.cli.options import force_option
+from wnet_edge.cli.options import force_option, no_links_option
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.cli.train_frames import FrameOptions, frame_supply
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
@@ -33,6 +33,7 @@ from wnet_edge.training.progress import Progress
 
 
 @click.command(cls=SectionedCommand, params=list(PARAMETERS))
+@no_links_option
 @force_option
 def command(
     model: str,
