@@ -126,6 +126,19 @@ _OPTIONS = (
     ),
     click.option("--frames", metavar="PATH", help="Dataset of the frames in the scan's file."),
     click.option(
+        "--frames-axes",
+        metavar="AXES",
+        help="What each axis of the frames' array counts: NHW for frames, rows, columns; HWN where "
+        "frames come last; RCHW or HWRC for a raster of rows, columns.  [default: NHW or RCHW, "
+        "others where only they fit the positions]",
+    ),
+    click.option(
+        "--frames-range",
+        type=_Pair("FIRST:END", ":", int),
+        metavar="FIRST:END",
+        help="Frames to take, counted from 0, END not among them: 0:72 for the first 72.",
+    ),
+    click.option(
         "--positions",
         metavar="FILE[:PATH]|PATH",
         help="Positions: another file, a dataset in it or in the scan's file, or CSV.",

@@ -4,13 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import as_text
-from wnet_edge.io.hdf5 import bad, check_filters, opened, optional_dataset
+from wnet_edge.io.hdf5 import (
+    bad,
+    check_filters,
+    is_complex,
+    opened,
+    optional_dataset,
+    values_of,
+)
 from wnet_edge.io.numpy_file import (
     MAX_WHOLE_BYTES,
     member_names,
@@ -64,14 +70,14 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
             raise ScanError(
                 f"{path}: has no dataset {dataset_path}, nor is there a file of that name; check it"
             )
-        if dataset.dtype.kind not in "uifcb":
+        if dataset.dtype.kind not in "uifb" and not is_complex(dataset):
             raise bad(path, dataset, f"holds {dataset.dtype}, not numbers", "name another")
         if dataset.size * dataset.dtype.itemsize > MAX_WHOLE_BYTES:
             raise bad(path, dataset, f"claims {dataset.size} values", "name another")
         check_filters(path, dataset)
         unit = dataset.attrs.get("units", dataset.attrs.get("unit"))
         return NamedArray(
-            values=np.asarray(dataset[()]),
+            values=values_of(dataset),
             unit=None if unit is None else as_text(unit),
             columns=(),
             where=f"{path}:{dataset.name}",

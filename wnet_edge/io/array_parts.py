@@ -1,6 +1,7 @@
 """What an array by name means as positions, as a probe or as a mask."""
 
 import math
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     """Two columns are row, column; three are x, y, z as in CXI; names of columns go before that.
 
     Args:
-        array: (N, columns); further axes of length 1 before them don't count.
+        array: (N, columns), or (2, N) or (3, N); further axes of length 1 before them don't count.
         unit: goes before the array's own.
 
     Raises:
@@ -28,8 +29,10 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     values = array.values
     if values.ndim > 2 and math.prod(values.shape[:-2]) == 1:
         values = values.reshape(values.shape[-2:])
+    if values.ndim == 2 and len(values) in (2, 3) and values.shape[1] > 3 and not array.columns:
+        values = values.T  # a row for each axis
     width = values.shape[-1] if values.ndim else 0
-    columns = array.columns or {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
+    columns = array.columns or _unnamed_columns(array.where, width)
     if values.ndim != 2 or not columns or values.dtype.kind not in "uif":
         raise ScanError(
             f"{array.where} is {values.dtype} {array.values.shape}, not (N, 2) numbers; "
@@ -54,6 +57,13 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
             "give --positions-unit, um say, or px"
         )
     return Found(Positions(rows_columns * factor), array.where)
+
+
+def _unnamed_columns(where: str, width: int) -> tuple[str, ...]:
+    """Two are row, column, or x, y where the dataset is called so; three are x, y, z."""
+    if width == 2 and re.search(r"(?:^|[^a-z])xy$", where.lower()):
+        return "x", "y"
+    return {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
 
 
 def as_probe(array: NamedArray) -> Found[NDArray[np.complex64]]:

@@ -4,6 +4,7 @@ Under every HDF5 layout's reader.
 """
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found
-from wnet_edge.io.hdf5 import bad, check_filters, opened
-from wnet_edge.io.stacks import RasterFrames, check_stack
+from wnet_edge.io.frame_axes import Stack, arrange, found_stack
+from wnet_edge.io.hdf5 import MATLAB_CLASS, bad, check_filters, opened
 from wnet_edge.scan import FrameSource
 
 MAX_CHUNK_BYTES = 256 << 20
@@ -68,20 +69,42 @@ class Hdf5Frames:
 def frames_of(path: Path, dataset: h5py.Dataset) -> Found[FrameSource]:
     """A dataset (N, H, W), or a raster (rows, columns, H, W), as lazily read frames (N, H, W).
 
+    Where its usual axes make no frames, others may: see `wnet_edge.io.frame_axes`.
+
     Raises:
         ScanError: if it is no stack of numbers within limits, or can't be decompressed here.
     """
     home = Path(dataset.file.filename)  # another than `path` behind an external link
     where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
-    check_stack(path, where, dataset.shape, dataset.dtype)
+    stack = Stack(
+        path,
+        where,
+        dataset.shape,
+        dataset.dtype,
+        partial(_arrange, home, dataset.name, dataset.shape, dataset.dtype),
+        matlab_axes(dataset),
+    )
+    found = found_stack(stack)
     chunk_bytes = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
     if chunk_bytes > MAX_CHUNK_BYTES:
         fault = f"has chunks of {chunk_bytes / 1e6:.0f} MB, unpacked whole for every frame"
         raise bad(path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them a frame each")
     check_filters(path, dataset)
     _check_sources(path, dataset)
-    frames: FrameSource = Hdf5Frames(home, dataset.name, dataset.shape, dataset.dtype)
-    return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, where)
+    return found
+
+
+def _arrange(
+    home: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str
+) -> FrameSource:
+    return arrange(Hdf5Frames(home, name, shape, dtype), axes)
+
+
+def matlab_axes(dataset: h5py.Dataset) -> str:
+    """MATLAB's (H, W, N), and (H, W, rows, columns), which HDF5 has the other way round."""
+    if MATLAB_CLASS not in dataset.attrs:
+        return ""
+    return {3: "NWH", 4: "CRWH"}.get(dataset.ndim, "")
 
 
 def _check_sources(path: Path, dataset: h5py.Dataset) -> None:

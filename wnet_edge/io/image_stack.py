@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.io.found import Found, FoundScan
+from wnet_edge.io.frame_axes import raster_of
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.kept_open import KeptOpen
 from wnet_edge.io.numpy_file import readable
 from wnet_edge.io.numpy_frames import NpyFrames, npy_stack
-from wnet_edge.io.stacks import check_stack, raster_of
+from wnet_edge.io.stacks import check_frames, check_numbers
 from wnet_edge.io.tiff_pair import load_tifffile
 from wnet_edge.scan import FrameSource
 
@@ -53,8 +54,8 @@ def read_npy(path: Path) -> FoundScan:
     Raises:
         ScanError: if it is no such stack, or damaged.
     """
-    frames, shape = npy_stack(path)
-    return FoundScan(path, "NPY", frames=Found(frames, "the array"), raster=raster_of(shape))
+    frames = npy_stack(path)
+    return FoundScan(path, "NPY", frames=frames, raster=raster_of(frames))
 
 
 def read_tiff(path: Path) -> FoundScan:
@@ -89,7 +90,9 @@ def _check(path: Path, page: Any, shape: tuple[int, ...]) -> None:  # noqa: ANN4
     """See that a page is one plane of numbers."""
     if page.axes != "YX" or page.dtype is None:
         raise ScanError(f"{path}: its pages are {page.axes}, not grey images; save counts alone")
-    check_stack(path, "the pages", shape, page.dtype)
+    check_numbers(path, "the pages", page.dtype)
+    page_count, height, width = shape
+    check_frames(path, "the pages", (page_count, height, width))
 
 
 def _page(
@@ -123,7 +126,7 @@ def _one_block(path: Path, file: "tifffile.TiffFile") -> FrameSource | None:
         return None
     dtype = series.dtype.newbyteorder(file.byteorder)
     shape = (series.size // (series.shape[-1] * series.shape[-2]), *series.shape[-2:])
-    check_stack(path, "the page", shape, dtype)
+    check_frames(path, "the page", (shape[0], shape[1], shape[2]))
     if series.dataoffset + series.nbytes > size:
         raise ValueError(f"ends before the last of {shape[0]} frames")
     return NpyFrames(path, series.dataoffset, shape, dtype)

@@ -18,11 +18,12 @@ from wnet_edge.io.array_parts import as_mask, as_positions, as_probe
 from wnet_edge.io.csv_positions import read_positions_table
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import Found, FoundScan, Positions
+from wnet_edge.io.frame_axes import columns_first, raster_of, with_axes
 from wnet_edge.io.hdf5 import dataset_at, opened
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
-from wnet_edge.io.stacks import MAX_FRAMES, raster_of
+from wnet_edge.io.stacks import MAX_FRAMES
 
 T = TypeVar("T")
 Find = Callable[[Path], FoundScan]
@@ -37,6 +38,8 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
     found = _numbers(found, options)
     if options.frames is not None:
         found = _frames(found, options.frames)
+    if options.frames_axes is not None:
+        found = with_axes(found, options.frames_axes)
     if options.raster is not None:
         found = replace(found, raster=options.raster)
     _check_flags(found, options)
@@ -83,18 +86,17 @@ def _numbers(found: FoundScan, options: ReadOptions) -> FoundScan:
 def _frames(found: FoundScan, name: str) -> FoundScan:
     kind = kind_of(found.path)
     if kind is FileKind.NPZ:
-        frames, raster = named_frames(found.path, name)
+        frames = named_frames(found.path, name)
     elif kind is FileKind.HDF5:
         with opened(found.path) as file:
-            dataset = dataset_at(file, found.path, name.strip("/"))
-            frames, raster = frames_of(found.path, dataset), raster_of(dataset.shape)
+            frames = frames_of(found.path, dataset_at(file, found.path, name.strip("/")))
     else:
         raise ScanError(f"{found.path}: holds one stack of frames; leave out --frames {name}")
-    return replace(found, frames=frames, raster=raster or found.raster)
+    return replace(found, frames=frames, raster=raster_of(frames) or found.raster)
 
 
 def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
-    """Row by row, each from left to right, as a raster is scanned."""
+    """Row by row, each from left to right, as a raster is scanned; or as its array is stored."""
     if found.raster is None:
         raise ScanError(f"{found.path}: --step-m needs a raster; give --raster ROWSxCOLUMNS")
     rows, columns = found.raster
@@ -103,8 +105,13 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
             f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m can't be; "
             "mend --raster or --step-m"
         )
-    grid = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1)
-    return Found(Positions(grid * step_m), f"raster of {rows} × {columns}, --step-m")
+    numbers = np.arange(rows * columns)
+    if columns_first(found.frames):
+        grid = np.stack([numbers % rows, numbers // rows], axis=1)
+    else:
+        grid = np.stack([numbers // columns, numbers % columns], axis=1)
+    positions = Positions(grid.astype(np.float64) * step_m)
+    return Found(positions, f"raster of {rows} × {columns}, --step-m")
 
 
 def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:

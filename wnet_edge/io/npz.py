@@ -12,7 +12,6 @@
 No archive of these says energy, distance or detector pixel.
 """
 
-import math
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,11 +23,19 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
 from wnet_edge.io.array_parts import as_positions, as_probe
-from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency, attempt
+from wnet_edge.io.found import (
+    Found,
+    FoundScan,
+    Positions,
+    PositionUnit,
+    ZeroFrequency,
+    attempt,
+    required,
+)
+from wnet_edge.io.frame_axes import FoundStack, UnarrangedStack, raster_of, with_axes
 from wnet_edge.io.frame_by_frame import FrameByFrame
-from wnet_edge.io.numpy_file import MAX_WHOLE_BYTES, member_names, opened_npz, read_member
+from wnet_edge.io.numpy_file import member_names, opened_npz, read_member
 from wnet_edge.io.numpy_frames import npz_stack
-from wnet_edge.io.stacks import check_stack, raster_of
 from wnet_edge.manifest import MANIFEST_FILE
 from wnet_edge.scan import FrameSource
 
@@ -75,8 +82,8 @@ def read_npz(path: Path) -> FoundScan:
         return FoundScan(path=path, format=f"NPZ of {shown}" if names else "NPZ of no arrays")
 
 
-def named_frames(path: Path, name: str) -> tuple[Found[FrameSource], tuple[int, int] | None]:
-    """A member as frames of counts, and the raster where it is (rows, columns, H, W).
+def named_frames(path: Path, name: str) -> Found[FrameSource]:
+    """A member as frames of counts.
 
     Raises:
         ScanError: if there is none, or it is no stack.
@@ -86,27 +93,21 @@ def named_frames(path: Path, name: str) -> tuple[Found[FrameSource], tuple[int, 
         if name not in names:
             shown = ", ".join(sorted(names)[:_SHOWN])
             raise ScanError(f"{path}: has no array {name}; name one of what it holds: {shown}")
-        frames, header = npz_stack(path, archive, name)
-    return Found(frames, name), raster_of(header.shape)
+        return npz_stack(path, archive, name)
 
 
 def _raster(path: Path, archive: zipfile.ZipFile) -> FoundScan:
-    frames, header = npz_stack(path, archive, "arr_0")
-    return FoundScan(
-        path=path,
-        format="PtychoNN NPZ",
-        frames=Found(frames, "arr_0"),
-        raster=raster_of(header.shape),
-    )
+    frames = npz_stack(path, archive, "arr_0")
+    return FoundScan(path=path, format="PtychoNN NPZ", frames=frames, raster=raster_of(frames))
 
 
 def _ptychonn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
-    frames, _ = npz_stack(path, archive, "reciprocal")
+    frames = npz_stack(path, archive, "reciprocal")
     scan = _array(path, archive, "scan")
     return FoundScan(
         path=path,
         format="ptychonn NPZ",
-        frames=Found(frames, "reciprocal"),
+        frames=frames,
         positions=attempt(lambda: _ptychonn_positions(scan)),
     )
 
@@ -146,16 +147,12 @@ def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
 def _ptychopinn_frames(
     path: Path, archive: zipfile.ZipFile, name: str, frame_count: int
 ) -> FrameSource:
-    """Lazily, or whole where the frames are on the last axis, as older archives have them."""
-    frames, header = npz_stack(path, archive, name)
-    shape = header.shape
-    if len(shape) != 3 or shape[0] == frame_count or shape[2] != frame_count:
-        return frames
-    if header.byte_count > MAX_WHOLE_BYTES:
-        raise ScanError(f"{path}: {name} is {shape}, frames last; save it as (N, H, W)")
-    whole = np.moveaxis(np.asarray(frames[:]), 2, 0)
-    check_stack(path, name, whole.shape, whole.dtype)
-    return np.ascontiguousarray(whole)
+    """As they lie, or with the frames on the last axis, as older archives have them."""
+    frames = npz_stack(path, archive, name)
+    shape = frames.stack.shape if isinstance(frames, (FoundStack, UnarrangedStack)) else ()
+    if len(shape) == 3 and shape[0] != frame_count == shape[2]:
+        frames = required(with_axes(FoundScan(path, "NPZ", frames=frames), "HWN").frames)
+    return frames.value
 
 
 def _are_amplitudes(frames: FrameSource) -> bool:
@@ -169,16 +166,16 @@ def _are_amplitudes(frames: FrameSource) -> bool:
 
 
 def _tike(path: Path, archive: zipfile.ZipFile) -> FoundScan:
-    frames, header = npz_stack(path, archive, "data")
-    if math.prod(header.shape[:-3]) != 1:
-        raise ScanError(
-            f"{path}: data is {header.shape}, several scans; save one of them, (N, H, W)"
-        )
+    frames = npz_stack(path, archive, "data")
+    raster = raster_of(frames)
+    if raster is not None and raster[0] != 1:
+        shape = (*raster, *frames.value.shape[1:])
+        raise ScanError(f"{path}: data is {shape}, several scans; save one of them, (N, H, W)")
     scan, probe = _array(path, archive, "scan"), _array(path, archive, "probe")
     return FoundScan(
         path=path,
         format="tike NPZ",
-        frames=Found(frames, "data"),
+        frames=frames,
         positions=None
         if scan is None
         else attempt(lambda: as_positions(scan, PositionUnit.OBJECT_PIXEL.value)),
