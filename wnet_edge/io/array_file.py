@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
@@ -36,12 +37,16 @@ class NamedArray:
         unit: as written, None where the file has none.
         columns: names of the last axis where the file has them, lower case.
         where: file and dataset, for messages and reports.
+        frame_numbers: (N,) of the frames that positions are of; None where the file has none.
+        notes: what was assumed, one line each.
     """
 
     values: NDArray[Any]
     unit: str | None
     columns: tuple[str, ...]
     where: str
+    frame_numbers: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_array(path: Path, name: str) -> NamedArray:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
-from wnet_edge.io.found import Found, Positions, PositionUnit
+from wnet_edge.io.found import Found, FrameNumbers, Positions, PositionUnit
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
 from wnet_edge.io.units import Quantity, unit_factor
 
@@ -48,15 +48,18 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     written = unit or array.unit
     if written is None:
         raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
+    numbers = None
+    if array.frame_numbers is not None:
+        numbers = FrameNumbers(array.frame_numbers, from_zero=False)
     if written == PositionUnit.OBJECT_PIXEL.value:
-        return Found(Positions(rows_columns, PositionUnit.OBJECT_PIXEL), array.where)
+        return Found(Positions(rows_columns, PositionUnit.OBJECT_PIXEL, numbers), array.where)
     factor = unit_factor(written, Quantity.LENGTH)
     if factor is None:
         raise ScanError(
             f"{array.where} is in {written[:20]!r}, which is no unit of length; "
             "give --positions-unit, um say, or px"
         )
-    return Found(Positions(rows_columns * factor), array.where)
+    return Found(Positions(rows_columns * factor, numbers=numbers), array.where)
 
 
 def _unnamed_columns(where: str, width: int) -> tuple[str, ...]:

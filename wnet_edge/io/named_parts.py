@@ -24,6 +24,7 @@ from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
 from wnet_edge.io.stacks import MAX_FRAMES
+from wnet_edge.io.units import Quantity, unit_factor
 
 T = TypeVar("T")
 Find = Callable[[Path], FoundScan]
@@ -116,12 +117,13 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
 
 def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
     path, name = locate(text, found.path)
-    if name is not None:
+    kind = kind_of(path)
+    if kind is FileKind.OTHER:
+        array = read_positions_table(path, name)
+    elif name is not None:
         array = read_array(path, name)
-    elif (kind := kind_of(path)) is FileKind.NPY:
+    elif kind is FileKind.NPY:
         array = read_npy_array(path)
-    elif kind is FileKind.OTHER:
-        array = read_positions_table(path)
     else:
         other = _other_scan(path, find, "positions")
         return replace(
@@ -130,7 +132,15 @@ def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) ->
             energy_ev=found.energy_ev or other.energy_ev,
             distance_m=found.distance_m or other.distance_m,
         )
-    return replace(found, positions=as_positions(array, options.positions_unit))
+    unit = options.positions_unit
+    notes = array.notes
+    if (
+        unit is not None
+        and array.unit is not None
+        and unit_factor(unit, Quantity.LENGTH) != unit_factor(array.unit, Quantity.LENGTH)
+    ):
+        notes += (f"{array.where} says {array.unit}, but --positions-unit {unit} is taken",)
+    return replace(found, positions=as_positions(array, unit), notes=(*found.notes, *notes))
 
 
 def _probe(found: FoundScan, text: str, find: Find) -> FoundScan:

@@ -85,7 +85,8 @@ class ArrangedFrames:
             whole = (slice(None), slice(None))
             kept = (line, first), self._block(line, slice(first, first + self._slab), whole)
             self._kept = kept
-        return kept[1][(places - first, *part)]
+        frames: NDArray[Any] = kept[1][(places - first, *part)]
+        return frames
 
     def _block(self, line: int, places: slice, part: tuple[Any, ...]) -> NDArray[Any]:
         """Neighbouring frames (n, h, w) of one line."""
