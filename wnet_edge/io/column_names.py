@@ -25,11 +25,11 @@ _OPPOSITES = {
     ("hor", "ver"),
     ("h", "v"),
 }
+_NUMBER = r"(?:#|no|nr|num|number|id|idx|index|indices)"
+_FRAMES = re.compile(rf"(?:frame|image|img|pattern|diffraction)s?(?: ?{_NUMBER})?")
 _COUNTS = re.compile(
-    r"#|no|nr|num|number|n|i|id|idx|index|indices|"
-    r"(?:frame|image|img|point|pt|shot|event|pattern|scan ?point|seq|sequence)s?"
-    r"(?: ?(?:#|no|nr|num|number|id|idx|index|indices))?|"
-    r"(?:pos|position|scan) ?(?:#|no|nr|num|number|id|idx|index|indices)"
+    rf"{_NUMBER}|n|i|(?:point|pt|shot|event|scan ?point|seq|sequence|pos|position) ?{_NUMBER}|"
+    r"(?:point|pt|shot|event|scan ?point|seq|sequence)s?"
 )
 
 
@@ -113,9 +113,18 @@ def pairs_of(columns: Sequence[Column]) -> list[Pair]:
     return [pair for pair in pairs if pair.trust is best]
 
 
-def counts_frames(column: Column) -> bool:
+def numbers_frames(column: Column) -> bool:
     """Whether a column's name says that it numbers frames."""
-    return bool(_COUNTS.fullmatch(re.sub(r"[ _.-]+", " ", column.name).strip()))
+    return bool(_FRAMES.fullmatch(_spaced(column.name)))
+
+
+def counts_something(column: Column) -> bool:
+    """Whether a column's name says that it counts, points of the scan say."""
+    return bool(_COUNTS.fullmatch(_spaced(column.name)))
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"[ _.-]+", " ", name).strip()
 
 
 def is_length(unit: str) -> bool:

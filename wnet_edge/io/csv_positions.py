@@ -23,13 +23,15 @@ from wnet_edge.io.column_names import (
     Trust,
     as_columns,
     as_unit,
-    counts_frames,
+    counts_something,
+    numbers_frames,
     pairs_of,
 )
 from wnet_edge.io.pairing import as_frame_numbers
 from wnet_edge.io.text_table import CURE, Line, TextTable, fields, number, read_table
 
 _SHOWN = 8
+_FEW_WORDS = 4
 _SPEC_NAMES = re.compile(r"L\s+(?=\S)")
 _PREFIX = re.compile(
     r"[^,;\t]*?(?:columns?|names?|fields?|motors?)[^,;\t:=]*[:=]\s*", re.IGNORECASE
@@ -75,14 +77,11 @@ def read_positions_table(path: Path, columns: str | None = None) -> NamedArray:
             which columns are meant.
     """
     table = read_table(path)
-    names = _names(table)
-    choice = _unnamed(table) if names is None else None
     if columns is not None:
-        choice = _by_user(table, names, columns)
-    elif names is not None:
-        choice = _named(table, names)
-    if choice is None:
-        raise ScanError(f"{path}: {_shown(table, names)}{_say(table)}")
+        names, choice = _by_user(table, columns)
+    else:
+        names = _names(table)
+        choice = _unnamed(table) if names is None else _named(table, names)
     values = np.array(table.numbers([choice.y, choice.x]), dtype=np.float64).T
     numbers = None if choice.frame is None else _frame_numbers(table, choice.frame, names)
     notes = (choice.note,) if choice.note else ()
@@ -144,7 +143,7 @@ def _has_pair(names: Sequence[str]) -> bool:
 
 def _are_names(names: Sequence[str]) -> bool:
     """Whether these are words without a number among them, as names are and remarks are not."""
-    return all(re.match(r"[^\W\d]", name) for name in names)
+    return all(re.match(r"[^\W\d]", name) and len(name.split()) < _FEW_WORDS for name in names)
 
 
 def _aligned(table: TextTable, line: Line, names: list[str]) -> list[Column]:
@@ -210,23 +209,31 @@ def _unit(table: TextTable, names: _Names, pair: Pair) -> str | None:
 def _frame_column(table: TextTable, names: _Names) -> int | None:
     """The column that numbers frames; a mere counter of the rows says nothing that they don't."""
     for column in names.columns:
+        if numbers_frames(column):
+            return column.index
+    for column in names.columns:
         rows = table.column(column.index)
-        if column.text.strip():
-            if counts_frames(column) and all(_is_whole(field) for field in rows):
-                return column.index
-        elif column.index == 0 and len(set(rows)) == len(rows) and all(map(_is_whole, rows)):
+        unique = len(set(rows)) == len(rows) and all(map(_is_whole, rows))
+        if unique and counts_something(column):
+            return column.index
+        if unique and column.index == 0 and not column.text.strip():
             return None if _counts(rows) else 0
     return None
 
 
 def _frame_numbers(table: TextTable, index: int, names: _Names | None) -> NDArray[np.int64]:
     name = "" if names is None else names.columns[index].text
-    values = np.array([float(field) for field in table.column(index)])
+    (values,) = np.array(table.numbers([index]))
     return as_frame_numbers(f"{table.path}: column {name or index + 1}", values)
 
 
-def _unnamed(table: TextTable) -> _Choice | None:
-    """Columns without names: row, column, or x, y, z; None where they may be something else."""
+def _unnamed(table: TextTable) -> _Choice:
+    """Columns without names: row, column, or x, y, z.
+
+    Raises:
+        ScanError: if they may be something else.
+    """
+    unclear = ScanError(f"{table.path}: {_shown(table, None)}{_say(table)}")
     if table.width == 2:
         note = (
             f"the columns of {table.path} have no names: they are taken as row, column (y, x); if "
@@ -234,16 +241,24 @@ def _unnamed(table: TextTable) -> _Choice | None:
         )
         return _Choice(x=1, y=0, note=note)
     if table.width != 3:
-        return None
+        raise unclear
     first, second, third = (np.array(column) for column in table.numbers([0, 1, 2]))
     ordered = len(first) > 2 and bool((np.diff(first) > 0).all())
     if _counts(table.column(0)) or (ordered and np.ptp(second) > 0 and np.ptp(third) > 0):
-        return None  # frames or times, and then two axes in an order that nothing tells
+        raise unclear  # frames or times, and then two axes in an order that nothing tells
     return _Choice(x=0, y=1)
 
 
-def _by_user(table: TextTable, names: _Names | None, text: str) -> _Choice:
-    """The columns that the user names, or counts from 1."""
+def _by_user(table: TextTable, text: str) -> tuple[_Names | None, _Choice]:
+    """The columns that the user names, or counts from 1.
+
+    Raises:
+        ScanError: if the table has no such columns.
+    """
+    try:
+        names = _names(table)
+    except ScanError:  # whatever they are, the user knows
+        names = None
     known = as_columns([""] * table.width) if names is None else names.columns
     wanted = [part.strip() for part in text.split(",")]
     places = [_place(known, part) for part in wanted]
@@ -255,7 +270,7 @@ def _by_user(table: TextTable, names: _Names | None, text: str) -> _Choice:
     x, y = (known[place] for place in places if place is not None)
     frame = None if names is None else _frame_column(table, names)
     unit = None if names is None else _unit(table, names, Pair(x, y, Trust.NAMED))
-    return _Choice(x.index, y.index, None if frame in (x.index, y.index) else frame, unit)
+    return names, _Choice(x.index, y.index, None if frame in (x.index, y.index) else frame, unit)
 
 
 def _place(columns: Sequence[Column], wanted: str) -> int | None:
@@ -299,4 +314,5 @@ def _shown(table: TextTable, names: _Names | None) -> str:
 
 
 def _say(table: TextTable) -> str:
-    return f"; {CURE}, or say which columns are x and y: --positions {table.path}:2,3 say"
+    places = "1,2" if table.width == 2 else "2,3"
+    return f"; {CURE}, or say which columns are x and y: --positions {table.path}:{places} say"

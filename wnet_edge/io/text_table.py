@@ -120,7 +120,7 @@ def read_table(path: Path) -> TextTable:
                 above.append(line)
             continue
         row = _row(line.text, separator)
-        if not rows and (len(row) != width or not any(_is_number(field) for field in row)):
+        if not rows and (len(row) != width or not _is_row(row)):
             above.append(line)
             continue
         if len(row) > width and not any(row[width:]):
@@ -239,6 +239,12 @@ def _row(text: str, separator: str | None) -> list[str]:
 
 def _is_number(field: str) -> bool:
     return bool(field) and any(number(field, comma=comma) is not None for comma in (False, True))
+
+
+def _is_row(row: list[str]) -> bool:
+    """Whether most fields are numbers, or missing: a title may have one, too."""
+    told = sum(_is_number(field) or not field for field in row)
+    return 2 * told > len(row) or (2 * told == len(row) and len(row) > 2)
 
 
 def _decimal_comma(path: Path, columns: list[list[str]]) -> bool:
