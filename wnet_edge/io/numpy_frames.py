@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.found import Found
-from wnet_edge.io.frame_axes import Stack, found_stack
+from wnet_edge.io.found import Found, FoundScan
+from wnet_edge.io.frame_axes import Stack, found_stack, raster_of
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.kept_open import KeptOpen
 from wnet_edge.io.numpy_file import (
@@ -139,6 +139,16 @@ def npy_stack(path: Path) -> Found[FrameSource]:
         if held != header.byte_count:
             raise ValueError(f"holds {held} bytes of numbers, not {header.byte_count}")
     return found
+
+
+def read_npy(path: Path) -> FoundScan:
+    """The frames in an .npy; everything else comes by flag.
+
+    Raises:
+        ScanError: as `npy_stack`.
+    """
+    frames = npy_stack(path)
+    return FoundScan(path, "NPY", frames=frames, raster=raster_of(frames))
 
 
 def npz_stack(path: Path, archive: zipfile.ZipFile, name: str) -> Found[FrameSource]:

@@ -13,11 +13,12 @@ from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import FoundScan
 from wnet_edge.io.frame_axes import settled_axes
 from wnet_edge.io.hdf5 import opened
-from wnet_edge.io.image_stack import read_npy, read_tiff
 from wnet_edge.io.named_parts import named_parts
 from wnet_edge.io.npz import read_npz
+from wnet_edge.io.numpy_frames import read_npy
 from wnet_edge.io.pairing import paired
 from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.tiff_frames import is_of_images, read_images, read_tiff
 from wnet_edge.scan import Scan
 
 HDF5_READERS = (
@@ -56,6 +57,8 @@ def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
 
 
 def _read(path: Path) -> FoundScan:
+    if is_of_images(path):
+        return read_images(path)
     kind = kind_of(path)
     if kind is FileKind.HDF5:
         with opened(path) as file:
