@@ -150,18 +150,18 @@ class SelectedFrames:
         return self._source.dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
-        """Frames of a slice, or one; rows and columns may be sliced too."""
+        """Frames of a slice, or one; rows and columns may be sliced too where the source's may."""
         along, *within = key if isinstance(key, tuple) else (key,)
+
+        def read(of_source: slice | int) -> Any:  # noqa: ANN401 - as h5py's
+            return self._source[(of_source, *within) if within else of_source]
+
         numbers = self._numbers[along]
         if np.ndim(numbers) == 0:
-            return self._source[(int(numbers), *within)]
+            return read(int(numbers))
         runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > _BRIDGED_FRAMES) + 1)
-        parts = [
-            self._source[(slice(run[0], run[-1] + 1), *within)][run - run[0]]
-            for run in runs
-            if len(run)
-        ]
-        return np.concatenate(parts) if parts else self._source[(slice(0), *within)]
+        parts = [read(slice(run[0], run[-1] + 1))[run - run[0]] for run in runs if len(run)]
+        return np.concatenate(parts) if parts else read(slice(0))
 
 
 def some_frames(scan: Scan, numbers: NDArray[np.int64]) -> Scan:

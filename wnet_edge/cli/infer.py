@@ -84,8 +84,8 @@ def command(
     """Take far-field scans to images of the object: a result file and a picture each.
 
     What a scan's file holds is found by its content; flags say what it does not. Several scans go
-    to a folder, one JSON line each; a bad one does not stop the others. A folder of TIFF files, or a
-    quoted pattern ('scan7/*.tif'), is one scan with a file for each frame.
+    to a folder, one JSON line each; a bad one does not stop the others. A folder of TIFF files, or
+    a quoted pattern ('scan7/*.tif'), is one scan with a file for each frame.
     """
     several = len(scans) > 1
     if several and picture is not None:

@@ -79,7 +79,7 @@ def read_tiff(path: Path) -> FoundScan:
         ScanError: if tifffile is missing, pages differ, or the file is damaged.
     """
     pages = pages_of(path)
-    notes = () if not pages.others else (f"{pages.others} of another kind are no frames",)
+    notes = () if not pages.others else (f"{pages.others} is of another size or type: no frame",)
     with readable(path, "TIFF"), _closing(path) as opened:
         frames = _one_block(path, opened.file) if pages.count == 1 else None
     if frames is None:
