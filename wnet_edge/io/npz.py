@@ -8,12 +8,15 @@
   all are whole numbers: its data contract has both, and integers of detectors are counts.
 - tike: `data` (…, N, H, W) counts, `scan` (…, N, 2) row, column in object pixels and `probe`
   (…, modes, H, W), zero frequency at the corner of each frame.
+- Ptychodus: a product, with the names of its HDF5 file (`wnet_edge.io.ptychodus`) and the
+  attributes as members; no frames.
 
-No archive of these says energy, distance or detector pixel.
+Of these only the last says energy and distance, and none the detector pixel.
 """
 
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from wnet_edge.io.array_parts import as_positions, as_probe
 from wnet_edge.io.found import (
     Found,
     FoundScan,
+    FrameNumbers,
     Positions,
     PositionUnit,
     ZeroFrequency,
@@ -36,6 +40,7 @@ from wnet_edge.io.frame_axes import FoundStack, UnarrangedStack, raster_of, with
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.numpy_file import member_names, opened_npz, read_member
 from wnet_edge.io.numpy_frames import npz_stack
+from wnet_edge.io.pairing import as_frame_numbers
 from wnet_edge.manifest import MANIFEST_FILE
 from wnet_edge.scan import FrameSource
 
@@ -70,6 +75,8 @@ def read_npz(path: Path) -> FoundScan:
         if MANIFEST_FILE in archive.namelist():
             raise ScanError(f"{path}: is a package, no scan; name it with --package")
         names = set(member_names(archive))
+        if names >= {"probe_position_x_m", "probe_position_y_m"}:
+            return _ptychodus(path, archive)
         if names & {"diff3d", "diffraction"} and names >= {"xcoords", "ycoords"}:
             return _ptychopinn(path, archive)
         if "reciprocal" in names:
@@ -182,6 +189,54 @@ def _tike(path: Path, archive: zipfile.ZipFile) -> FoundScan:
         probe=None if probe is None else attempt(lambda: as_probe(probe)),
         zero_frequency=Found(ZeroFrequency.CORNER, "tike keeps it there"),
     )
+
+
+def _ptychodus(path: Path, archive: zipfile.ZipFile) -> FoundScan:
+    probe, far_field = _array(path, archive, "probe"), _array(path, archive, "far_field")
+    near = far_field is not None and far_field.values.size == 1 and not far_field.values.item()
+    pixel_size = _number(path, archive, "probe_pixel_height_m")
+    return FoundScan(
+        path=path,
+        format="Ptychodus product",
+        positions=attempt(lambda: _ptychodus_positions(path, archive)),
+        energy_ev=_number(path, archive, "photon_energy_eV")
+        or _number(path, archive, "probe_energy_eV"),
+        distance_m=_number(path, archive, "detector_object_distance_m"),
+        probe=None if probe is None else attempt(lambda: _main_modes(probe)),
+        probe_pixel_size_m=None if pixel_size is None else pixel_size.value,
+        near_field="the product's far_field is false" if near else None,
+    )
+
+
+def _ptychodus_positions(path: Path, archive: zipfile.ZipFile) -> Found[Positions]:
+    x, y = (_array(path, archive, f"probe_position_{axis}_m") for axis in "xy")
+    if x is None or y is None or x.values.ndim != 1 or x.values.shape != y.values.shape:
+        raise ScanError(f"{path}: its positions are not (N,) x and y; save the product again")
+    indices = _array(path, archive, "probe_position_indexes")
+    where = f"{path}: probe_position_y_m, probe_position_x_m"
+    rows_columns = NamedArray(np.stack([y.values, x.values], axis=1), "m", (), where)
+    positions = as_positions(rows_columns)
+    if indices is None:
+        return positions
+    if indices.values.shape != x.values.shape or indices.values.dtype.kind not in "uif":
+        raise ScanError(f"{indices.where} are not one a position; save the product again")
+    numbers = FrameNumbers(as_frame_numbers(indices.where, indices.values))
+    return replace(positions, value=replace(positions.value, numbers=numbers))
+
+
+def _main_modes(probe: NamedArray) -> Found[NDArray[np.complex64]]:
+    """The incoherent modes; of several coherent ones, for single positions, the first."""
+    several = probe.values.ndim == 4
+    return as_probe(replace(probe, values=probe.values[0]) if several else probe)
+
+
+def _number(path: Path, archive: zipfile.ZipFile, name: str) -> Found[float] | None:
+    """A member of one positive number, else None: not known."""
+    array = _array(path, archive, name)
+    if array is None or array.values.size != 1 or array.values.dtype.kind not in "uif":
+        return None
+    value = float(array.values.item())
+    return Found(value, array.where) if np.isfinite(value) and value > 0 else None
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NamedArray | None:
