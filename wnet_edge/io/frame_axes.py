@@ -186,14 +186,16 @@ def _usual(shape: tuple[int, ...]) -> str:
 
 
 def _others(shape: tuple[int, ...]) -> list[str]:
-    """Other orders of the same axes, axes of length 1 anywhere."""
-    long = [n for n in shape if n != 1]
-    orders = [*_OTHERS.get(len(shape), ())]
-    if 3 <= len(long) < len(shape):
-        for order in ("NHW", *_OTHERS[3]) if len(long) == 3 else ("RCHW", *_OTHERS[4]):
-            letters = iter(order)
-            orders.append("".join("1" if n == 1 else next(letters) for n in shape))
-    return orders
+    """Other orders of the axes; those of length 1 may stand anywhere."""
+    long = sum(n != 1 for n in shape)
+    orders = _OTHERS.get(long, ())
+    if long < len(shape):
+        orders = (_USUAL.get(long, ""), *orders)
+    others = []
+    for order in filter(None, orders):
+        letters = iter(order)
+        others.append("".join("1" if n == 1 else next(letters) for n in shape))
+    return others
 
 
 def _stack(found: FoundScan) -> Stack | None:
