@@ -132,7 +132,7 @@ def _splits(table: TextTable, line: Line) -> list[list[str]]:
     for each in texts:
         closed = re.sub(r"\s+(?=[(\[{])", "", each)
         splits += [fields(closed, mark) for mark in (table.separator, ";", "\t", ",")]
-        splits += [re.split(r"\s{2,}|\t", each.strip()), fields(closed, None)]
+        splits += [re.split(r"\s{2,}|\t", each.strip()), fields(closed, None), fields(each, None)]
     splits = [s for s in splits if s and not any(re.search(r"[,;]$", field) for field in s)]
     return sorted(splits, key=lambda split: abs(len(split) - table.width))
 
