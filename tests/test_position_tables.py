@@ -63,6 +63,7 @@ TABLES = {
     "titles above": ("Scan 12, 2024\nPoints: 2\n\nx,y\n1.5,0.5\n3.5,2.5\n", "um", False),
     "UTF-16": ("x,y\r\n1.5,0.5\r\n3.5,2.5\r\n".encode("utf-16"), "um", False),
     "UTF-16 without a mark": ("x,y\n1.5,0.5\n3.5,2.5\n".encode("utf-16-le"), "um", False),
+    "remark of x and y": ("# x is horizontal, y is vertical\n0.5 1.5\n2.5 3.5\n", "um", False),
     "old Macintosh": ("x,y\r1.5,0.5\r3.5,2.5\r", "um", False),
     "Fortran": ("x y\n1.5D+00 0.5D+00\n3.5d0 25.0D-01\n", "um", False),
     "Excel": ("sep=;\nx;y\n1,5;0,5\n3,5;2,5\n", "um", False),
