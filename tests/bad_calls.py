@@ -210,9 +210,39 @@ FLAGS = [
     ),
     Case(
         "--positions, a picture",
-        ("positions.csv", "no line of numbers", "write x and y"),
+        ("positions.csv", "is no text", "name a table"),
         write("positions.csv", b"\x89PNG\r\n\x1a\n" + bytes(64)),
         infer("--positions", "positions.csv"),
+    ),
+    Case(
+        "--positions that may be anything",
+        ("positions.csv", "3 columns without names", "--positions positions.csv:2,3"),
+        write("positions.csv", "".join(f"{n} {n % 6} {n // 6}\n" for n in range(36))),
+        infer("--positions", "positions.csv", "--positions-unit", "um"),
+    ),
+    Case(
+        "--positions with commas for points",
+        ("positions.csv", "2 names", "4 fields", "decimal marks"),
+        write("positions.csv", "x_um,y_um\n" + "1,5,0,5\n" * 36),
+        infer("--positions", "positions.csv"),
+    ),
+    Case(
+        "--positions of one frame 36 times",
+        ("positions.csv", "frame number 0 36 times", "counted from 0"),
+        write("positions.csv", "frame,x_um,y_um\n" + "0,1,2\n" * 36),
+        infer("--positions", "positions.csv"),
+    ),
+    Case(
+        "--frames-range beyond the scan",
+        (SCAN, "has no frames 30:40, it has 36", "within 0:36"),
+        nothing,
+        infer("--frames-range", "30:40"),
+    ),
+    Case(
+        "--frames-axes of no axes",
+        (SCAN, FRAMES, "--frames-axes NHX", "R, C, H, W"),
+        nothing,
+        infer("--frames-axes", "NHX"),
     ),
     Case("--probe of no file", ("gone.npy", SCAN), nothing, infer("--probe", "gone.npy")),
     Case(
