@@ -133,6 +133,7 @@ class FoundScan:
         near_field: why the frames are no far field, where the file says so.
         candidates: names of what may be frames, in a file of no known layout.
         notes: what reading has found odd or assumed, one line each.
+        being_written: whether a program is adding to the file, or has died doing so (SWMR).
     """
 
     path: Path
@@ -153,6 +154,7 @@ class FoundScan:
     near_field: str | None = None
     candidates: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    being_written: bool = False
 
 
 def usable(found: FoundScan) -> FoundScan:

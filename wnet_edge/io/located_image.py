@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.errors import ResultError
 from wnet_edge.gauge import illumination_weight, probe_intensity
+from wnet_edge.inputs import note_input
 from wnet_edge.io.cxi_image import IMAGE
-from wnet_edge.io.hdf5 import is_complex, values_of
+from wnet_edge.io.hdf5 import decoded, is_complex
 from wnet_edge.io.result import MAX_IMAGE_PX, read_result
 from wnet_edge.io.result_formats import ResultFormat, paths_from
 from wnet_edge.io.tiff_pair import ORIGIN_KEYS, load_tifffile
@@ -188,7 +189,7 @@ def _complex_image(path: Path, dataset: h5py.Dataset) -> NDArray[np.complex64]:
             f"{path}: {dataset.name} is {dataset.dtype} {dataset.shape}, not a complex image; "
             "give a reconstruction"
         )
-    return values_of(dataset).astype(np.complex64).reshape(shape)
+    return decoded(dataset, dataset[()]).astype(np.complex64).reshape(shape)
 
 
 def _positive(path: Path, name: str, value: Any) -> float:  # noqa: ANN401 - of any file
@@ -218,6 +219,7 @@ def _pair(path: Path) -> tuple[Path, Path]:
 def _page(path: Path) -> tuple[NDArray[np.float32], float | None, NDArray[np.float64] | None]:
     """The image, its pixel size and its origin."""
     tifffile = load_tifffile(path)
+    note_input(path, ResultError)
     try:
         with tifffile.TiffFile(path) as file:
             page = file.pages[0]

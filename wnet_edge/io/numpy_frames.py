@@ -22,14 +22,13 @@ from wnet_edge.io.frame_axes import Stack, found_stack, raster_of
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.kept_open import KeptOpen
 from wnet_edge.io.numpy_file import (
-    MAX_WHOLE_BYTES,
     ArrayHeader,
     open_member,
     read_header,
     read_rest,
     readable,
 )
-from wnet_edge.io.stacks import ArrangedFrames
+from wnet_edge.io.stacks import MAX_WHOLE_BYTES, ArrangedFrames
 from wnet_edge.scan import FrameSource
 
 _ONE_BY_ONE = ("NHW", "RCHW")

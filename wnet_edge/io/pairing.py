@@ -22,6 +22,7 @@ from wnet_edge.io.found import (
     Unreadable,
     required,
 )
+from wnet_edge.io.hdf5_faults import BEING_WRITTEN
 from wnet_edge.io.stacks import MAX_FRAMES
 from wnet_edge.scan import SelectedFrames
 
@@ -137,9 +138,12 @@ def _pairs(found: FoundScan) -> _Pairs:
     elif given is not None:
         pairs = _by_place(positions.where, position_count, given.values)
     elif position_count != frame_count:
+        cure = (
+            f"it {BEING_WRITTEN.what}: {BEING_WRITTEN.cure}" if found.being_written else _ONE_EACH
+        )
         raise ScanError(
             f"{found.path}: {positions.where} holds {position_count} positions for {frame_count} "
-            f"frames; {_ONE_EACH}"
+            f"frames; {cure}"
         )
     else:
         pairs = _Pairs(np.arange(frame_count))

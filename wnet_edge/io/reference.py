@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.errors import ResultError
+from wnet_edge.inputs import input_file
 from wnet_edge.io.located_image import (
     PRODUCT,
     LocatedImage,
@@ -52,13 +53,12 @@ def read_located_image(path: Path) -> LocatedImage:
     Raises:
         ResultError: if the file is missing, damaged or of another kind.
     """
+    if not path.exists() and all(p.is_file() for p in paths_from(ResultFormat.TIFF, path)):
+        return read_tiff_image(path)
+    input_file(path, ResultError, _CURE)
     try:
         with path.open("rb") as file:
             magic = file.read(len(_HDF5_MAGIC))
-    except FileNotFoundError as error:
-        if all(part.is_file() for part in paths_from(ResultFormat.TIFF, path)):
-            return read_tiff_image(path)
-        raise ResultError(f"{path}: no such file or directory") from error
     except OSError as error:
         raise ResultError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     if magic == _HDF5_MAGIC:

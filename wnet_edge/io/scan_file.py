@@ -4,6 +4,7 @@ A file's format is told by its content, never by its name: HDF5 layouts by their
 and arrays by their first bytes. What a flag says replaces what the file says.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from wnet_edge.errors import ScanError
@@ -13,12 +14,13 @@ from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import FoundScan
 from wnet_edge.io.frame_axes import settled_axes
 from wnet_edge.io.hdf5 import opened
+from wnet_edge.io.image_files import is_of_images
 from wnet_edge.io.named_parts import named_parts
 from wnet_edge.io.npz import read_npz
 from wnet_edge.io.numpy_frames import read_npy
 from wnet_edge.io.pairing import paired
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.io.tiff_frames import is_of_images, read_images, read_tiff
+from wnet_edge.io.tiff_frames import read_images, read_tiff
 from wnet_edge.scan import Scan
 
 HDF5_READERS = (
@@ -63,7 +65,8 @@ def _read(path: Path) -> FoundScan:
     if kind is FileKind.HDF5:
         with opened(path) as file:
             reader = next(reader for reader in HDF5_READERS if reader.recognises(file))
-            return reader.read(file, path)
+            found = reader.read(file, path)
+            return replace(found, being_written=file.being_written)
     if kind in _OTHER_READERS:
         return _OTHER_READERS[kind](path)
     raise ScanError(

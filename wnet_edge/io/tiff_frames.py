@@ -4,9 +4,6 @@ Pages are decoded by tifffile; those of a compression for which that needs image
 Pillow where it can. Both are loaded inside the functions, so only when a TIFF is opened.
 """
 
-import glob
-import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,21 +18,22 @@ from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import Found, FoundScan, FrameNumbers
 from wnet_edge.io.frame_by_frame import FrameByFrame
+from wnet_edge.io.image_files import image_files, numbers_in
 from wnet_edge.io.kept_open import KeptOpen
 from wnet_edge.io.numpy_file import readable
 from wnet_edge.io.numpy_frames import NpyFrames
 from wnet_edge.io.stacks import check_frames, check_numbers
 from wnet_edge.io.tiff_directories import Pages, pages_of
 from wnet_edge.io.tiff_pair import load_tifffile
+from wnet_edge.io.unfolding import deflate_beyond
 from wnet_edge.scan import FrameSource
 
 if TYPE_CHECKING:
     import tifffile
 
 _CODECS = "imagecodecs"
-_WILDCARD = re.compile(r"[*?\[]")
-_SUFFIXES = (".tif", ".tiff")
-_SHOWN = 3
+_DEFLATE = (8, 32946)
+_SLACK_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -87,26 +85,18 @@ def read_tiff(path: Path) -> FoundScan:
     return FoundScan(path, "TIFF", frames=Found(frames, "the pages"), notes=notes)
 
 
-def is_of_images(path: Path) -> bool:
-    """Whether a path stands for several files: a folder, or a pattern such as `scan/*.tif`."""
-    try:
-        return path.is_dir() or (bool(_WILDCARD.search(str(path))) and not path.exists())
-    except (OSError, ValueError):
-        return False
-
-
 def read_images(path: Path) -> FoundScan:
     """The frames in the TIFF files of a folder or a pattern, in the order of the numbers in names.
 
     Raises:
         ScanError: if there are none, or they are not of one scan.
     """
-    images, notes = _images(path)
+    images, notes = image_files(path)
     files = [_File(image, pages_of(image)) for image in images]
     frames = _frames(path, files)
     numbers = None
     if all(file.pages.count == 1 for file in files):
-        numbers = _numbers([image.name for image in images])
+        numbers = numbers_in([image.name for image in images])
     named = None if numbers is None else Found(FrameNumbers(numbers, False), "file names")
     where = f"{images[0].name} … {images[-1].name}"
     return FoundScan(
@@ -165,6 +155,7 @@ class _Opened:
         ends = [a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=True)]
         if not ends or max(ends) > self.file.filehandle.size:
             raise ValueError(f"page {number} ends beyond the file")
+        _check_unfolded(self.file, page, number)
         try:
             frame: NDArray[Any] = page.asarray()
         except ValueError as error:
@@ -195,6 +186,21 @@ class _Opened:
             f"{self._path}: is compressed as {compression}, which needs the package {_CODECS}; "
             f"pip install {_CODECS}"
         )
+
+
+def _check_unfolded(file: "tifffile.TiffFile", page: Any, number: int) -> None:  # noqa: ANN401
+    """See that no piece of a page unfolds to more than the page.
+
+    Raises:
+        ValueError: if one does, or takes more than it could.
+    """
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if size > page.nbytes + page.nbytes // 50 + _SLACK_BYTES:
+            raise ValueError(f"a piece of page {number} takes {size} bytes of {page.nbytes}")
+        if page.compression in _DEFLATE:
+            file.filehandle.seek(offset)
+            if deflate_beyond(file.filehandle.read(size), page.nbytes):
+                raise ValueError(f"a piece of page {number} unfolds to more than the page")
 
 
 @contextmanager
@@ -229,59 +235,6 @@ def _frames(path: Path, files: Sequence[_File]) -> TiffFrames:
 def _holds_one(path: Path) -> bool:
     with readable(path, "TIFF"), _closing(path) as opened:
         return _one_block(path, opened.file) is None
-
-
-def _images(path: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The files that are frames, in order, and what was left alone.
-
-    Raises:
-        ScanError: if there are none, or names of several kinds.
-    """
-    if not path.is_dir():
-        images = [Path(name) for name in glob.glob(str(path))]  # noqa: PTH207 - any pattern
-        if not images:
-            raise ScanError(f"{path}: no file is called so; check the pattern")
-        odd = next((i for i in images if i.is_dir() or kind_of(i) is not FileKind.TIFF), None)
-        if odd is not None:
-            raise ScanError(f"{path}: {odd.name} is no TIFF; give a pattern of TIFF files only")
-        return sorted(images, key=_natural), ()
-    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
-    images = [e for e in entries if e.suffix.lower() in _SUFFIXES and e.is_file()]
-    if not images:
-        raise ScanError(f"{path}: is a folder; name a scan file in it")
-    kinds = Counter(re.sub(r"\d+", "#", image.stem) for image in images)
-    if len(kinds) > 1:
-        shown = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(_SHOWN))
-        pattern = kinds.most_common(1)[0][0].replace("#", "*")
-        raise ScanError(
-            f"{path}: holds TIFF files of several kinds ({shown}); quote a pattern of those of "
-            f"the scan: '{path / pattern}{images[0].suffix}'"
-        )
-    others = sorted(entry.name for entry in entries if entry not in set(images))
-    if not others:
-        return sorted(images, key=_natural), ()
-    shown = ", ".join(others[:_SHOWN]) + (" …" if len(others) > _SHOWN else "")
-    return sorted(images, key=_natural), (
-        f"{len(others)} other files in {path.name or path} are left alone ({shown})",
-    )
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Puts frame_2 before frame_10."""
-    parts = re.split(r"(\d+)", str(path))
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
-
-def _numbers(names: Sequence[str]) -> NDArray[np.int64] | None:
-    """The one number that differs from name to name; None where there is none, or several."""
-    runs = [re.findall(r"\d+", name) for name in names]
-    if len({len(run) for run in runs}) != 1:
-        return None
-    varying = [column for column in zip(*runs, strict=True) if len(set(column)) > 1]
-    if len(varying) != 1 or max(map(len, varying[0])) > 9:
-        return None
-    numbers = np.array([int(number) for number in varying[0]])
-    return numbers if len(set(varying[0])) == len(names) else None
 
 
 def _one_block(path: Path, file: "tifffile.TiffFile") -> FrameSource | None:
