@@ -160,6 +160,13 @@ def test_lzw_is_read_without_imagecodecs(tmp_path, known, monkeypatch, dtype, pr
     np.testing.assert_array_equal(found[7:3:-2], frames[7:3:-2])
 
 
+def test_lzw_of_noise_is_larger_than_its_pages(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 2**16, (5, 128, 128)).astype(np.uint16)
+    pillow(tmp_path / "s.tif", noise, compression="tiff_lzw")
+    assert (tmp_path / "s.tif").stat().st_size > 1.2 * noise.nbytes
+    np.testing.assert_array_equal(find_scan(tmp_path / "s.tif").frames.value[:], noise)
+
+
 def test_a_preview_page_is_left_out(tmp_path, known):
     tiff_of_single_writes(tmp_path / "s.tif", [known.frames[0][::4, ::4], *known.frames])
     found = find_scan(tmp_path / "s.tif")
