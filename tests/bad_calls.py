@@ -247,7 +247,7 @@ FLAGS = [
     ),
     Case(
         "--frames-axes of no axes",
-        (SCAN, FRAMES, "--frames-axes NHX", "R, C, H, W"),
+        (SCAN, "/data_1/data", "--frames-axes NHX", "R, C, H, W"),
         nothing,
         infer("--frames-axes", "NHX"),
     ),
