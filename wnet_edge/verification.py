@@ -1,7 +1,8 @@
 """The bytes of a package to its members, each of which is what the package's maker wrote.
 
 Everything that has to be asked before any member is used: the archive's form, the manifest's own
-hash, a signature, the schema, every SHA-256, and that no graph reaches outside the package.
+hash, a signature, the schema, every SHA-256, and that every graph is one that export could have
+written.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from pathlib import Path
 from wnet_edge.archive import archive_members
 from wnet_edge.canonical_json import from_canonical_json
 from wnet_edge.errors import PackageError, SignatureError
-from wnet_edge.graph_scan import check_graph
+from wnet_edge.graph_check import check_graph
 from wnet_edge.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, MemberEntry
 from wnet_edge.manifest_checks import check_manifest, schema_version
 from wnet_edge.signature import (
@@ -71,7 +72,13 @@ def verified_members(path: Path, data: bytes, trusted: PublicKey | None) -> Veri
         if MemberEntry.of(entry.file, members[entry.file]) != entry:
             raise ValueError(f"{entry.file} does not match the manifest")
     for kind in manifest.kinds():
-        check_graph(kind.file, members[kind.file])
+        check_graph(
+            kind.file,
+            members[kind.file],
+            manifest.window_px,
+            manifest.batch_size,
+            compiled=manifest.compiled is not None,
+        )
     return VerifiedMembers(manifest, members, signature)
 
 

@@ -12,7 +12,7 @@ from wnet_edge.cli.options import (
     provider_option,
     trust_option,
 )
-from wnet_edge.manifest import Precision
+from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.tuned import TimedWay, keep, room_for
 from wnet_edge.runner.tuning import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
@@ -40,7 +40,7 @@ _SHOWN = 10
 @click.option(
     "--batch-size",
     "batch_sizes",
-    type=click.IntRange(1, 4096),
+    type=click.IntRange(1, MAX_BATCH_SIZE),
     multiple=True,
     default=BATCH_SIZES,
     show_default=True,

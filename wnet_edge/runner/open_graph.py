@@ -17,6 +17,7 @@ from wnet_edge.package import Package, Patches
 from wnet_edge.processor import processor_name
 from wnet_edge.runner.batches import in_batches, in_whole_batches
 from wnet_edge.runner.cache import cache_folder
+from wnet_edge.runner.compiled_here import is_compiled_here
 from wnet_edge.runner.device import this_device
 from wnet_edge.runner.device_buffers import DeviceBuffers
 from wnet_edge.runner.providers import Provider, missing
@@ -39,9 +40,8 @@ class OpenGraph:
         batch_size: frames that are best run at once.
 
     Raises:
-        PackageError: if the package lacks the precision, ONNX Runtime can't load the graph, or it
-            breaks the contract: input `counts`, outputs `amplitude` and `phase`, all float32
-            (batch, 1, window, window), the batch as the manifest has it.
+        PackageError: if the package lacks the precision, ONNX Runtime can't load the graph, or the
+            graph was compiled elsewhere.
         ProviderError: if the provider can't be had.
     """
 
@@ -55,7 +55,6 @@ class OpenGraph:
         self._fixed_batch = package.manifest.batch_size
         self.batch_size = _whole_batches(way.batch_size, self._fixed_batch)
         self.session = _create_session(package, way, settings)
-        self._check_contract()
         self._buffers: DeviceBuffers | None = None
 
     def run(self, counts: NDArray[np.float32]) -> Patches:
@@ -107,26 +106,6 @@ class OpenGraph:
             return "a smaller --batch-size"
         return "a package of a smaller batch"
 
-    def _check_contract(self) -> None:
-        declared = {
-            "input": {port.name: port for port in self.session.get_inputs()},
-            "output": {port.name: port for port in self.session.get_outputs()},
-        }
-        for kind, names in (("input", {"counts"}), ("output", {"amplitude", "phase"})):
-            if set(declared[kind]) != names:
-                raise self._broken(f"its {kind}s are not {', '.join(sorted(names))}")
-            for name, port in declared[kind].items():
-                if port.type != "tensor(float)":
-                    raise self._broken(f"{name} is {port.type}, not float32")
-                batch, *rest = port.shape or [0]
-                # ONNX Runtime gives a number for a fixed dimension, else its name or None.
-                found = batch if isinstance(batch, int) else None
-                if found != self._fixed_batch or rest != [1, self.window_px, self.window_px]:
-                    expected = (
-                        f"({self._fixed_batch or 'batch'}, 1, {self.window_px}, {self.window_px})"
-                    )
-                    raise self._broken(f"{name} is {port.shape}, not {expected}")
-
     def _broken(self, fault: str) -> PackageError:
         return PackageError(
             f"{self._package.path}: {self.way.precision.file} breaks the contract: {fault}; "
@@ -166,6 +145,12 @@ def _check_compiled_for_this(package: Package, way: Way) -> None:
             f"{compiled.processor}, here are {onnxruntime.__version__} and {processor_name()}; "
             "use the package it was made from, or compile that here: "
             "wnet-edge export --package FILE --target ort"
+        )
+    if not (package.trusted or is_compiled_here(package.graphs[way.precision])):
+        raise PackageError(
+            f"{package.path}: was not compiled by you on this machine, and what a compiled graph "
+            "does can't be told from its file; compile the package it was made from: wnet-edge "
+            "export --package FILE --target ort, or name the key it is signed with: --trust"
         )
 
 
