@@ -546,17 +546,19 @@ GRAPHS = {
 }
 """Name to a maker of `fp32.onnx`, and what is said of it."""
 
+LEVEL = {"frames": 9, "r_factor": 0.1, "r_floor": 0.05, "r_blank": 0.3, "contrast": 1.0}
+
 NUMBERS = {
     "object pixel of 5e-324": (("object_pixel_size_m",), 5e-324, "object_pixel_size_m is 5e-324"),
     "object pixel of a kilometre": (("object_pixel_size_m",), 1e3, "object_pixel_size_m is 1000.0"),
     "R of 1e308": (
         ("self_check",),
-        {"frames": 9, "r_factor": 1e308, "r_floor": 0.1},
+        LEVEL | {"r_factor": 1e308},
         "self_check.r_factor is 1e+308, not within",
     ),
     "a level of no frames": (
         ("self_check",),
-        {"frames": 0, "r_factor": 0.1, "r_floor": 0.05},
+        LEVEL | {"frames": 0},
         "self_check.frames is 0",
     ),
     "a fixed batch of 4096": (("batch_size",), 4096, "batch_size is 4096, not within 1 … 1024"),

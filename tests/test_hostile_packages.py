@@ -16,6 +16,7 @@ from tiny import content, onnx_bytes
 
 from wnet_edge.archive import archive_bytes, archive_members
 from wnet_edge.errors import PackageError
+from wnet_edge.manifest import SCHEMA_VERSION
 from wnet_edge.package import open_package, package_bytes
 
 CORRUPTIONS = 1000
@@ -87,7 +88,7 @@ HOSTILE = {
         "made by an older wnet-edge .*; export it again",
     ),
     "a newer schema": (
-        lambda _: forged(manifest={"schema_version": 5, "unheard": "of"}),
+        lambda _: forged(manifest={"schema_version": SCHEMA_VERSION + 1, "unheard": "of"}),
         "made by a newer wnet-edge .*; update wnet-edge",
     ),
 }

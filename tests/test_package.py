@@ -13,7 +13,14 @@ from tiny import content, simple_graph
 from wnet_edge.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
 from wnet_edge.canonical_json import canonical_json, from_canonical_json
 from wnet_edge.errors import PackageError
-from wnet_edge.manifest import Manifest, Precision, Retention, Tolerance, creation_time
+from wnet_edge.manifest import (
+    SCHEMA_VERSION,
+    Manifest,
+    Precision,
+    Retention,
+    Tolerance,
+    creation_time,
+)
 from wnet_edge.orientation import Orientation, orient
 from wnet_edge.package import (
     GoldenFrames,
@@ -146,7 +153,11 @@ def test_foreign_zips_are_refused(target):
     data = package_bytes(content())
     _, members = taken_apart(data)
     refuses(target, resealed(b"{}\n", {"../probe.npy": b""}), "names no schema_version")
-    refuses(target, resealed(b'{"schema_version": 4}', {"../probe.npy": b""}), "manifest lacks")
+    refuses(
+        target,
+        resealed(b'{"schema_version": %d}' % SCHEMA_VERSION, {"../probe.npy": b""}),
+        "manifest lacks",
+    )
     refuses(target, resealed(b"[" * 100_000, members), "too deeply")
     refuses(target, resealed(b"1" * 2_000_000, members), "too large")
 

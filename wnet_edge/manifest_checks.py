@@ -19,8 +19,8 @@ from wnet_edge.manifest import (
     MIN_WINDOW_PX,
     PROBE_FILE,
     CountRange,
+    FrameFit,
     Manifest,
-    SelfCheckLevel,
 )
 
 _LARGEST = 2**63 - 1
@@ -40,8 +40,11 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "precisions.*.quantisation.*": _WHATEVER,
     "precisions.*.retention.measures.*": _WHATEVER,
     "calibration.frames": (1, 10**7),
+    # An object that has nothing to do with the frames stays near 1.
     "self_check.r_factor": (1e-6, 10),
     "self_check.r_floor": (0, 10),
+    "self_check.r_blank": (1e-6, 10),
+    "self_check.contrast": (1e-6, 100),
     "self_check.frames": (1, 10**7),
     "training.seed": (0, _LARGEST),
     "training.epochs": (0, 10**7),
@@ -116,9 +119,9 @@ def _check_members(manifest: Manifest) -> None:
         raise ValueError("a SHA-256 is not 64 hexadecimal digits")
 
 
-def _check_level(level: SelfCheckLevel | None) -> None:
-    if level is not None and not level.r_floor < level.r_factor:
-        raise ValueError("self_check.r_factor is not above self_check.r_floor")
+def _check_level(level: FrameFit | None) -> None:
+    if level is not None and not level.r_floor < min(level.r_factor, level.r_blank):
+        raise ValueError("self_check.r_floor is not below self_check.r_factor and r_blank")
 
 
 def _check_counts(counts: CountRange | None) -> None:
