@@ -54,7 +54,7 @@ class Cost:
 
 def check_graph(
     name: str, content: bytes, window_px: int, batch_size: int | None, *, compiled: bool = False
-) -> None:
+) -> Cost | None:
     """See that `content` is a graph from counts to patches, of our operators and within the limits.
 
     What ONNX Runtime has compiled holds operators of one processor that are nowhere written down.
@@ -68,14 +68,16 @@ def check_graph(
         batch_size: frames that every run takes; None for any number.
         compiled: by ONNX Runtime, for one device.
 
+    Returns:
+        What it takes; None of a compiled one.
+
     Raises:
         ValueError: if it is none, or takes too much.
     """
     try:
         graph = read_graph(content)
         _check_ports(graph, window_px, batch_size)
-        if not compiled:
-            cost_of(graph, batch_size)
+        return None if compiled else cost_of(graph, batch_size)
     except ValueError as error:
         raise ValueError(f"{name} {error}") from error
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from wnet_edge.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
 from wnet_edge.canonical_json import canonical_json
 from wnet_edge.errors import PackageError
+from wnet_edge.graph_check import Cost
 from wnet_edge.manifest import (
     GOLDEN_FILE,
     MANIFEST_FILE,
@@ -118,6 +119,7 @@ class Package:
         sha256: of the whole file.
         manifest: what it says of itself.
         graphs: ONNX bytes by precision.
+        costs: what each takes; None of a compiled one.
         probe: (modes, frame_px, frame_px) complex64 in square-root counts, read-only.
         golden: golden frames, read-only.
         signature: who it says has signed it; None if nobody has.
@@ -128,6 +130,7 @@ class Package:
     sha256: str
     manifest: Manifest
     graphs: Mapping[Precision, bytes]
+    costs: Mapping[Precision, Cost | None]
     probe: NDArray[np.complex64]
     golden: GoldenFrames
     signature: Signature | None
@@ -266,6 +269,7 @@ def _verified(path: Path, data: bytes, trusted: PublicKey | None = None) -> Pack
         sha256=hashlib.sha256(data).hexdigest(),
         manifest=manifest,
         graphs={kind: members[kind.file] for kind in manifest.kinds()},
+        costs=found.costs,
         probe=_probe(members[PROBE_FILE], manifest.frame_px),
         golden=_golden_frames(members[GOLDEN_FILE], manifest),
         signature=found.signature,

@@ -13,8 +13,8 @@ from pathlib import Path
 from wnet_edge.archive import archive_members
 from wnet_edge.canonical_json import from_canonical_json
 from wnet_edge.errors import PackageError, SignatureError
-from wnet_edge.graph_check import check_graph
-from wnet_edge.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, MemberEntry
+from wnet_edge.graph_check import Cost, check_graph
+from wnet_edge.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, MemberEntry, Precision
 from wnet_edge.manifest_checks import check_manifest, schema_version
 from wnet_edge.signature import (
     SIGNATURE_FILE,
@@ -34,11 +34,13 @@ class VerifiedMembers:
     Attributes:
         manifest: decoded and checked.
         members: name to content of every file that the manifest names.
+        costs: what each graph takes; None of a compiled one.
         signature: None if there is none; checked only if a key was to be trusted.
     """
 
     manifest: Manifest
     members: Mapping[str, bytes]
+    costs: Mapping[Precision, Cost | None]
     signature: Signature | None
 
 
@@ -71,15 +73,17 @@ def verified_members(path: Path, data: bytes, trusted: PublicKey | None) -> Veri
     for entry in manifest.members():
         if MemberEntry.of(entry.file, members[entry.file]) != entry:
             raise ValueError(f"{entry.file} does not match the manifest")
-    for kind in manifest.kinds():
-        check_graph(
+    costs = {
+        kind: check_graph(
             kind.file,
             members[kind.file],
             manifest.window_px,
             manifest.batch_size,
             compiled=manifest.compiled is not None,
         )
-    return VerifiedMembers(manifest, members, signature)
+        for kind in manifest.kinds()
+    }
+    return VerifiedMembers(manifest, members, costs, signature)
 
 
 def _signature(

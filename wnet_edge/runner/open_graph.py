@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.manifest import Precision
+from wnet_edge.memory import check_memory
 from wnet_edge.package import Package, Patches
 from wnet_edge.processor import processor_name
 from wnet_edge.runner.batches import in_batches, in_whole_batches
@@ -29,6 +30,7 @@ _FATAL_ONLY, _WARNINGS = 4, 2
 """Severities of ONNX Runtime's log."""
 
 _DEVICE_MEMORY = "cuda"
+_FP32_BYTES = 4
 
 
 class OpenGraph:
@@ -40,8 +42,8 @@ class OpenGraph:
         batch_size: frames that are best run at once.
 
     Raises:
-        PackageError: if the package lacks the precision, ONNX Runtime can't load the graph, or the
-            graph was compiled elsewhere.
+        PackageError: if the package lacks the precision, a batch has no room in memory, ONNX
+            Runtime can't load the graph, or it was compiled elsewhere.
         ProviderError: if the provider can't be had.
     """
 
@@ -49,6 +51,7 @@ class OpenGraph:
         self, package: Package, way: Way, settings: onnxruntime.SessionOptions | None = None
     ) -> None:
         check_held(package, way.precision)
+        _check_room(package, way)
         self.way = way
         self.window_px = package.manifest.window_px
         self._package = package
@@ -122,6 +125,20 @@ def check_held(package: Package, precision: Precision) -> None:
     if precision not in package.graphs:
         held = ", ".join(kind.value for kind in package.graphs)
         raise PackageError(f"{package.path}: holds no {precision.value} graph; choose from {held}")
+
+
+def _check_room(package: Package, way: Way) -> None:
+    """See that a batch has room in the processor's memory; a card's driver says so itself."""
+    cost, fixed = package.costs[way.precision], package.manifest.batch_size
+    if cost is None or way.provider is not Provider.CPU:
+        return
+    frames = way.batch_size if fixed is None else fixed
+    check_memory(
+        frames * cost.values_per_frame * _FP32_BYTES,
+        f"{package.path}: {frames} frames at once",
+        "give a smaller --batch-size" if fixed is None else "use a package of a smaller batch",
+        PackageError,
+    )
 
 
 def package_settings(package: Package, way: Way) -> onnxruntime.SessionOptions:
