@@ -126,3 +126,38 @@ def test_the_largest_runs_are_survived(call, tmp_path, monkeypatch, name, words)
     write_package(tmp_path / "t.wnet", content())
     code, _, err = call(name, "t.wnet", *words, "--provider", "cpu")
     assert code == 0, err
+
+
+@pytest.fixture
+def little_memory(monkeypatch):
+    monkeypatch.setattr("wnet_edge.memory.available_bytes", lambda: 10**6)
+
+
+@pytest.mark.usefixtures("little_memory")
+@pytest.mark.parametrize("name", ["infer", "bench", "tune"])
+def test_a_batch_that_memory_can_not_hold_is_not_begun(here, call, name):
+    words = {
+        "infer": ("scan.cxi", "--package", "known.wnet", "--batch-size", 1024),
+        "bench": ("known.wnet", "--batch", 1024),
+        "tune": ("known.wnet", "--batch-size", 1024),
+    }[name]
+    before = sorted(here.iterdir())
+    code, _, err = call(name, *words, "--provider", "cpu")
+    assert code == 1
+    assert "known.wnet: 1024 frames at once: needs about" in err
+    assert "GB of memory, and 0.001 GB are free; give a smaller --batch-size" in err
+    assert sorted(here.iterdir()) == before
+
+
+@pytest.mark.usefixtures("little_memory")
+def test_frames_and_objects_that_memory_can_not_hold_are_not_begun(call, here):
+    code, _, err = call("simulate", "-o", "s.cxi", "--frames", 400, "--step-px", 20)
+    assert code == 1
+    assert "400 frames at steps of 20 px: needs about" in err
+    assert "fewer or closer frames" in err
+    words = ("--model", "w3", "--probe", "scan.cxi", "-o", "c.safetensors", "--fixed")
+    code, _, err = call("train", *words)
+    assert code == 1
+    assert "--fixed 12000 frames: needs about 1.18 GB of memory, and 0.001 GB are free" in err
+    assert not (here / "s.cxi").exists()
+    assert not (here / "c.safetensors").exists()

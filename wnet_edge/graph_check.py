@@ -25,9 +25,12 @@ MAX_VALUES_PER_FRAME, MAX_VALUES = 1 << 25, 1 << 30
 """At the same time in all tensors between counts and patches: 128 MB of FP32 a frame, five times
 what W2 has at 256 pixels; and 4 GB in all frames of a fixed batch."""
 
-MAX_OPERATIONS_PER_FRAME = 1 << 37
+MAX_OPERATIONS_PER_FRAME, MAX_OPERATIONS = 1 << 37, 1 << 41
 """Multiply-adds, all else converted to them: five to ten seconds on one core, and five times what
-W2 takes at 256 pixels. For constants, once, likewise."""
+W2 takes at 256 pixels. For constants, once, likewise; and a few minutes for a fixed batch."""
+
+MAX_GOLDEN_OPERATIONS = 1 << 39
+"""Of all golden frames, which `verify` and a first run on a card compute."""
 
 _ELEMENT_TYPES = {kind.dtype: kind for kind in ElementType}
 
@@ -193,7 +196,9 @@ class _Tally:
         self, graph: OnnxGraph, known: Mapping[str, Tensor], batch_size: int | None
     ) -> None:
         self._known = known
-        self._most_values = min(MAX_VALUES_PER_FRAME, MAX_VALUES // (batch_size or 1))
+        frames = batch_size or 1
+        self._most_values = min(MAX_VALUES_PER_FRAME, MAX_VALUES // frames)
+        self._most_operations = min(MAX_OPERATIONS_PER_FRAME, MAX_OPERATIONS // frames)
         self._last_use = {name: index for index, n in enumerate(graph.nodes) for name in n.inputs}
         self._last_use |= dict.fromkeys(OUTPUTS, len(graph.nodes))
         self._there = self._most = _per_frame(known[INPUT].size)
@@ -212,7 +217,7 @@ class _Tally:
         self._most = max(self._most, self._there)
         _check_most(self._most, self._most_values, "values a frame at the same time")
         _check_most(self._constant_bytes, MAX_CONSTANT_BYTES, "bytes of constants")
-        _check_most(self._operations, MAX_OPERATIONS_PER_FRAME, "multiply-adds a frame")
+        _check_most(self._operations, self._most_operations, "multiply-adds a frame")
         _check_most(self._operations_once, MAX_OPERATIONS_PER_FRAME, "multiply-adds of constants")
         for name in {*node.inputs, node.outputs[0]}:
             if name and self._last_use.get(name, index) == index:

@@ -40,7 +40,7 @@ class Kind:
     repeated: frozenset[str] = frozenset()
     passed_by: frozenset[int] = frozenset()
     refused: Mapping[int, str] = field(default_factory=dict)
-    at_most: int = 256
+    at_most: int = 4 * MAX_LIST_LENGTH
 
 
 class Message:
@@ -80,15 +80,17 @@ class Message:
 
     def one(self, name: str, kind: Kind) -> "Message":
         """The message in a field that has to be there."""
-        found = self.messages(name, kind, 1)
-        if not found:
+        span = self.span(name)
+        if span is None:
             raise ValueError(NO_GRAPH)
-        return found[0]
+        return Message(self._content, *span, kind)
 
-    def messages(self, name: str, kind: Kind, at_most: int = MAX_LIST_LENGTH) -> list["Message"]:
-        """The messages in a field."""
-        spans = self._spans(name, at_most)
-        return [Message(self._content, first, last, kind) for first, last in spans]
+    def messages(
+        self, name: str, kind: Kind, at_most: int = MAX_LIST_LENGTH
+    ) -> Iterator["Message"]:
+        """The messages in a field, one after the other."""
+        for first, last in self._spans(name, at_most):
+            yield Message(self._content, first, last, kind)
 
     def span(self, name: str) -> tuple[int, int] | None:
         """Where bytes begin and end; None where there are none."""

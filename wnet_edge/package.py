@@ -39,7 +39,7 @@ from wnet_edge.manifest import (
 )
 from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import replacing
-from wnet_edge.package_file import PACKAGE_SUFFIX, read_package_file
+from wnet_edge.package_file import MAX_PACKAGE_BYTES, PACKAGE_SUFFIX, read_package_file
 from wnet_edge.signature import (
     SIGNATURE_FILE,
     PrivateKey,
@@ -226,6 +226,8 @@ def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> byt
     if key is not None:
         members[SIGNATURE_FILE] = signature_json(manifest_json, key)
     data = archive_bytes(members, seal(manifest_json))
+    if len(data) > MAX_PACKAGE_BYTES:
+        raise ValueError(f"{len(data)} bytes, more than a package may have ({MAX_PACKAGE_BYTES})")
     _verified(Path("package"), data)
     return data
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from wnet_edge.archive import archive_members
 from wnet_edge.canonical_json import from_canonical_json
 from wnet_edge.errors import PackageError, SignatureError
-from wnet_edge.graph_check import Cost, check_graph
+from wnet_edge.graph_check import MAX_GOLDEN_OPERATIONS, Cost, check_graph
 from wnet_edge.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, MemberEntry, Precision
 from wnet_edge.manifest_checks import check_manifest, schema_version
 from wnet_edge.signature import (
@@ -83,6 +83,13 @@ def verified_members(path: Path, data: bytes, trusted: PublicKey | None) -> Veri
         )
         for kind in manifest.kinds()
     }
+    for kind, cost in costs.items():
+        golden = manifest.golden.frames * (0 if cost is None else cost.operations_per_frame)
+        if golden > MAX_GOLDEN_OPERATIONS:
+            raise ValueError(
+                f"{kind.file} takes {golden} multiply-adds for the golden frames, more than "
+                f"{MAX_GOLDEN_OPERATIONS}"
+            )
     return VerifiedMembers(manifest, members, costs, signature)
 
 
