@@ -1,7 +1,6 @@
 """Packages whose hashes are all right and whose graphs or numbers mean harm.
 
-Made by somebody who knows the format. `CASES` holds each as (name, maker, command): the maker
-writes `bad.wnet` into a folder, the command is run there.
+Made by somebody who knows the format.
 """
 
 import hashlib
@@ -11,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import onnx
+from hostile_case import Hostile
 from onnx import TensorProto, helper, numpy_helper
 from tiny import content, graph_with_weights_in, onnx_bytes, simple_graph
 
@@ -635,5 +635,7 @@ def _writer(make):
     return lambda folder: (folder / FILE).write_bytes(make())
 
 
-CASES = [(name, _writer(make), ("verify", FILE)) for name, (make, _) in packages().items()]
-"""For a list of what every hostile file costs: name, maker, command."""
+CASES = [
+    Hostile(f"package: {name}", _writer(make), ("verify", FILE))
+    for name, (make, _) in packages().items()
+]
