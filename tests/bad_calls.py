@@ -295,12 +295,6 @@ FLAGS = [
         infer("--step-m", "1e-7"),
     ),
     Case(
-        "--step-m NaN",
-        (SCAN, "raster of 6 × 6", "step"),
-        nothing,
-        infer("--raster", "6x6", "--step-m", "nan"),
-    ),
-    Case(
         "--raster of other than the frames",
         (SCAN, "raster of 5 × 5", "25 positions for 36 frames"),
         nothing,
@@ -318,8 +312,6 @@ FLAGS = [
         nothing,
         infer("--raster", "-6x-6", "--step-m", "1e-7"),
     ),
-    Case("--energy-ev 0", (SCAN, "--energy-ev", "0 eV"), nothing, infer("--energy-ev", "0")),
-    Case("--energy-ev NaN", (SCAN, "--energy-ev", "nan"), nothing, infer("--energy-ev", "nan")),
     Case(
         "--distance-m in mm",
         (SCAN, "--distance-m", "5000 m"),
