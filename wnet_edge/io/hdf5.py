@@ -43,6 +43,7 @@ def opened(path: Path) -> Iterator[LinkedGroup]:
     Raises:
         ScanError: if there is no such file, or it can't be read.
     """
+    note_input(path, ScanError)
     try:
         home = OpenFile(path, Family(path))
         with home.file:
