@@ -602,7 +602,7 @@ WORKSHOP = [
         nothing,
         ("train", "--model", "w3", "-o", "w3.safetensors", "--data", SCAN),
     ),
-    Case("inspect of a cut scan", (SCAN, "truncated"), cut(SCAN, 0.6), ("inspect", SCAN)),
+    Case("inspect of a cut scan", (SCAN, "cut short"), cut(SCAN, 0.6), ("inspect", SCAN)),
     Case("inspect of text", (SCAN, "is no scan file"), write(SCAN, "hello"), ("inspect", SCAN)),
     Case("verify of a scan", (SCAN, "not an intact package"), nothing, ("verify", f"./{SCAN}")),
 ]

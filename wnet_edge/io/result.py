@@ -13,7 +13,9 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ResultError
+from wnet_edge.errors import ResultError, ScanError
+from wnet_edge.io.hdf5_faults import MISSING, FileRefusedError
+from wnet_edge.io.hdf5_links import Family, OpenFile
 from wnet_edge.io.hdf5_output import replacing_hdf5
 
 MAX_IMAGE_PX = 400_000_000
@@ -148,10 +150,15 @@ def read_result(path: Path) -> Result:
         ResultError: if the file is missing, damaged or not a result file.
     """
     try:
-        with h5py.File(path, "r") as file:
-            return _read(path, file)
-    except FileNotFoundError as error:
-        raise ResultError(f"{path}: no such file") from error
+        result = OpenFile(path, Family(path))
+        with result.file:
+            return _read(path, result.root)
+    except FileRefusedError as error:
+        if error.fault.what == MISSING:
+            raise ResultError(f"{path}: no such file") from error
+        raise ResultError(f"{path}: {error.fault.what}; {error.fault.cure}") from error
+    except ScanError as error:
+        raise ResultError(str(error)) from error
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ResultError(f"{path}: damaged or no result file ({reason}); make it anew") from error
