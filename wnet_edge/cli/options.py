@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 
 import click
 
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.io.hdf5_faults import links_refused
 from wnet_edge.manifest import Precision
+from wnet_edge.one_line import one_line
 from wnet_edge.package import Package, find_package, open_package
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.ways import BATCH_SIZE, RunnerOptions
@@ -123,7 +125,7 @@ def frame_progress(label: str, frame_count: int) -> Iterator[Callable[[int], Non
     if not sys.stderr.isatty():
         yield None
         return
-    with click.progressbar(length=frame_count, label=label, file=sys.stderr) as bar:
+    with click.progressbar(length=frame_count, label=one_line(label), file=sys.stderr) as bar:
         yield bar.update
 
 
@@ -139,4 +141,4 @@ def finite(value: float | None) -> float | None:
 
 def print_json(values: Mapping[str, object]) -> None:
     """One line that a program may read."""
-    click.echo(json.dumps(values, allow_nan=False))
+    print_line(json.dumps(values, allow_nan=False))

@@ -115,7 +115,8 @@ def locate(text: str, scan: Path) -> tuple[Path, str | None]:
 
 
 def _is_file(text: str) -> bool:
+    """Or a pipe, which is refused as such; a folder may have the name of a dataset."""
     try:
-        return Path(text).is_file()
+        return Path(text).exists() and not Path(text).is_dir()
     except (OSError, ValueError):  # a name too long, say
         return False

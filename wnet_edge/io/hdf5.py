@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
+from wnet_edge.inputs import note_input
 from wnet_edge.io.found import Found, as_text
 from wnet_edge.io.hdf5_chunks import check_chunks
 from wnet_edge.io.hdf5_faults import (
@@ -68,7 +69,7 @@ def opened_alone(path: Path) -> Iterator[tuple[h5py.File, bool]]:
 
 
 def check_file(path: Path) -> None:
-    """See that `path` is a file at all.
+    """See that `path` is a file at all, and keep it from being written over.
 
     Raises:
         ScanError: in one line with the cure.
@@ -76,6 +77,7 @@ def check_file(path: Path) -> None:
     fault = file_fault(path)
     if fault is not None:
         raise _refusal(path, fault)
+    note_input(path, ScanError)
 
 
 def _refusal(path: Path, fault: Fault) -> ScanError:

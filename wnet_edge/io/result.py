@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError, ScanError
-from wnet_edge.io.hdf5_faults import MISSING, FileRefusedError
+from wnet_edge.inputs import input_file
+from wnet_edge.io.hdf5_faults import FileRefusedError
 from wnet_edge.io.hdf5_links import Family, OpenFile
 from wnet_edge.io.hdf5_output import replacing_hdf5
 
@@ -149,13 +150,12 @@ def read_result(path: Path) -> Result:
     Raises:
         ResultError: if the file is missing, damaged or not a result file.
     """
+    input_file(Path(path), ResultError, "name a result file")
     try:
         result = OpenFile(path, Family(path))
         with result.file:
             return _read(path, result.root)
     except FileRefusedError as error:
-        if error.fault.what == MISSING:
-            raise ResultError(f"{path}: no such file") from error
         raise ResultError(f"{path}: {error.fault.what}; {error.fault.cure}") from error
     except ScanError as error:
         raise ResultError(str(error)) from error
