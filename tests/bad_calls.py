@@ -672,7 +672,7 @@ WORKSHOP = [
         nothing,
         ("simulate", "--probe", SCAN, "-o", SCAN, "--force"),
     ),
-    Case("inspect of a cut scan", (SCAN, "truncated"), cut(SCAN, 0.6), ("inspect", SCAN)),
+    Case("inspect of a cut scan", (SCAN, "cut short"), cut(SCAN, 0.6), ("inspect", SCAN)),
     Case("inspect of text", (SCAN, "is no scan file"), write(SCAN, "hello"), ("inspect", SCAN)),
     Case("verify of a scan", (SCAN, "not an intact package"), nothing, ("verify", f"./{SCAN}")),
 ]

@@ -128,8 +128,12 @@ def matlab_axes(dataset: h5py.Dataset) -> str:
 
 def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's own signature
     """The first frame of a slice, an index or a sequence of indices, and the one after the last."""
-    numbers = np.atleast_1d(np.arange(count)[along])
-    return (int(numbers.min()), int(numbers.max()) + 1) if len(numbers) else (0, 0)
+    if isinstance(along, slice):
+        numbers = range(count)[along]
+        ends = sorted((numbers[0], numbers[-1])) if numbers else (0, -1)
+        return ends[0], ends[1] + 1
+    chosen = np.arange(count)[along]
+    return (int(chosen.min()), int(chosen.max()) + 1) if chosen.size else (0, 0)
 
 
 def _stamps(files: list[Path]) -> list[tuple[int, int, int]]:
