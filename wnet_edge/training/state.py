@@ -90,17 +90,35 @@ def restore(
             "start from its weights with --init"
         )
     load_weights(state.network, checkpoint, path)
+    try:
+        _restore_optimizer(state, checkpoint)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: lacks the optimiser's state, as released weights do, or holds another's; "
+            "start from its weights with --init"
+        ) from error
+    state.epoch = checkpoint.record.epoch
+    state.history = list(checkpoint.record.history)
+
+
+def _restore_optimizer(state: TrainingState, checkpoint: Checkpoint) -> None:
+    """The optimiser's state, the step and the random state of the checkpoint, or any exception."""
     optimizer: dict[str, Any] = state.optimizer.state_dict()
     values: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in select(checkpoint.tensors, "optimizer.").items():
         index, key = name.split(".", 1)
         values.setdefault(int(index), {})[key] = tensor
+    groups = state.optimizer.param_groups
+    shapes = [parameter.shape for group in groups for parameter in group["params"]]
+    if sorted(values) != list(range(len(shapes))):
+        raise ValueError("other parameters")
+    for number, shape in enumerate(shapes):
+        if any(values[number][key].shape != shape for key in ("exp_avg", "exp_avg_sq")):
+            raise ValueError("other shapes")
     optimizer["state"] = values
     state.optimizer.load_state_dict(optimizer)
     state.step = int(values[0]["step"].item())
     torch.set_rng_state(checkpoint.tensors["rng.torch"])
-    state.epoch = checkpoint.record.epoch
-    state.history = list(checkpoint.record.history)
 
 
 def _named(spec: NetworkSpec) -> str:
