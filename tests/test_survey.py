@@ -1,23 +1,14 @@
-"""The first look at a scan: odd pixels, byte order, and where the beam is."""
+"""The first look at a scan: odd pixels, and byte order."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-import wnet_edge
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found, FoundScan
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation, orient
-from wnet_edge.package import find_package, open_package
-from wnet_edge.physics.forward import expected_counts
-from wnet_edge.physics.probe import probe_far_field
-from wnet_edge.runner.beam_centre import CONVINCING, find_beam_centre
 from wnet_edge.runner.survey import survey
-
-EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 
 
 def smooth(count=12, shape=(24, 40)):
@@ -66,36 +57,3 @@ def test_swapped_bytes_are_told(dtype):
     with pytest.raises(ScanError, match=words):
         survey(found(frames.byteswap()))
     survey(found(frames.byteswap().view(frames.dtype.newbyteorder())))
-
-
-@pytest.fixture(scope="module")
-def probe():
-    return open_package(find_package("w3")).probe
-
-
-@pytest.mark.parametrize("orientation", Orientation)
-def test_the_beam_is_found_on_a_large_detector(probe, orientation):
-    far_field = probe_far_field(probe, 128)
-    flat = expected_counts(np.ones((1, 128, 128), np.complex64), probe)[0]
-    mean = np.zeros((200, 333), np.float32)
-    mean[20:148, 190:318] = orient(flat, orientation.inverse)
-    beam = find_beam_centre(mean, far_field, orientation)
-    assert beam.centre_px == (84, 254)
-    other = find_beam_centre(np.ones((200, 333), np.float32), far_field, orientation)
-    assert other.agreement < CONVINCING
-
-
-def test_the_beam_is_found_on_finer_and_coarser_detectors(probe):
-    assert probe_far_field(probe, 256).shape == (256, 256)
-    assert probe_far_field(probe, 64).shape == (64, 64)
-    total = probe_far_field(probe, 128).sum()
-    np.testing.assert_allclose(probe_far_field(probe, 64).sum(), total, rtol=1e-5)
-    np.testing.assert_allclose(probe_far_field(probe, 256).sum(), total, rtol=1e-4)
-
-
-def test_the_beam_of_a_real_scan_is_where_it_should_be(probe):
-    scan = find_scan(EXAMPLE)
-    mean = survey(replace(scan, mask=None)).mean
-    beam = find_beam_centre(mean, probe_far_field(probe, 64), Orientation.IDENTITY)
-    assert beam.centre_px == (32, 32)
-    assert beam.agreement > 0.97
