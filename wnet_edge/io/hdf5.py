@@ -212,16 +212,20 @@ def array_of(
 
 
 def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int64]]:
-    """A mask (H, W) of integers or truth values; what its bits mean is the format's business.
+    """A mask (H, W) of numbers or truth values; what its bits mean is the format's business.
+
+    Fractions have no bits: any but 0 is 1.
 
     Raises:
-        ScanError: if it is not two-dimensional integers, or larger than any detector.
+        ScanError: if it is not two-dimensional numbers, or larger than any detector.
     """
-    if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uib":
-        fault = f"is {dataset.dtype} {dataset.shape}, not integers (H, W)"
+    if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uibf":
+        fault = f"is {dataset.dtype} {dataset.shape}, not numbers (H, W)"
         raise bad(path, dataset, fault, "write one mask for all frames, or give --mask none")
     check_filters(path, dataset)
-    return Found(np.asarray(dataset[()]).astype(np.int64), dataset.name)
+    values = np.asarray(dataset[()])
+    bits = values != 0 if values.dtype.kind == "f" else values
+    return Found(bits.astype(np.int64), dataset.name)
 
 
 def modes_of(

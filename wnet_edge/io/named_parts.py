@@ -52,7 +52,18 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         found = replace(found, mask=None)
     elif options.mask is not None:
         found = replace(found, mask=_mask(found, options.mask))
+    if options.mask_good is not None:
+        found = replace(found, mask=_inverted(found, options.mask_good))
     return found
+
+
+def _inverted(found: FoundScan, mask_good: str) -> Found[NDArray[np.bool_]]:
+    """The mask as its good pixels are marked: readers take those that are 0 for good."""
+    if found.mask is None:
+        raise ScanError(f"{found.path}: --mask-good goes with a mask; name one with --mask")
+    if mask_good == "0":
+        return found.mask
+    return Found(~found.mask.value, f"{found.mask.where}, --mask-good {mask_good},")
 
 
 def _check_flags(found: FoundScan, options: ReadOptions) -> None:

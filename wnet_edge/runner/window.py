@@ -130,7 +130,7 @@ class Framer:
             )
         scan = complete_scan(
             self._found,
-            SeenFrames(WindowFrames(frames, window), mask, notes),
+            SeenFrames(WindowFrames(frames, window, self._survey.no_count_from), mask, notes),
             self._assumed_object_pixel_size_m,
         )
         check_overlap(scan)
