@@ -23,7 +23,7 @@ from wnet_edge.runner.plain_counts import Top, check_plain_counts, top_of
 SAMPLED_FRAMES = 32
 _SAMPLED_BYTES = 256 << 20
 _NOT_HOT = 0.99
-"""Of the pixels with counts: a mask is judged by the counts that it hides, not by those of the hot ones."""
+"""Of the pixels with counts: a mask is judged by what it hides, less the hot ones."""
 _MOST = 0.5
 """A mask that marks more of the pixels and more of the counts as bad is no mask of bad pixels."""
 _MUCH = 0.2
