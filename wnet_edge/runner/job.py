@@ -157,11 +157,10 @@ def _write(
     new = [output for output in job.outputs if not output.exists()]
     write_image(job.image_format, job.outputs, result, context, force=job.force)
     caption = (
-        f"{inference.frames_processed} of {inference.frames_received} frames, package "
-        f"{package.name}, {inference.precision.value} on {inference.provider.value}"
+        f"{inference.self_check.text} · {inference.frames_processed} of "
+        f"{inference.frames_received} frames, package {package.name}, "
+        f"{inference.precision.value} on {inference.provider.value}"
     )
-    if inference.self_check.trusted is False:
-        caption = f"NOT TRUSTED: the image does not explain its frames · {caption}"
     try:
         write_picture(
             job.picture,
