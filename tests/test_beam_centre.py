@@ -214,7 +214,9 @@ def test_what_the_user_says_goes_before_what_is_found(frames, package):
     found = scan(on_detector(frames, SHAPE, (20, 100)), (90, 160), "--beam-centre")
     framed = Framer(found, package).framed(IDENTITY, IDENTITY)
     assert (framed.window.centre_px, framed.beam_centre_from) == ((90, 160), "--beam-centre")
-    assert framed.scan.notes == ()
+    (note,) = framed.scan.notes
+    assert note.startswith("the beam is found at row 84, column 164 (agreement 0.")
+    assert note.endswith("not at 90, 160 as --beam-centre says, which is taken")
 
 
 @pytest.mark.parametrize(

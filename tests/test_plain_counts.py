@@ -60,6 +60,11 @@ def test_left_aligned_bits_and_gains_are_told_and_not_taken_for_swapped_bytes(st
     assert note.startswith(f"all values are multiples of {step}, as left-aligned bits")
 
 
+def test_bits_left_aligned_in_four_bytes_are_not_swapped_bytes():
+    values = np.minimum(frames(4e6), 4095).astype("u4") << 20
+    assert notes(values)[0].startswith("all values are multiples of 1048576, as left-aligned bits")
+
+
 @pytest.mark.parametrize("offset", [200, 600])
 @pytest.mark.parametrize("noise", [0, 4])
 def test_a_pedestal_is_told(offset, noise):

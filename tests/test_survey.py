@@ -116,6 +116,31 @@ def test_a_stuck_or_hot_line_is_masked(noisy, line):
     np.testing.assert_array_equal(survey(found(frames)).mask, marked(frames.shape[1:], line))
 
 
+def test_every_other_line_dead_is_masked():
+    frames = smooth(least=3)
+    frames[:, ::2] = 0
+    mask = survey(found(frames)).mask
+    assert mask[2:-1:2].all()
+    assert not mask[1::2].any()
+
+
+@pytest.mark.parametrize(
+    "shadow",
+    [
+        marked((64, 64), (slice(32, None), slice(32, None))),
+        np.hypot(*(np.indices((64, 64)) - 30)) < 9,
+    ],
+)
+def test_a_dead_part_and_a_beamstop_ask_for_a_mask(shadow):
+    y, x = np.indices((64, 64))
+    mean = 4000 * np.exp(-((y - 30) ** 2 + (x - 33) ** 2) / 400)
+    frames = np.random.default_rng(0).poisson(mean, (24, 64, 64))
+    assert survey(found(frames)).notes == ()
+    (note,) = survey(found(np.where(shadow, 0, frames))).notes
+    assert "pixels without a count in any frame lie right beside bright ones" in note
+    assert note.endswith("name a mask of the beamstop or the dead part with --mask")
+
+
 def test_marks_in_some_frames_only_are_no_counts():
     frames = smooth()
     rng = np.random.default_rng(2)

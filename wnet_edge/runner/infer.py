@@ -231,10 +231,11 @@ def _check_lost(
         seen = f"; {frames_flat} of them are as bright everywhere, saturated or never read out"
     elif len(used) and used[-1] + 1 + count == scan.frame_count:
         seen = f"; all of them from frame {used[-1] + 1} on: did the scan end there?"
+    noted = "".join(f"; {note}" for note in scan.notes)
     raise ScanError(
         f"{scan.path}: {count} of {scan.frame_count} frames have no counts, bad ones or no "
         "position (shutter closed, everything masked, or not counts at all?); give frames of "
-        f"which at most one in ten is bad{seen}"
+        f"which at most one in ten is bad{seen}{noted}"
     )
 
 

@@ -25,6 +25,8 @@ _FEW = 0.05
 """Of the pixels: of more, only those that all hold one value are stuck. Frames that were simulated
 without noise may repeat anywhere."""
 _ONE_VALUE = 0.9
+_BESIDE_COUNTS = 1000.0
+"""A far field does not fall from so many summed counts to none within a pixel."""
 _SHOWN = 3
 
 
@@ -94,11 +96,19 @@ def hot_lines(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np
 
 def _hot_columns(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(W,) of (H, W)."""
-    sides = np.pad(np.where(mask, 0, total), ((0, 0), (1, 1)), mode="reflect")
+    sides = np.pad(np.where(mask, np.inf, total), ((0, 0), (1, 1)), mode="reflect")
     beside = np.maximum(sides[:, :-2], sides[:, 2:])
     hot = (total > _HOT_RATIO * np.maximum(beside, 1) + _DEAD_NEIGHBOUR_COUNTS) & ~mask
     most: NDArray[np.bool_] = 2 * hot.sum(axis=0) > np.maximum((~mask).sum(axis=0), 1)
     return most
+
+
+def cut_off(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels (H, W) without counts right beside bright ones: the rim of a shadow or a dead part."""
+    lit = np.pad((total >= _BESIDE_COUNTS) & ~mask, 1)
+    beside: NDArray[np.bool_] = lit[:-2, 1:-1] | lit[2:, 1:-1] | lit[1:-1, :-2] | lit[1:-1, 2:]
+    beside &= (total == 0) & ~mask
+    return beside
 
 
 def places(pixels: NDArray[np.bool_]) -> str:

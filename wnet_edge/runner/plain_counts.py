@@ -32,6 +32,7 @@ _DIFFERENT = 3
 _OFFSET_SHARE = 0.02
 _OFFSET_QUANTILE = 1e-4
 """Of the mean, values that hardly anywhere fall below it have an offset under them."""
+_VALUES = 8_000_000
 _LEAST_PILE = 8
 _PILE_RATIO = 3
 _PILE_WIDTH = 1 / 64
@@ -61,9 +62,10 @@ def top_of(counts: NDArray[np.float32], used: NDArray[np.bool_], stuck: NDArray[
     after its frames were written as 32-bit integers or floats. Where some pixels reach the largest
     value in some frames, those that are stuck at it were clipped, too.
     """
-    values = counts[:, used]
-    always = counts[0][stuck]
-    size = values.size + len(counts) * always.size
+    some = counts[:: -(-counts.size // _VALUES)]
+    values = some[:, used]
+    always = some[0][stuck]
+    size = values.size + len(some) * always.size
     marks_from = NOT_A_COUNT
     while values.size:
         largest = values.max()
@@ -72,7 +74,7 @@ def top_of(counts: NDArray[np.float32], used: NDArray[np.bool_], stuck: NDArray[
         next_largest = float(values.max(initial=0))
         if pile < _LEAST_PILE or next_largest == 0:
             break
-        pile += len(counts) * int(np.count_nonzero(always == largest))
+        pile += len(some) * int(np.count_nonzero(always == largest))
         near = min(next_largest, float(largest) * (1 - _PILE_WIDTH))
         if pile <= _PILE_RATIO * np.count_nonzero(values >= near):
             break
@@ -84,23 +86,21 @@ def top_of(counts: NDArray[np.float32], used: NDArray[np.bool_], stuck: NDArray[
 
 def check_plain_counts(
     subject: str,
-    stored: NDArray[Any],
+    frame: NDArray[Any],
     counts: NDArray[np.float32],
     used: NDArray[np.bool_],
 ) -> Iterator[str]:
-    """What a user should know of the numbers in frames (k, H, W), one line each.
+    """What a user should know of the numbers in a frame (H, W), one line each.
 
     Args:
         subject: file and dataset, for messages.
-        stored: the numbers as stored.
+        frame: the numbers as stored.
         counts: the same as counts.
-        used: (k, H, W), where they are counts, outside the mask.
+        used: where they are counts, outside the mask.
 
     Raises:
         ScanError: if bytes are in the wrong order, or the numbers are roots or logarithms.
     """
-    middle = len(stored) // 2
-    frame = stored[middle]
     _check_byte_order(subject, frame)
     numbers = counts[used]
     numbers = numbers[:: -(-max(numbers.size, 1) // _NUMBERS)]
@@ -131,11 +131,12 @@ def _check_byte_order(subject: str, frame: NDArray[Any]) -> None:
         return
     kinship, swapped = _kinship(frame), _kinship(frame.byteswap())
     step, mostly = (1, False) if frame.dtype.kind == "f" else _multiples(frame)
+    unclear = kinship <= swapped + _CLEAR_KINSHIP
     if swapped > max(kinship + _CLEAR_KINSHIP, _LEAST_KINSHIP):
         what = "numbers that hardly follow their neighbours, and do with their bytes swapped"
-    elif step % _BYTE**2 == 0:
+    elif step % _BYTE**2 == 0 and unclear:
         what = f"only multiples of {_BYTE**2}"
-    elif mostly and step % _BYTE and kinship <= swapped + _CLEAR_KINSHIP:
+    elif mostly and step % _BYTE and unclear:
         what = f"mostly multiples of {_BYTE}"
     elif frame.dtype.kind == "f" and 0 < np.nanmax(np.abs(frame), initial=0) < _SWAPPED_FLOAT:
         what = f"numbers below {_SWAPPED_FLOAT:g} only"

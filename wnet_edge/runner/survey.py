@@ -17,11 +17,20 @@ from wnet_edge.io.complete import detector_mask, required_frames
 from wnet_edge.io.found import FoundScan
 from wnet_edge.preprocess import NOT_A_COUNT
 from wnet_edge.runner.counts import is_flat
-from wnet_edge.runner.odd_pixels import dead_lines, hot_lines, odd_pixels, places, stuck_pixels
+from wnet_edge.runner.odd_pixels import (
+    cut_off,
+    dead_lines,
+    hot_lines,
+    odd_pixels,
+    places,
+    stuck_pixels,
+)
 from wnet_edge.runner.plain_counts import Top, check_plain_counts, top_of
 
 SAMPLED_FRAMES = 32
-_SAMPLED_BYTES = 256 << 20
+_SAMPLED_BYTES = 128 << 20
+_LONG_RIM_PX = 32
+"""Around a shadow: so many pixels are no dust."""
 _NOT_HOT = 0.99
 """Of the pixels with counts: a mask is judged by what it hides, less the hot ones."""
 _MOST = 0.5
@@ -65,7 +74,10 @@ def survey(found: FoundScan) -> Survey:
     read = [k for k, frame in enumerate(counts) if frame.any() and not is_flat(frame[~told])]
     if read and len(read) < len(counts):
         stored, counts, is_count = stored[read], counts[read], is_count[read]
-    notes = list(check_plain_counts(subject, stored, counts, is_count & ~told))
+    middle = len(counts) // 2
+    notes = list(
+        check_plain_counts(subject, stored[middle], counts[middle], is_count[middle] & ~told)
+    )
 
     gaps = ~is_count.any(axis=0) & ~told
     constant = stuck_pixels(counts, is_count, stored.dtype)
@@ -97,6 +109,12 @@ def survey(found: FoundScan) -> Survey:
         if number := int(pixels.sum()):
             plural = "s" if number > 1 else ""
             notes.append(f"masked: {number} detector pixel{plural} {what} ({places(pixels)})")
+    rim = cut_off(total, mask)
+    if rim.sum() >= _LONG_RIM_PX:
+        notes.append(
+            f"{int(rim.sum())} pixels without a count in any frame lie right beside bright ones "
+            f"({places(rim)}): name a mask of the beamstop or the dead part with --mask"
+        )
     notes += _top_notes(top)
     mean = np.where(mask, 0, light).astype(np.float32)
     return Survey(mean, mask, tuple(notes), top.no_count_from)

@@ -205,11 +205,11 @@ class Framer:
     def _beam_centre(self, orientation: Orientation, *, from_corner: bool) -> _Centre:
         """As the user says; else as found; else, with a note, as the file says or the middle."""
         told = self._found.beam_centre_px
-        if told is not None and _by_flag(told):
-            return self._told_centre(told)
         height, width = self._survey.mean.shape
         middle = (height // 2, width // 2)
         beam = self._beam(orientation, shifted=from_corner)
+        if told is not None and _by_flag(told):
+            return replace(self._told_centre(told), note=_disagreement(beam, told))
         found = f"found by the package's probe, agreement {beam.agreement:.2f}"
         if from_corner:
             return _Centre(middle, "zero frequency at the corner", beam.agreement)
@@ -235,8 +235,8 @@ class Framer:
 
 
 def _disagreement(beam: BeamCentre, told: Found[tuple[float, float]] | None) -> str:
-    """That the file puts the beam elsewhere than it was found."""
-    if told is None or isinstance(told, Unreadable):
+    """That the file or the user puts the beam elsewhere than it was found."""
+    if told is None or isinstance(told, Unreadable) or beam.agreement < CONVINCING:
         return ""
     if (
         not np.isfinite(told.value).all()
@@ -246,8 +246,8 @@ def _disagreement(beam: BeamCentre, told: Found[tuple[float, float]] | None) -> 
     (row, column), (told_row, told_column) = beam.centre_px, told.value
     return (
         f"the beam is found at row {row}, column {column} (agreement {beam.agreement:.2f}), not at "
-        f"{told_row:.6g}, {told_column:.6g} as {told.where} says; --beam-centre ROW,COLUMN goes "
-        "before both"
+        f"{told_row:.6g}, {told_column:.6g} as {told.where} says"
+        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN goes before both")
     )
 
 
