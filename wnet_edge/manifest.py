@@ -178,8 +178,11 @@ class FrameFit:
 
     @property
     def unexplained(self) -> float:
-        """Of the blank object's misfit, what the image leaves; above 1 where it is worse."""
-        return self.r_free / max(self.r_blank_free, 1e-9)
+        """Of the blank object's misfit, what the image leaves; above 1 where it is worse.
+
+        1 where noise alone explains the blank object's.
+        """
+        return self.r_free / self.r_blank_free if self.r_blank_free > 0 else 1.0
 
     @property
     def explained(self) -> float:

@@ -29,8 +29,8 @@ CONTRAST_RANGE = (0.7, 1.4)
 """Of the image's contrast over that which the frames ask for."""
 
 _NOISE_RATIO = 1.3
-"""Of an R-factor over what noise alone gives, below which it is the noise that is to blame: scan
-247 thinned to 1e4 counts has 1.07."""
+"""Of the blank object's R-factor over what noise alone gives, below which noise hides what an image
+explains: scan 247 has 1.5 at 3e4 counts a frame, 1.15 at 1e4."""
 
 _UNEXPLAINED_ALL = 0.8
 """Share left unexplained from which an image has next to nothing to do with its frames: those of a
@@ -60,7 +60,10 @@ class Cause(str, Enum):
         "the sample scatters so weakly that a blank object explains the frames as well as images "
         "of this package explain theirs: the frames can't tell whether the image is right"
     )
-    NOISE = "too few counts to judge the image: most of the misfit is counting noise; expose longer"
+    NOISE = (
+        "too few counts to judge the image: counting noise alone accounts for nearly all that a "
+        "blank object leaves; expose longer"
+    )
     UNTRAINED = (
         "the package's network is hardly trained: it does not explain the scan of its own "
         "instrument either; train it longer, or take --package w3"
@@ -93,14 +96,16 @@ def judge(fit: FrameFit | None, level: FrameFit | None) -> tuple[Verdict, Cause 
         return Verdict.UNKNOWN, Cause.NOT_COVERED
     if level is None:
         return Verdict.UNKNOWN, Cause.NO_LEVEL
+    if fit.r_blank < _NOISE_RATIO * fit.r_floor:
+        return Verdict.UNKNOWN, Cause.NOISE
     if explains(fit) and fit.unexplained <= NEAR_RATIO * _level(level):
         return Verdict.TRUSTED, None
-    if fit.r_factor < _NOISE_RATIO * fit.r_floor:
-        return Verdict.NOT_TRUSTED, Cause.NOISE
-    # A blank object fits as well as right images of this package do.
-    if fit.r_blank_free <= level.r_free:
+    if not explains(level):
+        return Verdict.NOT_TRUSTED, Cause.UNTRAINED
+    # Both fit as well as right images of this package do.
+    if max(fit.r_free, fit.r_blank_free) <= level.r_free:
         return Verdict.UNKNOWN, Cause.WEAK_SAMPLE
-    return Verdict.NOT_TRUSTED, _cause(fit, level)
+    return Verdict.NOT_TRUSTED, _cause(fit)
 
 
 def explains(fit: FrameFit) -> bool:
@@ -113,9 +118,7 @@ def _level(level: FrameFit) -> float:
     return max(level.unexplained, MEASURED_UNEXPLAINED)
 
 
-def _cause(fit: FrameFit, level: FrameFit) -> Cause:
-    if not explains(level):
-        return Cause.UNTRAINED
+def _cause(fit: FrameFit) -> Cause:
     if fit.unexplained > _UNEXPLAINED_ALL:
         return Cause.UNLIKE
     low, high = CONTRAST_RANGE
