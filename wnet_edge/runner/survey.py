@@ -86,6 +86,7 @@ def survey(found: FoundScan) -> Survey:
     if top.saturated_share:
         # Where the beam is brightest a pixel may be saturated in every frame.
         stuck &= counts[0] != top.saturated_at
+    stuck_at = _values(counts[0][stuck])
     is_count &= counts < top.no_count_from
     counts[~is_count] = 0
     seen = is_count.sum(axis=0)
@@ -102,7 +103,7 @@ def survey(found: FoundScan) -> Survey:
     mask = mask | dead | hot
     for pixels, what in (
         (gaps, "without counts in any frame"),
-        (stuck, f"with the same value in every frame, {_values(counts[0][stuck])}"),
+        (stuck, f"with the same value in every frame, {stuck_at}"),
         (dead, "dead"),
         (hot, "hot"),
     ):

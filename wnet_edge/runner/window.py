@@ -218,6 +218,8 @@ class Framer:
         centre = _Centre(middle, "middle of the frame")
         if told is not None:
             centre = self._told_centre(told)
+        if not self._survey.mean.any():  # of frames without counts there is more to say
+            return replace(centre, agreement=beam.agreement)
         row, column = centre.px
         note = (
             f"the package's probe does not find the beam (agreement {beam.agreement:.2f}): taken "
