@@ -11,6 +11,8 @@ class ReadOptions:
 
     Attributes:
         frames: path of a dataset in the scan file.
+        frames_axes: what each axis of the frames' array counts, a letter each (`FRAMES_AXES`).
+        frames_range: first and end (exclusive) of the frames to take, by their places in the file.
         positions: `FILE`, `FILE:DATASET` or a dataset in the scan file.
         positions_unit: of positions that carry no unit, "um" say, or "px" for object pixels.
         probe: likewise; "none" leaves the file's probe out.
@@ -27,6 +29,8 @@ class ReadOptions:
     """
 
     frames: str | None = None
+    frames_axes: str | None = None
+    frames_range: tuple[int, int] | None = None
     positions: str | None = None
     positions_unit: str | None = None
     probe: str | None = None

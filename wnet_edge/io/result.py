@@ -15,8 +15,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ResultError
+from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.inputs import input_file
+from wnet_edge.io.hdf5_faults import FileRefusedError
+from wnet_edge.io.hdf5_links import Family, OpenFile
 from wnet_edge.io.hdf5_output import replacing_hdf5
 from wnet_edge.io.image_context import ImageContext
 
@@ -156,10 +158,15 @@ def read_result(path: Path) -> Result:
     Raises:
         ResultError: if the file is missing, damaged or not a result file.
     """
-    input_file(Path(path), ResultError, "name a result file")
+    input_file(path, ResultError, "name a result file")
     try:
-        with h5py.File(path, "r") as file:
-            return _read(path, file)
+        result = OpenFile(path, Family(path))
+        with result.file:
+            return _read(path, result.root)
+    except FileRefusedError as error:
+        raise ResultError(f"{path}: {error.fault.what}; {error.fault.cure}") from error
+    except ScanError as error:
+        raise ResultError(str(error)) from error
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ResultError(f"{path}: damaged or no result file ({reason}); make it anew") from error
