@@ -4,12 +4,12 @@ from pathlib import Path
 
 import h5py
 
-from wnet_edge.io.found import FoundScan, Hdf5Reader
+from wnet_edge.io.found import FoundScan, Hdf5Reader, Wanted
 
 _SHOWN = 4
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
     """No part of a scan, they all come by flag; only what --frames may mean."""
     return FoundScan(path=path, format="HDF5", candidates=_candidates(file))
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number, square_pixel
 from wnet_edge.io.concatenated import concatenated
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, attempt
+from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Wanted, attempt
 from wnet_edge.io.hdf5 import mask_of, number_of, optional_dataset
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.nexus_tree import child_of, class_of
@@ -41,7 +41,7 @@ def recognises(file: h5py.File) -> bool:
     return single or bool(_numbered(data))
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
     """What a master or a data file holds.
 
     Raises:

@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import locate, read_array, read_npy_array
-from wnet_edge.io.array_parts import as_mask, as_positions, as_probe
+from wnet_edge.io.array_parts import as_mask, as_position_pair, as_positions, as_probe
 from wnet_edge.io.csv_positions import read_positions_table
 from wnet_edge.io.file_kind import FileKind, kind_of
-from wnet_edge.io.found import Found, FoundScan, Positions
+from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit
 from wnet_edge.io.hdf5 import dataset_at, opened
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
 from wnet_edge.io.stacks import MAX_FRAMES, raster_of
+from wnet_edge.io.units import Quantity, unit_factor
 
 T = TypeVar("T")
 Find = Callable[[Path], FoundScan]
@@ -34,8 +35,10 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
     Raises:
         ScanError: if what is named is not there, or is not what it should be.
     """
+    if options.entry is not None and found.entry is None:
+        raise ScanError(f"{found.path}: {found.format} has no entries; leave out --entry")
     found = _numbers(found, options)
-    if options.frames is not None:
+    if options.frames is not None and found.entry is None:  # else the reader has taken them
         found = _frames(found, options.frames)
     if options.raster is not None:
         found = replace(found, raster=options.raster)
@@ -59,9 +62,15 @@ def _check_flags(found: FoundScan, options: ReadOptions) -> None:
     """Flags that contradict each other, or do nothing alone, are refused."""
     if options.positions is not None and options.step_m is not None:
         raise ScanError(f"{found.path}: give either --positions or --step-m")
-    if options.positions_unit is not None and options.positions is None:
+    if options.positions_unit is not None and options.positions is None and found.entry is None:
         where = "" if found.positions is None else f" {found.positions.where}"
         raise ScanError(f"{found.path}: --positions-unit goes with --positions{where}; give both")
+    unit = options.positions_unit
+    is_px = unit == PositionUnit.OBJECT_PIXEL.value
+    if unit is not None and not is_px and unit_factor(unit, Quantity.LENGTH) is None:
+        raise ScanError(
+            f"{found.path}: --positions-unit {unit[:20]} is no unit of length; give um, say, or px"
+        )
     if options.raster is not None and options.step_m is None:
         raise ScanError(f"{found.path}: --raster goes with --step-m; give both")
 
@@ -109,6 +118,12 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
 
 def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
     path, name = locate(text, found.path)
+    if name is not None and "," in name:
+        rows, _, columns = name.partition(",")
+        pair = (read_array(path, rows), read_array(path, columns))
+        return replace(
+            found, positions=as_position_pair(pair, options.positions_unit, found.raster)
+        )
     if name is not None:
         array = read_array(path, name)
     elif (kind := kind_of(path)) is FileKind.NPY:

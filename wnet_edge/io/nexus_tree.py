@@ -4,11 +4,14 @@ NeXus manual, "Rules for Storing Data Items" and "Associating plottable data"; w
 What is found here is read by `wnet_edge.io.nexus`.
 """
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from wnet_edge.io.found import as_text
 from wnet_edge.io.hdf5 import check_link
@@ -17,6 +20,9 @@ PTYCHOGRAPHY = ("NXptycho", "NXcxi_ptycho")
 """Application definitions of ptychography, by the names under which files have been written."""
 
 _MAX_DEFAULTS = 8
+_MAX_DEPTH = 6
+_MAX_ITEMS = 4000
+_OTHER_ENTRIES = ("NXentry", "NXsubentry")
 
 
 def child_of(parent: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
@@ -62,17 +68,61 @@ def groups_of(
     return by_class + by_name
 
 
-def entry_of(file: h5py.File) -> h5py.Group | None:
-    """The entry with the scan: one of ptychography, else the default, else the first."""
+def entries_of(file: h5py.File) -> list[h5py.Group]:
+    """Entries (NXentry) and what in them keeps to a definition of ptychography.
+
+    Those of ptychography come first, then the default, then the others, 2.1 before 10.1.
+    """
     groups = [child for name in file if isinstance(child := child_of(file, name), h5py.Group)]
-    for group in groups:
+    default = _default_of(file)
+    entries, of_ptychography = [], []
+    for group in sorted(groups, key=lambda group: (group != default, _natural(group.name))):
         subentries = [child_of(group, name) for name in group]
         for entry in (group, *(sub for sub in subentries if isinstance(sub, h5py.Group))):
             if definition_of(entry) in PTYCHOGRAPHY:
-                return entry
-    entries = [group for group in groups if class_of(group) == "NXentry"]
+                of_ptychography.append(entry)
+            elif entry == group and class_of(group) == "NXentry":
+                entries.append(entry)
+    return of_ptychography + entries
+
+
+def is_default(file: h5py.File, entry: h5py.Group) -> bool:
+    """Whether the file's `default` leads to this entry, or to the one that it lies in."""
     default = _default_of(file)
-    return next((entry for entry in entries if entry == default), next(iter(entries), None))
+    return default is not None and default in (entry, entry.parent)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """To sort by: numbers in names count as numbers."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def items_below(entry: h5py.Group) -> tuple[list[h5py.Group], list[h5py.Dataset]]:
+    """Groups and datasets in an entry, those at the top first, each once whatever links to it.
+
+    Subentries are passed over, and what lies deeper than anyone looks, or beyond `_MAX_ITEMS`.
+    """
+    groups: list[h5py.Group] = []
+    datasets: list[h5py.Dataset] = []
+    level, seen = [entry], {entry}
+    for _ in range(_MAX_DEPTH):
+        inside: list[h5py.Group] = []
+        for group in level:
+            for name in islice(group, _MAX_ITEMS):
+                if len(seen) > _MAX_ITEMS:
+                    break
+                child = child_of(group, name)
+                if child in seen:
+                    continue
+                if isinstance(child, h5py.Dataset) and child.shape is not None:
+                    seen.add(child)
+                    datasets.append(child)
+                elif isinstance(child, h5py.Group) and class_of(child) not in _OTHER_ENTRIES:
+                    seen.add(child)
+                    inside.append(child)
+        groups += inside
+        level = inside
+    return groups, datasets
 
 
 def data_groups(path: Path, entry: h5py.Group) -> list[h5py.Group]:
@@ -82,14 +132,20 @@ def data_groups(path: Path, entry: h5py.Group) -> list[h5py.Group]:
         ScanError: if a link to data leads nowhere.
     """
     groups = groups_of(path, [entry], "NXdata", "data")
+    default = default_data_of(entry)
+    if default is None:
+        return groups
+    return [default, *(group for group in groups if group != default)]
+
+
+def default_data_of(entry: h5py.Group) -> h5py.Group | None:
+    """The group to which the chain of `default` leads from an entry, None without."""
     default = _default_of(entry)
     for _ in range(_MAX_DEFAULTS):
         if default is None or class_of(default) == "NXdata":
             break
         default = _default_of(default)
-    if default is None:
-        return groups
-    return [default, *(group for group in groups if group != default)]
+    return default
 
 
 def _default_of(group: h5py.Group) -> h5py.Group | None:
@@ -110,25 +166,35 @@ def signal_of(data: h5py.Group) -> str:
     return "data"
 
 
-def axes_of(data: h5py.Group, frame_axes: int) -> list[str]:
-    """Names of the axes along which frames were taken, slowest first; none of those in a frame.
+def axes_of(data: h5py.Group) -> dict[str, tuple[int, ...]]:
+    """Names of the axes of an NXdata, each with the axes of the signal along which it runs.
 
-    Args:
-        data: with `axes` on the group or, in older files, on the signal; further ones by their
-            attribute NAME_indices.
-        frame_axes: how many axes of the signal number frames: 1, or 2 for a raster.
+    By `axes` on the group or, in older files, on the signal, or by `axis` on the axis itself;
+    `NAME_indices` goes before the place in `axes`.
     """
     signal = child_of(data, signal_of(data))
     written = data.attrs.get("axes")
     if written is None and isinstance(signal, h5py.Dataset):
         written = signal.attrs.get("axes")
-    names = _names(written)[:frame_axes]
+    along: dict[str, tuple[int, ...]] = {
+        name: (at,) for at, name in enumerate(_names(written)) if name != "."
+    }
+    if written is None:
+        for name in data:
+            child = child_of(data, name)
+            number = child.attrs.get("axis") if isinstance(child, h5py.Dataset) else None
+            if isinstance(number, np.integer) and number > 0:
+                along[name] = (int(number) - 1,)
     for attribute, value in data.attrs.items():
         name = attribute.removesuffix("_indices")
-        along = [int(index) for index in _whole_numbers(value)]
-        if name != attribute and name not in names and along and max(along) < frame_axes:
-            names.append(name)
-    return [name for name in names if isinstance(child_of(data, name), h5py.Dataset)]
+        indices = tuple(int(index) for index in _whole_numbers(value))
+        if name != attribute and indices:
+            along[name] = indices
+    return {
+        name: indices
+        for name, indices in along.items()
+        if isinstance(child_of(data, name), h5py.Dataset)
+    }
 
 
 def _names(written: Any) -> list[str]:  # noqa: ANN401 - an attribute is of any type

@@ -10,9 +10,11 @@ class ReadOptions:
     """Parts of a scan given by flag; each replaces what the file holds, None leaves it.
 
     Attributes:
-        frames: path of a dataset in the scan file.
-        positions: `FILE`, `FILE:DATASET` or a dataset in the scan file.
-        positions_unit: of positions that carry no unit, "um" say, or "px" for object pixels.
+        entry: name of an entry, in a file of several.
+        frames: path of a dataset in the scan file; geometry and mask of its detector come along.
+        positions: `FILE`, `FILE:DATASET` or a dataset in the scan file; or two of them, rows and
+            columns, with a comma between.
+        positions_unit: of positions, "um" say, or "px" for object pixels; before their own.
         probe: likewise; "none" leaves the file's probe out.
         mask: likewise, not zero where a pixel must not be used; "none" leaves the file's mask out.
         raster: rows, columns of a raster scan that has no positions.
@@ -24,6 +26,7 @@ class ReadOptions:
         zero_frequency: where zero frequency lies.
     """
 
+    entry: str | None = None
     frames: str | None = None
     positions: str | None = None
     positions_unit: str | None = None

@@ -4,13 +4,14 @@ A file's format is told by its content, never by its name: HDF5 layouts by their
 and arrays by their first bytes. What a flag says replaces what the file says.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io import any_hdf5, cxi, eiger, nexus, ptychodus, ptylab, ptypy
 from wnet_edge.io.complete import complete_scan
 from wnet_edge.io.file_kind import FileKind, kind_of
-from wnet_edge.io.found import FoundScan
+from wnet_edge.io.found import FoundScan, Wanted
 from wnet_edge.io.hdf5 import opened
 from wnet_edge.io.image_stack import read_npy, read_tiff
 from wnet_edge.io.named_parts import named_parts
@@ -40,7 +41,10 @@ def find_scan(path: Path, options: ReadOptions | None = None) -> FoundScan:
         ScanError: in one line with the cure, if it is no file, of no known format, or damaged.
     """
     options = options or ReadOptions()
-    return named_parts(_read(path), options, find_scan)
+    wanted = Wanted(options.entry, options.frames, options.positions_unit)
+    if options.positions is not None:
+        wanted = replace(wanted, positions_unit=None)
+    return named_parts(_read(path, wanted), options, find_scan)
 
 
 def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
@@ -52,12 +56,12 @@ def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
     return complete_scan(find_scan(path, options))
 
 
-def _read(path: Path) -> FoundScan:
+def _read(path: Path, wanted: Wanted) -> FoundScan:
     kind = kind_of(path)
     if kind is FileKind.HDF5:
         with opened(path) as file:
             reader = next(reader for reader in HDF5_READERS if reader.recognises(file))
-            return reader.read(file, path)
+            return reader.read(file, path, wanted)
     if kind in _OTHER_READERS:
         return _OTHER_READERS[kind](path)
     raise ScanError(

@@ -1,0 +1,64 @@
+"""Which entry of a file with several is read: what the user names, else one that holds a scan.
+
+An entry with frames goes before one without (alignment, logs), then the file's default, then one
+with positions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.found import Wanted
+
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What tells an entry from others.
+
+    Attributes:
+        name: its path, without the leading slash.
+        has_frames: whether it has a stack that may be a far field.
+        has_positions: whether these have positions.
+        is_default: whether the file's default leads to it.
+    """
+
+    name: str
+    has_frames: bool
+    has_positions: bool
+    is_default: bool
+
+
+def asked_entry(path: Path, names: Sequence[str], wanted: Wanted) -> int | None:
+    """Number of the entry that the user names, by its name or by the path of its frames.
+
+    Raises:
+        ScanError: if there is none of that name.
+    """
+    if wanted.entry is not None:
+        if wanted.entry.strip("/") not in names:
+            raise ScanError(
+                f"{path}: has no entry {wanted.entry[:40]}; give --entry one of {_listed(names)}"
+            )
+        return names.index(wanted.entry.strip("/"))
+    if wanted.frames is not None:
+        at = wanted.frames.strip("/") + "/"
+        holding = [name for name in names if at.startswith(f"{name}/")]
+        if holding:
+            return names.index(max(holding, key=len))
+    return None
+
+
+def choose_entry(entries: Sequence[Entry]) -> tuple[int, tuple[str, ...]]:
+    """Number of the entry to read, the first of those that are as likely; others with scans."""
+    best = max(entries, key=lambda entry: (entry.has_frames, entry.is_default, entry.has_positions))
+    others = [e.name for e in entries if e is not best and e.has_frames]
+    notes = (f"entry {best.name} is read; --entry takes another: {_listed(others)}",)
+    return entries.index(best), notes if others else ()
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

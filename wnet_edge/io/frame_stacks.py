@@ -1,0 +1,199 @@
+"""Which of several stacks in a file is the diffraction: of detectors, cameras, spectra, volumes.
+
+Under the readers of CXI and NeXus. What a stack is told by, the weightiest first: frames that can
+be a far field, positions for each of them, a detector whose distance and pixels are known, what the
+file's defaults lead to, counts. Stacks that come out equal are refused, with the flag to choose.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.axis_names import words_of
+
+_SMALLEST_PX = 8
+_LONGEST_EDGE_RATIO = 5.0
+"""Long detectors are rows of modules, 1 × 4 at most; spectra are (elements, channels)."""
+_SHOWN = 6
+_NOT_MEASURED = [
+    "mask",
+    "masks",
+    "dark",
+    "darks",
+    "flat",
+    "flats",
+    "background",
+    "error",
+    "errors",
+    "err",
+    "uncertainty",
+    "uncertainties",
+    "variance",
+    "weights",
+    "gain",
+    "noise",
+    "fluorescence",
+    "xrf",
+    "spectra",
+    "spectrum",
+    "mca",
+    "reconstruction",
+    "reconstructed",
+    "recon",
+    "volume",
+    "object",
+    "sum",
+]
+"""Words of stacks that are not the frames as a far-field detector measured them."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A dataset of three or four axes, or a link to one that is broken.
+
+    Attributes:
+        where: its path.
+        dataset: None where the link is broken.
+        detector: the group of the detector that took it, None if not known.
+        has_geometry: whether distance and pixel size of that detector are known.
+        is_default: whether the file's defaults lead to it.
+        is_signal: whether a group of data is about it.
+        has_positions: whether there is one for each of its frames.
+        error: what following a broken link met.
+    """
+
+    where: str
+    dataset: h5py.Dataset | None
+    detector: h5py.Group | None = None
+    has_geometry: bool = False
+    is_default: bool = False
+    is_signal: bool = False
+    has_positions: bool = False
+    error: ScanError | None = None
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """(N,), or (rows, columns) of a raster."""
+        return () if self.dataset is None else tuple(self.dataset.shape[:-2])
+
+    @property
+    def may_be_far_field(self) -> bool:
+        """Whether its frames have a shape and a name that a far field has."""
+        if self.dataset is None:
+            return True
+        short, long = sorted(self.dataset.shape[-2:])
+        named = not set(_NOT_MEASURED) & set(words_of("_".join(self.where.split("/")[-2:])))
+        shaped = short >= _SMALLEST_PX and long <= _LONGEST_EDGE_RATIO * short
+        return named and shaped and self.dataset.dtype.kind in "uif"
+
+    def opened(self) -> h5py.Dataset:
+        """The dataset.
+
+        Raises:
+            ScanError: if it is behind a broken link.
+        """
+        if self.error is not None:
+            raise self.error
+        return self.dataset
+
+    @property
+    def rank(self) -> tuple[bool, ...]:
+        """The larger, the likelier it is the diffraction."""
+        return (
+            self.may_be_far_field,
+            self.dataset is None or self.has_positions,
+            self.has_geometry,
+            self.is_default,
+            self.is_signal,
+            self.detector is not None,
+            self.dataset is None or self.dataset.dtype.kind in "ui",
+        )
+
+    @property
+    def described(self) -> str:
+        """Its path and shape."""
+        shape = () if self.dataset is None else self.dataset.shape
+        return f"{self.where} ({' × '.join(map(str, shape))})"
+
+
+def merged(stacks: Iterable[Stack]) -> list[Stack]:
+    """Stacks that are one dataset, directly or through a virtual one, as one, the first's name."""
+    once: list[Stack] = []
+    for stack in stacks:
+        at = next((i for i, other in enumerate(once) if _same(stack.dataset, other.dataset)), None)
+        if at is None:
+            once.append(stack)
+            continue
+        other = once[at]
+        once[at] = replace(
+            other,
+            detector=other.detector if other.detector is not None else stack.detector,
+            has_geometry=other.has_geometry or stack.has_geometry,
+            is_default=other.is_default or stack.is_default,
+            is_signal=other.is_signal or stack.is_signal,
+        )
+    return once
+
+
+def _same(one: h5py.Dataset | None, other: h5py.Dataset | None) -> bool:
+    if one is None or other is None:
+        return False
+    return bool(one == other) or _is_view(one, other) or _is_view(other, one)
+
+
+def _is_view(virtual: h5py.Dataset, source: h5py.Dataset) -> bool:
+    """Whether a virtual dataset shows all of another, and nothing else."""
+    if not virtual.is_virtual or virtual.shape != source.shape:
+        return False
+    home = virtual.file.filename
+    return all(
+        part.dset_name.lstrip("/") == source.name.lstrip("/")
+        and (part.file_name == "." or part.file_name == source.file.filename)
+        and source.file.filename == home
+        for part in virtual.virtual_sources()
+    )
+
+
+def choose_stack(path: Path, stacks: Sequence[Stack]) -> tuple[Stack, tuple[str, ...]] | None:
+    """The stack that is the diffraction, and what to say of the others; None without any.
+
+    Raises:
+        ScanError: if several are equally likely, or its link is broken.
+    """
+    if not stacks:
+        return None
+    best = max(stacks, key=lambda stack: stack.rank)
+    equal = [stack for stack in stacks if stack.rank == best.rank]
+    if len(equal) > 1:
+        named = ", ".join(stack.described for stack in equal[:_SHOWN])
+        raise ScanError(
+            f"{path}: holds {len(equal)} stacks of frames of which any may be the diffraction: "
+            f"{named}; name one with --frames, {best.where} say"
+        )
+    best.opened()
+    others = [stack for stack in stacks if stack is not best and stack.dataset is not None]
+    if not others:
+        return best, ()
+    named = ", ".join(stack.described for stack in others[:_SHOWN])
+    more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+    why = _why(best, others)
+    return best, (f"frames are {best.where}{why}; --frames takes another: {named}{more}",)
+
+
+def _why(best: Stack, others: Sequence[Stack]) -> str:
+    reasons = (
+        ", whose frames can be a far field",
+        ", which has positions",
+        ", whose distance and pixel size are known",
+        ", the file's default",
+        ", the signal of its group",
+        ", of a detector",
+        ", which are whole numbers",
+    )
+    second = max(stack.rank for stack in others)
+    differing = np.flatnonzero(np.array(best.rank) != np.array(second))
+    return reasons[differing[0]]

@@ -1,0 +1,207 @@
+"""What an entry of a NeXus file holds that may be part of a scan: stacks, detectors, motors.
+
+Between the tree (`wnet_edge.io.nexus_tree`) and the reader (`wnet_edge.io.nexus`), which makes a
+scan of it.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+
+from wnet_edge.errors import ScanError
+from wnet_edge.io.found import Wanted
+from wnet_edge.io.frame_stacks import Stack, merged
+from wnet_edge.io.hdf5 import optional_dataset
+from wnet_edge.io.nexus_positions import Places, has_positions
+from wnet_edge.io.nexus_tree import (
+    child_of,
+    class_of,
+    data_groups,
+    default_data_of,
+    groups_of,
+    items_below,
+    signal_of,
+)
+
+DISTANCES = ("distance", "detector_distance")
+_NO_MOTORS = [
+    "NXdetector",
+    "NXdetector_module",
+    "NXdetector_group",
+    "NXsource",
+    "NXbeam",
+    "NXslit",
+    "NXmirror",
+    "NXmonochromator",
+    "NXaperture",
+    "NXattenuator",
+    "NXbeam_stop",
+    "NXcrystal",
+    "NXinsertion_device",
+    "NXmonitor",
+    "NXsensor",
+]
+"""Classes of what has positions of its own, which are not the sample's."""
+
+
+class NexusEntry:
+    """The groups of an entry by what they are, found when they are asked for.
+
+    Args:
+        path: of the file.
+        group: NXentry or NXsubentry.
+        wanted: by the user.
+    """
+
+    def __init__(self, path: Path, group: h5py.Group, wanted: Wanted) -> None:
+        self._path = path
+        self.group = group
+        self._unit = wanted.positions_unit
+
+    @cached_property
+    def _below(self) -> tuple[list[h5py.Group], list[h5py.Dataset]]:
+        return items_below(self.group)
+
+    def _of_class(self, known: list[h5py.Group], nx_class: str) -> list[h5py.Group]:
+        """Those that are known, then others of the class wherever they lie."""
+        others = (group for group in self._below[0] if class_of(group) == nx_class)
+        return [*known, *(group for group in others if group not in known)]
+
+    @cached_property
+    def _instruments(self) -> list[h5py.Group]:
+        return [self.group, *groups_of(self._path, [self.group], "NXinstrument", "instrument")]
+
+    @cached_property
+    def detectors(self) -> list[h5py.Group]:
+        """NXdetector."""
+        known = groups_of(self._path, self._instruments, "NXdetector", "detector")
+        return self._of_class(known, "NXdetector")
+
+    @cached_property
+    def _samples(self) -> list[h5py.Group]:
+        return groups_of(self._path, [self.group], "NXsample", "sample")
+
+    @cached_property
+    def sources(self) -> list[h5py.Group]:
+        """NXsource."""
+        return groups_of(self._path, self._instruments, "NXsource", "source")
+
+    @cached_property
+    def beams(self) -> list[h5py.Group]:
+        """NXbeam, then NXmonochromator."""
+        beams = groups_of(self._path, [*self._instruments, *self._samples], "NXbeam", "beam")
+        return beams + groups_of(self._path, self._instruments, "NXmonochromator", "monochromator")
+
+    @cached_property
+    def _data(self) -> list[h5py.Group]:
+        return self._of_class(data_groups(self._path, self.group), "NXdata")
+
+    @cached_property
+    def places(self) -> Places:
+        """Where positions may be."""
+        collections = groups_of(self._path, [self.group], "NXcollection", "data")
+        collections += groups_of(self._path, self._samples, "NXcollection", "geometry")
+        moving = groups_of(self._path, self._samples, "NXtransformations", "transformations")
+        groups, datasets = self._below
+        taken = tuple(f"{group.name}/" for group in groups if class_of(group) in _NO_MOTORS)
+        return Places(
+            translations=[*collections, *self._data, *self.detectors],
+            data=self._data,
+            samples=[*moving, *self._samples],
+            elsewhere=[d for d in datasets if not d.name.startswith(taken)],
+            unit=self._unit,
+        )
+
+    @cached_property
+    def stacks(self) -> list[Stack]:
+        """Every stack of the entry, each once.
+
+        Raises:
+            ScanError: if a link to a group leads nowhere.
+        """
+        named = list(self._named_stacks())
+        found = {stack.dataset for stack in named}
+        for dataset in self._below[1]:
+            if dataset.ndim in (3, 4) and dataset.dtype.kind in "uif" and dataset not in found:
+                named.append(self.stack_of(dataset))
+        return merged(named)
+
+    def stack_of(self, dataset: h5py.Dataset) -> Stack:
+        """A dataset with what the entry says of it."""
+        detector, is_its_own = self._detector_of(dataset)
+        counts = tuple(dataset.shape[:-2])
+        return Stack(
+            where=dataset.name,
+            dataset=dataset,
+            detector=detector,
+            has_geometry=is_its_own and detector is not None and _has_geometry(detector),
+            has_positions=has_positions(self.places, counts, dataset),
+        )
+
+    def _named_stacks(self) -> Iterator[Stack]:
+        """Signals of NXdata, and data of detectors, broken links among them."""
+        default = default_data_of(self.group)
+        of_data = [(group, signal_of(group), None) for group in self._data]
+        of_detectors = [(group, "data", group) for group in self.detectors]
+        for group, name, detector in (*of_data, *of_detectors):
+            is_signal = detector is None
+            is_default = is_signal and default is not None and group == default
+            try:
+                dataset = optional_dataset(group, self._path, name)
+            except ScanError as error:
+                yield Stack(
+                    where=f"{group.name}/{name}",
+                    dataset=None,
+                    detector=detector,
+                    has_geometry=detector is not None and _has_geometry(detector),
+                    is_default=is_default,
+                    is_signal=is_signal,
+                    error=error,
+                )
+                continue
+            if dataset is not None and dataset.ndim in (3, 4):
+                stack = self.stack_of(dataset)
+                yield Stack(
+                    stack.where,
+                    dataset,
+                    stack.detector,
+                    stack.has_geometry,
+                    is_default=is_default,
+                    is_signal=is_signal,
+                    has_positions=stack.has_positions,
+                )
+
+    def _detector_of(self, dataset: h5py.Dataset) -> tuple[h5py.Group | None, bool]:
+        """The detector that took these frames, and whether the file says so rather than its shape.
+
+        It holds them; or its name is that of the group of data; or it is the only one that holds
+        no frames of another shape.
+        """
+        stacks = {detector: list(_stacks_in(detector)) for detector in self.detectors}
+        for detector, own in stacks.items():
+            if dataset in own:
+                return detector, True
+        free = [
+            detector
+            for detector, own in stacks.items()
+            if all(other.shape[-2:] == dataset.shape[-2:] for other in own)
+        ]
+        name = dataset.name.rpartition("/")[0].rpartition("/")[2]
+        called = [detector for detector in free if detector.name.rpartition("/")[2] == name]
+        known = [detector for detector in free if _has_geometry(detector)]
+        fitting = next((some[0] for some in (called, known, free) if len(some) == 1), None)
+        return fitting, fitting is not None and not stacks[fitting]
+
+
+def _stacks_in(detector: h5py.Group) -> Iterator[h5py.Dataset]:
+    for name in detector:
+        child = child_of(detector, name)
+        if isinstance(child, h5py.Dataset) and child.shape is not None and child.ndim in (3, 4):
+            yield child
+
+
+def _has_geometry(detector: h5py.Group) -> bool:
+    """Whether there are a distance and a pixel size."""
+    return "x_pixel_size" in detector and any(name in detector for name in DISTANCES)
