@@ -172,8 +172,8 @@ def test_nexus_entry_may_lie_in_another_file(tmp_path, known):
 @pytest.mark.parametrize(
     ("name", "value", "units", "words"),
     [
-        ("stage/x", np.zeros(12), "furlong", "/stage/x is in 'furlong', which is no known unit"),
-        ("stage/x", np.zeros(11), "um", "/pty/etched/stage/x holds 11 for 12 frames"),
+        ("stage/x", np.zeros(12), "furlong", "/stage/x: in 'furlong', which is no known unit"),
+        ("stage/x", np.zeros(11), "um", "/pty/etched/stage/x: 11 for 12 frames"),
         ("excalibur/distance", 1.0, "s", "/distance is in 's', which is no known unit"),
         ("excalibur/distance", [1.0, 2.0], "m", "/distance is not one number"),
         ("excalibur/x_pixel_size", 1e-5, "m", "bin frames to square pixels"),

@@ -220,7 +220,7 @@ def is_position_name(name: str) -> bool:
     return not any(
         part in _OTHER_THINGS
         for word in words_of(name)
-        for part in (word, *(rest.strip("*") for _, rest in _letters(word)))
+        for part in (word, *(rest.replace("*lying", "").strip("*") for _, rest in _letters(word)))
     )
 
 
@@ -264,6 +264,8 @@ def _letters(word: str) -> list[tuple[Direction, str]]:
     found = []
     if word[-1] in _LETTERS:
         found.append((_LETTERS[word[-1]], word[:-1] + "*"))
+    if word[-1] in "hv":
+        found.append((_X if word[-1] == "h" else _Y, word[:-1] + "*lying"))
     if word[0] in _LETTERS:
         found.append((_LETTERS[word[0]], "*" + word[1:]))
     return found

@@ -52,6 +52,7 @@ BAD_PIXEL_BITS = 0xFFFF
 """Mask bits that say why a pixel is bad; the upper half only informs (0x10000: has signal)."""
 
 _MAX_DETECTORS = 16
+_MAX_ENTRIES = 100
 _ENTRY = re.compile(r"entry_\d{1,6}")
 
 
@@ -90,7 +91,7 @@ def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
     notes: tuple[str, ...] = ()
     number = asked_entry(path, names, wanted)
     if number is None:
-        number, notes = choose_entry([_summary(file, path, name) for name in names])
+        number, notes = choose_entry([_summary(file, path, n) for n in names[:_MAX_ENTRIES]])
     entry = names[number]
     stack = attempt(lambda: _stack(file, path, entry, wanted))
     chosen = stack.value if isinstance(stack, Found) else None
@@ -181,6 +182,7 @@ def _summary(file: h5py.File, path: Path, entry: str) -> Entry:
         name=entry,
         has_frames=bool(fitting),
         has_positions=any(stack.has_positions for stack in fitting),
+        has_geometry=any(stack.has_geometry for stack in fitting),
         is_default=as_text(file.attrs.get("default", "")).strip("/") == entry,
     )
 
@@ -221,12 +223,17 @@ def _stacks(file: h5py.File, path: Path, entry: str) -> list[Stack]:
 
 
 def _stack_of(file: h5py.File, entry: str, dataset: h5py.Dataset) -> Stack:
-    """The dataset with its detector: one that holds it, else one that holds no frames."""
+    """The dataset with its detector: one that holds it, else one that holds no frames.
+
+    A detector of another entry is taken, too, where a link leads to its frames.
+    """
     detectors = _detectors(file, entry)
     data = {name: followed(file, f"{name}/data") for name in detectors}
     own = [name for name in detectors if data[name] == dataset]
     free = [name for name in detectors if not isinstance(data[name], h5py.Dataset)]
-    detector = next(iter([*own, *free, *detectors]))
+    others = [name for other in _entries(file) for name in _detectors(file, other)]
+    linked = [name for name in others if followed(file, f"{name}/data") == dataset]
+    detector = next(iter([*own, *linked, *free, *detectors]))
     known = all(f"{detector}/{name}" in file for name in ("distance", "x_pixel_size"))
     places = [followed(file, f"{at}") for at in _translations(entry, dataset.parent.name, detector)]
     return Stack(

@@ -1,7 +1,7 @@
 """Which entry of a file with several is read: what the user names, else one that holds a scan.
 
 An entry with frames goes before one without (alignment, logs), then the file's default, then one
-with positions.
+with positions, with a geometry.
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,14 @@ class Entry:
         name: its path, without the leading slash.
         has_frames: whether it has a stack that may be a far field.
         has_positions: whether these have positions.
+        has_geometry: whether the distance and pixel size of their detector are known.
         is_default: whether the file's default leads to it.
     """
 
     name: str
     has_frames: bool
     has_positions: bool
+    has_geometry: bool
     is_default: bool
 
 
@@ -53,10 +55,15 @@ def asked_entry(path: Path, names: Sequence[str], wanted: Wanted) -> int | None:
 
 def choose_entry(entries: Sequence[Entry]) -> tuple[int, tuple[str, ...]]:
     """Number of the entry to read, the first of those that are as likely; others with scans."""
-    best = max(entries, key=lambda entry: (entry.has_frames, entry.is_default, entry.has_positions))
-    others = [e.name for e in entries if e is not best and e.has_frames]
+    best = max(entries, key=lambda e: (e.has_frames, e.is_default, e.has_positions, e.has_geometry))
+    others = [e.name for e in entries if e.has_frames and not _is_part(e.name, best.name)]
     notes = (f"entry {best.name} is read; --entry takes another: {_listed(others)}",)
     return entries.index(best), notes if others else ()
+
+
+def _is_part(one: str, other: str) -> bool:
+    """Whether an entry is the other, or one lies in the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -83,8 +83,8 @@ class Stack:
     @property
     def may_be_far_field(self) -> bool:
         """Whether its frames have a shape and a name that a far field has."""
-        if self.dataset is None:
-            return True
+        if self.dataset is None or self.dataset.ndim < 2:
+            return self.dataset is None
         short, long = sorted(self.dataset.shape[-2:])
         named = not set(_NOT_MEASURED) & set(words_of("_".join(self.where.split("/")[-2:])))
         shaped = short >= _SMALLEST_PX and long <= _LONGEST_EDGE_RATIO * short
@@ -172,7 +172,7 @@ def choose_stack(path: Path, stacks: Sequence[Stack]) -> tuple[Stack, tuple[str,
         named = ", ".join(stack.described for stack in equal[:_SHOWN])
         raise ScanError(
             f"{path}: holds {len(equal)} stacks of frames of which any may be the diffraction: "
-            f"{named}; name one with --frames, {best.where} say"
+            f"{named}; name one with --frames"
         )
     best.opened()
     others = [stack for stack in stacks if stack is not best and stack.dataset is not None]

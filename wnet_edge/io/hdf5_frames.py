@@ -72,6 +72,8 @@ def frames_of(path: Path, dataset: h5py.Dataset) -> Found[FrameSource]:
         ScanError: if it is no stack of numbers within limits, or can't be decompressed here.
     """
     home = Path(dataset.file.filename)  # another than `path` behind an external link
+    if dataset.file.get(dataset.name) != dataset:  # a soft link to it leads into another file
+        home = path
     where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
     check_stack(path, where, dataset.shape, dataset.dtype)
     chunk_bytes = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize

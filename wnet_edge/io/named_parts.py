@@ -26,7 +26,7 @@ from wnet_edge.io.stacks import MAX_FRAMES, raster_of
 from wnet_edge.io.units import Quantity, unit_factor
 
 T = TypeVar("T")
-Find = Callable[[Path], FoundScan]
+Find = Callable[[Path, ReadOptions | None], FoundScan]
 
 
 def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan:
@@ -131,7 +131,8 @@ def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) ->
     elif kind is FileKind.OTHER:
         array = read_positions_table(path)
     else:
-        other = _other_scan(path, find, "positions")
+        unit = ReadOptions(positions_unit=options.positions_unit)
+        other = _other_scan(path, find, "positions", unit)
         return replace(
             found,
             positions=other.positions,
@@ -164,8 +165,8 @@ def _mask(found: FoundScan, text: str) -> Found[NDArray[np.bool_]]:
     )
 
 
-def _other_scan(path: Path, find: Find, part: str) -> FoundScan:
-    other = find(path)
+def _other_scan(path: Path, find: Find, part: str, options: ReadOptions | None = None) -> FoundScan:
+    other = find(path, options)
     if getattr(other, part) is None:
         raise ScanError(f"{path}: {other.format} has no {part}; name the dataset, {path}:/PATH")
     return other

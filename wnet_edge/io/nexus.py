@@ -52,7 +52,7 @@ def recognises_ptychography(file: h5py.File) -> bool:
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether there is an entry of class NXentry."""
+    """Whether there is an entry of class NXentry, or one without a class that looks like it."""
     return bool(entries_of(file))
 
 
@@ -63,13 +63,11 @@ def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
         ScanError: in one line that names the file, the dataset and the cure.
     """
     entries = entries_of(file)
-    asked = asked_entry(path, [entry.name.strip("/") for entry in entries], wanted)
-    if asked is not None:
-        return _read_entry(file, path, NexusEntry(path, entries[asked], wanted), wanted, ())
-    parts = [NexusEntry(path, entry, wanted) for entry in entries[:_MAX_ENTRIES]]
-    if len(parts) == 1:
-        return _read_entry(file, path, parts[0], wanted, ())
-    number, notes = choose_entry([_summary(file, part) for part in parts])
+    parts = [NexusEntry(path, entry, entries, wanted) for entry in entries]
+    number = asked_entry(path, [entry.name.strip("/") for entry in entries], wanted)
+    if number is not None or len(parts) == 1:
+        return _read_entry(file, path, parts[number or 0], wanted, ())
+    number, notes = choose_entry([_summary(file, part) for part in parts[:_MAX_ENTRIES]])
     return _read_entry(file, path, parts[number], wanted, notes)
 
 
@@ -82,6 +80,7 @@ def _summary(file: h5py.File, entry: NexusEntry) -> Entry:
         name=entry.group.name.strip("/"),
         has_frames=bool(fitting),
         has_positions=any(stack.has_positions for stack in fitting),
+        has_geometry=any(stack.has_geometry for stack in fitting),
         is_default=is_default(file, entry.group),
     )
 

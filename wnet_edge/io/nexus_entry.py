@@ -52,12 +52,17 @@ class NexusEntry:
     Args:
         path: of the file.
         group: NXentry or NXsubentry.
+        entries: all of the file: a link may lead to frames of another.
         wanted: by the user.
     """
 
-    def __init__(self, path: Path, group: h5py.Group, wanted: Wanted) -> None:
+    def __init__(
+        self, path: Path, group: h5py.Group, entries: list[h5py.Group], wanted: Wanted
+    ) -> None:
         self._path = path
         self.group = group
+        self._entries = entries
+        self._positioned: dict[tuple[int, ...], bool] = {}
         self._unit = wanted.positions_unit
 
     @cached_property
@@ -75,9 +80,11 @@ class NexusEntry:
 
     @cached_property
     def detectors(self) -> list[h5py.Group]:
-        """NXdetector."""
+        """NXdetector; without a class, what has a distance and a pixel size."""
         known = groups_of(self._path, self._instruments, "NXdetector", "detector")
-        return self._of_class(known, "NXdetector")
+        known = self._of_class(known, "NXdetector")
+        bare = (g for g in self._below[0] if not class_of(g) and _has_geometry(g))
+        return [*known, *(group for group in bare if group not in known)]
 
     @cached_property
     def _samples(self) -> list[h5py.Group]:
@@ -137,8 +144,17 @@ class NexusEntry:
             dataset=dataset,
             detector=detector,
             has_geometry=is_its_own and detector is not None and _has_geometry(detector),
-            has_positions=has_positions(self.places, counts, dataset),
+            has_positions=self._has_positions(counts),
         )
+
+    def _has_positions(self, counts: tuple[int, ...]) -> bool:
+        if counts not in self._positioned:
+            self._positioned[counts] = has_positions(self.places, counts)
+        return self._positioned[counts]
+
+    @cached_property
+    def _stacks_of_detectors(self) -> dict[h5py.Group, list[h5py.Dataset]]:
+        return {detector: _stacks_in(detector) for detector in self.detectors}
 
     def _named_stacks(self) -> Iterator[Stack]:
         """Signals of NXdata, and data of detectors, broken links among them."""
@@ -179,7 +195,7 @@ class NexusEntry:
         It holds them; or its name is that of the group of data; or it is the only one that holds
         no frames of another shape.
         """
-        stacks = {detector: list(_stacks_in(detector)) for detector in self.detectors}
+        stacks = self._stacks_of_detectors
         for detector, own in stacks.items():
             if dataset in own:
                 return detector, True
@@ -191,15 +207,26 @@ class NexusEntry:
         name = dataset.name.rpartition("/")[0].rpartition("/")[2]
         called = [detector for detector in free if detector.name.rpartition("/")[2] == name]
         known = [detector for detector in free if _has_geometry(detector)]
-        fitting = next((some[0] for some in (called, known, free) if len(some) == 1), None)
-        return fitting, fitting is not None and not stacks[fitting]
+        linked = [d for d in self._detectors_elsewhere() if dataset in _stacks_in(d)]
+        several = (linked, called, known, free)
+        fitting = next((some[0] for some in several if len(some) == 1), None)
+        return fitting, fitting is not None and not stacks.get(fitting, True)
+
+    def _detectors_elsewhere(self) -> Iterator[h5py.Group]:
+        """Those of the file's other entries."""
+        for entry in self._entries:
+            if entry != self.group:
+                for instrument in groups_of(self._path, [entry], "NXinstrument", "instrument"):
+                    yield from groups_of(self._path, [instrument], "NXdetector", "detector")
 
 
-def _stacks_in(detector: h5py.Group) -> Iterator[h5py.Dataset]:
-    for name in detector:
-        child = child_of(detector, name)
-        if isinstance(child, h5py.Dataset) and child.shape is not None and child.ndim in (3, 4):
-            yield child
+def _stacks_in(detector: h5py.Group) -> list[h5py.Dataset]:
+    children = (child_of(detector, name) for name in detector)
+    return [
+        child
+        for child in children
+        if isinstance(child, h5py.Dataset) and child.shape is not None and child.ndim in (3, 4)
+    ]
 
 
 def _has_geometry(detector: h5py.Group) -> bool:

@@ -8,15 +8,17 @@ probe or of the sample; files that mean the opposite need the flags for orientat
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import h5py
 
+from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.hdf5 import optional_dataset
 from wnet_edge.io.nexus_tree import axes_of, child_of, class_of, signal_of
 from wnet_edge.io.position_axes import Offer, Tier, may_have_positions, positions_from, tier_of
-from wnet_edge.io.translations import translation_of
+from wnet_edge.io.translations import COLUMNS, NAME, translation_of
 
 _MAX_CHILDREN = 512
 
@@ -54,36 +56,64 @@ def positions_of(
     Raises:
         ScanError: if what is there has an unknown unit, is no list of numbers, or is ambiguous.
     """
-    for group in places.translations:
-        dataset = optional_dataset(group, path, "translation")
-        if dataset is not None:
-            return translation_of(path, dataset, places.unit)
-    return positions_from(path, _tiers(places, counts, frames), counts, places.unit)
+    translations = [optional_dataset(group, path, NAME) for group in places.translations]
+    found = [dataset for dataset in translations if dataset is not None]
+    fitting = [dataset for dataset in found if not counts or _fits(dataset, counts)]
+    if not fitting:
+        positions = positions_from(path, _tiers(places, counts, frames), counts, places.unit)
+        if positions is not None:
+            return positions
+    for dataset in (*fitting, *found):
+        return translation_of(path, dataset, places.unit)
+    _name_tables(path, places.elsewhere, counts)
+    return None
 
 
-def has_positions(places: Places, counts: tuple[int, ...], frames: h5py.Dataset) -> bool:
-    """Whether these frames seem to have positions, by names and lengths alone."""
-    for group in places.translations:
-        dataset = child_of(group, "translation")
-        if isinstance(dataset, h5py.Dataset) and dataset.shape is not None:
-            return dataset.shape[:-1] in (counts, (math.prod(counts),))
-    return may_have_positions(_tiers(places, counts, frames))
+def _fits(dataset: h5py.Dataset, counts: tuple[int, ...]) -> bool:
+    """Whether there is a row of a dataset for each frame."""
+    return bool(dataset.ndim > 1 and math.prod(dataset.shape[:-1]) == math.prod(counts))
+
+
+def _name_tables(path: Path, datasets: list[h5py.Dataset], counts: tuple[int, ...]) -> None:
+    """Refuse a file whose only positions may be tables, of which it does not say the columns."""
+    tables = [
+        d.name for d in datasets if d.ndim == 2 and d.shape[1] in COLUMNS and _fits(d, counts)
+    ]
+    if tables:
+        raise ScanError(
+            f"{path}: has no motors of the sample, but {tables[0]} may be positions; give "
+            f"--positions {tables[0]} if its columns are row, column or x, y, z"
+        )
+
+
+def has_positions(places: Places, counts: tuple[int, ...]) -> bool:
+    """Whether frames of these counts seem to have positions, by names and lengths alone."""
+    translations = [child_of(group, NAME) for group in places.translations]
+    found = [d for d in translations if isinstance(d, h5py.Dataset) and d.shape is not None]
+    return any(_fits(dataset, counts) for dataset in found) or may_have_positions(
+        _tiers(places, counts, None)
+    )
 
 
 def _tiers(places: Places, counts: tuple[int, ...], frames: h5py.Dataset | None) -> list[Tier]:
     """What may be positions, the likeliest tier first."""
-    own = [g for g in places.data if frames is not None and child_of(g, signal_of(g)) == frames]
+    own = [] if frames is None else [group for group in places.data if _holds(group, frames)]
     others = [group for group in places.data if group not in own]
     offers: list[list[Offer]] = [
         [offer for group in own for offer in _declared(group, len(counts))],
-        [offer for group in own for offer in _undeclared(group)],
-        [offer for group in others for offer in _declared(group, len(counts))],
+        [offer for group in own for offer in _fields(group, len(counts))],
+        [offer for group in others for offer in _fields(group, len(counts))],
         [offer for group in places.samples for offer in _motors(group)],
         [Offer(dataset) for dataset in places.elsewhere],
     ]
-    spoken_for = {o.dataset for tier in offers[:3] for o in tier} | _detector_axes(own, counts)
-    offers[-1] = [offer for offer in offers[-1] if offer.dataset not in spoken_for]
+    of_detector = _detector_axes(places.data, counts)
+    offers[-1] = [offer for offer in offers[-1] if offer.dataset not in of_detector]
     return [tier_of(tier, counts, places.unit) for tier in offers]
+
+
+def _holds(group: h5py.Group, frames: h5py.Dataset) -> bool:
+    names = islice(group, _MAX_CHILDREN)
+    return any(child_of(group, name) == frames for name in (signal_of(group), *names))
 
 
 def _declared(group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
@@ -94,8 +124,9 @@ def _declared(group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
             yield Offer(dataset, along)
 
 
-def _undeclared(group: h5py.Group) -> Iterator[Offer]:
-    """Fields of an NXdata of which its attributes say nothing."""
+def _fields(group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
+    """Axes of an NXdata, and fields of which its attributes say nothing."""
+    yield from _declared(group, frame_axis_count)
     axes = axes_of(group)
     for name, dataset in _datasets(group):
         if name not in axes and dataset.size != 1:
@@ -116,7 +147,7 @@ def _motors(group: h5py.Group) -> Iterator[Offer]:
     """Datasets of a group, and of the NXpositioner in it."""
     for _, dataset in _datasets(group):
         yield Offer(dataset)
-    for name in list(group)[:_MAX_CHILDREN]:
+    for name in islice(group, _MAX_CHILDREN):
         child = child_of(group, name)
         if isinstance(child, h5py.Group) and class_of(child) in ("NXpositioner", "NXlog"):
             for _, dataset in _datasets(child):
@@ -124,7 +155,7 @@ def _motors(group: h5py.Group) -> Iterator[Offer]:
 
 
 def _datasets(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    for name in list(group)[:_MAX_CHILDREN]:
+    for name in islice(group, _MAX_CHILDREN):
         child = child_of(group, name)
         if _is_numbers(child):
             yield name, child

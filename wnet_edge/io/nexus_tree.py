@@ -22,6 +22,8 @@ PTYCHOGRAPHY = ("NXptycho", "NXcxi_ptycho")
 _MAX_DEFAULTS = 8
 _MAX_DEPTH = 6
 _MAX_ITEMS = 4000
+_ENTRY_NAME = re.compile(r"(entry|scan)\w*|\d+\.\d+")
+_ENTRY_GROUPS = ("instrument", "measurement", "data")
 _OTHER_ENTRIES = ("NXentry", "NXsubentry")
 
 
@@ -56,7 +58,7 @@ def groups_of(
     """
     by_class, by_name = [], []
     for parent in parents:
-        for name in parent:
+        for name in islice(parent, _MAX_ITEMS):
             child, named = child_of(parent, name), name.lower().startswith(prefix)
             if child is None and named:
                 check_link(parent, path, name)
@@ -73,17 +75,26 @@ def entries_of(file: h5py.File) -> list[h5py.Group]:
 
     Those of ptychography come first, then the default, then the others, 2.1 before 10.1.
     """
-    groups = [child for name in file if isinstance(child := child_of(file, name), h5py.Group)]
+    children = (child_of(file, name) for name in islice(file, _MAX_ITEMS))
+    groups = [child for child in children if isinstance(child, h5py.Group)]
     default = _default_of(file)
     entries, of_ptychography = [], []
     for group in sorted(groups, key=lambda group: (group != default, _natural(group.name))):
-        subentries = [child_of(group, name) for name in group]
+        subentries = [child_of(group, name) for name in islice(group, _MAX_ITEMS)]
         for entry in (group, *(sub for sub in subentries if isinstance(sub, h5py.Group))):
             if definition_of(entry) in PTYCHOGRAPHY:
                 of_ptychography.append(entry)
-            elif entry == group and class_of(group) == "NXentry":
+            elif entry == group and _is_entry(group):
                 entries.append(entry)
     return of_ptychography + entries
+
+
+def _is_entry(group: h5py.Group) -> bool:
+    """By its class; in files without classes by its name and what it holds."""
+    if class_of(group):
+        return class_of(group) == "NXentry"
+    named = _ENTRY_NAME.fullmatch(group.name.strip("/")) is not None
+    return named and any(isinstance(child_of(group, name), h5py.Group) for name in _ENTRY_GROUPS)
 
 
 def is_default(file: h5py.File, entry: h5py.Group) -> bool:

@@ -75,6 +75,7 @@ class Motor:
 class Misfit:
     """An offer that can be no position whatever its name says, and why not."""
 
+    name: str
     readings: tuple[Reading, ...]
     why: str
 
@@ -156,7 +157,7 @@ def positions_from(
             found = _pairs(path, motors, counts)
             pairs = _moving(found)
             if not pairs:
-                misfits += [f"{pair.where} never move" for pair in found]
+                misfits += [f"{pair.where}: never move" for pair in found]
                 continue
             pair = _only(path, pairs)
             if pair.role is not Role.READ_BACK:
@@ -168,8 +169,9 @@ def positions_from(
         return Found(Positions(raster.values, _unit(unit)), raster.where, _notes(raster))
     if misfits:
         raise ScanError(
-            f"{path}: has no positions that fit ({', '.join(dict.fromkeys(misfits[:_SHOWN]))}); "
-            "name others with --positions ROWS,COLUMNS (two datasets) or --positions FILE"
+            f"{path}: has no positions that fit ({', '.join(dict.fromkeys(misfits))}); give "
+            "--positions ROWS,COLUMNS (two datasets) or FILE, and --positions-unit where it is not "
+            "written"
         )
     return None
 
@@ -198,11 +200,11 @@ def _judged(offer: Offer, counts: tuple[int, ...], unit: str | None) -> Motor | 
     is_px = unit == PositionUnit.OBJECT_PIXEL.value
     metres = 1.0 if is_px else unit_factor(written, Quantity.LENGTH)
     if not fits:
-        why = f"{dataset.name} holds {dataset.size} for {math.prod(counts)} frames"
-        return Misfit(tuple(readings), why)
+        why = f"{dataset.size} for {math.prod(counts)} frames"
+        return Misfit(dataset.name, tuple(readings), why)
     if metres is None and written:
-        why = f"{dataset.name} is in {written[:20]!r}, which is no known unit of length"
-        return Misfit(tuple(readings), f"{why}: --positions-unit says another")
+        why = f"in {written[:20]!r}, which is no known unit of length"
+        return Misfit(dataset.name, tuple(readings), why)
     said = (role_of(part) for part in (name, label, *reversed(groups)))
     role = next((role for role in said if role is not None), Role.UNSAID)
     return Motor(dataset, tuple(readings), role, along, metres, sign)
@@ -271,23 +273,31 @@ def _everything(tier: Tier) -> Iterator[Motor | Misfit]:
 
 
 def _named_misfits(tiers: Sequence[Tier]) -> list[str]:
-    """Why datasets are no positions whose names have a counterpart, or a direction as a word."""
-    every = [
-        (reading, thing)
-        for tier in tiers
-        for thing in _everything(tier)
-        for reading in thing.readings
-    ]
+    """Why datasets are no positions whose names, or units, make one expect that they are."""
+    every = [(r, thing) for tier in tiers for thing in _everything(tier) for r in thing.readings]
     directions: dict[str, set[Direction]] = {}
     for reading, _ in every:
         directions.setdefault(reading.rest, set()).add(reading.direction)
-    named = [
-        thing.why
-        for reading, thing in every
-        if isinstance(thing, Misfit)
-        and (len(directions[reading.rest]) > 1 or "*" in reading.rest.rpartition("/")[2].split())
+    why: dict[str, list[str]] = {}
+    for reading, thing in every:
+        is_word = "*" in reading.rest.rpartition("/")[2].split()
+        is_alone = len(directions[reading.rest]) == 1
+        if isinstance(thing, Misfit) and (is_word or not is_alone):
+            why.setdefault(thing.why, []).append(thing.name)
+        elif isinstance(thing, Motor) and is_word and is_alone and thing.dataset.size > 1:
+            why.setdefault("without its counterpart", []).append(thing.dataset.name)
+    undirected = [m.dataset.name for tier in tiers for m in tier.motors if _is_undirected(m)]
+    if undirected:
+        why["rows or columns, their names don't say"] = undirected
+    return [
+        f"{', '.join(list(dict.fromkeys(names))[:_SHOWN])}: {reason}"
+        for reason, names in why.items()
     ]
-    return list(dict.fromkeys(named))
+
+
+def _is_undirected(motor: Motor) -> bool:
+    """Whether it is a length per frame by its unit, of which nothing says along what it runs."""
+    return motor.metres is not None and motor.dataset.size > 1 and not motor.readings
 
 
 def _pairs(path: Path, motors: Sequence[Motor], counts: tuple[int, ...]) -> list[_Pair]:
@@ -411,8 +421,8 @@ def _raster_by_order(path: Path, tiers: Sequence[Tier], counts: tuple[int, ...])
 def _notes(pair: _Pair) -> tuple[str, ...]:
     notes = list(pair.notes)
     motors = (pair.rows, pair.columns)
-    if Role.SET in (m.role for m in motors):
-        notes.append(f"positions are set points, nothing else was found: {pair.where}")
+    if set_points := [m.dataset.name for m in motors if m.role is Role.SET]:
+        notes.append(f"{', '.join(set_points)} are set points: nothing that was read back is there")
     if bare := [m.dataset.name for m in motors if m.metres is None]:
         notes.append(
             f"{', '.join(bare)} have no unit and are taken as metres; --positions-unit says another"
