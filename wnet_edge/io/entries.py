@@ -53,12 +53,13 @@ def asked_entry(path: Path, names: Sequence[str], wanted: Wanted) -> int | None:
     return None
 
 
-def choose_entry(entries: Sequence[Entry]) -> tuple[int, tuple[str, ...]]:
+def choose_entry(entries: Sequence[Entry], not_looked_at: int = 0) -> tuple[int, tuple[str, ...]]:
     """Number of the entry to read, the first of those that are as likely; others with scans."""
     best = max(entries, key=lambda e: (e.has_frames, e.is_default, e.has_positions, e.has_geometry))
     others = [e.name for e in entries if e.has_frames and not _is_part(e.name, best.name)]
-    notes = (f"entry {best.name} is read; --entry takes another: {_listed(others)}",)
-    return entries.index(best), notes if others else ()
+    rest = f", and {not_looked_at} that were not looked at" if not_looked_at else ""
+    notes = (f"entry {best.name} is read; --entry takes another: {_listed(others)}{rest}",)
+    return entries.index(best), notes if others or rest else ()
 
 
 def _is_part(one: str, other: str) -> bool:

@@ -5,7 +5,7 @@ be a far field, positions for each of them, a detector whose distance and pixels
 file's defaults lead to, counts. Stacks that come out equal are refused, with the flag to choose.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,6 +58,7 @@ class Stack:
     Attributes:
         where: its path.
         dataset: None where the link is broken.
+        links: further paths to it.
         detector: the group of the detector that took it, None if not known.
         has_geometry: whether distance and pixel size of that detector are known.
         is_default: whether the file's defaults lead to it.
@@ -73,6 +74,7 @@ class Stack:
     is_default: bool = False
     is_signal: bool = False
     has_positions: bool = False
+    links: tuple[str, ...] = ()
     error: ScanError | None = None
 
     @property
@@ -122,15 +124,21 @@ class Stack:
 
 def merged(stacks: Iterable[Stack]) -> list[Stack]:
     """Stacks that are one dataset, directly or through a virtual one, as one, the first's name."""
+    once = _joined(stacks, lambda one, other: bool(one.dataset == other.dataset))
+    return _joined(once, lambda one, other: _is_view(one, other) or _is_view(other, one))
+
+
+def _joined(stacks: Iterable[Stack], is_same: Callable[[Stack, Stack], bool]) -> list[Stack]:
     once: list[Stack] = []
     for stack in stacks:
-        at = next((i for i, other in enumerate(once) if _same(stack.dataset, other.dataset)), None)
+        at = next((i for i, other in enumerate(once) if _both(stack, other, is_same)), None)
         if at is None:
             once.append(stack)
             continue
         other = once[at]
         once[at] = replace(
             other,
+            links=(*other.links, stack.where, *stack.links),
             detector=other.detector if other.detector is not None else stack.detector,
             has_geometry=other.has_geometry or stack.has_geometry,
             is_default=other.is_default or stack.is_default,
@@ -139,22 +147,19 @@ def merged(stacks: Iterable[Stack]) -> list[Stack]:
     return once
 
 
-def _same(one: h5py.Dataset | None, other: h5py.Dataset | None) -> bool:
-    if one is None or other is None:
-        return False
-    return bool(one == other) or _is_view(one, other) or _is_view(other, one)
+def _both(one: Stack, other: Stack, is_same: Callable[[Stack, Stack], bool]) -> bool:
+    return one.dataset is not None and other.dataset is not None and is_same(one, other)
 
 
-def _is_view(virtual: h5py.Dataset, source: h5py.Dataset) -> bool:
-    """Whether a virtual dataset shows all of another, and nothing else."""
-    if not virtual.is_virtual or virtual.shape != source.shape:
+def _is_view(virtual: Stack, source: Stack) -> bool:
+    """Whether a virtual dataset shows another of its file, and nothing else."""
+    dataset, shown = virtual.opened(), source.opened()
+    if not dataset.is_virtual or dataset.shape != shown.shape:
         return False
-    home = virtual.file.filename
-    return all(
-        part.dset_name.lstrip("/") == source.name.lstrip("/")
-        and (part.file_name == "." or part.file_name == source.file.filename)
-        and source.file.filename == home
-        for part in virtual.virtual_sources()
+    names = {name.strip("/") for name in (source.where, *source.links)}
+    return dataset.file.filename == shown.file.filename and all(
+        part.file_name == "." and part.dset_name.strip("/") in names
+        for part in dataset.virtual_sources()
     )
 
 

@@ -40,7 +40,8 @@ from wnet_edge.io.nexus_tree import (
 from wnet_edge.io.units import Quantity, unit_factor
 from wnet_edge.scan import FrameSource
 
-_MAX_ENTRIES = 100
+_MAX_LOOKED_AT = 2000
+"""Groups and datasets, before no further entries are looked at once one has frames."""
 _ENERGIES = ("incident_energy", "incident_beam_energy", "energy")
 _WAVELENGTHS = ("incident_wavelength", "wavelength")
 _PIXEL_UNITS = ("", "px", "pixel", "pixels")
@@ -67,7 +68,14 @@ def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
     number = asked_entry(path, [entry.name.strip("/") for entry in entries], wanted)
     if number is not None or len(parts) == 1:
         return _read_entry(file, path, parts[number or 0], wanted, ())
-    number, notes = choose_entry([_summary(file, part) for part in parts[:_MAX_ENTRIES]])
+    summaries: list[Entry] = []
+    looked_at = 0
+    for part in parts:
+        if looked_at > _MAX_LOOKED_AT and any(summary.has_frames for summary in summaries):
+            break
+        summaries.append(_summary(file, part))
+        looked_at += part.item_count
+    number, notes = choose_entry(summaries, len(parts) - len(summaries))
     return _read_entry(file, path, parts[number], wanted, notes)
 
 

@@ -69,6 +69,11 @@ class NexusEntry:
     def _below(self) -> tuple[list[h5py.Group], list[h5py.Dataset]]:
         return items_below(self.group)
 
+    @property
+    def item_count(self) -> int:
+        """Groups and datasets in the entry."""
+        return sum(map(len, self._below))
+
     def _of_class(self, known: list[h5py.Group], nx_class: str) -> list[h5py.Group]:
         """Those that are known, then others of the class wherever they lie."""
         others = (group for group in self._below[0] if class_of(group) == nx_class)

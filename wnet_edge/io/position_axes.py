@@ -7,7 +7,7 @@ those that stand still. What remains ambiguous is refused with the datasets that
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import h5py
@@ -88,13 +88,22 @@ class Tier:
     misfits: list[Misfit] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Pair:
-    """Values (N, 2) row, column in metres, or object pixels, of two motors."""
+    """Two motors.
+
+    Attributes:
+        rows: the one that runs along rows' numbers.
+        columns: the other.
+        values: (N, 2) row, column in metres, or object pixels.
+        worse: names of datasets that know less well where these motors were.
+        notes: how they were told.
+    """
 
     rows: Motor
     columns: Motor
     values: NDArray[np.float64]
+    worse: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -160,6 +169,9 @@ def positions_from(
                 misfits += [f"{pair.where}: never move" for pair in found]
                 continue
             pair = _only(path, pairs)
+            if held := [other.where for other in found if other.span and other not in pairs]:
+                note = f"{', '.join(held)} hardly move by comparison and are left"
+                pair = replace(pair, notes=(*pair.notes, note))
             if pair.role is not Role.READ_BACK:
                 later = [p for rest in fitting[at + 1 :] for p in _pairs(path, rest, counts)]
                 pair = _read_back(pair, later)
@@ -325,15 +337,13 @@ def _pair(
     columns, rows = chosen
     if len(values[rows]) != len(values[columns]):
         return None
-    notes = []
-    left = [
+    worse = [
         motor.dataset.name
         for direction in (rows, columns)
         for motor in family[direction]
-        if motor.role is Role.SET and motors[direction].role is not Role.SET
+        if motor.role < motors[direction].role
     ]
-    if left:
-        notes.append(f"positions are what was read back; set points are left: {', '.join(left)}")
+    notes = []
     if rows is Direction.Z:
         notes.append(
             f"{motors[rows].dataset.name} is taken for rows, {motors[columns].dataset.name} for "
@@ -343,6 +353,7 @@ def _pair(
         motors[rows],
         motors[columns],
         np.stack([values[rows], values[columns]], axis=1),
+        tuple(worse),
         tuple(notes),
     )
 
@@ -382,15 +393,15 @@ def _only(path: Path, pairs: list[_Pair]) -> _Pair:
             f"{path}: several pairs of motors move, and nothing says which are the sample's; give "
             f"--positions {named}"
         )
-    return best
+    worse = [pair.where for pair in pairs if pair.role < best.role]
+    return replace(best, worse=(*best.worse, *worse))
 
 
 def _read_back(pair: _Pair, later: Iterable[_Pair]) -> _Pair:
     """The read-backs of these set points, where another place has them."""
     for other in sorted(later, key=lambda other: -other.role):
         if other.role > pair.role and _follows(other, pair):
-            note = f"positions are what was read back; set points are left: {pair.where}"
-            return _Pair(other.rows, other.columns, other.values, (note,))
+            return replace(other, worse=(*other.worse, pair.where))
     return pair
 
 
@@ -414,13 +425,16 @@ def _raster_by_order(path: Path, tiers: Sequence[Tier], counts: tuple[int, ...])
             (rows,), (columns,) = lines
             values = np.stack([_values(path, m, counts) for m in (rows, columns)], axis=1)
             note = f"rows run along {rows.dataset.name}, columns along {columns.dataset.name}, by"
-            return _Pair(rows, columns, values, (f"{note} their order in the file",))
+            return _Pair(rows, columns, values, notes=(f"{note} their order in the file",))
     return None
 
 
 def _notes(pair: _Pair) -> tuple[str, ...]:
     notes = list(pair.notes)
     motors = (pair.rows, pair.columns)
+    if pair.worse:
+        what = "not set points" if pair.role is Role.UNSAID else "what was read back, not"
+        notes.append(f"positions are {what} {', '.join(pair.worse)}")
     if set_points := [m.dataset.name for m in motors if m.role is Role.SET]:
         notes.append(f"{', '.join(set_points)} are set points: nothing that was read back is there")
     if bare := [m.dataset.name for m in motors if m.metres is None]:
