@@ -5,7 +5,7 @@ be a far field, positions for each of them, a detector whose distance and pixels
 file's defaults lead to, counts. Stacks that come out equal are refused, with the flag to choose.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,35 +19,12 @@ _SMALLEST_PX = 8
 _LONGEST_EDGE_RATIO = 5.0
 """Long detectors are rows of modules, 1 × 4 at most; spectra are (elements, channels)."""
 _SHOWN = 6
-_NOT_MEASURED = [
-    "mask",
-    "masks",
-    "dark",
-    "darks",
-    "flat",
-    "flats",
-    "background",
-    "error",
-    "errors",
-    "err",
-    "uncertainty",
-    "uncertainties",
-    "variance",
-    "weights",
-    "gain",
-    "noise",
-    "fluorescence",
-    "xrf",
-    "spectra",
-    "spectrum",
-    "mca",
-    "reconstruction",
-    "reconstructed",
-    "recon",
-    "volume",
-    "object",
-    "sum",
-]
+_OTHER_STACKS = """
+mask masks dark darks flat flats background error errors err uncertainty uncertainties variance
+weights gain noise fluorescence xrf spectra spectrum mca reconstruction reconstructed recon
+volume object sum
+"""
+_NOT_MEASURED = frozenset(_OTHER_STACKS.split())
 """Words of stacks that are not the frames as a far-field detector measured them."""
 
 
@@ -124,31 +101,29 @@ class Stack:
 
 def merged(stacks: Iterable[Stack]) -> list[Stack]:
     """Stacks that are one dataset, directly or through a virtual one, as one, the first's name."""
-    once = _joined(stacks, lambda one, other: bool(one.dataset == other.dataset))
-    return _joined(once, lambda one, other: _is_view(one, other) or _is_view(other, one))
-
-
-def _joined(stacks: Iterable[Stack], is_same: Callable[[Stack, Stack], bool]) -> list[Stack]:
-    once: list[Stack] = []
+    once: dict[object, Stack] = {}
     for stack in stacks:
-        at = next((i for i, other in enumerate(once) if _both(stack, other, is_same)), None)
-        if at is None:
-            once.append(stack)
-            continue
-        other = once[at]
-        once[at] = replace(
-            other,
-            links=(*other.links, stack.where, *stack.links),
-            detector=other.detector if other.detector is not None else stack.detector,
-            has_geometry=other.has_geometry or stack.has_geometry,
-            is_default=other.is_default or stack.is_default,
-            is_signal=other.is_signal or stack.is_signal,
-        )
-    return once
+        key = stack.where if stack.dataset is None else stack.dataset
+        once[key] = _joined(once[key], stack) if key in once else stack
+    views = [s for s in once.values() if s.dataset is not None and s.dataset.is_virtual]
+    for view in views:
+        for key, source in once.items():
+            if source.dataset is not None and source is not view and _is_view(view, source):
+                first, second = sorted((key, view.dataset), key=list(once).index)
+                once[first] = _joined(once[first], once.pop(second))
+                break
+    return list(once.values())
 
 
-def _both(one: Stack, other: Stack, is_same: Callable[[Stack, Stack], bool]) -> bool:
-    return one.dataset is not None and other.dataset is not None and is_same(one, other)
+def _joined(one: Stack, other: Stack) -> Stack:
+    return replace(
+        one,
+        links=(*one.links, other.where, *other.links),
+        detector=one.detector if one.detector is not None else other.detector,
+        has_geometry=one.has_geometry or other.has_geometry,
+        is_default=one.is_default or other.is_default,
+        is_signal=one.is_signal or other.is_signal,
+    )
 
 
 def _is_view(virtual: Stack, source: Stack) -> bool:

@@ -32,6 +32,7 @@ from wnet_edge.io.nexus_entry import DISTANCES, NexusEntry
 from wnet_edge.io.nexus_positions import positions_of
 from wnet_edge.io.nexus_tree import (
     PTYCHOGRAPHY,
+    Tree,
     class_of,
     definition_of,
     entries_of,
@@ -64,7 +65,8 @@ def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
         ScanError: in one line that names the file, the dataset and the cure.
     """
     entries = entries_of(file)
-    parts = [NexusEntry(path, entry, entries, wanted) for entry in entries]
+    tree = Tree()
+    parts = [NexusEntry(path, entry, entries, wanted, tree) for entry in entries]
     number = asked_entry(path, [entry.name.strip("/") for entry in entries], wanted)
     if number is not None or len(parts) == 1:
         return _read_entry(file, path, parts[number or 0], wanted, ())

@@ -15,34 +15,14 @@ from wnet_edge.io.found import Wanted
 from wnet_edge.io.frame_stacks import Stack, merged
 from wnet_edge.io.hdf5 import optional_dataset
 from wnet_edge.io.nexus_positions import Places, has_positions
-from wnet_edge.io.nexus_tree import (
-    child_of,
-    class_of,
-    data_groups,
-    default_data_of,
-    groups_of,
-    items_below,
-    signal_of,
-)
+from wnet_edge.io.nexus_tree import Tree
 
 DISTANCES = ("distance", "detector_distance")
-_NO_MOTORS = [
-    "NXdetector",
-    "NXdetector_module",
-    "NXdetector_group",
-    "NXsource",
-    "NXbeam",
-    "NXslit",
-    "NXmirror",
-    "NXmonochromator",
-    "NXaperture",
-    "NXattenuator",
-    "NXbeam_stop",
-    "NXcrystal",
-    "NXinsertion_device",
-    "NXmonitor",
-    "NXsensor",
-]
+_OTHER_CLASSES = """
+NXdetector NXdetector_module NXdetector_group NXsource NXbeam NXslit NXmirror NXmonochromator
+NXaperture NXattenuator NXbeam_stop NXcrystal NXinsertion_device NXmonitor NXsensor
+"""
+_NO_MOTORS = frozenset(_OTHER_CLASSES.split())
 """Classes of what has positions of its own, which are not the sample's."""
 
 
@@ -54,20 +34,22 @@ class NexusEntry:
         group: NXentry or NXsubentry.
         entries: all of the file: a link may lead to frames of another.
         wanted: by the user.
+        tree: of the file.
     """
 
     def __init__(
-        self, path: Path, group: h5py.Group, entries: list[h5py.Group], wanted: Wanted
+        self, path: Path, group: h5py.Group, entries: list[h5py.Group], wanted: Wanted, tree: Tree
     ) -> None:
         self._path = path
         self.group = group
         self._entries = entries
+        self._tree = tree
         self._positioned: dict[tuple[int, ...], bool] = {}
         self._unit = wanted.positions_unit
 
     @cached_property
     def _below(self) -> tuple[list[h5py.Group], list[h5py.Dataset]]:
-        return items_below(self.group)
+        return self._tree.below(self.group)
 
     @property
     def item_count(self) -> int:
@@ -76,53 +58,65 @@ class NexusEntry:
 
     def _of_class(self, known: list[h5py.Group], nx_class: str) -> list[h5py.Group]:
         """Those that are known, then others of the class wherever they lie."""
-        others = (group for group in self._below[0] if class_of(group) == nx_class)
-        return [*known, *(group for group in others if group not in known)]
+        others = (group for group in self._below[0] if self._tree.class_of(group) == nx_class)
+        return list(dict.fromkeys([*known, *others]))
 
     @cached_property
     def _instruments(self) -> list[h5py.Group]:
-        return [self.group, *groups_of(self._path, [self.group], "NXinstrument", "instrument")]
+        return [
+            self.group,
+            *self._tree.groups_of(self._path, [self.group], "NXinstrument", "instrument"),
+        ]
 
     @cached_property
     def detectors(self) -> list[h5py.Group]:
         """NXdetector; without a class, what has a distance and a pixel size."""
-        known = groups_of(self._path, self._instruments, "NXdetector", "detector")
+        known = self._tree.groups_of(self._path, self._instruments, "NXdetector", "detector")
         known = self._of_class(known, "NXdetector")
-        bare = (g for g in self._below[0] if not class_of(g) and _has_geometry(g))
+        bare = (g for g in self._below[0] if not self._tree.class_of(g) and self._has_geometry(g))
         return [*known, *(group for group in bare if group not in known)]
 
     @cached_property
     def _samples(self) -> list[h5py.Group]:
-        return groups_of(self._path, [self.group], "NXsample", "sample")
+        return self._tree.groups_of(self._path, [self.group], "NXsample", "sample")
 
     @cached_property
     def sources(self) -> list[h5py.Group]:
         """NXsource."""
-        return groups_of(self._path, self._instruments, "NXsource", "source")
+        return self._tree.groups_of(self._path, self._instruments, "NXsource", "source")
 
     @cached_property
     def beams(self) -> list[h5py.Group]:
         """NXbeam, then NXmonochromator."""
-        beams = groups_of(self._path, [*self._instruments, *self._samples], "NXbeam", "beam")
-        return beams + groups_of(self._path, self._instruments, "NXmonochromator", "monochromator")
+        beams = self._tree.groups_of(
+            self._path, [*self._instruments, *self._samples], "NXbeam", "beam"
+        )
+        return beams + self._tree.groups_of(
+            self._path, self._instruments, "NXmonochromator", "monochromator"
+        )
 
     @cached_property
     def _data(self) -> list[h5py.Group]:
-        return self._of_class(data_groups(self._path, self.group), "NXdata")
+        return self._of_class(self._tree.data_groups(self._path, self.group), "NXdata")
 
     @cached_property
     def places(self) -> Places:
         """Where positions may be."""
-        collections = groups_of(self._path, [self.group], "NXcollection", "data")
-        collections += groups_of(self._path, self._samples, "NXcollection", "geometry")
-        moving = groups_of(self._path, self._samples, "NXtransformations", "transformations")
+        collections = self._tree.groups_of(self._path, [self.group], "NXcollection", "data")
+        collections += self._tree.groups_of(self._path, self._samples, "NXcollection", "geometry")
+        moving = self._tree.groups_of(
+            self._path, self._samples, "NXtransformations", "transformations"
+        )
         groups, datasets = self._below
-        taken = tuple(f"{group.name}/" for group in groups if class_of(group) in _NO_MOTORS)
+        taken = tuple(
+            f"{group.name}/" for group in groups if self._tree.class_of(group) in _NO_MOTORS
+        )
         return Places(
             translations=[*collections, *self._data, *self.detectors],
             data=self._data,
             samples=[*moving, *self._samples],
             elsewhere=[d for d in datasets if not d.name.startswith(taken)],
+            tree=self._tree,
             unit=self._unit,
         )
 
@@ -148,7 +142,7 @@ class NexusEntry:
             where=dataset.name,
             dataset=dataset,
             detector=detector,
-            has_geometry=is_its_own and detector is not None and _has_geometry(detector),
+            has_geometry=is_its_own and detector is not None and self._has_geometry(detector),
             has_positions=self._has_positions(counts),
         )
 
@@ -159,12 +153,17 @@ class NexusEntry:
 
     @cached_property
     def _stacks_of_detectors(self) -> dict[h5py.Group, list[h5py.Dataset]]:
-        return {detector: _stacks_in(detector) for detector in self.detectors}
+        return {detector: self._stacks_in(detector) for detector in self.detectors}
+
+    @cached_property
+    def _owners(self) -> dict[h5py.Dataset, h5py.Group]:
+        stacks = self._stacks_of_detectors.items()
+        return {dataset: detector for detector, own in reversed(stacks) for dataset in own}
 
     def _named_stacks(self) -> Iterator[Stack]:
         """Signals of NXdata, and data of detectors, broken links among them."""
-        default = default_data_of(self.group)
-        of_data = [(group, signal_of(group), None) for group in self._data]
+        default = self._tree.default_data_of(self.group)
+        of_data = [(group, self._tree.signal_of(group), None) for group in self._data]
         of_detectors = [(group, "data", group) for group in self.detectors]
         for group, name, detector in (*of_data, *of_detectors):
             is_signal = detector is None
@@ -176,7 +175,7 @@ class NexusEntry:
                     where=f"{group.name}/{name}",
                     dataset=None,
                     detector=detector,
-                    has_geometry=detector is not None and _has_geometry(detector),
+                    has_geometry=detector is not None and self._has_geometry(detector),
                     is_default=is_default,
                     is_signal=is_signal,
                     error=error,
@@ -200,10 +199,9 @@ class NexusEntry:
         It holds them; or its name is that of the group of data; or it is the only one that holds
         no frames of another shape.
         """
+        if dataset in self._owners:
+            return self._owners[dataset], True
         stacks = self._stacks_of_detectors
-        for detector, own in stacks.items():
-            if dataset in own:
-                return detector, True
         free = [
             detector
             for detector, own in stacks.items()
@@ -211,8 +209,8 @@ class NexusEntry:
         ]
         name = dataset.name.rpartition("/")[0].rpartition("/")[2]
         called = [detector for detector in free if detector.name.rpartition("/")[2] == name]
-        known = [detector for detector in free if _has_geometry(detector)]
-        linked = [d for d in self._detectors_elsewhere() if dataset in _stacks_in(d)]
+        known = [detector for detector in free if self._has_geometry(detector)]
+        linked = [d for d in self._detectors_elsewhere() if dataset in self._stacks_in(d)]
         several = (linked, called, known, free)
         fitting = next((some[0] for some in several if len(some) == 1), None)
         return fitting, fitting is not None and not stacks.get(fitting, True)
@@ -221,19 +219,21 @@ class NexusEntry:
         """Those of the file's other entries."""
         for entry in self._entries:
             if entry != self.group:
-                for instrument in groups_of(self._path, [entry], "NXinstrument", "instrument"):
-                    yield from groups_of(self._path, [instrument], "NXdetector", "detector")
+                for instrument in self._tree.groups_of(
+                    self._path, [entry], "NXinstrument", "instrument"
+                ):
+                    yield from self._tree.groups_of(
+                        self._path, [instrument], "NXdetector", "detector"
+                    )
 
+    def _stacks_in(self, detector: h5py.Group) -> list[h5py.Dataset]:
+        return [
+            child
+            for child in self._tree.children(detector).values()
+            if isinstance(child, h5py.Dataset) and child.shape is not None and child.ndim in (3, 4)
+        ]
 
-def _stacks_in(detector: h5py.Group) -> list[h5py.Dataset]:
-    children = (child_of(detector, name) for name in detector)
-    return [
-        child
-        for child in children
-        if isinstance(child, h5py.Dataset) and child.shape is not None and child.ndim in (3, 4)
-    ]
-
-
-def _has_geometry(detector: h5py.Group) -> bool:
-    """Whether there are a distance and a pixel size."""
-    return "x_pixel_size" in detector and any(name in detector for name in DISTANCES)
+    def _has_geometry(self, detector: h5py.Group) -> bool:
+        """Whether there are a distance and a pixel size."""
+        names = self._tree.children(detector)
+        return "x_pixel_size" in names and any(name in names for name in DISTANCES)

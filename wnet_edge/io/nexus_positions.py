@@ -6,9 +6,8 @@ probe or of the sample; files that mean the opposite need the flags for orientat
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 import h5py
@@ -16,11 +15,10 @@ import h5py
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.hdf5 import optional_dataset
-from wnet_edge.io.nexus_tree import axes_of, child_of, class_of, signal_of
-from wnet_edge.io.position_axes import Offer, Tier, may_have_positions, positions_from, tier_of
+from wnet_edge.io.motors import Offer, Tier, tier_of
+from wnet_edge.io.nexus_tree import Tree
+from wnet_edge.io.position_axes import may_have_positions, positions_from
 from wnet_edge.io.translations import COLUMNS, NAME, translation_of
-
-_MAX_CHILDREN = 512
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class Places:
         data: NXdata whose axes are positions.
         samples: NXsample, NXtransformations and NXpositioner with motors of the sample.
         elsewhere: every other dataset of the entry.
+        tree: of the file.
         unit: of the positions, as the user says, in place of their own.
     """
 
@@ -39,6 +38,7 @@ class Places:
     data: list[h5py.Group]
     samples: list[h5py.Group]
     elsewhere: list[h5py.Dataset]
+    tree: Tree
     unit: str | None = None
 
 
@@ -56,7 +56,8 @@ def positions_of(
     Raises:
         ScanError: if what is there has an unknown unit, is no list of numbers, or is ambiguous.
     """
-    translations = [optional_dataset(group, path, NAME) for group in places.translations]
+    holding = [group for group in places.translations if NAME in places.tree.children(group)]
+    translations = [optional_dataset(group, path, NAME) for group in holding]
     found = [dataset for dataset in translations if dataset is not None]
     fitting = [dataset for dataset in found if not counts or _fits(dataset, counts)]
     if not fitting:
@@ -88,7 +89,7 @@ def _name_tables(path: Path, datasets: list[h5py.Dataset], counts: tuple[int, ..
 
 def has_positions(places: Places, counts: tuple[int, ...]) -> bool:
     """Whether frames of these counts seem to have positions, by names and lengths alone."""
-    translations = [child_of(group, NAME) for group in places.translations]
+    translations = [places.tree.child(group, NAME) for group in places.translations]
     found = [d for d in translations if isinstance(d, h5py.Dataset) and d.shape is not None]
     return any(_fits(dataset, counts) for dataset in found) or may_have_positions(
         _tiers(places, counts, None)
@@ -97,68 +98,52 @@ def has_positions(places: Places, counts: tuple[int, ...]) -> bool:
 
 def _tiers(places: Places, counts: tuple[int, ...], frames: h5py.Dataset | None) -> list[Tier]:
     """What may be positions, the likeliest tier first."""
-    own = [] if frames is None else [group for group in places.data if _holds(group, frames)]
+    tree = places.tree
+    own = []
+    if frames is not None:
+        own = [g for g in places.data if frames in tree.children(g).values()]
     others = [group for group in places.data if group not in own]
     offers: list[list[Offer]] = [
-        [offer for group in own for offer in _declared(group, len(counts))],
-        [offer for group in own for offer in _fields(group, len(counts))],
-        [offer for group in others for offer in _fields(group, len(counts))],
-        [offer for group in places.samples for offer in _motors(group)],
+        [offer for group in own for offer in _declared(tree, group, len(counts))],
+        [offer for group in own for offer in _fields(tree, group, len(counts))],
+        [offer for group in others for offer in _fields(tree, group, len(counts))],
+        [offer for group in places.samples for offer in _motors(tree, group)],
         [Offer(dataset) for dataset in places.elsewhere],
     ]
-    of_detector = _detector_axes(places.data, counts)
-    offers[-1] = [offer for offer in offers[-1] if offer.dataset not in of_detector]
+    along_a_frame = {
+        tree.child(group, name)
+        for group in places.data
+        for name, along in tree.axes_of(group).items()
+        if max(along) >= len(counts)
+    }
+    offers[-1] = [offer for offer in offers[-1] if offer.dataset not in along_a_frame]
     return [tier_of(tier, counts, places.unit) for tier in offers]
 
 
-def _holds(group: h5py.Group, frames: h5py.Dataset) -> bool:
-    names = islice(group, _MAX_CHILDREN)
-    return any(child_of(group, name) == frames for name in (signal_of(group), *names))
-
-
-def _declared(group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
+def _declared(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
     """Axes of an NXdata that its attributes place along those that number frames."""
-    for name, along in axes_of(group).items():
-        dataset = child_of(group, name)
+    for name, along in tree.axes_of(group).items():
+        dataset = tree.child(group, name)
         if _is_numbers(dataset) and (not frame_axis_count or max(along) < frame_axis_count):
             yield Offer(dataset, along)
 
 
-def _fields(group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
+def _fields(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
     """Axes of an NXdata, and fields of which its attributes say nothing."""
-    yield from _declared(group, frame_axis_count)
-    axes = axes_of(group)
-    for name, dataset in _datasets(group):
-        if name not in axes and dataset.size != 1:
+    yield from _declared(tree, group, frame_axis_count)
+    axes = tree.axes_of(group)
+    for name, dataset in tree.children(group).items():
+        if _is_numbers(dataset) and name not in axes and dataset.size != 1:
             yield Offer(dataset)
 
 
-def _detector_axes(groups: Iterable[h5py.Group], counts: tuple[int, ...]) -> set[h5py.Dataset]:
-    """Axes that run along a frame's rows or columns, whatever their names and lengths."""
-    return {
-        child_of(group, name)
-        for group in groups
-        for name, along in axes_of(group).items()
-        if max(along) >= len(counts)
-    }
-
-
-def _motors(group: h5py.Group) -> Iterator[Offer]:
+def _motors(tree: Tree, group: h5py.Group) -> Iterator[Offer]:
     """Datasets of a group, and of the NXpositioner in it."""
-    for _, dataset in _datasets(group):
-        yield Offer(dataset)
-    for name in islice(group, _MAX_CHILDREN):
-        child = child_of(group, name)
-        if isinstance(child, h5py.Group) and class_of(child) in ("NXpositioner", "NXlog"):
-            for _, dataset in _datasets(child):
-                yield Offer(dataset)
-
-
-def _datasets(group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    for name in islice(group, _MAX_CHILDREN):
-        child = child_of(group, name)
+    for child in tree.children(group).values():
         if _is_numbers(child):
-            yield name, child
+            yield Offer(child)
+        elif isinstance(child, h5py.Group) and tree.class_of(child) in ("NXpositioner", "NXlog"):
+            yield from (Offer(d) for d in tree.children(child).values() if _is_numbers(d))
 
 
 def _is_numbers(item: object) -> bool:
