@@ -81,7 +81,7 @@ def complete_scan(
         probe_pixel_size_m=found.probe_pixel_size_m,
         assumed_object_pixel_size_m=assumed_object_pixel_size_m,
         left_out=left_out,
-        notes=(*seen.notes, *found.notes),
+        notes=(*seen.notes, *found.part_notes),
     )
 
 

@@ -129,7 +129,7 @@ class FoundScan:
     entry: str | None = None
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def part_notes(self) -> tuple[str, ...]:
         """What was assumed or chosen in finding the parts."""
         parts = (
             self.frames,
