@@ -24,8 +24,17 @@ from wnet_edge.io.beam_and_detector import (
     square_pixel,
 )
 from wnet_edge.io.entries import Entry, asked_entry, choose_entry
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Positions, Wanted, as_text, attempt
-from wnet_edge.io.frame_stacks import Stack, choose_stack, merged
+from wnet_edge.io.found import (
+    Found,
+    FoundScan,
+    Hdf5Reader,
+    Positions,
+    Wanted,
+    as_text,
+    attempt,
+    noted,
+)
+from wnet_edge.io.frame_stacks import Candidate, choose_stack, merged
 from wnet_edge.io.hdf5 import (
     bad,
     dataset_at,
@@ -163,12 +172,11 @@ def _version(file: h5py.File) -> str:
 
 
 def _frames(
-    path: Path, stack: Found[Stack] | None, notes: tuple[str, ...]
+    path: Path, stack: Found[Candidate] | None, notes: tuple[str, ...]
 ) -> Found[FrameSource] | None:
     if stack is None:
         return None
-    frames = frames_of(path, stack.value.opened())
-    return replace(frames, notes=(*notes, *stack.notes))
+    return noted(frames_of(path, stack.value.opened()), (*notes, *stack.notes))
 
 
 def _entries(file: h5py.File) -> list[str]:
@@ -192,20 +200,20 @@ def _detectors(file: h5py.File, entry: str) -> list[str]:
     return [name for name in names if isinstance(followed(file, name), h5py.Group)] or names[:1]
 
 
-def _stack(file: h5py.File, path: Path, entry: str, wanted: Wanted) -> Found[Stack] | None:
+def _stack(file: h5py.File, path: Path, entry: str, wanted: Wanted) -> Found[Candidate] | None:
     """The stack that the user names, else the likeliest; else what is no stack, to be refused."""
     if wanted.frames is not None:
         dataset = dataset_at(file, path, wanted.frames.strip("/"))
         return Found(_stack_of(file, entry, dataset), dataset.name)
     choice = choose_stack(path, _stacks(file, path, entry))
     if choice is not None:
-        return Found(choice[0], choice[0].where, choice[1])
+        return Found(choice[0], choice[0].where, notes=choice[1])
     names = (f"{at}/data" for at in (f"{entry}/data_1", *_detectors(file, entry)))
     other = optional_dataset(file, path, *names)
     return None if other is None else Found(_stack_of(file, entry, other), other.name)
 
 
-def _stacks(file: h5py.File, path: Path, entry: str) -> list[Stack]:
+def _stacks(file: h5py.File, path: Path, entry: str) -> list[Candidate]:
     """Of `data_N` and of detectors; `data_1` is what the entry is about."""
     numbers = range(1, _MAX_DETECTORS + 1)
     stacks = []
@@ -214,7 +222,7 @@ def _stacks(file: h5py.File, path: Path, entry: str) -> list[Stack]:
         try:
             dataset = optional_dataset(file, path, f"{at}/data")
         except ScanError as error:
-            stacks.append(Stack(f"/{at}/data", None, None, error=error, is_default=is_first))
+            stacks.append(Candidate(f"/{at}/data", None, None, error=error, is_default=is_first))
             continue
         if dataset is not None and dataset.ndim in (3, 4):
             stack = _stack_of(file, entry, dataset)
@@ -222,7 +230,7 @@ def _stacks(file: h5py.File, path: Path, entry: str) -> list[Stack]:
     return merged(stacks)
 
 
-def _stack_of(file: h5py.File, entry: str, dataset: h5py.Dataset) -> Stack:
+def _stack_of(file: h5py.File, entry: str, dataset: h5py.Dataset) -> Candidate:
     """The dataset with its detector: one that holds it, else one that holds no frames.
 
     A detector of another entry is taken, too, where a link leads to its frames.
@@ -236,7 +244,7 @@ def _stack_of(file: h5py.File, entry: str, dataset: h5py.Dataset) -> Stack:
     detector = next(iter([*own, *linked, *free, *detectors]))
     known = all(f"{detector}/{name}" in file for name in ("distance", "x_pixel_size"))
     places = [followed(file, f"{at}") for at in _translations(entry, dataset.parent.name, detector)]
-    return Stack(
+    return Candidate(
         where=dataset.name,
         dataset=dataset,
         detector=followed(file, detector),

@@ -5,7 +5,7 @@ makes the `Scan` of it that the flow frames → preprocess → graph → patches
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar, cast
@@ -32,7 +32,7 @@ class Found(Generic[T]):
 
     value: T
     where: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 class Unreadable:
@@ -62,6 +62,14 @@ def attempt(read: Callable[[], Found[T] | None]) -> Found[T] | None:
         return read()
     except ScanError as error:
         return cast("Found[T]", Unreadable(error))
+
+
+def noted(part: Found[T], notes: tuple[str, ...]) -> Found[T]:
+    """The part with notes before its own; what stands for an unreadable one keeps them, too."""
+    if isinstance(part, Unreadable):
+        part.notes = (*notes, *part.notes)
+        return part
+    return replace(part, notes=(*notes, *part.notes))
 
 
 class PositionUnit(str, Enum):

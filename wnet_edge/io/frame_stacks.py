@@ -29,8 +29,8 @@ _NOT_MEASURED = frozenset(_OTHER_STACKS.split())
 
 
 @dataclass(frozen=True)
-class Stack:
-    """A dataset of three or four axes, or a link to one that is broken.
+class Candidate:
+    """A dataset of three or four axes that may be the diffraction, or a broken link to one.
 
     Attributes:
         where: its path.
@@ -41,6 +41,7 @@ class Stack:
         is_default: whether the file's defaults lead to it.
         is_signal: whether a group of data is about it.
         has_positions: whether there is one for each of its frames.
+        counts: (N,) of its frames, or (rows, columns) of a raster.
         error: what following a broken link met.
     """
 
@@ -52,12 +53,8 @@ class Stack:
     is_signal: bool = False
     has_positions: bool = False
     links: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
     error: ScanError | None = None
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """(N,), or (rows, columns) of a raster."""
-        return () if self.dataset is None else tuple(self.dataset.shape[:-2])
 
     @property
     def may_be_far_field(self) -> bool:
@@ -99,9 +96,9 @@ class Stack:
         return f"{self.where} ({' × '.join(map(str, shape))})"
 
 
-def merged(stacks: Iterable[Stack]) -> list[Stack]:
+def merged(stacks: Iterable[Candidate]) -> list[Candidate]:
     """Stacks that are one dataset, directly or through a virtual one, as one, the first's name."""
-    once: dict[object, Stack] = {}
+    once: dict[object, Candidate] = {}
     for stack in stacks:
         key = stack.where if stack.dataset is None else stack.dataset
         once[key] = _joined(once[key], stack) if key in once else stack
@@ -115,7 +112,7 @@ def merged(stacks: Iterable[Stack]) -> list[Stack]:
     return list(once.values())
 
 
-def _joined(one: Stack, other: Stack) -> Stack:
+def _joined(one: Candidate, other: Candidate) -> Candidate:
     return replace(
         one,
         links=(*one.links, other.where, *other.links),
@@ -126,7 +123,7 @@ def _joined(one: Stack, other: Stack) -> Stack:
     )
 
 
-def _is_view(virtual: Stack, source: Stack) -> bool:
+def _is_view(virtual: Candidate, source: Candidate) -> bool:
     """Whether a virtual dataset shows another of its file, and nothing else."""
     dataset, shown = virtual.opened(), source.opened()
     if not dataset.is_virtual or dataset.shape != shown.shape:
@@ -138,7 +135,9 @@ def _is_view(virtual: Stack, source: Stack) -> bool:
     )
 
 
-def choose_stack(path: Path, stacks: Sequence[Stack]) -> tuple[Stack, tuple[str, ...]] | None:
+def choose_stack(
+    path: Path, stacks: Sequence[Candidate]
+) -> tuple[Candidate, tuple[str, ...]] | None:
     """The stack that is the diffraction, and what to say of the others; None without any.
 
     Raises:
@@ -164,7 +163,7 @@ def choose_stack(path: Path, stacks: Sequence[Stack]) -> tuple[Stack, tuple[str,
     return best, (f"frames are {best.where}{why}; --frames takes another: {named}{more}",)
 
 
-def _why(best: Stack, others: Sequence[Stack]) -> str:
+def _why(best: Candidate, others: Sequence[Candidate]) -> str:
     reasons = (
         ", whose frames can be a far field",
         ", which has positions",

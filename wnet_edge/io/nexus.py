@@ -7,7 +7,6 @@ the photons' in files that are CXI as well: one that no photon has is passed ove
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -24,8 +23,8 @@ from wnet_edge.io.beam_and_detector import (
 from wnet_edge.io.complete import ENERGY_EV
 from wnet_edge.io.cxi import BAD_PIXEL_BITS
 from wnet_edge.io.entries import Entry, asked_entry, choose_entry
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Wanted, as_text, attempt
-from wnet_edge.io.frame_stacks import Stack, choose_stack
+from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Wanted, as_text, attempt, noted
+from wnet_edge.io.frame_stacks import Candidate, choose_stack
 from wnet_edge.io.hdf5 import dataset_at, mask_of, modes_of, number_of, optional_dataset
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.nexus_entry import DISTANCES, NexusEntry
@@ -130,21 +129,22 @@ READER = Hdf5Reader(recognises, read)
 
 
 def _frames(
-    path: Path, stack: Found[Stack] | None, notes: tuple[str, ...]
+    path: Path, stack: Found[Candidate] | None, notes: tuple[str, ...]
 ) -> Found[FrameSource] | None:
     if stack is None:
         return None
-    frames = frames_of(path, stack.value.opened())
-    return replace(frames, notes=(*notes, *stack.notes))
+    return noted(frames_of(path, stack.value.opened()), (*notes, *stack.notes))
 
 
-def _stack(file: h5py.File, path: Path, entry: NexusEntry, wanted: Wanted) -> Found[Stack] | None:
+def _stack(
+    file: h5py.File, path: Path, entry: NexusEntry, wanted: Wanted
+) -> Found[Candidate] | None:
     """The stack that the user names, else the likeliest one."""
     if wanted.frames is not None:
         dataset = dataset_at(file, path, wanted.frames.strip("/"))
         return Found(entry.stack_of(dataset), dataset.name)
     choice = choose_stack(path, entry.stacks)
-    return None if choice is None else Found(choice[0], choice[0].where, choice[1])
+    return None if choice is None else Found(choice[0], choice[0].where, notes=choice[1])
 
 
 def _energy(

@@ -5,6 +5,7 @@ scan of it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import h5py
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Wanted
-from wnet_edge.io.frame_stacks import Stack, merged
+from wnet_edge.io.frame_stacks import Candidate, merged
 from wnet_edge.io.hdf5 import optional_dataset
 from wnet_edge.io.nexus_positions import Places, has_positions
 from wnet_edge.io.nexus_tree import Tree
@@ -121,7 +122,7 @@ class NexusEntry:
         )
 
     @cached_property
-    def stacks(self) -> list[Stack]:
+    def stacks(self) -> list[Candidate]:
         """Every stack of the entry, each once.
 
         Raises:
@@ -134,16 +135,22 @@ class NexusEntry:
                 named.append(self.stack_of(dataset))
         return merged(named)
 
-    def stack_of(self, dataset: h5py.Dataset) -> Stack:
+    def stack_of(self, dataset: h5py.Dataset) -> Candidate:
         """A dataset with what the entry says of it."""
         detector, is_its_own = self._detector_of(dataset)
         counts = tuple(dataset.shape[:-2])
-        return Stack(
+        if not self._has_positions(counts):
+            # Frames may be last: (H, H, N), which nothing but its positions tells.
+            height, width, last = dataset.shape[-3:]
+            if dataset.ndim == 3 and height == width != last and self._has_positions((last,)):
+                counts = (last,)
+        return Candidate(
             where=dataset.name,
             dataset=dataset,
             detector=detector,
             has_geometry=is_its_own and detector is not None and self._has_geometry(detector),
             has_positions=self._has_positions(counts),
+            counts=counts,
         )
 
     def _has_positions(self, counts: tuple[int, ...]) -> bool:
@@ -160,7 +167,7 @@ class NexusEntry:
         stacks = self._stacks_of_detectors.items()
         return {dataset: detector for detector, own in reversed(stacks) for dataset in own}
 
-    def _named_stacks(self) -> Iterator[Stack]:
+    def _named_stacks(self) -> Iterator[Candidate]:
         """Signals of NXdata, and data of detectors, broken links among them."""
         default = self._tree.default_data_of(self.group)
         of_data = [(group, self._tree.signal_of(group), None) for group in self._data]
@@ -171,7 +178,7 @@ class NexusEntry:
             try:
                 dataset = optional_dataset(group, self._path, name)
             except ScanError as error:
-                yield Stack(
+                yield Candidate(
                     where=f"{group.name}/{name}",
                     dataset=None,
                     detector=detector,
@@ -183,15 +190,7 @@ class NexusEntry:
                 continue
             if dataset is not None and dataset.ndim in (3, 4):
                 stack = self.stack_of(dataset)
-                yield Stack(
-                    stack.where,
-                    dataset,
-                    stack.detector,
-                    stack.has_geometry,
-                    is_default=is_default,
-                    is_signal=is_signal,
-                    has_positions=stack.has_positions,
-                )
+                yield replace(stack, is_default=is_default, is_signal=is_signal)
 
     def _detector_of(self, dataset: h5py.Dataset) -> tuple[h5py.Group | None, bool]:
         """The detector that took these frames, and whether the file says so rather than its shape.

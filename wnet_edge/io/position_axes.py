@@ -92,10 +92,10 @@ def positions_from(
             if pair.role is not Role.READ_BACK:
                 later = [p for rest in fitting[at + 1 :] for p in _pairs(path, rest, counts)]
                 pair = _read_back(pair, later)
-            return Found(Positions(pair.values, _unit(unit)), pair.where, _notes(pair))
+            return _found(pair, unit)
     raster = _raster_by_order(path, tiers, counts)
     if raster is not None:
-        return Found(Positions(raster.values, _unit(unit)), raster.where, _notes(raster))
+        return _found(raster, unit)
     if misfits:
         raise ScanError(
             f"{path}: has no positions that fit ({', '.join(dict.fromkeys(misfits))}); give "
@@ -105,9 +105,10 @@ def positions_from(
     return None
 
 
-def _unit(unit: str | None) -> PositionUnit:
+def _found(pair: _Pair, unit: str | None) -> Found[Positions]:
     is_px = unit == PositionUnit.OBJECT_PIXEL.value
-    return PositionUnit.OBJECT_PIXEL if is_px else PositionUnit.METRE
+    counted_in = PositionUnit.OBJECT_PIXEL if is_px else PositionUnit.METRE
+    return Found(Positions(pair.values, counted_in), pair.where, notes=_notes(pair))
 
 
 def _pairs(path: Path, motors: Sequence[Motor], counts: tuple[int, ...]) -> list[_Pair]:
