@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,16 @@ from wnet_edge.cli.options import (
     FILE,
     force_option,
     json_option,
+    no_links_option,
     opened_package,
     print_json,
     signature_values,
     trust_option,
 )
 from wnet_edge.cli.scan_options import read_options_from, scan_options
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ResultError
+from wnet_edge.inputs import note_input
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.outputs import check_output
 from wnet_edge.package import embedded_packages
@@ -34,6 +36,7 @@ from wnet_edge.runner.scan_preview import write_preview
 )
 @trust_option
 @scan_options
+@no_links_option
 @force_option
 @json_option
 def command(
@@ -59,10 +62,9 @@ def command(
         return
     if trust is not None:
         raise click.UsageError("--trust is for packages")
+    note_input(Path(file), ResultError, "a scan to read")
     if picture is not None:
         check_output(picture, ResultError, force=force)
-        if realpath(picture) == realpath(file):
-            raise ResultError(f"{picture}: is a scan to read; name another output")
     found = find_scan(Path(file), read_options_from(reading))
     _show(
         scan_report(found) | {"picture": None if picture is None else str(picture)},
@@ -95,10 +97,10 @@ def _print_indented(values: Mapping[str, object], depth: int) -> None:
     for key, value in values.items():
         name = "  " * depth + str(getattr(key, "value", key))
         if isinstance(value, dict) and value:
-            click.echo(f"{name}:")
+            print_line(f"{name}:")
             _print_indented(value, depth + 1)
         else:
-            click.echo(f"{name}: {_readable(value)}")
+            print_line(f"{name}: {_readable(value)}")
 
 
 def _readable(value: object) -> str:

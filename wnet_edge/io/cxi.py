@@ -109,11 +109,12 @@ def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
     if chosen is not None and chosen.detector is not None:
         detector = chosen.detector.name.strip("/")
     source = f"{entry}/instrument_1/source_1"
+    places = _translations(entry, f"{entry}/data_1", detector)
     return FoundScan(
         path=path,
         format=f"CXI {_version(file)}",
         frames=frames,
-        positions=attempt(lambda: _positions(file, path, entry, detector, wanted)),
+        positions=attempt(lambda: _positions(file, path, places, wanted, frames)),
         raster=None if chosen is None else raster_of(chosen.opened().shape),
         energy_ev=attempt(lambda: _energy(file, path, source)),
         distance_m=attempt(lambda: _distance(file, path, detector)),
@@ -160,7 +161,7 @@ def read_labels(path: Path) -> Labels | None:
                 f"{path}: {LABELS} lacks its attributes window_px = {window_px} and binning; "
                 "simulate it again"
             )
-        amplitude, phase = (Hdf5Frames(path, p.name, p.shape, p.dtype) for p in parts)
+        amplitude, phase = (Hdf5Frames(path, part) for part in parts)
         return Labels(amplitude, phase, window_px, int(binning))
 
 
@@ -269,11 +270,12 @@ def _binning(file: h5py.File, path: Path, detector: str) -> int:
 
 
 def _positions(
-    file: h5py.File, path: Path, entry: str, detector: str, wanted: Wanted
+    file: h5py.File, path: Path, places: tuple[str, ...], wanted: Wanted, frames: object
 ) -> Found[Positions] | None:
-    names = _translations(entry, f"{entry}/data_1", detector)
-    dataset = optional_dataset(file, path, *names)
-    return None if dataset is None else translation_of(path, dataset, wanted.positions_unit)
+    dataset = optional_dataset(file, path, *places)
+    count = frames.value.shape[0] if isinstance(frames, Found) else None
+    unit = wanted.positions_unit
+    return None if dataset is None else translation_of(path, dataset, unit, count)
 
 
 def _energy(file: h5py.File, path: Path, source: str) -> Found[float] | None:

@@ -116,6 +116,7 @@ class FoundScan:
         near_field: why the frames are no far field, where the file says so.
         candidates: names of what may be frames, in a file of no known layout.
         entry: which of its entries was read, in a format that has several.
+        being_written: whether a program is adding to the file, or has died doing so (SWMR).
     """
 
     path: Path
@@ -135,6 +136,7 @@ class FoundScan:
     near_field: str | None = None
     candidates: tuple[str, ...] = ()
     entry: str | None = None
+    being_written: bool = False
 
     @property
     def part_notes(self) -> tuple[str, ...]:

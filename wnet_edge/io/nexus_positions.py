@@ -65,7 +65,7 @@ def positions_of(
         if positions is not None:
             return positions
     for dataset in (*fitting, *found):
-        return translation_of(path, dataset, places.unit)
+        return translation_of(path, dataset, places.unit, math.prod(counts) if counts else None)
     _name_tables(path, places.elsewhere, counts)
     return None
 

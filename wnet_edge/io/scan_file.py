@@ -61,7 +61,8 @@ def _read(path: Path, wanted: Wanted) -> FoundScan:
     if kind is FileKind.HDF5:
         with opened(path) as file:
             reader = next(reader for reader in HDF5_READERS if reader.recognises(file))
-            return reader.read(file, path, wanted)
+            found = reader.read(file, path, wanted)
+            return replace(found, being_written=file.being_written)
     if kind in _OTHER_READERS:
         return _OTHER_READERS[kind](path)
     raise ScanError(

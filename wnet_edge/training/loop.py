@@ -21,6 +21,7 @@ from torch import nn
 
 from wnet_edge.errors import CheckpointError, TrainingError
 from wnet_edge.models.registry import CountsNetwork
+from wnet_edge.outputs import together
 from wnet_edge.training.batch import Batch, FrameSupply
 from wnet_edge.training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
 from wnet_edge.training.curves import EpochErrors, TensorBoard, curve_path, write_curve
@@ -105,7 +106,8 @@ def train(
     state = start(options, supply.instrument, initial)
     settings = {**options.settings(), "data": supply.describe()}
     if resume and checkpoint.exists():
-        restore(state, read_checkpoint(checkpoint), settings, checkpoint)
+        begun = read_checkpoint(checkpoint, written_over=True)
+        restore(state, begun, settings, checkpoint)
     if not here.agree(state.epoch):
         raise CheckpointError(
             f"{checkpoint}: not every process finds the same; name a folder that all machines share"
@@ -132,8 +134,9 @@ def train(
                 _epoch(run, progress.batches(batches, state.epoch), held_out)
             record = _record(state, options, settings)
             if here.first:
-                write_checkpoint(checkpoint, record, supply.instrument, tensors(state))
-                write_curve(curve_path(checkpoint), run.curve())
+                with together():
+                    write_checkpoint(checkpoint, record, supply.instrument, tensors(state))
+                    write_curve(curve_path(checkpoint), run.curve())
             if board is not None:
                 board.add(run.curve()[-1])
             progress.epoch(state.epoch, state.history[-1])
