@@ -65,7 +65,7 @@ def _check_flags(found: FoundScan, options: ReadOptions) -> None:
     if options.positions_unit is not None and options.positions is None and found.entry is None:
         where = "" if found.positions is None else f" {found.positions.where}"
         raise ScanError(f"{found.path}: --positions-unit goes with --positions{where}; give both")
-    unit = options.positions_unit
+    unit = options.positions_unit if options.positions is None else None
     is_px = unit == PositionUnit.OBJECT_PIXEL.value
     if unit is not None and not is_px and unit_factor(unit, Quantity.LENGTH) is None:
         raise ScanError(
