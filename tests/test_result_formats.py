@@ -57,7 +57,14 @@ def result():
 def context():
     probe = complex_noise(2, FULL_PX, FULL_PX)
     return ImageContext(
-        probe, WINDOWS_PX * PIXEL_M, LEFT_OUT, FULL_PX, 9500.0, 1.25, "scan 7, étalon"
+        probe,
+        WINDOWS_PX * PIXEL_M,
+        LEFT_OUT,
+        np.arange(len(WINDOWS_PX)),
+        FULL_PX,
+        9500.0,
+        1.25,
+        "scan 7, étalon",
     )
 
 
@@ -374,10 +381,10 @@ def test_context_refuses_what_does_not_fit(context):
 
 def test_frames_without_a_position_get_none(tmp_path, result, context):
     left_out = np.array([False, True, False, False, True])
-    some = replace(context, left_out=left_out)
+    some = replace(context, left_out=left_out, frame_numbers=np.array([7, 5, 3, 1, 0]))
     (product,) = written(tmp_path, ResultFormat.PTYCHODUS, result, some)
     with h5py.File(product) as file:
-        np.testing.assert_array_equal(file["probe_position_indexes"], [0, 2, 3])
+        np.testing.assert_array_equal(file["probe_position_indexes"], [7, 3, 1])
         y_m = file["probe_position_y_m"][()]
     np.testing.assert_allclose(y_m, context.positions_m[[0, 2, 3], 0])
     (cxi,) = written(tmp_path, ResultFormat.CXI, result, some)

@@ -1,6 +1,7 @@
 """What an array by name means as positions, as a probe or as a mask."""
 
 import math
+import re
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
 from wnet_edge.io.axis_names import Direction, readings_of
-from wnet_edge.io.found import Found, Positions, PositionUnit
+from wnet_edge.io.found import Found, FrameNumbers, Positions, PositionUnit
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
 from wnet_edge.io.units import Quantity, unit_factor
 
@@ -20,7 +21,7 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     """Two columns are row, column; three are x, y, z as in CXI; names of columns go before that.
 
     Args:
-        array: (N, columns), or (rows, columns, columns) of a raster.
+        array: (N, columns), or (rows, columns, columns) of a raster, or (2, N) or (3, N).
         unit: goes before the array's own.
 
     Raises:
@@ -29,8 +30,10 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     values = array.values
     if values.ndim == 3 or (values.ndim > 2 and math.prod(values.shape[:-2]) == 1):
         values = values.reshape(-1, values.shape[-1])
+    if values.ndim == 2 and len(values) in (2, 3) and values.shape[1] > 3 and not array.columns:
+        values = values.T  # a row for each axis
     width = values.shape[-1] if values.ndim else 0
-    columns = array.columns or {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
+    columns = array.columns or _unnamed_columns(array.where, width)
     if values.ndim != 2 or not columns or values.dtype.kind not in "uif":
         raise ScanError(
             f"{array.where} is {values.dtype} {array.values.shape}, not (N, 2) numbers; "
@@ -44,7 +47,10 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     ]
     rows_columns = values[:, order].astype(np.float64)
     factor, position_unit = _unit_of(array, unit)
-    return Found(Positions(rows_columns * factor, position_unit), array.where)
+    numbers = None
+    if array.frame_numbers is not None:
+        numbers = FrameNumbers(array.frame_numbers, from_zero=False)
+    return Found(Positions(rows_columns * factor, position_unit, numbers), array.where)
 
 
 def as_position_pair(
@@ -104,6 +110,13 @@ def _unit_of(array: NamedArray, unit: str | None) -> tuple[float, PositionUnit]:
             "give --positions-unit, um say, or px"
         )
     return factor, PositionUnit.METRE
+
+
+def _unnamed_columns(where: str, width: int) -> tuple[str, ...]:
+    """Two are row, column, or x, y where the dataset is called so; three are x, y, z."""
+    if width == 2 and re.search(r"(?:^|[^a-z])xy$", where.lower()):
+        return "x", "y"
+    return {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
 
 
 def as_probe(array: NamedArray) -> Found[NDArray[np.complex64]]:

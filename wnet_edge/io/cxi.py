@@ -34,6 +34,7 @@ from wnet_edge.io.found import (
     attempt,
     noted,
 )
+from wnet_edge.io.frame_axes import raster_of
 from wnet_edge.io.frame_stacks import Candidate, choose_stack, merged
 from wnet_edge.io.hdf5 import (
     bad,
@@ -46,7 +47,6 @@ from wnet_edge.io.hdf5 import (
     optional_dataset,
 )
 from wnet_edge.io.hdf5_frames import Hdf5Frames, frames_of
-from wnet_edge.io.stacks import raster_of
 from wnet_edge.io.translations import NAME as TRANSLATION_NAME
 from wnet_edge.io.translations import translation_of
 from wnet_edge.io.units import Quantity
@@ -115,7 +115,7 @@ def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
         format=f"CXI {_version(file)}",
         frames=frames,
         positions=attempt(lambda: _positions(file, path, places, wanted, frames)),
-        raster=None if chosen is None else raster_of(chosen.opened().shape),
+        raster=raster_of(frames),
         energy_ev=attempt(lambda: _energy(file, path, source)),
         distance_m=attempt(lambda: _distance(file, path, detector)),
         pixel_size_m=attempt(lambda: _pixel_size(file, path, detector)),

@@ -45,6 +45,7 @@ def opened(path: Path) -> Iterator[LinkedGroup]:
     Raises:
         ScanError: if there is no such file, or it can't be read.
     """
+    note_input(path, ScanError)
     try:
         home = OpenFile(path, Family(path))
         with home.file:
@@ -182,7 +183,7 @@ def number_of(
 
     Args:
         path: of the file.
-        dataset: of one element, or of one per frame that are the same.
+        dataset: of one element, or of equal ones.
         quantity: what it measures.
         unit: where the dataset has no attribute `units`; None: it must have one.
 
@@ -296,8 +297,30 @@ def modes_of(
     stored = dataset.shape[len(at) :]
     shape = tuple(n for n in stored[:-2] if n != 1) + stored[-2:]
     fits = 2 <= len(shape) <= 3 and shape[-1] == shape[-2] <= MAX_FRAME_PX
-    if dataset.dtype.kind != "c" or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
+    if not is_complex(dataset) or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
         fault = f"is {dataset.dtype} {dataset.shape}, not complex (modes, n, n)"
         raise bad(path, dataset, fault, "write a probe, or name another with --probe")
-    probe = read_whole(path, dataset, at).astype(np.complex64).reshape(-1, *shape[-2:])
+    values = decoded(dataset, read_whole(path, dataset, at))
+    probe = values.astype(np.complex64).reshape(-1, *shape[-2:])
     return Found(probe, dataset.name)
+
+
+MATLAB_CLASS = "MATLAB_class"
+"""Attribute of every array that MATLAB writes (-v7.3): it stores the last axis first."""
+
+_COMPLEX_PARTS = (("real", "imag"), ("r", "i"), ("re", "im"))
+
+
+def is_complex(dataset: h5py.Dataset) -> bool:
+    """Whether it holds complex numbers, or pairs of their parts as MATLAB writes them."""
+    return dataset.dtype.kind == "c" or dataset.dtype.names in _COMPLEX_PARTS
+
+
+def decoded(dataset: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any]:
+    """What was read of a dataset: pairs of parts as complex numbers, MATLAB's rows as rows."""
+    if values.dtype.names in _COMPLEX_PARTS:
+        real, imaginary = (values[part] for part in values.dtype.names)
+        values = real + np.complex64(1j) * imaginary
+    if MATLAB_CLASS in dataset.attrs and values.ndim >= 2:
+        values = values.swapaxes(-1, -2)
+    return values

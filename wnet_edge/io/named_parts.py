@@ -18,11 +18,12 @@ from wnet_edge.io.array_parts import as_mask, as_position_pair, as_positions, as
 from wnet_edge.io.csv_positions import read_positions_table
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit
+from wnet_edge.io.frame_axes import columns_first, raster_of, with_axes
 from wnet_edge.io.hdf5 import dataset_at, opened
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
-from wnet_edge.io.stacks import MAX_FRAMES, raster_of
+from wnet_edge.io.stacks import MAX_FRAMES
 from wnet_edge.io.units import Quantity, unit_factor
 
 T = TypeVar("T")
@@ -35,11 +36,11 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
     Raises:
         ScanError: if what is named is not there, or is not what it should be.
     """
-    if options.entry is not None and found.entry is None:
-        raise ScanError(f"{found.path}: {found.format} has no entries; leave out --entry")
     found = _numbers(found, options)
     if options.frames is not None and found.entry is None:  # else the reader has taken them
         found = _frames(found, options.frames)
+    if options.frames_axes is not None:
+        found = with_axes(found, options.frames_axes)
     if options.raster is not None:
         found = replace(found, raster=options.raster)
     _check_flags(found, options)
@@ -60,6 +61,8 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
 
 def _check_flags(found: FoundScan, options: ReadOptions) -> None:
     """Flags that contradict each other, or do nothing alone, are refused."""
+    if options.entry is not None and found.entry is None:
+        raise ScanError(f"{found.path}: {found.format} has no entries; leave out --entry")
     if options.positions is not None and options.step_m is not None:
         raise ScanError(f"{found.path}: give either --positions or --step-m")
     if options.positions_unit is not None and options.positions is None and found.entry is None:
@@ -92,18 +95,17 @@ def _numbers(found: FoundScan, options: ReadOptions) -> FoundScan:
 def _frames(found: FoundScan, name: str) -> FoundScan:
     kind = kind_of(found.path)
     if kind is FileKind.NPZ:
-        frames, raster = named_frames(found.path, name)
+        frames = named_frames(found.path, name)
     elif kind is FileKind.HDF5:
         with opened(found.path) as file:
-            dataset = dataset_at(file, found.path, name.strip("/"))
-            frames, raster = frames_of(found.path, dataset), raster_of(dataset.shape)
+            frames = frames_of(found.path, dataset_at(file, found.path, name.strip("/")))
     else:
         raise ScanError(f"{found.path}: holds one stack of frames; leave out --frames {name}")
-    return replace(found, frames=frames, raster=raster or found.raster)
+    return replace(found, frames=frames, raster=raster_of(frames) or found.raster)
 
 
 def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
-    """Row by row, each from left to right, as a raster is scanned."""
+    """Row by row, each from left to right, as a raster is scanned; or as its array is stored."""
     if found.raster is None:
         raise ScanError(f"{found.path}: --step-m needs a raster; give --raster ROWSxCOLUMNS")
     rows, columns = found.raster
@@ -112,34 +114,48 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
             f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m can't be; "
             "mend --raster or --step-m"
         )
-    grid = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1)
-    return Found(Positions(grid * step_m), f"raster of {rows} × {columns}, --step-m")
+    numbers = np.arange(rows * columns)
+    if columns_first(found.frames):
+        grid = np.stack([numbers % rows, numbers // rows], axis=1)
+    else:
+        grid = np.stack([numbers // columns, numbers % columns], axis=1)
+    positions = Positions(grid.astype(np.float64) * step_m)
+    return Found(positions, f"raster of {rows} × {columns}, --step-m")
 
 
 def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
     path, name = locate(text, found.path)
-    if name is not None and "," in name:
+    kind = kind_of(path)
+    if kind is not FileKind.OTHER and name is not None and "," in name:
         rows, _, columns = name.partition(",")
         pair = (read_array(path, rows), read_array(path, columns))
         return replace(
             found, positions=as_position_pair(pair, options.positions_unit, found.raster)
         )
-    if name is not None:
+    if kind is FileKind.OTHER:
+        array = read_positions_table(path, name)
+    elif name is not None:
         array = read_array(path, name)
-    elif (kind := kind_of(path)) is FileKind.NPY:
+    elif kind is FileKind.NPY:
         array = read_npy_array(path)
-    elif kind is FileKind.OTHER:
-        array = read_positions_table(path)
     else:
-        unit = ReadOptions(positions_unit=options.positions_unit)
-        other = _other_scan(path, find, "positions", unit)
+        other_options = ReadOptions(positions_unit=options.positions_unit)
+        other = _other_scan(path, find, "positions", other_options)
         return replace(
             found,
             positions=other.positions,
             energy_ev=found.energy_ev or other.energy_ev,
             distance_m=found.distance_m or other.distance_m,
         )
-    return replace(found, positions=as_positions(array, options.positions_unit))
+    unit = options.positions_unit
+    notes = array.notes
+    if (
+        unit is not None
+        and array.unit is not None
+        and unit_factor(unit, Quantity.LENGTH) != unit_factor(array.unit, Quantity.LENGTH)
+    ):
+        notes += (f"{array.where} says {array.unit}, but --positions-unit {unit} is taken",)
+    return replace(found, positions=as_positions(array, unit), notes=(*found.notes, *notes))
 
 
 def _probe(found: FoundScan, text: str, find: Find) -> FoundScan:

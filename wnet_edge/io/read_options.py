@@ -12,6 +12,8 @@ class ReadOptions:
     Attributes:
         entry: name of an entry, in a file of several.
         frames: path of a dataset in the scan file; geometry and mask of its detector come along.
+        frames_axes: what each axis of the frames' array counts, a letter each (`FRAMES_AXES`).
+        frames_range: first and end (exclusive) of the frames to take, by their places in the file.
         positions: `FILE`, `FILE:DATASET` or a dataset in the scan file; or two of them, rows and
             columns, with a comma between.
         positions_unit: of positions, "um" say, or "px" for object pixels; before their own.
@@ -28,6 +30,8 @@ class ReadOptions:
 
     entry: str | None = None
     frames: str | None = None
+    frames_axes: str | None = None
+    frames_range: tuple[int, int] | None = None
     positions: str | None = None
     positions_unit: str | None = None
     probe: str | None = None

@@ -13,8 +13,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ResultError
+from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.inputs import input_file
+from wnet_edge.io.hdf5_faults import FileRefusedError
+from wnet_edge.io.hdf5_links import Family, OpenFile
 from wnet_edge.io.hdf5_output import replacing_hdf5
 
 MAX_IMAGE_PX = 400_000_000
@@ -150,8 +152,13 @@ def read_result(path: Path) -> Result:
     """
     input_file(Path(path), ResultError, "name a result file")
     try:
-        with h5py.File(path, "r") as file:
-            return _read(path, file)
+        result = OpenFile(path, Family(path))
+        with result.file:
+            return _read(path, result.root)
+    except FileRefusedError as error:
+        raise ResultError(f"{path}: {error.fault.what}; {error.fault.cure}") from error
+    except ScanError as error:
+        raise ResultError(str(error)) from error
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ResultError(f"{path}: damaged or no result file ({reason}); make it anew") from error
