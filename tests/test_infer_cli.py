@@ -166,6 +166,24 @@ def test_a_probe_unlike_the_package_s_is_told(here, call, known):
     assert "% like" not in call("infer", "scan.cxi", *KNOWN)[2]
 
 
+def test_a_mask_is_turned_by_the_command_line_and_by_a_profile(here, call):
+    good = np.ones((32, 32), np.uint8)
+    good[4:6, 7] = 0
+    np.save("good.npy", good)
+    infer = ("infer", "scan.cxi", "--package", "known.wnet", "--mask", "good.npy", "--force")
+    code, _, err = call(*infer)
+    assert code == 1
+    assert "good.npy marks 99.8 % of the pixels as bad" in err
+    (here / "p.toml").write_text("mask_good = 1\n")
+    for flags in (("--mask-good", "1"), ("--profile", "p.toml")):
+        assert call(*infer, *flags)[0] == 0
+    code, _, err = call(*infer[:4], "--mask", "none", "--mask-good", "1", "--force")
+    assert (code, err) == (
+        1,
+        "Error: scan.cxi: --mask-good goes with a mask; name one with --mask\n",
+    )
+
+
 def test_scans_of_one_name_go_to_one_folder(here, call):
     """As many folders go before a name as tell it from the others."""
     for place in ("S1/raw", "S2/raw", "S2/more"):

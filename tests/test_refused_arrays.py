@@ -185,7 +185,7 @@ def test_flags_that_name_what_is_not_there(tmp_path, known):
         },
         "probe": {f"{tmp_path}/f.npy": r"not complex \(modes, n, n\)"},
         "mask": {
-            f"{tmp_path}/f.npy": r"not integers \(H, W\)",
+            f"{tmp_path}/f.npy": r"not numbers \(H, W\)",
             f"{tmp_path}/a.npz": "FILE:DATASET of HDF5 or NPZ",
         },
         "frames": {"counts": "holds one stack of frames; leave out --frames counts"},

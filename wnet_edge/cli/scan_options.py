@@ -175,6 +175,12 @@ _OPTIONS = (
         help="Mask, not 0 where a pixel is bad, likewise; none leaves it out.",
     ),
     click.option(
+        "--mask-good",
+        type=click.Choice(["0", "1"]),
+        help="Value of a good pixel in the mask: 0 as in CXI, NeXus and Eiger files, or 1 (any but "
+        "0) as in weights and valid-pixel masks.  [default: 0]",
+    ),
+    click.option(
         "--raster",
         type=_Pair("ROWSxCOLUMNS", "x", int),
         metavar="ROWSxCOLUMNS",

@@ -146,11 +146,11 @@ def as_mask(array: NamedArray) -> Found[NDArray[np.bool_]]:
     """(H, W), True where the array is not zero.
 
     Raises:
-        ScanError: if it is not two-dimensional integers or truth values.
+        ScanError: if it is not two-dimensional numbers or truth values.
     """
-    if array.values.ndim != 2 or array.values.dtype.kind not in "uib":
+    if array.values.ndim != 2 or array.values.dtype.kind not in "uibf":
         raise ScanError(
-            f"{array.where} is {array.values.dtype} {array.values.shape}, not integers (H, W); "
+            f"{array.where} is {array.values.dtype} {array.values.shape}, not numbers (H, W); "
             "write one mask for all frames"
         )
     return Found(array.values != 0, array.where)

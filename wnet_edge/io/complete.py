@@ -163,8 +163,8 @@ def detector_mask(found: FoundScan) -> NDArray[np.bool_]:
         )
     if mask.all():
         raise ScanError(
-            f"{found.path}: {where} marks every pixel as bad; write 0 for good pixels, or give "
-            "--mask none"
+            f"{found.path}: {where} marks every pixel as bad; say with --mask-good which value "
+            "marks a good pixel (0 or 1), or give --mask none"
         )
     return mask
 

@@ -261,17 +261,19 @@ def array_of(
 
 
 def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
-    """A mask (H, W) of integers or truth values; what its bits mean is the format's business.
+    """A mask (H, W) of numbers or truth values; what its bits mean is the format's business.
 
-    Bits beyond the 30th are set as the 30th.
+    Fractions have no bits: any but 0 is 1. Bits beyond the 30th are set as the 30th.
 
     Raises:
-        ScanError: if it is not two-dimensional integers, or larger than any detector.
+        ScanError: if it is not two-dimensional numbers, or larger than any detector.
     """
-    if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uib":
-        fault = f"is {dataset.dtype} {dataset.shape}, not integers (H, W)"
+    if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uibf":
+        fault = f"is {dataset.dtype} {dataset.shape}, not numbers (H, W)"
         raise bad(path, dataset, fault, "write one mask for all frames, or give --mask none")
     values = read_whole(path, dataset)
+    if values.dtype.kind == "f":
+        return Found((values != 0).astype(_MASK), dataset.name)
     if values.dtype.itemsize < _MASK.itemsize:
         return Found(values.astype(_MASK), dataset.name)
     bits = np.empty(values.shape, _MASK)

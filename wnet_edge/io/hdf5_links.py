@@ -57,7 +57,6 @@ class Family:
         path: of the file that was named, for messages.
         left: groups and datasets that may still be looked at.
         files_left: files that may still be opened.
-        files: that it leads to and that are there.
         being_written: whether a file among them is, for readers alongside (SWMR).
         storages: of virtual datasets, by file number and address.
         broken: why virtual datasets can't be read, likewise.
@@ -67,7 +66,6 @@ class Family:
     path: Path
     left: int = MAX_OBJECTS
     files_left: int = MAX_FILES
-    files: set[Path] = field(default_factory=set)
     being_written: bool = False
     storages: dict[tuple[int, int], Storage] = field(default_factory=dict)
     broken: dict[tuple[int, int], BrokenLinkError] = field(default_factory=dict)
@@ -125,7 +123,6 @@ class OpenFile:
         place = next((place for place in places if _exists(place)), None)
         if place is None:
             raise FileRefusedError(Fault(MISSING, "copy that file beside this one"))
-        self.family.files.add(place)
         return place
 
     def linked(self, name: str, folders: str) -> "OpenFile":

@@ -130,8 +130,6 @@ def _external(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> frozens
         folder = os.environ.get(_RAW_FOLDER, "").replace("${ORIGIN}", str(home.folder))
         place = Path(folder) / os.fsdecode(name)
         fault = links_fault() or file_fault(place)
-        if place.exists():
-            home.family.files.add(place)
         if fault is not None:
             raise _error(home, dataset, f"{shown} {fault.what}", fault.cure)
         end = offset + min(size, left)

@@ -52,11 +52,28 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         found = replace(found, probe=None, probe_pixel_size_m=None)
     elif options.probe is not None:
         found = _probe(found, options.probe, find)
-    if options.mask == NONE:
-        found = replace(found, mask=None)
-    elif options.mask is not None:
-        found = replace(found, mask=_mask(found, options.mask))
-    return found
+    return replace(found, mask=_given_mask(found, options.mask, options.mask_good))
+
+
+def _given_mask(
+    found: FoundScan, text: str | None, mask_good: str | None
+) -> Found[NDArray[np.bool_]] | None:
+    """The file's mask, the one that `text` names or none, turned as `mask_good` says.
+
+    Readers take for good what is 0.
+    """
+    mask = found.mask
+    if text == NONE:
+        mask = None
+    elif text is not None:
+        mask = _mask(found, text)
+    if mask_good is None:
+        return mask
+    if mask is None:
+        raise ScanError(f"{found.path}: --mask-good goes with a mask; name one with --mask")
+    if mask_good == "0":
+        return mask
+    return Found(~mask.value, f"{mask.where}, --mask-good {mask_good},")
 
 
 def _check_flags(found: FoundScan, options: ReadOptions) -> None:

@@ -19,6 +19,8 @@ class ReadOptions:
         positions_unit: of positions, "um" say, or "px" for object pixels; before their own.
         probe: likewise; "none" leaves the file's probe out.
         mask: likewise, not zero where a pixel must not be used; "none" leaves the file's mask out.
+        mask_good: what a good pixel holds in the mask, wherever that is from: "0", or "1" for
+            anything but 0; None: "0".
         raster: rows, columns of a raster scan that has no positions.
         step_m: step of that raster along both axes.
         energy_ev: photon energy.
@@ -36,6 +38,7 @@ class ReadOptions:
     positions_unit: str | None = None
     probe: str | None = None
     mask: str | None = None
+    mask_good: str | None = None
     raster: tuple[int, int] | None = None
     step_m: float | None = None
     energy_ev: float | None = None
