@@ -249,7 +249,7 @@ STRUCTURE = [
     Case("external link to no dataset", (SCAN, LINK, "other.h5:/entry/data"), _external_dataset),
     Case(
         "virtual dataset without its source",
-        (SCAN, FRAMES, "frames_0001.h5", "copy that file"),
+        (SCAN, LINK, "frames_0001.h5", "copy that file"),
         _virtual_without_source,
     ),
     Case(

@@ -204,7 +204,6 @@ NAN = np.full((36, 3), np.nan)
         (f"{DETECTOR}/x_pixel_size", 55.0, ["square pixels"]),
         (f"{DETECTOR}/binning", 0, ["binning is 0"]),
         (f"{DETECTOR}/binning", 2, ["illumination", "(modes, 64, 64)"]),
-        (f"{SOURCE}/energy", 10_000.0, ["energy is 6.24", "mend its unit", "--energy-ev"]),
         (f"{SOURCE}/energy", -1.6e-15, ["energy is -9986"]),
         (f"{SOURCE}/illumination", np.ones((9, 9), complex), ["illumination", "(modes, 32, 32)"]),
         (f"{SOURCE}/illumination", np.ones((32, 32)), ["not complex"]),

@@ -56,14 +56,14 @@ def test_nexus_raster_may_be_slow_along_columns(tmp_path, known):
     np.testing.assert_array_equal(values[:5], [[0, 0], [1, 0], [2, 0], [3, 0], [0, 10]])
 
 
-def test_nexus_raster_without_axes_waits_for_a_step(tmp_path, known):
-    def change(file):
-        del file["entry/data"].attrs["axes"]
-
+def test_nexus_raster_without_axes_takes_its_motors_or_waits_for_a_step(tmp_path, known):
     rows, columns = known.positions_m[::4, 0], known.positions_m[:4, 1]
     path = raster_file(tmp_path / "s.nxs", known, axes=("y", "x"), rows=rows, columns=columns)
     with h5py.File(path, "a") as file:
-        change(file)
+        del file["entry/data"].attrs["axes"]
+    assert_same_positions(open_scan(path).positions_m, known)
+    with h5py.File(path, "a") as file:
+        del file["entry/data/x"], file["entry/data/y"]
     assert refusal(path) == "NeXus without positions; give --step-m"
     assert open_scan(path, ReadOptions(step_m=1e-7)).positions_m[5].tolist() == [1e-7, 1e-7]
 
@@ -172,8 +172,8 @@ def test_nexus_entry_may_lie_in_another_file(tmp_path, known):
 @pytest.mark.parametrize(
     ("name", "value", "units", "words"),
     [
-        ("stage/x", np.zeros(12), "furlong", "/stage/x is in 'furlong', which is no known unit"),
-        ("stage/x", np.zeros(11), "um", "NXptycho without positions"),
+        ("stage/x", np.zeros(12), "furlong", "/stage/x: in 'furlong', which is no known unit"),
+        ("stage/x", np.zeros(11), "um", "/pty/etched/stage/x: 11 for 12 frames"),
         ("excalibur/distance", 1.0, "s", "/distance is in 's', which is no known unit"),
         ("excalibur/distance", [1.0, 2.0], "m", "/distance is not one number"),
         ("excalibur/x_pixel_size", 1e-5, "m", "bin frames to square pixels"),

@@ -22,6 +22,7 @@ def scan_report(found: FoundScan) -> dict[str, object]:
         "kind": "scan",
         "path": str(found.path),
         "format": found.format,
+        "entry": found.entry,
         "frames": _described(found.frames, _frames),
         "positions": _described(found.positions, _positions),
         "energy_ev": _described(found.energy_ev, _number),
@@ -46,7 +47,8 @@ def _described(
     if part is None:
         return None
     try:
-        return describe(part.value) | {"where": part.where}
+        notes = {"notes": list(part.notes)} if part.notes else {}
+        return describe(part.value) | {"where": part.where} | notes
     except ScanError as error:
         return {"unusable": str(error)}
 

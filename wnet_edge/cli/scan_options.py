@@ -131,7 +131,17 @@ _OPTIONS = (
         callback=_use_profile,
         help="TOML file with flags of the scan: frames, positions, orientation …",
     ),
-    click.option("--frames", metavar="PATH", help="Dataset of the frames in the scan's file."),
+    click.option(
+        "--entry",
+        metavar="NAME",
+        help="Entry to read, in a file of several.  [default: the first with frames]",
+    ),
+    click.option(
+        "--frames",
+        metavar="PATH",
+        help="Dataset of the frames in the scan's file; its detector's geometry and mask are "
+        "taken, too.",
+    ),
     click.option(
         "--frames-axes",
         metavar="AXES",
@@ -148,10 +158,13 @@ _OPTIONS = (
     click.option(
         "--positions",
         metavar="FILE[:PATH]|PATH",
-        help="Positions: another file, a dataset in it or in the scan's file, or CSV.",
+        help="Positions: another file, a dataset in it or in the scan's file, or CSV; "
+        "ROWS_PATH,COLUMNS_PATH are two datasets.",
     ),
     click.option(
-        "--positions-unit", metavar="UNIT", help="Of positions without one: m, um, nm, px."
+        "--positions-unit",
+        metavar="UNIT",
+        help="Unit of the positions: m, um, nm, px (object pixels).  [default: the file's]",
     ),
     click.option(
         "--probe", metavar="FILE[:PATH]|PATH", help="Probe, likewise; none leaves it out."

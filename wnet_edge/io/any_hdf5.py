@@ -3,14 +3,14 @@
 from itertools import islice
 from pathlib import Path
 
-from wnet_edge.io.found import FoundScan, Hdf5Reader
+from wnet_edge.io.found import FoundScan, Hdf5Reader, Wanted
 from wnet_edge.io.hdf5_links import LinkedGroup
 
 _SHOWN = 4
 _LOOKED_AT = 1000
 
 
-def read(file: LinkedGroup, path: Path) -> FoundScan:
+def read(file: LinkedGroup, path: Path, _: Wanted) -> FoundScan:
     """No part of a scan, they all come by flag; only what --frames may mean."""
     return FoundScan(path=path, format="HDF5", candidates=_candidates(file))
 

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
+from wnet_edge.io import translations
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import as_text
 from wnet_edge.io.hdf5 import (
@@ -80,9 +82,16 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
         return NamedArray(
             values=decoded(dataset, read_whole(path, dataset)),
             unit=None if unit is None else as_text(unit),
-            columns=(),
+            columns=_columns_of(dataset),
             where=f"{path}:{dataset.name}",
         )
+
+
+def _columns_of(dataset: h5py.Dataset) -> tuple[str, ...]:
+    """Those of CXI's `translation`, which are the same whether a reader or a flag finds it."""
+    is_translation = dataset.name.rpartition("/")[2] == translations.NAME
+    width = dataset.shape[-1] if dataset.ndim else 0
+    return translations.COLUMNS.get(width, ()) if is_translation else ()
 
 
 def read_npz_array(path: Path, name: str) -> NamedArray:

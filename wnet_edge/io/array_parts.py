@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
+from wnet_edge.io.axis_names import Direction, readings_of
 from wnet_edge.io.found import Found, FrameNumbers, Positions, PositionUnit
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
 from wnet_edge.io.units import Quantity, unit_factor
@@ -20,15 +21,15 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     """Two columns are row, column; three are x, y, z as in CXI; names of columns go before that.
 
     Args:
-        array: (N, columns), or (2, N) or (3, N); further axes of length 1 before them don't count.
+        array: (N, columns), or (rows, columns, columns) of a raster, or (2, N) or (3, N).
         unit: goes before the array's own.
 
     Raises:
         ScanError: if these are no positions, or their unit is missing or unknown.
     """
     values = array.values
-    if values.ndim > 2 and math.prod(values.shape[:-2]) == 1:
-        values = values.reshape(values.shape[-2:])
+    if values.ndim == 3 or (values.ndim > 2 and math.prod(values.shape[:-2]) == 1):
+        values = values.reshape(-1, values.shape[-1])
     if values.ndim == 2 and len(values) in (2, 3) and values.shape[1] > 3 and not array.columns:
         values = values.T  # a row for each axis
     width = values.shape[-1] if values.ndim else 0
@@ -45,21 +46,70 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
         for names in (_ROW_NAMES, _COLUMN_NAMES)
     ]
     rows_columns = values[:, order].astype(np.float64)
-    written = unit or array.unit
-    if written is None:
-        raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
+    factor, position_unit = _unit_of(array, unit)
     numbers = None
     if array.frame_numbers is not None:
         numbers = FrameNumbers(array.frame_numbers, from_zero=False)
+    return Found(Positions(rows_columns * factor, position_unit, numbers), array.where)
+
+
+def as_position_pair(
+    pair: tuple[NamedArray, NamedArray],
+    unit: str | None = None,
+    raster: tuple[int, int] | None = None,
+) -> Found[Positions]:
+    """Two arrays are rows and columns, unless their names say that it is the other way round.
+
+    Args:
+        pair: each of one number per frame, or together one per row and one per column of `raster`.
+        unit: goes before the arrays' own.
+        raster: rows, columns of the frames.
+
+    Raises:
+        ScanError: if these are no positions, differ in number, or lack a unit.
+    """
+    for array in pair:
+        if array.values.dtype.kind not in "uif" or array.values.size > MAX_FRAMES:
+            raise ScanError(
+                f"{array.where} is {array.values.dtype} {array.values.shape}, not one number per "
+                "frame; name another"
+            )
+    read = [readings_of(array.where.rpartition("/")[2]) for array in pair]
+    if any(
+        row.direction is Direction.X and column.direction is Direction.Y and row.rest == column.rest
+        for row in read[0]
+        for column in read[1]
+    ):
+        pair = (pair[1], pair[0])
+    rows, columns = pair
+    (row_factor, row_unit), (column_factor, column_unit) = (_unit_of(a, unit) for a in pair)
+    y = rows.values.reshape(-1).astype(np.float64) * row_factor
+    x = columns.values.reshape(-1).astype(np.float64) * column_factor
+    if raster is not None and (len(y), len(x)) == raster:
+        y, x = (grid.reshape(-1) for grid in np.meshgrid(y, x, indexing="ij"))
+    where = f"{rows.where},{columns.where.rpartition(':')[2]}"
+    if len(y) != len(x) or row_unit is not column_unit:
+        raise ScanError(
+            f"{where} hold {len(y)} and {len(x)} numbers in {row_unit.value} and "
+            f"{column_unit.value}; name two datasets of the same frames"
+        )
+    return Found(Positions(np.stack([y, x], axis=1), row_unit), where)
+
+
+def _unit_of(array: NamedArray, unit: str | None) -> tuple[float, PositionUnit]:
+    """Metres, or object pixels, to one of the unit that the user says, else of the array's own."""
+    written = unit or array.unit
+    if written is None:
+        raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
     if written == PositionUnit.OBJECT_PIXEL.value:
-        return Found(Positions(rows_columns, PositionUnit.OBJECT_PIXEL, numbers), array.where)
+        return 1.0, PositionUnit.OBJECT_PIXEL
     factor = unit_factor(written, Quantity.LENGTH)
     if factor is None:
         raise ScanError(
             f"{array.where} is in {written[:20]!r}, which is no unit of length; "
             "give --positions-unit, um say, or px"
         )
-    return Found(Positions(rows_columns * factor, numbers=numbers), array.where)
+    return factor, PositionUnit.METRE
 
 
 def _unnamed_columns(where: str, width: int) -> tuple[str, ...]:

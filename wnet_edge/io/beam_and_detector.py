@@ -11,8 +11,13 @@ import h5py
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import PLANCK_EV_M
 from wnet_edge.io.found import Found
-from wnet_edge.io.hdf5 import bad, number_of
-from wnet_edge.io.units import Quantity
+from wnet_edge.io.hdf5 import bad, number_of, unit_of
+from wnet_edge.io.units import Quantity, unit_factor
+
+_LARGEST_J = 1e-10
+_LARGEST_KEV = 150.0
+_LARGEST_EV = 1e6
+"""Photons of beamlines have 100 eV to 150 keV, whatever unit they are counted in."""
 
 
 def optional_number(
@@ -27,6 +32,35 @@ def optional_number(
         return None
     number = number_of(path, dataset, quantity, unit)
     return number if number.value else None
+
+
+def photon_energy(path: Path, dataset: h5py.Dataset | None, unit: str) -> Found[float] | None:
+    """Photon energy in eV; None without a dataset, or where it is 0.
+
+    Args:
+        path: of the file.
+        dataset: of one number, or of equal ones.
+        unit: that the format prescribes, eV or J; where the dataset names none and photons of a
+            beamline have no such energy, its unit is told by its size, and that is noted.
+
+    Raises:
+        ScanError: if it is not one number, or its unit is unknown.
+    """
+    energy = optional_number(path, dataset, Quantity.ENERGY, unit)
+    if energy is None or dataset is None or unit_of(dataset):
+        return energy
+    likely, number = unit, number_of(path, dataset).value
+    if number < _LARGEST_J:
+        likely = "J"
+    elif number < _LARGEST_KEV:
+        likely = "keV"
+    elif number <= _LARGEST_EV:
+        likely = "eV"
+    factor = unit_factor(likely, Quantity.ENERGY)
+    if likely == unit or factor is None or number <= 0:
+        return energy
+    note = f"{energy.where} is {number:g} without a unit and is taken as {likely}; "
+    return Found(number * factor, energy.where, notes=(f"{note}--energy-ev says another",))
 
 
 def energy_of_wavelength(

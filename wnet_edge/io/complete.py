@@ -86,7 +86,7 @@ def complete_scan(
         assumed_object_pixel_size_m=assumed_object_pixel_size_m,
         left_out=left_out,
         frame_numbers=_frame_numbers(found),
-        notes=(*found.notes, *notes),
+        notes=(*found.notes, *notes, *found.part_notes),
     )
 
 
@@ -201,7 +201,7 @@ def _positions_m(
     if span_m > LARGEST_SPAN_M:
         raise ScanError(
             f"{found.path}: {where} spans {span_m:.3g} m, which no scan does; write metres, or "
-            f"say --positions {where} --positions-unit UNIT"
+            f"give {'' if found.entry else f'--positions {where} '}--positions-unit, um say"
         )
     return values, bad
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number, square_pixel
 from wnet_edge.io.concatenated import concatenated
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, attempt
+from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Wanted, attempt, noted
+from wnet_edge.io.frame_stacks import Candidate
 from wnet_edge.io.hdf5 import mask_of, number_of, optional_dataset
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.nexus_tree import child_of, class_of
@@ -41,7 +42,7 @@ def recognises(file: h5py.File) -> bool:
     return single or bool(_numbered(data))
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
     """What a master or a data file holds.
 
     Raises:
@@ -74,9 +75,15 @@ def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
     data = child_of(file, DATA)
     numbered = _numbered(data) if isinstance(data, h5py.Group) else []
     stacks = [optional_dataset(file, path, f"{DATA}/{name}") for name in numbered]
-    found = [frames_of(path, stack) for stack in stacks if stack is not None]
-    if found:
-        return concatenated(path, found)
+    known = [
+        Candidate(stack.name, stack) for stack in stacks if stack is not None and stack.ndim >= 2
+    ]
+    fitting = [stack for stack in known if stack.may_be_far_field] or known
+    if fitting:
+        found = concatenated(path, [frames_of(path, stack.opened()) for stack in fitting])
+        left = ", ".join(stack.described for stack in known if stack not in fitting)
+        note = f"frames are {found.where}; --frames takes another: {left}"
+        return noted(found, (note,)) if left else found
     single = optional_dataset(file, path, f"{DATA}/data", SLS_IMAGES)
     return None if single is None else frames_of(path, single)
 

@@ -5,7 +5,7 @@ makes the `Scan` of it that the flow frames → preprocess → graph → patches
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar, cast
@@ -22,10 +22,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Found(Generic[T]):
-    """A value, and where it was found: a dataset's path, a file, or the flag that gave it."""
+    """A value, and where it was found.
+
+    Attributes:
+        value: in the units of this program.
+        where: a dataset's path, a file, or the flag that gave it.
+        notes: what was assumed or chosen in finding it, one line each.
+    """
 
     value: T
     where: str
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 class Unreadable:
@@ -36,6 +43,7 @@ class Unreadable:
 
     def __init__(self, error: ScanError) -> None:
         self.where = "unreadable"
+        self.notes: tuple[str, ...] = ()
         self.error = error
 
     @property
@@ -54,6 +62,14 @@ def attempt(read: Callable[[], Found[T] | None]) -> Found[T] | None:
         return read()
     except ScanError as error:
         return cast("Found[T]", Unreadable(error))
+
+
+def noted(part: Found[T], notes: tuple[str, ...]) -> Found[T]:
+    """The part with notes before its own; what stands for an unreadable one keeps them, too."""
+    if isinstance(part, Unreadable):
+        part.notes = (*notes, *part.notes)
+        return part
+    return replace(part, notes=(*notes, *part.notes))
 
 
 def required(part: Found[T] | None) -> Found[T]:
@@ -132,6 +148,7 @@ class FoundScan:
         zero_frequency: where the format, or the user, puts it; None where that is not said.
         near_field: why the frames are no far field, where the file says so.
         candidates: names of what may be frames, in a file of no known layout.
+        entry: which of its entries was read, in a format that has several.
         notes: what reading has found odd or assumed, one line each.
         being_written: whether a program is adding to the file, or has died doing so (SWMR).
     """
@@ -153,8 +170,24 @@ class FoundScan:
     zero_frequency: Found[ZeroFrequency] | None = None
     near_field: str | None = None
     candidates: tuple[str, ...] = ()
+    entry: str | None = None
     notes: tuple[str, ...] = ()
     being_written: bool = False
+
+    @property
+    def part_notes(self) -> tuple[str, ...]:
+        """What was assumed or chosen in finding the parts."""
+        parts = (
+            self.frames,
+            self.positions,
+            self.energy_ev,
+            self.distance_m,
+            self.pixel_size_m,
+            self.mask,
+            self.probe,
+            self.beam_centre_px,
+        )
+        return tuple(note for part in parts if part is not None for note in part.notes)
 
 
 def usable(found: FoundScan) -> FoundScan:
@@ -166,16 +199,32 @@ def usable(found: FoundScan) -> FoundScan:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What of a file with several entries and detectors the user asks for; None: what fits best.
+
+    Attributes:
+        entry: name of an entry.
+        frames: path of a dataset; geometry and mask are those of its detector.
+        positions_unit: a unit of length or "px", in place of the positions' own.
+    """
+
+    entry: str | None = None
+    frames: str | None = None
+    positions_unit: str | None = None
+
+
+@dataclass(frozen=True)
 class Hdf5Reader:
     """One HDF5 layout: how to tell it by content, and how to read it.
 
     Attributes:
         recognises: whether an open file is of this layout; cheap, raises nothing.
-        read: what the open file holds; ScanError in one line where a part is damaged.
+        read: what the open file holds, of that what is wanted where there are entries; ScanError
+            in one line where a part is damaged.
     """
 
     recognises: Callable[[h5py.File], bool]
-    read: Callable[[h5py.File, Path], FoundScan]
+    read: Callable[[h5py.File, Path, Wanted], FoundScan]
 
 
 def as_text(value: Any) -> str:  # noqa: ANN401 - an HDF5 attribute is of any type

@@ -31,6 +31,8 @@ from wnet_edge.io.hdf5_links import Family, LinkedGroup, OpenFile, open_hdf5
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES, MAX_WHOLE_BYTES
 from wnet_edge.io.units import Quantity, unit_factor
 
+_SAME_NUMBER = 1e-3
+"""Relative: a number that is logged for each frame may jitter so much."""
 _MASK = np.dtype(np.int32)
 _LAST_BIT = 30
 _MANY_MORE = 10
@@ -181,21 +183,30 @@ def number_of(
 
     Args:
         path: of the file.
-        dataset: of one element.
+        dataset: of one element, or of equal ones.
         quantity: what it measures.
         unit: where the dataset has no attribute `units`; None: it must have one.
 
     Raises:
         ScanError: if it is not one number, or its unit is missing or unknown.
     """
-    if dataset.size != 1 or dataset.dtype.kind not in "uif":
+    if not 1 <= (dataset.size or 0) <= MAX_FRAMES or dataset.dtype.kind not in "uif":
         raise bad(path, dataset, "is not one number", "write a scalar")
-    value = float(read_whole(path, dataset).reshape(-1)[0])
+    values = read_whole(path, dataset).astype(np.float64).reshape(-1)
+    value = float(np.median(values))
+    if np.ptp(values) > _SAME_NUMBER * abs(value):
+        fault = f"is not one number but {values.min():.6g} … {values.max():.6g}"
+        raise bad(path, dataset, fault, "write a scalar")
     if not math.isfinite(value):
         raise bad(path, dataset, f"is {value}", "write the number")
     if quantity is None:
         return Found(value, dataset.name)
     return Found(value * factor_of(path, dataset, quantity, unit), dataset.name)
+
+
+def unit_of(dataset: h5py.Dataset) -> str:
+    """The unit that is written beside a dataset, "" without one."""
+    return as_text(dataset.attrs.get("units", dataset.attrs.get("unit", ""))).strip()
 
 
 def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str | None) -> float:
@@ -204,9 +215,7 @@ def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str |
     Raises:
         ScanError: if the unit is missing or unknown.
     """
-    given = as_text(dataset.attrs.get("units", dataset.attrs.get("unit", unit or "")))
-    if not given.strip() and unit:
-        given = unit
+    given = unit_of(dataset) or unit or ""
     factor = unit_factor(given, quantity)
     if factor is None:
         fault = f"is in {given[:20]!r}, which is no known unit" if given else "has no unit"

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import locate, read_array, read_npy_array
-from wnet_edge.io.array_parts import as_mask, as_positions, as_probe
+from wnet_edge.io.array_parts import as_mask, as_position_pair, as_positions, as_probe
 from wnet_edge.io.csv_positions import read_positions_table
 from wnet_edge.io.file_kind import FileKind, kind_of
-from wnet_edge.io.found import Found, FoundScan, Positions
+from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit
 from wnet_edge.io.frame_axes import columns_first, raster_of, with_axes
 from wnet_edge.io.hdf5 import dataset_at, opened
 from wnet_edge.io.hdf5_frames import frames_of
@@ -27,7 +27,7 @@ from wnet_edge.io.stacks import MAX_FRAMES
 from wnet_edge.io.units import Quantity, unit_factor
 
 T = TypeVar("T")
-Find = Callable[[Path], FoundScan]
+Find = Callable[[Path, ReadOptions | None], FoundScan]
 
 
 def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan:
@@ -37,7 +37,7 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         ScanError: if what is named is not there, or is not what it should be.
     """
     found = _numbers(found, options)
-    if options.frames is not None:
+    if options.frames is not None and found.entry is None:  # else the reader has taken them
         found = _frames(found, options.frames)
     if options.frames_axes is not None:
         found = with_axes(found, options.frames_axes)
@@ -78,11 +78,19 @@ def _given_mask(
 
 def _check_flags(found: FoundScan, options: ReadOptions) -> None:
     """Flags that contradict each other, or do nothing alone, are refused."""
+    if options.entry is not None and found.entry is None:
+        raise ScanError(f"{found.path}: {found.format} has no entries; leave out --entry")
     if options.positions is not None and options.step_m is not None:
         raise ScanError(f"{found.path}: give either --positions or --step-m")
-    if options.positions_unit is not None and options.positions is None:
+    if options.positions_unit is not None and options.positions is None and found.entry is None:
         where = "" if found.positions is None else f" {found.positions.where}"
         raise ScanError(f"{found.path}: --positions-unit goes with --positions{where}; give both")
+    unit = options.positions_unit if options.positions is None else None
+    is_px = unit == PositionUnit.OBJECT_PIXEL.value
+    if unit is not None and not is_px and unit_factor(unit, Quantity.LENGTH) is None:
+        raise ScanError(
+            f"{found.path}: --positions-unit {unit[:20]} is no unit of length; give um, say, or px"
+        )
     if options.raster is not None and options.step_m is None:
         raise ScanError(f"{found.path}: --raster goes with --step-m; give both")
 
@@ -135,6 +143,12 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
 def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
     path, name = locate(text, found.path)
     kind = kind_of(path)
+    if kind is not FileKind.OTHER and name is not None and "," in name:
+        rows, _, columns = name.partition(",")
+        pair = (read_array(path, rows), read_array(path, columns))
+        return replace(
+            found, positions=as_position_pair(pair, options.positions_unit, found.raster)
+        )
     if kind is FileKind.OTHER:
         array = read_positions_table(path, name)
     elif name is not None:
@@ -142,7 +156,8 @@ def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) ->
     elif kind is FileKind.NPY:
         array = read_npy_array(path)
     else:
-        other = _other_scan(path, find, "positions")
+        other_options = ReadOptions(positions_unit=options.positions_unit)
+        other = _other_scan(path, find, "positions", other_options)
         return replace(
             found,
             positions=other.positions,
@@ -183,8 +198,8 @@ def _mask(found: FoundScan, text: str) -> Found[NDArray[np.bool_]]:
     )
 
 
-def _other_scan(path: Path, find: Find, part: str) -> FoundScan:
-    other = find(path)
+def _other_scan(path: Path, find: Find, part: str, options: ReadOptions | None = None) -> FoundScan:
+    other = find(path, options)
     if getattr(other, part) is None:
         raise ScanError(f"{path}: {other.format} has no {part}; name the dataset, {path}:/PATH")
     return other

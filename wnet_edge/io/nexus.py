@@ -13,25 +13,35 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number, square_pixel
+from wnet_edge.errors import ScanError
+from wnet_edge.io.beam_and_detector import (
+    energy_of_wavelength,
+    optional_number,
+    photon_energy,
+    square_pixel,
+)
 from wnet_edge.io.complete import ENERGY_EV
 from wnet_edge.io.cxi import BAD_PIXEL_BITS
-from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, as_text, attempt
-from wnet_edge.io.hdf5 import mask_of, modes_of, number_of, optional_dataset
+from wnet_edge.io.entries import Entry, asked_entry, choose_entry
+from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Wanted, as_text, attempt, noted
+from wnet_edge.io.frame_stacks import Candidate, choose_stack
+from wnet_edge.io.hdf5 import dataset_at, mask_of, modes_of, number_of, optional_dataset
 from wnet_edge.io.hdf5_frames import frames_of
-from wnet_edge.io.nexus_positions import Places, positions_of
+from wnet_edge.io.nexus_entry import DISTANCES, NexusEntry
+from wnet_edge.io.nexus_positions import positions_of
 from wnet_edge.io.nexus_tree import (
     PTYCHOGRAPHY,
-    child_of,
+    Tree,
     class_of,
-    data_groups,
     definition_of,
-    entry_of,
-    groups_of,
-    signal_of,
+    entries_of,
+    is_default,
 )
 from wnet_edge.io.units import Quantity, unit_factor
+from wnet_edge.scan import FrameSource
 
+_MAX_LOOKED_AT = 2000
+"""Groups and datasets, before no further entries are looked at once one has frames."""
 _ENERGIES = ("incident_energy", "incident_beam_energy", "energy")
 _WAVELENGTHS = ("incident_wavelength", "wavelength")
 _PIXEL_UNITS = ("", "px", "pixel", "pixels")
@@ -39,49 +49,78 @@ _PIXEL_UNITS = ("", "px", "pixel", "pixels")
 
 def recognises_ptychography(file: h5py.File) -> bool:
     """Whether an entry says that it keeps to a definition of ptychography."""
-    entry = entry_of(file)
-    return entry is not None and definition_of(entry) in PTYCHOGRAPHY
+    return any(definition_of(entry) in PTYCHOGRAPHY for entry in entries_of(file))
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether there is an entry of class NXentry."""
-    return entry_of(file) is not None
+    """Whether there is an entry of class NXentry, or one without a class that looks like it."""
+    return bool(entries_of(file))
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
     """What the entry with the scan holds.
 
     Raises:
         ScanError: in one line that names the file, the dataset and the cure.
     """
-    entry = entry_of(file)
-    if entry is None:
-        return FoundScan(path=path, format="NeXus")
-    instruments = [entry, *groups_of(path, [entry], "NXinstrument", "instrument")]
-    detectors = groups_of(path, instruments, "NXdetector", "detector")
-    samples = groups_of(path, [entry], "NXsample", "sample")
-    data = data_groups(path, entry)
-    dataset = _stack(path, data, detectors)
-    detector = _detector_of(dataset, detectors)
-    sources = groups_of(path, instruments, "NXsource", "source")
-    beams = groups_of(path, [*instruments, *samples], "NXbeam", "beam")
-    beams += groups_of(path, instruments, "NXmonochromator", "monochromator")
-    counts: tuple[int, ...] = () if dataset is None else dataset.shape[:-2]
-    places = _places(path, entry, data, detectors, samples)
+    entries = entries_of(file)
+    tree = Tree()
+    parts = [NexusEntry(path, entry, entries, wanted, tree) for entry in entries]
+    number = asked_entry(path, [entry.name.strip("/") for entry in entries], wanted)
+    if number is not None or len(parts) == 1:
+        return _read_entry(file, path, parts[number or 0], wanted, ())
+    summaries: list[Entry] = []
+    looked_at = 0
+    for part in parts:
+        if looked_at > _MAX_LOOKED_AT and any(summary.has_frames for summary in summaries):
+            break
+        summaries.append(_summary(file, part))
+        looked_at += part.item_count
+    number, notes = choose_entry(summaries, len(parts) - len(summaries))
+    return _read_entry(file, path, parts[number], wanted, notes)
+
+
+def _summary(file: h5py.File, entry: NexusEntry) -> Entry:
+    try:
+        fitting = [stack for stack in entry.stacks if stack.may_be_far_field]
+    except ScanError:  # a broken link: told if this entry is read
+        fitting = []
+    return Entry(
+        name=entry.group.name.strip("/"),
+        has_frames=bool(fitting),
+        has_positions=any(stack.has_positions for stack in fitting),
+        has_geometry=any(stack.has_geometry for stack in fitting),
+        is_default=is_default(file, entry.group),
+    )
+
+
+def _read_entry(
+    file: h5py.File, path: Path, entry: NexusEntry, wanted: Wanted, notes: tuple[str, ...]
+) -> FoundScan:
+    stack = attempt(lambda: _stack(file, path, entry, wanted))
+    chosen = stack.value if isinstance(stack, Found) else None
+    detector = None if chosen is None else chosen.detector
+    if stack is None:
+        detector = next(iter(entry.detectors), None)
+    dataset = None if chosen is None else chosen.opened()
+    counts = () if chosen is None else chosen.counts
     energy_unit = "J" if "cxi_version" in file else "eV"
     pixel_size_m = attempt(lambda: _pixel_size(path, detector))
+    frames = attempt(lambda: _frames(path, stack, notes))
+    lights = [*entry.sources, *entry.beams, *entry.detectors, entry.group]
     return FoundScan(
         path=path,
-        format=definition_of(entry) or "NeXus",
-        frames=None if dataset is None else attempt(lambda: frames_of(path, dataset)),
-        positions=attempt(lambda: positions_of(path, places, counts)),
+        format=definition_of(entry.group) or "NeXus",
+        frames=frames,
+        positions=attempt(lambda: positions_of(path, entry.places, counts, dataset)),
         raster=(counts[0], counts[1]) if len(counts) == 2 else None,
-        energy_ev=attempt(lambda: _energy(path, beams, sources, energy_unit)),
+        energy_ev=attempt(lambda: _energy(path, entry.beams, entry.sources, energy_unit)),
         distance_m=attempt(lambda: _distance(path, detector)),
         pixel_size_m=pixel_size_m,
         mask=attempt(lambda: _mask(path, detector)),
-        probe=attempt(lambda: _probe(path, [*sources, *beams, *detectors, entry])),
+        probe=attempt(lambda: _probe(path, lights)),
         beam_centre_px=attempt(lambda: _beam_centre(path, detector, pixel_size_m)),
+        entry=entry.group.name.strip("/"),
     )
 
 
@@ -89,32 +128,23 @@ PTYCHOGRAPHY_READER = Hdf5Reader(recognises_ptychography, read)
 READER = Hdf5Reader(recognises, read)
 
 
-def _stack(path: Path, data: list[h5py.Group], detectors: list[h5py.Group]) -> h5py.Dataset | None:
-    """The first signal, or data of a detector, of three or four dimensions."""
-    named = [(group, signal_of(group)) for group in data]
-    for group, name in (*named, *((detector, "data") for detector in detectors)):
-        dataset = optional_dataset(group, path, name)
-        if dataset is not None and dataset.ndim in (3, 4):
-            return dataset
-    return None
+def _frames(
+    path: Path, stack: Found[Candidate] | None, notes: tuple[str, ...]
+) -> Found[FrameSource] | None:
+    if stack is None:
+        return None
+    return noted(frames_of(path, stack.value.opened()), (*notes, *stack.notes))
 
 
-def _detector_of(dataset: h5py.Dataset | None, detectors: list[h5py.Group]) -> h5py.Group | None:
-    """The detector whose data these are; else the first."""
-    owners = (group for group in detectors if child_of(group, "data") == dataset)
-    return next(owners, next(iter(detectors), None))
-
-
-def _places(
-    path: Path,
-    entry: h5py.Group,
-    data: list[h5py.Group],
-    detectors: list[h5py.Group],
-    samples: list[h5py.Group],
-) -> Places:
-    collections = groups_of(path, [entry], "NXcollection", "data")
-    collections += groups_of(path, samples, "NXcollection", "geometry")
-    return Places([*collections, *data, *detectors], data, samples)
+def _stack(
+    file: h5py.File, path: Path, entry: NexusEntry, wanted: Wanted
+) -> Found[Candidate] | None:
+    """The stack that the user names, else the likeliest one."""
+    if wanted.frames is not None:
+        dataset = dataset_at(file, path, wanted.frames.strip("/"))
+        return Found(entry.stack_of(dataset), dataset.name)
+    choice = choose_stack(path, entry.stacks)
+    return None if choice is None else Found(choice[0], choice[0].where, notes=choice[1])
 
 
 def _energy(
@@ -122,7 +152,7 @@ def _energy(
 ) -> Found[float] | None:
     for group in beams:
         dataset = optional_dataset(group, path, *_ENERGIES)
-        energy = optional_number(path, dataset, Quantity.ENERGY, unit)
+        energy = photon_energy(path, dataset, unit)
         if energy is not None:
             return energy
     for group in (*beams, *sources):
@@ -140,7 +170,7 @@ def _energy(
 def _distance(path: Path, detector: h5py.Group | None) -> Found[float] | None:
     if detector is None:
         return None
-    dataset = optional_dataset(detector, path, "distance", "detector_distance")
+    dataset = optional_dataset(detector, path, *DISTANCES)
     return optional_number(path, dataset, Quantity.LENGTH, "m")
 
 

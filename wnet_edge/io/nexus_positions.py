@@ -1,27 +1,24 @@
-"""Positions in a NeXus file, in whatever of its places they are: N points, or axes of a raster.
+"""Where in a NeXus file positions may be: translations, axes of NXdata, motors of the sample.
 
-A part of `wnet_edge.io.nexus`. The sign is CXI's: a position is +(y, x) as written, whether it is
-called a translation of the probe or of the sample; files that mean the opposite need the flags for
-orientation.
+A part of `wnet_edge.io.nexus`; which of the motors there are meant, `wnet_edge.io.position_axes`
+says. The sign is CXI's: a position is +(y, x) as written, whether it is called a translation of the
+probe or of the sample; files that mean the opposite need the flags for orientation.
 """
 
 import math
-import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import numpy as np
-from numpy.typing import NDArray
 
+from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found, Positions
-from wnet_edge.io.hdf5 import array_of, factor_of, optional_dataset
-from wnet_edge.io.nexus_tree import axes_of, groups_of
-from wnet_edge.io.stacks import MAX_FRAMES
-from wnet_edge.io.units import Quantity
-
-_COLUMNS = re.compile(r"x(?![a-z])|col|hor", re.IGNORECASE)
-_ROWS = re.compile(r"y(?![a-z])|row|ver", re.IGNORECASE)
+from wnet_edge.io.hdf5 import optional_dataset
+from wnet_edge.io.motors import Offer, Tier, tier_of
+from wnet_edge.io.nexus_tree import Tree
+from wnet_edge.io.position_axes import may_have_positions, positions_from
+from wnet_edge.io.translations import COLUMNS, NAME, translation_of
 
 
 @dataclass(frozen=True)
@@ -31,94 +28,123 @@ class Places:
     Attributes:
         translations: with a dataset `translation` (N, 3) x, y, z.
         data: NXdata whose axes are positions.
-        samples: NXsample with motors x and y, in NXtransformations or directly.
+        samples: NXsample, NXtransformations and NXpositioner with motors of the sample.
+        elsewhere: every other dataset of the entry.
+        tree: of the file.
+        unit: of the positions, as the user says, in place of their own.
     """
 
     translations: list[h5py.Group]
     data: list[h5py.Group]
     samples: list[h5py.Group]
+    elsewhere: list[h5py.Dataset]
+    tree: Tree
+    unit: str | None = None
 
 
-def positions_of(path: Path, places: Places, counts: tuple[int, ...]) -> Found[Positions] | None:
+def positions_of(
+    path: Path, places: Places, counts: tuple[int, ...], frames: h5py.Dataset | None
+) -> Found[Positions] | None:
     """Positions of the frames, None where no place has them.
 
     Args:
         path: of the file.
         places: where to look.
-        counts: (N,) frames, or (rows, columns) of a raster.
+        counts: (N,) frames, or (rows, columns) of a raster; () without frames.
+        frames: axes of the NXdata that is about them go before all others.
 
     Raises:
-        ScanError: if what is there has an unknown unit, or is no list of numbers.
+        ScanError: if what is there has an unknown unit, is no list of numbers, or is ambiguous.
     """
-    for group in places.translations:
-        dataset = optional_dataset(group, path, "translation")
-        if dataset is not None:
-            return _translation(path, dataset, counts)
-    for group in places.data:
-        axes = [group[name] for name in axes_of(group, len(counts))]
-        found = _of_axes(path, axes, counts)
-        if found is not None:
-            return found
-    transformations = groups_of(path, places.samples, "NXtransformations", "transformations")
-    for group in (*transformations, *places.samples):
-        axes = [optional_dataset(group, path, name, f"{name}_translation") for name in "yx"]
-        found = _of_axes(path, [axis for axis in axes if axis is not None], counts)
-        if found is not None:
-            return found
+    holding = [group for group in places.translations if NAME in places.tree.children(group)]
+    translations = [optional_dataset(group, path, NAME) for group in holding]
+    found = [dataset for dataset in translations if dataset is not None]
+    fitting = [dataset for dataset in found if not counts or _fits(dataset, counts)]
+    if not fitting:
+        positions = positions_from(path, _tiers(places, counts, frames), counts, places.unit)
+        if positions is not None:
+            return positions
+    for dataset in (*fitting, *found):
+        return translation_of(path, dataset, places.unit, math.prod(counts) if counts else None)
+    _name_tables(path, places.elsewhere, counts)
     return None
 
 
-def _translation(path: Path, dataset: h5py.Dataset, counts: tuple[int, ...]) -> Found[Positions]:
-    """(N, 3) or, of a raster, (rows, columns, 3), in the order x, y, z."""
-    columns = dataset.shape[-1] if dataset.shape and dataset.shape[-1] == 2 else 3
-    points = (None,) * max(dataset.ndim - 1, 1)
-    frame_count = math.prod(counts) if counts else None
-    cure = "write x, y, z in metres"
-    values = array_of(path, dataset, "uif", (*points, columns), cure, frame_count)
-    factor = factor_of(path, dataset, Quantity.LENGTH, "m")
-    xyz = values.reshape(-1, columns).astype(np.float64) * factor
-    return Found(Positions(xyz[:, 1::-1]), dataset.name)
+def _fits(dataset: h5py.Dataset, counts: tuple[int, ...]) -> bool:
+    """Whether there is a row of a dataset for each frame."""
+    return bool(dataset.ndim > 1 and math.prod(dataset.shape[:-1]) == math.prod(counts))
 
 
-def _of_axes(
-    path: Path, axes: list[h5py.Dataset], counts: tuple[int, ...]
-) -> Found[Positions] | None:
-    """From one dataset a direction; None unless there are two that fit the frames."""
-    pair = _rows_and_columns(axes)
-    if pair is None:
-        return None
-    rows, columns = pair
-    frame_count = math.prod(counts)
-    if frame_count > MAX_FRAMES:  # the frames' own check says so
-        return None
-    if rows.size == columns.size == frame_count:
-        values = np.stack([_metres(path, axis).reshape(-1) for axis in pair], axis=1)
-    elif (rows.size, columns.size) == counts and axes.index(rows) < axes.index(columns):
-        grid = np.meshgrid(*(_metres(path, axis).reshape(-1) for axis in pair), indexing="ij")
-        values = np.stack([part.reshape(-1) for part in grid], axis=1)
-    elif (columns.size, rows.size) == counts:
-        grid = np.meshgrid(*(_metres(path, axis).reshape(-1) for axis in pair), indexing="xy")
-        values = np.stack([part.reshape(-1) for part in grid], axis=1)
-    else:
-        return None
-    return Found(Positions(values), f"{rows.name}, {columns.name}")
+def _name_tables(path: Path, datasets: list[h5py.Dataset], counts: tuple[int, ...]) -> None:
+    """Refuse a file whose only positions may be tables, of which it does not say the columns."""
+    tables = [
+        d.name for d in datasets if d.ndim == 2 and d.shape[1] in COLUMNS and _fits(d, counts)
+    ]
+    if tables:
+        raise ScanError(
+            f"{path}: has no motors of the sample, but {tables[0]} may be positions; give "
+            f"--positions {tables[0]} if its columns are row, column or x, y, z"
+        )
 
 
-def _rows_and_columns(axes: list[h5py.Dataset]) -> tuple[h5py.Dataset, h5py.Dataset] | None:
-    """Which axis runs along the object's rows' numbers (y) and which along its columns' (x).
-
-    By their names; axes that are named otherwise are taken as (slow, fast) = (row, column).
-    """
-    named = [(axis, axis.name.rsplit("/", 1)[-1]) for axis in axes]
-    rows = next((axis for axis, name in named if _ROWS.search(name)), None)
-    columns = next((axis for axis, name in named if _COLUMNS.search(name)), None)
-    if rows is not None and columns is not None and rows != columns:
-        return rows, columns
-    return (axes[0], axes[1]) if len(axes) == 2 else None
+def has_positions(places: Places, counts: tuple[int, ...]) -> bool:
+    """Whether frames of these counts seem to have positions, by names and lengths alone."""
+    translations = [places.tree.child(group, NAME) for group in places.translations]
+    found = [d for d in translations if isinstance(d, h5py.Dataset) and d.shape is not None]
+    return any(_fits(dataset, counts) for dataset in found) or may_have_positions(
+        _tiers(places, counts, None)
+    )
 
 
-def _metres(path: Path, axis: h5py.Dataset) -> NDArray[np.float64]:
-    shape = (None,) * min(max(axis.ndim, 1), 2)
-    values = array_of(path, axis, "uif", shape, "write one number a position")
-    metres: NDArray[np.float64] = values * factor_of(path, axis, Quantity.LENGTH, "m")
-    return metres
+def _tiers(places: Places, counts: tuple[int, ...], frames: h5py.Dataset | None) -> list[Tier]:
+    """What may be positions, the likeliest tier first."""
+    tree = places.tree
+    own = []
+    if frames is not None:
+        own = [g for g in places.data if frames in tree.children(g).values()]
+    others = [group for group in places.data if group not in own]
+    offers: list[list[Offer]] = [
+        [offer for group in own for offer in _declared(tree, group, len(counts))],
+        [offer for group in own for offer in _fields(tree, group, len(counts))],
+        [offer for group in others for offer in _fields(tree, group, len(counts))],
+        [offer for group in places.samples for offer in _motors(tree, group)],
+        [Offer(dataset) for dataset in places.elsewhere],
+    ]
+    along_a_frame = {
+        tree.child(group, name)
+        for group in places.data
+        for name, along in tree.axes_of(group).items()
+        if max(along) >= len(counts)
+    }
+    offers[-1] = [offer for offer in offers[-1] if offer.dataset not in along_a_frame]
+    return [tier_of(tier, counts, places.unit) for tier in offers]
+
+
+def _declared(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
+    """Axes of an NXdata that its attributes place along those that number frames."""
+    for name, along in tree.axes_of(group).items():
+        dataset = tree.child(group, name)
+        if _is_numbers(dataset) and (not frame_axis_count or max(along) < frame_axis_count):
+            yield Offer(dataset, along)
+
+
+def _fields(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
+    """Axes of an NXdata, and fields of which its attributes say nothing."""
+    yield from _declared(tree, group, frame_axis_count)
+    axes = tree.axes_of(group)
+    for name, dataset in tree.children(group).items():
+        if _is_numbers(dataset) and name not in axes and dataset.size != 1:
+            yield Offer(dataset)
+
+
+def _motors(tree: Tree, group: h5py.Group) -> Iterator[Offer]:
+    """Datasets of a group, and of the NXpositioner in it."""
+    for child in tree.children(group).values():
+        if _is_numbers(child):
+            yield Offer(child)
+        elif isinstance(child, h5py.Group) and tree.class_of(child) in ("NXpositioner", "NXlog"):
+            yield from (Offer(d) for d in tree.children(child).values() if _is_numbers(d))
+
+
+def _is_numbers(item: object) -> bool:
+    return isinstance(item, h5py.Dataset) and item.shape is not None and item.dtype.kind in "uif"

@@ -118,7 +118,9 @@ def _only(found: FoundScan, part: tuple[int, int]) -> FoundScan:
     told = FrameNumbers(np.arange(count)) if numbers is None else numbers.value
     return replace(
         found,
-        frames=Found(SelectedFrames(frames.value, np.arange(first, end)), frames.where),
+        frames=Found(
+            SelectedFrames(frames.value, np.arange(first, end)), frames.where, notes=frames.notes
+        ),
         frame_numbers=Found(replace(told, values=told.values[first:end]), "--frames-range"),
     )
 
@@ -258,13 +260,15 @@ def _with_positions(found: FoundScan, pairs: _Pairs) -> FoundScan:
         notes.append(f"{empty} of {len(has)} frames were never filled (number {NEVER_FILLED})")
     if numbers is not None and np.count_nonzero(~has) > FEW_FRAMES * len(has):
         notes.append(f"{np.count_nonzero(~has)} of {len(has)} frames have no position: left out")
-        frames = Found(SelectedFrames(frames.value, np.flatnonzero(has)), frames.where)
+        frames = Found(
+            SelectedFrames(frames.value, np.flatnonzero(has)), frames.where, notes=frames.notes
+        )
         values, numbers = values[has], numbers[has]
     where = "places" if found.frame_numbers is None else found.frame_numbers.where
     return replace(
         found,
         frames=frames,
         frame_numbers=None if numbers is None else Found(FrameNumbers(numbers), where),
-        positions=Found(replace(positions.value, values=values, numbers=None), positions.where),
+        positions=replace(positions, value=replace(positions.value, values=values, numbers=None)),
         notes=(*found.notes, *notes),
     )

@@ -19,6 +19,7 @@ from wnet_edge.io.found import (
     FrameNumbers,
     Hdf5Reader,
     Positions,
+    Wanted,
     attempt,
 )
 from wnet_edge.io.hdf5 import array_of, dataset_at, mask_of, modes_of
@@ -37,7 +38,7 @@ def recognises(file: h5py.File) -> bool:
     return _X in file or _is_diffraction(file)
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
     """What a product, or a file of assembled diffraction, holds.
 
     Raises:

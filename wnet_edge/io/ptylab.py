@@ -17,6 +17,7 @@ from wnet_edge.io.found import (
     FoundScan,
     Hdf5Reader,
     Positions,
+    Wanted,
     attempt,
 )
 from wnet_edge.io.hdf5 import array_of, bad, factor_of, modes_of, number_of, optional_dataset
@@ -70,7 +71,7 @@ def recognises(file: h5py.File) -> bool:
     )
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
     """What a file of PtyLab holds.
 
     Raises:

@@ -19,6 +19,7 @@ from wnet_edge.io.found import (
     FoundScan,
     Hdf5Reader,
     Positions,
+    Wanted,
     as_text,
     attempt,
 )
@@ -39,7 +40,7 @@ def recognises(file: h5py.File) -> bool:
     return all(isinstance(child_of(file, name), h5py.Group) for name in (CHUNKS, "meta"))
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
     """What a prepared scan holds.
 
     Raises:

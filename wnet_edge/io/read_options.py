@@ -10,11 +10,13 @@ class ReadOptions:
     """Parts of a scan given by flag; each replaces what the file holds, None leaves it.
 
     Attributes:
-        frames: path of a dataset in the scan file.
+        entry: name of an entry, in a file of several.
+        frames: path of a dataset in the scan file; geometry and mask of its detector come along.
         frames_axes: what each axis of the frames' array counts, a letter each (`FRAMES_AXES`).
         frames_range: first and end (exclusive) of the frames to take, by their places in the file.
-        positions: `FILE`, `FILE:DATASET` or a dataset in the scan file.
-        positions_unit: of positions that carry no unit, "um" say, or "px" for object pixels.
+        positions: `FILE`, `FILE:DATASET` or a dataset in the scan file; or two of them, rows and
+            columns, with a comma between.
+        positions_unit: of positions, "um" say, or "px" for object pixels; before their own.
         probe: likewise; "none" leaves the file's probe out.
         mask: likewise, not zero where a pixel must not be used; "none" leaves the file's mask out.
         mask_good: what a good pixel holds in the mask, wherever that is from: "0", or "1" for
@@ -28,6 +30,7 @@ class ReadOptions:
         zero_frequency: where zero frequency lies.
     """
 
+    entry: str | None = None
     frames: str | None = None
     frames_axes: str | None = None
     frames_range: tuple[int, int] | None = None

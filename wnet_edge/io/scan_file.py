@@ -11,7 +11,7 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io import any_hdf5, cxi, eiger, nexus, ptychodus, ptylab, ptypy
 from wnet_edge.io.complete import complete_scan
 from wnet_edge.io.file_kind import FileKind, kind_of
-from wnet_edge.io.found import FoundScan
+from wnet_edge.io.found import FoundScan, Wanted
 from wnet_edge.io.frame_axes import settled_axes
 from wnet_edge.io.hdf5 import opened
 from wnet_edge.io.image_files import is_of_images
@@ -45,7 +45,10 @@ def find_scan(path: Path, options: ReadOptions | None = None) -> FoundScan:
         ScanError: in one line with the cure, if it is no file, of no known format, or damaged.
     """
     options = options or ReadOptions()
-    found = named_parts(_read(path), options, find_scan)
+    wanted = Wanted(options.entry, options.frames, options.positions_unit)
+    if options.positions is not None:
+        wanted = replace(wanted, positions_unit=None)
+    found = named_parts(_read(path, wanted), options, find_scan)
     return paired(settled_axes(found), options.frames_range)
 
 
@@ -58,14 +61,14 @@ def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
     return complete_scan(find_scan(path, options))
 
 
-def _read(path: Path) -> FoundScan:
+def _read(path: Path, wanted: Wanted) -> FoundScan:
     if is_of_images(path):
         return read_images(path)
     kind = kind_of(path)
     if kind is FileKind.HDF5:
         with opened(path) as file:
             reader = next(reader for reader in HDF5_READERS if reader.recognises(file))
-            found = reader.read(file, path)
+            found = reader.read(file, path, wanted)
             return replace(found, being_written=file.being_written)
     if kind in _OTHER_READERS:
         return _OTHER_READERS[kind](path)
