@@ -15,12 +15,13 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 import hostile_arrays  # noqa: E402 - the makers of the tests
+import hostile_graphs  # noqa: E402
 import hostile_hdf5  # noqa: E402
 from bad_case import good_folder  # noqa: E402
 from hostile_case import Hostile, fault_of, measured  # noqa: E402
 from tiny import KnownScan  # noqa: E402
 
-CASES: list[Hostile] = [*hostile_hdf5.CASES, *hostile_arrays.CASES]
+CASES: list[Hostile] = [*hostile_hdf5.CASES, *hostile_arrays.CASES, *hostile_graphs.CASES]
 
 
 def main(words: list[str]) -> int:

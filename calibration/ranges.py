@@ -31,6 +31,9 @@ BATCH_SIZE = 8
 
 _MAX_CACHE_BYTES = 64 << 20
 
+_MOST = 1e30
+"""Of a value in a graph: far beyond what any has, and its step is a number in FP32."""
+
 
 class RangeMethod(str, Enum):
     """How a range is made of what was seen.
@@ -187,7 +190,7 @@ def read_ranges(path: Path) -> RangeCache:
             for method, bounds in plain["ranges"].items()
         }
         bounds = [bound for found in ranges.values() for bound in found.values()]
-        if not all(np.isfinite(bound).all() and bound[0] <= bound[1] for bound in bounds):
+        if not all(-_MOST <= low <= high <= _MOST for low, high in bounds):
             raise ValueError("a range is no range")
         return RangeCache(
             graph_sha256=str(plain["graph_sha256"]),

@@ -106,6 +106,7 @@ def export_package(
     network, loaded = load_network(checkpoint)
     instrument, record, scan = loaded.instrument, loaded.record, material.scan
     _check_not_trained_on(scan, record)
+    created = _created(record)
     if options.ranges is not None and options.ranges.exists():
         read_ranges(options.ranges)
     tell(f"reading {scan.path.name}")
@@ -148,7 +149,7 @@ def export_package(
             tolerance={precision: one.tolerance for precision, one in made.items()},
             training=_training(record),
             versions=_versions(),
-            created=creation_time(datetime.fromisoformat(record.created).timestamp()),
+            created=created,
             batch_size=options.batch_size,
             calibration=split.calibration,
         )
@@ -168,6 +169,15 @@ def export_package(
         judge=source.report.yardstick.judge,
         warnings=(*split.warnings, *doubts),
     )
+
+
+def _created(record: TrainingRecord) -> str:
+    try:
+        return creation_time(datetime.fromisoformat(record.created).timestamp())
+    except (ValueError, OverflowError, OSError) as error:
+        raise ExportError(
+            f"SOURCE_DATE_EPOCH is no number of seconds since 1970 ({error}); unset it"
+        ) from error
 
 
 def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:

@@ -18,6 +18,7 @@ from wnet_edge.manifest import Compiled, Precision
 from wnet_edge.package import Graph, Package, PackageContent, pack, write_package
 from wnet_edge.processor import processor_name
 from wnet_edge.runner.choice import golden_deviation, opening_fault
+from wnet_edge.runner.compiled_here import mark_compiled
 from wnet_edge.runner.open_graph import OpenGraph, package_settings
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.ways import Way
@@ -36,7 +37,8 @@ def compile_package(
         key: to sign it with; None leaves it unsigned.
 
     Raises:
-        ExportError: if the package is compiled already, or a compiled graph gives other patches.
+        ExportError: if the package is compiled already, a compiled graph gives other patches, or
+            the user's cache, where it is marked as made here, can't be written.
         ProviderError: if the provider fails.
         PackageError: if the package can't be written.
     """
@@ -46,6 +48,8 @@ def compile_package(
     provider = Provider.CUDA if has_cuda else Provider.CPU
     content = _content(package, provider)
     compiled = pack(content)
+    for graph in compiled.graphs.values():
+        mark_compiled(graph)
     for precision in content.graphs:
         deviation = golden_deviation(compiled, OpenGraph(compiled, Way(precision, provider)))
         _check(package, precision, deviation)

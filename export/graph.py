@@ -16,6 +16,7 @@ import torch
 from wnet_edge.errors import ExportError
 from wnet_edge.export.pixel_shuffle import shuffle_in_runs
 from wnet_edge.export.resized_shapes import state_resized_shapes
+from wnet_edge.models.dynamo import no_compiler_folder
 from wnet_edge.models.registry import CountsNetwork
 
 OPSET = 20
@@ -40,7 +41,7 @@ def export_fp32(network: CountsNetwork, window_px: int, opset: int = OPSET) -> b
     frames = torch.full((2, 1, window_px, window_px), 100.0)
     # A copy without the memory layout of training: the layout is no part of the graph.
     network = network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-    with warnings.catch_warnings(), _quiet("torch.onnx"):
+    with warnings.catch_warnings(), _quiet("torch.onnx"), no_compiler_folder():
         # torch's own exporter calls what torch deprecates.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

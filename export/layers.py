@@ -61,11 +61,17 @@ def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:
 def front_constants_in_half(model: onnx.ModelProto) -> None:
     """Store the large constants before the first convolution as half, widened by a Cast, in place.
 
-    They hold the probe, which is not known to half's three digits; ONNX Runtime folds the Cast.
+    They hold the probe, which is not known to half's three digits; ONNX Runtime folds the Cast. The
+    steps of quantised weights stay: half has no number for the small ones.
     """
     graph = model.graph
     behind = set(nodes_behind_first_convolution(model))
-    used_behind = {name for node in graph.node if node.name in behind for name in node.input}
+    used_behind = {
+        name
+        for node in graph.node
+        if node.name in behind or node.op_type == "DequantizeLinear"
+        for name in node.input
+    }
     casts = []
     for tensor in graph.initializer:
         large = math.prod(tensor.dims) >= _LARGE

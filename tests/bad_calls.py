@@ -217,9 +217,39 @@ FLAGS = [
     ),
     Case(
         "--positions, a picture",
-        ("positions.csv", "no line of numbers", "write x and y"),
+        ("positions.csv", "is no text", "name a table"),
         write("positions.csv", b"\x89PNG\r\n\x1a\n" + bytes(64)),
         infer("--positions", "positions.csv"),
+    ),
+    Case(
+        "--positions that may be anything",
+        ("positions.csv", "3 columns without names", "--positions positions.csv:2,3"),
+        write("positions.csv", "".join(f"{n} {n % 6} {n // 6}\n" for n in range(36))),
+        infer("--positions", "positions.csv", "--positions-unit", "um"),
+    ),
+    Case(
+        "--positions with commas for points",
+        ("positions.csv", "2 names", "4 fields", "decimal marks"),
+        write("positions.csv", "x_um,y_um\n" + "1,5,0,5\n" * 36),
+        infer("--positions", "positions.csv"),
+    ),
+    Case(
+        "--positions of one frame 36 times",
+        ("positions.csv", "frame number 0 36 times", "counted from 0"),
+        write("positions.csv", "frame,x_um,y_um\n" + "0,1,2\n" * 36),
+        infer("--positions", "positions.csv"),
+    ),
+    Case(
+        "--frames-range beyond the scan",
+        (SCAN, "has no frames 30:40, it has 36", "within 0:36"),
+        nothing,
+        infer("--frames-range", "30:40"),
+    ),
+    Case(
+        "--frames-axes of no axes",
+        (SCAN, "/data_1/data", "--frames-axes NHX", "R, C, H, W"),
+        nothing,
+        infer("--frames-axes", "NHX"),
     ),
     Case("--probe of no file", ("gone.npy", SCAN), nothing, infer("--probe", "gone.npy")),
     Case(
@@ -265,12 +295,6 @@ FLAGS = [
         infer("--step-m", "1e-7"),
     ),
     Case(
-        "--step-m NaN",
-        (SCAN, "raster of 6 × 6", "step"),
-        nothing,
-        infer("--raster", "6x6", "--step-m", "nan"),
-    ),
-    Case(
         "--raster of other than the frames",
         (SCAN, "raster of 5 × 5", "25 positions for 36 frames"),
         nothing,
@@ -288,8 +312,6 @@ FLAGS = [
         nothing,
         infer("--raster", "-6x-6", "--step-m", "1e-7"),
     ),
-    Case("--energy-ev 0", (SCAN, "--energy-ev", "0 eV"), nothing, infer("--energy-ev", "0")),
-    Case("--energy-ev NaN", (SCAN, "--energy-ev", "nan"), nothing, infer("--energy-ev", "nan")),
     Case(
         "--distance-m in mm",
         (SCAN, "--distance-m", "5000 m"),

@@ -108,18 +108,6 @@ MATERIAL = [
 ]
 
 ASKED = [
-    Case(
-        "a budget below zero",
-        ("--max-ssim-drop -0.1", "from 0 up"),
-        nothing,
-        export("--max-ssim-drop", "-0.1"),
-    ),
-    Case(
-        "a budget that is no number",
-        ("--max-psnr-drop-db nan", "from 0 up"),
-        nothing,
-        export("--max-psnr-drop-db", "nan"),
-    ),
     Case("no such key", ("key.pem", "no such file"), nothing, export("--sign", "key.pem")),
     Case(
         "a key that is none",

@@ -497,13 +497,18 @@ MASK_AND_PROBE = [
         put(f"{DETECTOR}/mask", np.full((32, 32), 8, "u4")),
     ),
     Case(
-        "mask of floats",
-        (SCAN, f"{DETECTOR}/mask", "not integers", "--mask none"),
-        put(f"{DETECTOR}/mask", np.zeros((32, 32))),
+        "mask the wrong way round",
+        (SCAN, f"{DETECTOR}/mask marks 96.9 %", "inverted?", "--mask-good", "--mask none"),
+        put(f"{DETECTOR}/mask", (np.arange(32) > 0) * np.ones((32, 1), "u4")),
+    ),
+    Case(
+        "mask of text",
+        (SCAN, f"{DETECTOR}/mask", "not numbers", "--mask none"),
+        put(f"{DETECTOR}/mask", np.full((32, 32), b"ok")),
     ),
     Case(
         "mask a frame",
-        (SCAN, f"{DETECTOR}/mask", "not integers (H, W)", "--mask none"),
+        (SCAN, f"{DETECTOR}/mask", "not numbers (H, W)", "--mask none"),
         put(f"{DETECTOR}/mask", np.zeros((36, 32, 32), "u4")),
     ),
     Case(

@@ -1,13 +1,16 @@
 """Which way a package is run where it was left open: what was measured, else what is safe."""
 
 import dataclasses
+import json
+import os
+import re
 
 import pytest
 from tiny import content, several_precisions
 
 from wnet_edge.errors import ResultError
 from wnet_edge.manifest import Precision
-from wnet_edge.package import GoldenFrames, write_package
+from wnet_edge.package import GoldenFrames, open_package, write_package
 from wnet_edge.runner import choice as choice_module
 from wnet_edge.runner.choice import choose
 from wnet_edge.runner.device import this_device
@@ -80,17 +83,67 @@ def test_another_package_or_device_has_no_record(package, tmp_path, monkeypatch)
 def test_a_damaged_record_is_told_of_and_not_used(package, damage):
     path = tuned(package)
     path.write_bytes(damage)
-    with pytest.raises(ResultError, match=r"can't be read .*; run wnet-edge tune again"):
+    with pytest.raises(ResultError, match=r"can't be used .*; run wnet-edge tune again"):
         kept(package)
     chosen = choose(package, RunnerOptions(provider=Provider.CPU))
     assert chosen.precision is Precision.FP32
     assert str(path) in chosen.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("threads", 100_000, "threads is 100000, not within 0 … 512"),
+        ("threads", 2**31, "threads is 2147483648, not within"),
+        ("threads", -1, "threads is -1, not within"),
+        ("threads", 1.0, "threads is not of type int"),
+        ("batch_size", 0, "batch_size is 0, not within 1 … 1024"),
+        ("batch_size", 10**12, "batch_size is 1000000000000, not within"),
+        ("provider", "npu", "provider is not one of auto, cpu"),
+        ("provider", "auto", "provider is auto"),
+        ("precision", "fp16", "the package has no fp16"),
+        ("precision", ["fp32"], "precision is not one of fp32"),
+        ("ms_a_frame", 0.0, "ms_a_frame is 0.0"),
+        ("ms_a_frame", -1.0, "ms_a_frame is -1.0"),
+        ("ms_a_frame", 1e300, r"ms_a_frame is 1e\+300"),
+        ("ms_a_frame", float("nan"), "ms_a_frame is nan|not JSON compliant"),
+        ("max_phase_rms_rad", 1e9, "max_phase_rms_rad is 1000000000.0"),
+        ("timed", {}, "timed is not a list"),
+    ],
+)
+def test_a_record_that_can_not_be_right_is_ignored_with_a_line(here, call, key, value, told):
+    package = open_package(here / "known.wnet")
+    path = tuned(package, (TimedWay(Way(Precision.FP32, Provider.CPU, 1, 8), 0.5),))
+    plain = json.loads(path.read_bytes())
+    [timed] = plain["timed"]
+    place = next(one for one in (timed["way"], timed, plain) if key in one)
+    place[key] = value
+    path.write_text(json.dumps(plain, sort_keys=True, indent=2) + "\n", encoding="ascii")
+    code, out, err = call("infer", "scan.cxi", "--package", "known.wnet", "--provider", "cpu")
+    assert code == 0, err
+    assert "(cpu as asked; fp32 is exact)" in out
+    [line] = [line for line in err.splitlines() if "known" not in line or str(path) in line]
+    assert line.startswith(f"Warning: scan.cxi: {path}: can't be used (")
+    assert re.search(told, line)
+
+
+def test_a_record_that_is_a_pipe_or_too_large_is_ignored(package):
+    path = tuned(package)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ResultError, match=r"can't be used \(a device or a pipe\)"):
+        kept(package)
+    path.unlink()
+    with path.open("wb") as file:
+        file.truncate(10 << 30)
+    with pytest.raises(ResultError, match="can't be used"):
+        kept(package)
+
+
 def test_a_record_that_was_put_in_anothers_place_is_not_used(package, tmp_path):
     other = write_package(tmp_path / "other.wnet", content())
     tuned(package).rename(record_path(other.sha256, this_device()))
-    with pytest.raises(ResultError, match="is of another package or device"):
+    with pytest.raises(ResultError, match=r"can't be used \(of another package or device\)"):
         kept(other)
 
 

@@ -152,7 +152,7 @@ def test_inspect_package(call):
     values = json.loads(out)
     assert code == 0
     assert (values["kind"], values["model"], values["window_px"]) == ("package", "tiny", 16)
-    assert values["precisions"]["fp32"]["opset"] == 17
+    assert values["precisions"]["fp32"]["opset"] == 20
     code, out, _ = call("inspect", "known.wnet")
     assert "orientation: identity" in out
     assert "  fp32:" in out

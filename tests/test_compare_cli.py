@@ -188,7 +188,7 @@ def bomb(path):
         (empty, "the file is empty"),
         (truncated, "damaged"),
         (damaged_inside, "damaged"),
-        (text, "neither HDF5 nor .npz"),
+        (text, "neither HDF5, TIFF nor .npz"),
         (pickled, "pickled, which is never loaded"),
         (real_object, "no complex image `object`"),
         (other_names, "no complex image `object`"),

@@ -1,9 +1,11 @@
 """A package compiled for this device: the same patches here, and none anywhere else."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
+from signing import write_keys
 from tiny import content
 
 from wnet_edge.errors import ExportError, PackageError, ProviderError
@@ -11,6 +13,7 @@ from wnet_edge.export.compiled import compile_package
 from wnet_edge.manifest import Precision
 from wnet_edge.package import find_package, open_package, write_package
 from wnet_edge.runner.choice import choose
+from wnet_edge.runner.compiled_here import mark_compiled
 from wnet_edge.runner.golden import check_golden
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.ways import RunnerOptions
@@ -21,7 +24,16 @@ CPU = RunnerOptions(provider=Provider.CPU, threads=1)
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     output = tmp_path_factory.mktemp("compiled") / "w3.ort.wnet"
-    return compile_package(open_package(find_package("w3")), output, force=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(output.parent))
+        return compile_package(open_package(find_package("w3")), output, force=False)
+
+
+@pytest.fixture(autouse=True)
+def made_here(compiled):
+    """Marked in each test's own cache."""
+    for graph in compiled.graphs.values():
+        mark_compiled(graph)
 
 
 @pytest.mark.parametrize("precision", [Precision.FP32, Precision.FP16, Precision.INT8])
@@ -75,6 +87,25 @@ def test_one_for_a_card_that_is_not_there_is_an_error(compiled):
     )
     with pytest.raises(ProviderError, match=r"nothing runs it here: .* is compiled for cuda\)$"):
         choose(elsewhere, RunnerOptions())
+
+
+def test_it_is_run_only_where_it_was_made_or_for_a_trusted_key(call, tmp_path, monkeypatch):
+    # What ONNX Runtime makes of a graph can't be checked: a forged one would do whatever it likes.
+    monkeypatch.chdir(tmp_path)
+    source, compiled = Path("t.wnet"), Path("t.ort.wnet")
+    write_package(source, content())
+    key, public = write_keys(tmp_path, "key", 1)
+    made = ("export", "--package", source, "--target", "ort", "--sign", key)
+    assert call(*made)[0] == 0
+    verify = ("verify", compiled, "--provider", "cpu")
+    assert call(*verify)[0] == 0
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "another user's"))
+    code, _, err = call(*verify)
+    assert code == 1
+    assert f"{compiled}: was not compiled by you on this machine" in err
+    assert "wnet-edge export --package FILE --target ort, or name the key" in err
+    assert call(*verify, "--trust", public)[0] == 0
+    assert call("inspect", compiled)[0] == 0
 
 
 def test_it_is_not_compiled_twice(compiled, tmp_path):

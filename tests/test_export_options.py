@@ -73,7 +73,7 @@ def test_other_opsets_are_refused(network, wrong):
 
 @pytest.mark.parametrize("wrong", [0, 5000])
 def test_other_batches_are_refused(wrong):
-    with pytest.raises(ExportError, match="choose from 1 to 4096"):
+    with pytest.raises(ExportError, match="choose from 1 to 1024"):
         ExportOptions(batch_size=wrong)
 
 
@@ -184,8 +184,8 @@ def test_triton_takes_a_network_or_a_package(call, tmp_path, monkeypatch):
         (("--package", "w3", "--target", "triton", "--batch", "2"), "--batch is for new graphs"),
         (("--model", "w3", "--target", "triton", "--sign", "k"), "--sign is for packages"),
         (("--model", "w3", "--opset", "17"), "18<=x<=25"),
-        (("--model", "w3", "--batch", "0"), "neither dynamic nor within 1 to 4096"),
-        (("--model", "w3", "--batch", "some"), "neither dynamic nor within 1 to 4096"),
+        (("--model", "w3", "--batch", "0"), "neither dynamic nor within 1 to 1024"),
+        (("--model", "w3", "--batch", "some"), "neither dynamic nor within 1 to 1024"),
     ],
 )
 def test_wrong_usage_exits_2(call, words, message):

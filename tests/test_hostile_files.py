@@ -19,6 +19,7 @@ from tiny import KnownScan
 from wnet_edge.errors import ScanError
 from wnet_edge.io.hdf5_faults import links_refused
 from wnet_edge.io.scan_file import find_scan, open_scan
+from wnet_edge.linked_files import linked_files
 
 PATIENCE_S = 60
 CASES = [case for case in (*hostile_hdf5.CASES, *hostile_arrays.CASES) if not case.slow]
@@ -70,11 +71,12 @@ def _good_frames(folder):
 @pytest.mark.parametrize(
     "link", [hostile_hdf5.frames_from, hostile_hdf5.frames_behind], ids=["virtual", "external"]
 )
-def test_links_to_good_files_are_followed(link, here):
+def test_links_to_good_files_are_followed_and_listed(link, here):
     frames = _good_frames(here)
     _put(here, "frames.h5", frames)
     link("frames.h5")(here)
     np.testing.assert_array_equal(open_scan(here / SCAN).frames[:], frames)
+    assert set(linked_files(here / SCAN)) == {here / "frames.h5"}
     with links_refused(), pytest.raises(ScanError, match=r"frames.h5.* is refused by --no-links"):
         open_scan(here / SCAN)
 
@@ -82,9 +84,10 @@ def test_links_to_good_files_are_followed(link, here):
 def test_a_file_without_links_is_read_with_no_links(here):
     with links_refused():
         assert open_scan(here / SCAN).frames.shape == (36, 32, 32)
+    assert set(linked_files(here / SCAN)) == set()
 
 
-def test_virtual_frames_of_a_linked_file_are_read(here):
+def test_virtual_frames_of_a_linked_file_list_both(here):
     frames = _good_frames(here)
     _put(here, "raw.h5", frames)
     with h5py.File(here / "virtual.h5", "w") as file:
@@ -93,6 +96,7 @@ def test_virtual_frames_of_a_linked_file_are_read(here):
         file.create_virtual_dataset("data", layout)
     hostile_hdf5.frames_behind("virtual.h5")(here)
     np.testing.assert_array_equal(open_scan(here / SCAN).frames[:], frames)
+    assert set(linked_files(here / SCAN)) == {here / "virtual.h5", here / "raw.h5"}
 
 
 @pytest.mark.parametrize("how", ["beside the real file", "beside the link", "in a folder named"])
@@ -148,6 +152,7 @@ def test_numbers_in_a_file_of_their_own_are_read(here, monkeypatch):
     frames.tofile("frames.raw")
     hostile_hdf5.frames_stored_in("frames.raw")(here)
     np.testing.assert_array_equal(open_scan(Path(SCAN)).frames[:], frames)
+    assert set(linked_files(Path(SCAN))) == {Path("frames.raw").resolve()}
     Path("frames.raw").write_bytes(frames.tobytes()[:-1])
     with pytest.raises(ScanError, match=r"frames.raw, which is cut short, 147455 of 147456 bytes"):
         open_scan(Path(SCAN))

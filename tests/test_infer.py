@@ -150,22 +150,24 @@ def test_masked_pixels_do_not_count():
     mask = np.zeros((4, 4), bool)
     mask[2, 2] = True
     frames[:, 2, 2] = 1e6
+    frames[:, 3, 3] = 5
     frames[1, 0, 1] = np.nan
     batch = Preparation(mask, 1).prepare(frames)
     assert batch.values_masked == 1
-    np.testing.assert_array_equal(batch.totals, [15, 14])
+    np.testing.assert_array_equal(batch.totals, [19, 18])
     assert batch.counts[0, 0, 2, 2] == batch.counts[1, 0, 2, 2] == batch.counts[1, 0, 0, 1] == -1
-    assert (batch.counts == 1).sum() == 29
+    assert (batch.counts == 1).sum() == 27
 
 
 def test_a_dark_subtracted_frame_is_taken_and_a_spoilt_one_is_left_out():
     frames = np.full((4, 4, 4), 10.25, np.float32)
+    frames[:, 3, 3] += 90
     frames[0, 0] = -0.5
     frames[1] = -10
     frames[2, 0, :2] = np.inf
     frames[3, 0, 0] = np.nan
     batch = Preparation(np.zeros((4, 4), bool), 2).prepare(frames)
-    np.testing.assert_allclose(batch.totals, [12 * 10.25, 0, 0, 15 * 10.25])
+    np.testing.assert_allclose(batch.totals, [12 * 10.25 + 90, 0, 0, 15 * 10.25 + 90])
     assert (batch.values_clipped, batch.values_masked) == (4 + 16, 2 + 1)
 
 
@@ -243,3 +245,30 @@ def test_dark_window_of_the_package(tmp_path, known):
     scan = open_scan(known.write(tmp_path / "s.cxi"))
     with pytest.raises(PackageError, match="dark in the whole window"):
         infer(scan, dark, OPTIONS)
+
+
+def test_frames_as_bright_everywhere_are_left_out():
+    frames = np.random.default_rng(0).poisson(3, (4, 8, 8)).astype(np.float32)
+    frames[1], frames[2] = 60_000, 60_000
+    frames[2, 3, 3] = np.nan
+    mask = np.zeros((8, 8), bool)
+    mask[:, :2] = True
+    batch = Preparation(mask, 2).prepare(frames)
+    assert batch.frames_flat == 2
+    assert list(batch.totals > 0) == [True, False, False, True]
+
+
+def test_a_scan_that_ended_early_is_told(known, tmp_path, package):
+    frames = known.frames.copy()
+    frames[22:] = 0
+    scan = open_scan(known.write(tmp_path / "short.cxi", frames=frames))
+    with pytest.raises(ScanError, match=r"14 of 36 .*; all of them from frame 22 on: did the scan"):
+        infer(scan, package, OPTIONS)
+
+
+def test_a_shutter_that_never_closed_is_told(known, tmp_path, package):
+    frames = known.frames.copy()
+    frames[::4, 2:-1, 2:-1] = 60_000
+    scan = open_scan(known.write(tmp_path / "open.cxi", frames=frames))
+    with pytest.raises(ScanError, match=r"9 of 36 .*; 9 of them are as bright everywhere"):
+        infer(scan, package, OPTIONS)

@@ -1,6 +1,7 @@
 """`infer` on files as they come: flags, profiles, formats, folders, images not trusted."""
 
 import json
+import shutil
 from pathlib import Path
 
 import h5py
@@ -163,3 +164,77 @@ def test_a_probe_unlike_the_package_s_is_told(here, call, known):
     assert code == 0
     assert "% like the package's, less than the 65 %" in err
     assert "% like" not in call("infer", "scan.cxi", *KNOWN)[2]
+
+
+def test_a_mask_is_turned_by_the_command_line_and_by_a_profile(here, call):
+    good = np.ones((32, 32), np.uint8)
+    good[4:6, 7] = 0
+    np.save("good.npy", good)
+    infer = ("infer", "scan.cxi", "--package", "known.wnet", "--mask", "good.npy", "--force")
+    code, _, err = call(*infer)
+    assert code == 1
+    assert "good.npy marks 99.8 % of the pixels as bad" in err
+    (here / "p.toml").write_text("mask_good = 1\n")
+    for flags in (("--mask-good", "1"), ("--profile", "p.toml")):
+        assert call(*infer, *flags)[0] == 0
+    code, _, err = call(*infer[:4], "--mask", "none", "--mask-good", "1", "--force")
+    assert (code, err) == (
+        1,
+        "Error: scan.cxi: --mask-good goes with a mask; name one with --mask\n",
+    )
+
+
+def test_scans_of_one_name_go_to_one_folder(here, call):
+    """As many folders go before a name as tell it from the others."""
+    for place in ("S1/raw", "S2/raw", "S2/more"):
+        (here / place).mkdir(parents=True)
+        shutil.copy(here / "scan.cxi", here / place / "data.cxi")
+    scans = ("S1/raw/data.cxi", "S2/raw/data.cxi", "S2/more/data.cxi", "scan.cxi")
+    code, _, err = call("infer", *scans, *KNOWN, "-o", "out")
+    assert code == 0, err
+    assert sorted(path.name for path in (here / "out").glob("*.h5")) == [
+        "S1_raw_data.wnet.h5",
+        "S2_raw_data.wnet.h5",
+        "more_data.wnet.h5",
+        "scan.wnet.h5",
+    ]
+
+
+def test_one_scan_named_twice_is_refused(here, call):
+    code, _, err = call("infer", "scan.cxi", "scan.cxi", *KNOWN, "-o", "out")
+    assert code == 1
+    assert "would be written twice" in err
+    assert not (here / "out").exists()
+
+
+@pytest.fixture
+def tiffs(here, known):
+    """A file for each frame, and their positions."""
+    tifffile = pytest.importorskip("tifffile")
+    (here / "tiffs").mkdir()
+    for number, frame in enumerate(known.frames):
+        tifffile.imwrite(here / "tiffs" / f"frame_{number}.tif", frame)
+    positions_m = known.corners * GEOMETRY.object_pixel_size_m(known.full_px)
+    np.savetxt(here / "p.csv", positions_m[:, ::-1], header="x_m y_m")
+    flags = {name: value for name, value in FLAGS.items() if name.endswith(("-ev", "-m"))}
+    return ["--positions", "p.csv", *(str(w) for n, v in flags.items() for w in (f"--{n}", v))]
+
+
+@pytest.mark.parametrize(
+    ("scan", "stem"), [("tiffs", "tiffs"), ("tiffs/*.tif", "tiffs"), ("tiffs/frame_*", "frame")]
+)
+def test_files_of_one_frame_are_one_scan(here, call, tiffs, scan, stem):
+    code, out, err = call("infer", scan, *KNOWN, *tiffs, "--json")
+    assert code == 0, err
+    assert json.loads(out)["frames_processed"] == 36
+    assert call("infer", "scan.cxi", *KNOWN, "--probe", "none")[0] == 0
+    np.testing.assert_allclose(image(here / f"{stem}.wnet.h5"), image("scan.wnet.h5"), atol=1e-5)
+
+
+def test_files_of_one_frame_typed_one_by_one_are_refused(here, call, tiffs):
+    scans = [f"tiffs/frame_{number}.tif" for number in range(36)]
+    code, _, err = call("infer", *scans, *KNOWN, *tiffs, "-o", "out")
+    assert code == 1
+    assert err.strip().startswith("Error: tiffs/frame_0.tif: holds one frame")
+    assert err.strip().endswith("name their folder, or quote the pattern: 'tiffs/*.tif'")
+    assert not (here / "out").exists()

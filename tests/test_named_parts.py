@@ -103,3 +103,22 @@ def test_chunks_too_large_to_unpack_are_refused(tmp_path, known):
         file.create_dataset(options.frames, shape, "u2", chunks=shape)
     with pytest.raises(ScanError, match=r"chunks of 839 MB, .* h5repack"):
         find_scan(path, options)
+
+
+@pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
+def test_a_mask_of_good_pixels_is_turned_when_asked(tmp_path, kind):
+    path = KnownScan().write(tmp_path / "s.cxi")
+    good = np.ones((32, 32), kind)
+    good[4:6, 7] = 0
+    np.save(tmp_path / "good.npy", good)
+    named = ReadOptions(mask=str(tmp_path / "good.npy"), mask_good="1")
+    np.testing.assert_array_equal(find_scan(path, named).mask.value, good == 0)
+    as_told = find_scan(path, replace(named, mask_good="0")).mask.value
+    np.testing.assert_array_equal(as_told, good != 0)
+    with h5py.File(path, "a") as file:
+        detector = file["entry_1/instrument_1/detector_1"]
+        del detector["mask"]
+        detector["mask"] = good
+    inside = find_scan(path, ReadOptions(mask_good="1")).mask
+    np.testing.assert_array_equal(inside.value, good == 0)
+    assert inside.where == "/entry_1/instrument_1/detector_1/mask, --mask-good 1,"

@@ -13,7 +13,14 @@ from tiny import content, simple_graph
 from wnet_edge.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
 from wnet_edge.canonical_json import canonical_json, from_canonical_json
 from wnet_edge.errors import PackageError
-from wnet_edge.manifest import Manifest, Precision, Retention, Tolerance, creation_time
+from wnet_edge.manifest import (
+    SCHEMA_VERSION,
+    Manifest,
+    Precision,
+    Retention,
+    Tolerance,
+    creation_time,
+)
 from wnet_edge.orientation import Orientation, orient
 from wnet_edge.package import (
     GoldenFrames,
@@ -146,7 +153,11 @@ def test_foreign_zips_are_refused(target):
     data = package_bytes(content())
     _, members = taken_apart(data)
     refuses(target, resealed(b"{}\n", {"../probe.npy": b""}), "names no schema_version")
-    refuses(target, resealed(b'{"schema_version": 5}', {"../probe.npy": b""}), "manifest lacks")
+    refuses(
+        target,
+        resealed(b'{"schema_version": %d}' % SCHEMA_VERSION, {"../probe.npy": b""}),
+        "manifest lacks",
+    )
     refuses(target, resealed(b"[" * 100_000, members), "too deeply")
     refuses(target, resealed(b"1" * 2_000_000, members), "too large")
 
@@ -173,19 +184,19 @@ def test_members_that_do_not_belong_are_refused(target):
         (("window_px",), True, "window_px is not of type int"),
         (("window_px",), 8.0, "window_px is not of type int"),
         (("window_px",), 16, "frame_px is not window_px"),
-        (("binning",), 0, "frame_px is not window_px"),
-        (("object_pixel_size_m",), -1.0, "object_pixel_size_m"),
+        (("binning",), 0, "binning is 0, not within 1 … 512"),
+        (("object_pixel_size_m",), -1.0, "object_pixel_size_m is -1.0, not within 1e-12 … 0.001"),
         (("orientation",), "sideways", "orientation is not one of identity"),
-        (("precisions",), {}, "precisions is empty"),
+        (("precisions",), {}, "tolerance and precisions differ"),
         (("precisions", "fp64"), {}, "precisions is not one of fp32"),
         (("precisions", "fp32", "member", "file"), "../x", "another name"),
         (("precisions", "fp32", "opset"), 0, "opset"),
         (("probe", "sha256"), "0" * 63 + "G", "64 hexadecimal"),
         (("probe", "size_bytes"), 3, r"probe\.npy does not match"),
         (("golden", "frames"), 3, "not an array"),
-        (("golden", "frames"), 10**9, "golden.frames"),
+        (("golden", "frames"), 10**9, "golden.frames is 1000000000, not within 1 … 64"),
         (("golden", "tolerance"), {}, "tolerance and precisions differ"),
-        (("golden", "tolerance", "fp32", "amplitude"), -1.0, "out of range"),
+        (("golden", "tolerance", "fp32", "amplitude"), -1.0, "amplitude is -1.0, not within"),
         (("training", "settings", "lr"), [1], "has no place there"),
         (("training",), [], "manifest.training is not an object"),
         (("created",), "yesterday", "not a UTC time"),

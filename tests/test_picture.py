@@ -82,3 +82,25 @@ def test_shapes_must_agree():
 def test_pillow_is_loaded_only_for_a_picture():
     code = "import sys, wnet_edge.io.picture; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_arrows_tell_which_way_the_axes_run():
+    """White on a dark plate in the upper left corner of both panels: x to the right, y down."""
+    picture = np.asarray(draw_picture(*images((500, 500)), 1e-8)).astype(int)
+    plate = (picture == 20).all(axis=2)
+    top, left = (int(np.flatnonzero(plate[:200, :200].any(axis=axis))[0]) for axis in (1, 0))
+    assert plate[:, picture.shape[1] // 2 :].any()
+    ink = (picture[top : top + 58, left : left + 58] > 200).all(axis=2)
+    for arrow in (ink, ink.T):
+        assert arrow[12, 13:41].all()
+        assert arrow[9:16, 35].all()  # the head, at the far end
+        assert arrow[6:19, 20].sum() <= 2  # the shaft
+        assert not arrow[12, 46:].any()
+
+
+def test_rows_run_downwards_and_columns_to_the_right():
+    rows, columns = np.indices((500, 500), np.float32)
+    picture = np.asarray(draw_picture(rows, columns, np.ones_like(rows), None)).astype(int)
+    phase, amplitude = picture[80:560, 90:520], picture[80:560, -560:-200]
+    assert phase[10].sum() < phase[-10].sum()  # viridis grows brighter
+    assert amplitude[:, 10].sum() < amplitude[:, -10].sum()

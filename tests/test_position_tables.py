@@ -38,6 +38,42 @@ TABLES = {
     "indices beside": ("row,column,x_um,y_um\n0,0,1.5,0.5\n0,1,3.5,2.5\n", None, False),
     "pixels": ("row_px,col_px\n0.5,1.5\n2.5,3.5\n", None, True),
     "flag before header": ("x_m,y_m\n1.5,0.5\n3.5,2.5\n", "um", False),
+    "R, write.table": ('"x" "y"\n"1" 1.5 0.5\n"2" 3.5 2.5\n', "um", False),
+    "R, commas": ("x,y\n1,1.5,0.5\n2,3.5,2.5\n", "um", False),
+    "R, named rows": ('"x" "y"\n"a" 1.5 0.5\n"b c" 3.5 2.5\n', "um", False),
+    "pandas": (",x,y\n0,1.5,0.5\n1,3.5,2.5\n", "um", False),
+    "a last column without a name": ("x,y\n1.5,0.5,7\n3.5,2.5,8\n", "um", False),
+    "quoted decimal commas": ('"x","y"\n"1,5","0,5"\n"3,5","2,5"\n', "um", False),
+    "decimal commas, blanks": ("x y\n1,5  0,5\n3,5  2,5\n", "um", False),
+    "decimal commas, tabs": ("x\ty\n1,5\t0,5\n3,5\t2,5\n", "um", False),
+    "samx samy": ("# samx samy\n1.5 0.5\n3.5 2.5\n", "um", False),
+    "samy samx": ("samy samx\n0.5 1.5\n2.5 3.5\n", "um", False),
+    "frame samx samy": ("# frame samx samy\n0 1.5 0.5\n1 3.5 2.5\n", "um", False),
+    "stage": ("stage_x;stage_y\n1.5;0.5\n3.5;2.5\n", "um", False),
+    "horizontal": ("vertical,horizontal\n0.5,1.5\n2.5,3.5\n", "um", False),
+    "long units": ("Time (s),Sample X (um),Sample Y (um)\n9,1.5,0.5\n9,3.5,2.5\n", None, False),
+    "EPICS": ("26idc:X.RBV 26idc:Y.RBV\n1.5 0.5\n3.5 2.5\n", "um", False),
+    "read-backs": ("x_set,y_set,x_rbv,y_rbv\n9,8,1.5,0.5\n7,6,3.5,2.5\n", "um", False),
+    "angles beside": ("theta_x,theta_y,sx,sy\n9,8,1.5,0.5\n7,6,3.5,2.5\n", "um", False),
+    "SPEC": ("#S 1 mesh samx\n#N 3\n#L Sam X  Sam Y  Epoch\n1.5 0.5 9\n3.5 2.5 9\n", "um", False),
+    "MATLAB": ("% x y\n1.5 0.5\n3.5 2.5\n", "um", False),
+    "units below": ("x,y\num,um\n1.5,0.5\n3.5,2.5\n", None, False),
+    "units below, commented": ("# x y\n# (um) (um)\n1.5 0.5\n3.5 2.5\n", None, False),
+    "said to be columns": ("# columns = i0, x [um], y [um]\n9 1.5 0.5\n9 3.5 2.5\n", None, False),
+    "titles above": ("Scan 12, 2024\nPoints: 2\n\nx,y\n1.5,0.5\n3.5,2.5\n", "um", False),
+    "UTF-16": ("x,y\r\n1.5,0.5\r\n3.5,2.5\r\n".encode("utf-16"), "um", False),
+    "UTF-16 without a mark": ("x,y\n1.5,0.5\n3.5,2.5\n".encode("utf-16-le"), "um", False),
+    "remark of x and y": ("# x is horizontal, y is vertical\n0.5 1.5\n2.5 3.5\n", "um", False),
+    "old Macintosh": ("x,y\r1.5,0.5\r3.5,2.5\r", "um", False),
+    "Fortran": ("x y\n1.5D+00 0.5D+00\n3.5d0 25.0D-01\n", "um", False),
+    "Excel": ("sep=;\nx;y\n1,5;0,5\n3,5;2,5\n", "um", False),
+    "thousands": ("x;y;n\n1,500.0;500.0;1\n3,500.0;2,500.0;1\n", "nm", False),
+    "thousands, decimal commas": ("x;y\n1.500,0;500,0\n3.500,0;2.500,0\n", "nm", False),
+    "mixed blanks": ("x,\ty\n1.5,\t0.5\n3.5, 2.5\n", "um", False),
+    "times": ("date time x y\n2024-01-01 12:00 1.5 0.5\n2024-01-01 12:01 3.5 2.5\n", "um", False),
+    "text beside": ("name,x,y,state\np1,1.5,0.5,OK\np2,3.5,2.5,OK\n", "um", False),
+    "remarks behind": ("x y\n1.5 0.5 # ok\n3.5 2.5 # ok\n", "um", False),
+    "typeset minus": ("x,y\n15e−1,0.5\n3.5,2.5\n", "um", False),
 }
 
 
@@ -55,6 +91,41 @@ def test_tables_of_positions(tmp_path, known, table):
     np.testing.assert_allclose(
         positions.value.values, np.array([[0.5, 1.5], [2.5, 3.5]]) * scale, rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("columns", ["samx,samy", "2,1", "SAMX, samy"])
+def test_columns_can_be_named(tmp_path, known, columns):
+    path = tmp_path / "positions.csv"
+    path.write_text("samy,samx,fx,fy\n0.5,1.5,9,9\n2.5,3.5,8,8\n")
+    np.save(tmp_path / "f.npy", known.frames[:2])
+    options = ReadOptions(positions=f"{path}:{columns}", positions_unit="um")
+    positions = find_scan(tmp_path / "f.npy", options).positions.value
+    np.testing.assert_allclose(positions.values, np.array([[0.5, 1.5], [2.5, 3.5]]) * 1e-6)
+
+
+def test_columns_without_names_can_be_counted(tmp_path, known):
+    path = tmp_path / "positions.txt"
+    path.write_text("0 1.5 0.5\n1 3.5 2.5\n")
+    np.save(tmp_path / "f.npy", known.frames[:2])
+    options = ReadOptions(positions=f"{path}:2,3", positions_unit="um")
+    positions = find_scan(tmp_path / "f.npy", options).positions.value
+    np.testing.assert_allclose(positions.values, np.array([[0.5, 1.5], [2.5, 3.5]]) * 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "words"),
+    [
+        ("0.5 1.5\n2.5 3.5\n", "um", "are taken as row, column (y, x)"),
+        ("x_um,y_um\n1.5,0.5\n3.5,2.5\n", "nm", "says um, but --positions-unit nm is taken"),
+        ("x_set,y_set\n1.5,0.5\n3.5,2.5\n", "um", "has set points only (x_set, y_set)"),
+    ],
+)
+def test_what_is_taken_for_granted_is_noted(tmp_path, known, text, unit, words):
+    path = tmp_path / "positions.csv"
+    path.write_text(text)
+    np.save(tmp_path / "f.npy", known.frames[:2])
+    options = ReadOptions(positions=str(path), positions_unit=unit)
+    assert any(words in note for note in find_scan(tmp_path / "f.npy", options).notes)
 
 
 def test_missing_positions_stay_missing(tmp_path, known):
@@ -77,17 +148,26 @@ def test_missing_positions_stay_missing(tmp_path, known):
         ("# nothing\n", "has no line of numbers"),
         ("a,b\n1,2\n", "line 1 names a, b, not x and y"),
         ("x_m,y_um\n1,2\n", "line 1 gives y in um and x in m"),
-        ("x_steps,y_steps\n1,2\n", "names x_steps, y_steps, not x and y"),
+        ("x_steps,y_steps\n1,2\n", "has no unit"),
         ("x/steps,y/steps\n1,2\n", "'steps', which is no unit of length"),
         ("1,2\n3\n", "line 2 has 1 columns, not 2"),
         ("1,2\n3,here\n", "line 2 is no position"),
         ("1,2\nx,y\n", "line 2 is no position"),
-        ("1\n2\n", "not (N, 2) numbers"),
-        ("1,2,3,4\n", "not (N, 2) numbers"),
+        ("1\n2\n", "has 1 columns without names (line 1: 1)"),
+        ("1,2,3,4\n", "has 4 columns without names (line 1: 1, 2, 3, 4)"),
         ("1,2\n3,4\n", "has no unit; give --positions-unit"),
-        ("motor\nx,y\n1,2\n", "line 2 is no line of numbers"),
-        ("\x001\x002", "is no text"),
+        ("\x001\x00\x00\x002", "is no text"),
         ("x_um,y_um\n1,2\n", "holds 1 positions for 12 frames"),
+        ("# motor1 motor2\n1 2\n3 4\n", "line 1 names motor1, motor2, not x and y"),
+        ("x,y\n1,5,0,5\n3,5,2,5\n", "if its commas are decimal marks, write points"),
+        ("x,y\n3,1.5,0.5\n7,3.5,2.5\n", "has 2 names (x, y), but line 2 has 3 fields"),
+        ("x,y,z\n1,2\n3,4\n", "has 3 names (x, y, z), but line 2 has 2 fields"),
+        ("0 1.5 0.5\n1 3.5 2.5\n", "say which columns are x and y: --positions"),
+        ("0.1 1 5\n0.2 3 2\n0.4 2 7\n", "has 3 columns without names (line 1: 0.1, 1, 5)"),
+        ("samx,samy,fx,fy\n1,2,3,4\n", "names several positions (samx, samy; fx, fy)"),
+        ("x;y\n1,001;2,002\n3,003;4,004\n", "is a decimal comma, or a thousand and more"),
+        ("max,may\n1,2\n3,4\n", "names max, may, not x and y"),
+        ("x,y\num,nm\n1,2\n", "gives y in nm and x in um"),
     ],
 )
 def test_tables_that_are_none(tmp_path, known, text, words):

@@ -156,7 +156,7 @@ REFUSALS = {
     npz_bomb: "which can't be",
     npz_of_lzma: "compressed in a way that NumPy does not use",
     npz_encrypted: "encrypted",
-    npz_of_fortran_order_too_large: "Fortran order and larger than 512 MB; save it with np.asc",
+    npz_of_fortran_order_too_large: "larger than 512 MB, and its frames do not lie one",
     npz_of_unlike_coordinates: "xcoords and ycoords are not (N,) both",
     npz_of_tike_scans: "several scans",
     text: "is no scan file: neither HDF5, NumPy nor TIFF",
@@ -185,7 +185,7 @@ def test_flags_that_name_what_is_not_there(tmp_path, known):
         },
         "probe": {f"{tmp_path}/f.npy": r"not complex \(modes, n, n\)"},
         "mask": {
-            f"{tmp_path}/f.npy": r"not integers \(H, W\)",
+            f"{tmp_path}/f.npy": r"not numbers \(H, W\)",
             f"{tmp_path}/a.npz": "FILE:DATASET of HDF5 or NPZ",
         },
         "frames": {"counts": "holds one stack of frames; leave out --frames counts"},

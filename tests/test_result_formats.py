@@ -1,6 +1,7 @@
 """Results in the formats of other programs: Ptychodus, CXI, TIFF, each read by one of those."""
 
 import resource
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -10,8 +11,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from wnet_edge.comparison import compare
 from wnet_edge.errors import ResultError
 from wnet_edge.io.image_context import ImageContext
+from wnet_edge.io.reference import read_object_image
 from wnet_edge.io.result import Process, Result, read_result
 from wnet_edge.io.result_formats import (
     ResultFormat,
@@ -57,7 +60,14 @@ def result():
 def context():
     probe = complex_noise(2, FULL_PX, FULL_PX)
     return ImageContext(
-        probe, WINDOWS_PX * PIXEL_M, LEFT_OUT, FULL_PX, 9500.0, 1.25, "scan 7, étalon"
+        probe,
+        WINDOWS_PX * PIXEL_M,
+        LEFT_OUT,
+        np.arange(len(WINDOWS_PX)),
+        FULL_PX,
+        9500.0,
+        1.25,
+        "scan 7, étalon",
     )
 
 
@@ -307,6 +317,52 @@ def test_nexus_is_the_result_file(tmp_path, result, context):
     np.testing.assert_array_equal(read_result(path).phase, result.phase)
 
 
+def test_nexus_has_object_probe_positions_and_energy(tmp_path, result, context):
+    left_out = np.arange(5) == 2
+    coverage = result.coverage.copy()
+    coverage[:4] = 0
+    result, context = replace(result, coverage=coverage), replace(context, left_out=left_out)
+    (path,) = written(tmp_path, ResultFormat.NEXUS, result, context)
+    with h5py.File(path) as file:
+        entry = file["entry"]
+        assert entry["instrument/beam/incident_energy"][()] == 9500.0
+        assert entry["instrument/beam/incident_energy"].attrs["units"] == "eV"
+        assert entry["instrument/detector/distance"][()] == 1.25
+        np.testing.assert_array_equal(entry["instrument/beam/illumination"][()], context.probe)
+        positions = np.stack([entry[f"sample/positions/{axis}"][()] for axis in "yx"], axis=1)
+        np.testing.assert_array_equal(positions[~left_out], context.positions_m[~left_out])
+        assert np.isnan(positions[left_out]).all()
+        data = entry["reconstruction"]
+        seen = data["object"][4:]
+        np.testing.assert_allclose(seen, data["amplitude"][4:] * np.exp(1j * data["phase"][4:]))
+        assert all(np.isnan(data[name][:4]).all() for name in ("object", "phase", "amplitude"))
+        assert np.isfinite(data["coverage"][()]).all()
+
+
+def test_what_no_frame_saw_is_nan_in_the_file_and_zero_in_memory(tmp_path, result, context):
+    coverage = result.coverage.copy()
+    coverage[:, :9] = 0
+    (path,) = written(tmp_path, ResultFormat.NEXUS, replace(result, coverage=coverage), context)
+    again = read_object_image(path)
+    assert (again.image[:, :9] == 0).all()
+    np.testing.assert_array_equal(read_result(path).phase[:, 9:], result.phase[:, 9:])
+    assert compare(again, again).phase_correlation == pytest.approx(1)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_nexus_validates(tmp_path, result, context, whole):
+    """As nexusformat's nxcheck does, against the definitions that come with it."""
+    if not whole:
+        result = replace(result, pixel_size_m=None)
+        context = replace(context, energy_ev=None, distance_m=None)
+    (path,) = written(tmp_path, ResultFormat.NEXUS, result, context)
+    code = "import sys; from nexusformat.scripts.nxcheck import main; sys.exit(main())"
+    said = subprocess.run(
+        [sys.executable, "-c", code, "-e", str(path)], capture_output=True, text=True, check=True
+    )
+    assert "Total number of errors: 0" in said.stdout, said.stdout
+
+
 @pytest.mark.parametrize("image_format", ResultFormat)
 def test_same_image_same_bytes(tmp_path, result, context, image_format):
     first = written(tmp_path, image_format, result, context, "first")
@@ -374,10 +430,10 @@ def test_context_refuses_what_does_not_fit(context):
 
 def test_frames_without_a_position_get_none(tmp_path, result, context):
     left_out = np.array([False, True, False, False, True])
-    some = replace(context, left_out=left_out)
+    some = replace(context, left_out=left_out, frame_numbers=np.array([7, 5, 3, 1, 0]))
     (product,) = written(tmp_path, ResultFormat.PTYCHODUS, result, some)
     with h5py.File(product) as file:
-        np.testing.assert_array_equal(file["probe_position_indexes"], [0, 2, 3])
+        np.testing.assert_array_equal(file["probe_position_indexes"], [7, 3, 1])
         y_m = file["probe_position_y_m"][()]
     np.testing.assert_allclose(y_m, context.positions_m[[0, 2, 3], 0])
     (cxi,) = written(tmp_path, ResultFormat.CXI, result, some)

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import helper, numpy_helper
 from tiny import content, onnx_bytes, simple_graph
 
 from wnet_edge.errors import PackageError, ProviderError
@@ -35,12 +35,12 @@ def package(tmp_path):
         [
             helper.make_node("Relu", ["counts"], ["amplitude"]),
             helper.make_node("Tanh", ["counts"], ["t"]),
-            helper.make_node("Constant", [], ["turn"], value_float=0.3),
             helper.make_node("Add", ["t", "turn"], ["phase"]),
         ],
         8,
+        [numpy_helper.from_array(np.array(0.3, np.float32), "turn")],
     )
-    exact, other = Graph(simple_graph(8), 17), Graph(turned, 17)
+    exact, other = Graph(simple_graph(8), 20), Graph(turned, 20)
     outputs = {
         Precision.FP32: (amplitude, phase),
         Precision.FP16: (amplitude, phase),

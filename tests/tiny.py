@@ -25,7 +25,7 @@ def onnx_bytes(nodes, window_px, initializers=(), inputs=("counts",), outputs=No
     graph = helper.make_graph(
         nodes, "tiny", ports(inputs), ports(outputs or ("amplitude", "phase")), list(initializers)
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
     model.ir_version = 8
     return model.SerializeToString()
 
@@ -49,33 +49,45 @@ def weights_in(location):
 
 
 def graph_with_weights_in(location):
-    """Amplitude = counts + weights in the file `location`, phase = counts; 8 px."""
+    """Amplitude = counts + weights in the file `location`, phase = relu(counts); 8 px."""
     nodes = [
         helper.make_node("Add", ["counts", "W"], ["amplitude"]),
-        helper.make_node("Identity", ["counts"], ["phase"]),
+        helper.make_node("Relu", ["counts"], ["phase"]),
     ]
     return onnx_bytes(nodes, 8, [weights_in(location)])
 
 
 def oracle_graph(amplitude, phase, batch="batch"):
-    """Looks patches (N, h, h) up by the number that the frame holds in its first pixel."""
+    """Looks patches (N, h, h) up by the number that the frame holds in its first pixel.
+
+    Of export's operators: (number ≥ k − ½) − (number ≥ k + ½) is 1 for patch k alone.
+    """
+    known, edge = len(amplitude), amplitude.shape[-1]
     nodes = [
-        helper.make_node("Slice", ["counts", "start", "stop", "axes"], ["corner"]),
-        helper.make_node("Cast", ["corner"], ["index4"], to=TensorProto.INT64),
-        helper.make_node("Reshape", ["index4", "flat"], ["index"]),
-        helper.make_node("Gather", ["A", "index"], ["amplitude"], axis=0),
-        helper.make_node("Gather", ["P", "index"], ["phase"], axis=0),
+        helper.make_node("Slice", ["counts", "corner", "next", "pixels", "steps"], ["number"]),
+        helper.make_node("GreaterOrEqual", ["number", "halves"], ["reached"]),
+        helper.make_node("Cast", ["reached"], ["one"], to=TensorProto.FLOAT),
+        helper.make_node("Slice", ["one", "first", "last", "patches", "step"], ["from"]),
+        helper.make_node("Slice", ["one", "second", "end", "patches", "step"], ["to"]),
+        helper.make_node("Sub", ["from", "to"], ["which"]),
+        helper.make_node("MatMul", ["which", "A"], ["a"]),
+        helper.make_node("MatMul", ["which", "P"], ["p"]),
+        helper.make_node("Reshape", ["a", "window"], ["amplitude"]),
+        helper.make_node("Reshape", ["p", "window"], ["phase"]),
     ]
+    integers = {
+        **{"corner": [0, 0], "next": [1, 1], "pixels": [2, 3], "steps": [1, 1]},
+        **{"first": [0], "second": [1], "last": [known], "end": [known + 1], "patches": [3]},
+        **{"step": [1], "window": [-1, 1, edge, edge]},
+    }
     constants = {
-        "start": np.array([0, 0], np.int64),
-        "stop": np.array([1, 1], np.int64),
-        "axes": np.array([2, 3], np.int64),
-        "flat": np.array([-1], np.int64),
-        "A": amplitude[:, None].astype(np.float32),
-        "P": phase[:, None].astype(np.float32),
+        **{name: np.array(values, np.int64) for name, values in integers.items()},
+        "halves": np.arange(known + 1, dtype=np.float32) - 0.5,
+        "A": amplitude.reshape(known, -1).astype(np.float32),
+        "P": phase.reshape(known, -1).astype(np.float32),
     }
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    return onnx_bytes(nodes, amplitude.shape[-1], initializers, batch=batch)
+    return onnx_bytes(nodes, edge, initializers, batch=batch)
 
 
 def gaussian_probe(full_px, incident=1e5, modes=1):
@@ -99,7 +111,7 @@ def content(graph=None, window_px=8, binning=2, **changes):
         "binning": binning,
         "object_pixel_size_m": GEOMETRY.object_pixel_size_m(frame_px),
         "probe": gaussian_probe(frame_px),
-        "graphs": {Precision.FP32: Graph(graph or simple_graph(window_px), opset=17)},
+        "graphs": {Precision.FP32: Graph(graph or simple_graph(window_px), opset=20)},
         "golden": GoldenFrames(counts, {Precision.FP32: outputs}),
         "tolerance": {Precision.FP32: Tolerance(1e-5, 1e-5, 1e-5)},
         "training": Training("none", 0, "0" * 64, 0, 0, None, {"lr": 1e-3, "why": None}),

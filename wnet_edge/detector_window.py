@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.orientation import Orientation, orient
+from wnet_edge.preprocess import NOT_A_COUNT
 from wnet_edge.scan import FrameSource
 
 NO_COUNT = np.float32(np.nan)
@@ -96,12 +97,16 @@ class WindowFrames:
     """Frames (N, H, W) seen through a window: (N, n, n) float32 counts, NaN for no count.
 
     Masked and unreadable pixels that a detector marks by the largest number of its type, or the one
-    below (Dectris, SIMPLON API reference, "pixel_mask": 2^bits − 1 and − 2), are no counts.
+    below (Dectris, SIMPLON API reference, "pixel_mask": 2^bits − 1 and − 2), are no counts, nor is
+    what reaches `no_count_from`, the mark of a detector whose frames were written as a wider type.
     """
 
-    def __init__(self, frames: FrameSource, window: DetectorWindow) -> None:
+    def __init__(
+        self, frames: FrameSource, window: DetectorWindow, no_count_from: float = NOT_A_COUNT
+    ) -> None:
         self._frames = frames
         self._window = window
+        self._no_count_from = no_count_from
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -115,7 +120,10 @@ class WindowFrames:
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice or an index."""
-        return as_counts(self._window.read(self._frames, key))
+        counts = as_counts(self._window.read(self._frames, key))
+        if self._no_count_from < NOT_A_COUNT:
+            counts[counts >= self._no_count_from] = NO_COUNT
+        return counts
 
 
 def as_counts(stored: NDArray[Any]) -> NDArray[np.float32]:

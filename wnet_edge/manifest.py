@@ -17,9 +17,10 @@ SCHEMA_VERSION = 5
 MANIFEST_FILE = "manifest.json"
 PROBE_FILE = "probe.npy"
 GOLDEN_FILE = "golden.npz"
-MAX_GOLDEN_FRAMES = 256
-MAX_WINDOW_PX = 4096
-MAX_BATCH_SIZE = 4096
+MAX_GOLDEN_FRAMES = 64
+MIN_WINDOW_PX, MAX_WINDOW_PX, MAX_FRAME_PX = 8, 1024, 4096
+MAX_PROBE_MODES = 32
+MAX_BATCH_SIZE = 1024
 
 Setting = str | int | float | bool | None
 """A value in the free-form parts: quantisation and training settings."""

@@ -39,6 +39,26 @@ def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None
         raise error(f"{path}: the folder {path.parent} can't be written to; name another")
 
 
+def check_room(path: Path, what: str, size_bytes: int, error: type[WNetEdgeError]) -> None:
+    """See that the disk of `path` has room for an output, before any work is spent on it.
+
+    Args:
+        path: of the output.
+        what: takes that much, for the error.
+        size_bytes: the most that it can take.
+        error: to raise.
+
+    Raises:
+        error: if it has not.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if size_bytes > free:
+        raise error(
+            f"{path}: {what} take up to {size_bytes / 1e9:.3g} GB, and the disk has room for "
+            f"{free / 1e9:.3g} GB; simulate fewer frames"
+        )
+
+
 def _mode(path: Path, error: type[WNetEdgeError]) -> int | None:
     """What kind of file is there, None where there is none.
 

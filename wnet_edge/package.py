@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 from wnet_edge.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
 from wnet_edge.canonical_json import canonical_json
 from wnet_edge.errors import PackageError
+from wnet_edge.graph_check import Cost
 from wnet_edge.manifest import (
     GOLDEN_FILE,
     MANIFEST_FILE,
+    MAX_PROBE_MODES,
     PROBE_FILE,
     SCHEMA_VERSION,
     Calibration,
@@ -37,7 +39,7 @@ from wnet_edge.manifest import (
 )
 from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import replacing
-from wnet_edge.package_file import PACKAGE_SUFFIX, read_package_file
+from wnet_edge.package_file import MAX_PACKAGE_BYTES, PACKAGE_SUFFIX, read_package_file
 from wnet_edge.signature import (
     SIGNATURE_FILE,
     PrivateKey,
@@ -46,6 +48,9 @@ from wnet_edge.signature import (
     signature_json,
 )
 from wnet_edge.verification import seal, verified_members
+
+_MOST_PROBE = 1e7
+"""Square-root counts in a pixel, in the mean: 1e14 photons there, more than any detector counts."""
 
 Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Amplitude and phase in rad, both (N, 1, H, W) float32: what a graph gives back."""
@@ -114,18 +119,22 @@ class Package:
         sha256: of the whole file.
         manifest: what it says of itself.
         graphs: ONNX bytes by precision.
+        costs: what each takes; None of a compiled one.
         probe: (modes, frame_px, frame_px) complex64 in square-root counts, read-only.
         golden: golden frames, read-only.
         signature: who it says has signed it; None if nobody has.
+        trusted: whether that was checked against a key that the user named.
     """
 
     path: Path
     sha256: str
     manifest: Manifest
     graphs: Mapping[Precision, bytes]
+    costs: Mapping[Precision, Cost | None]
     probe: NDArray[np.complex64]
     golden: GoldenFrames
     signature: Signature | None
+    trusted: bool
 
     @property
     def name(self) -> str:
@@ -217,6 +226,8 @@ def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> byt
     if key is not None:
         members[SIGNATURE_FILE] = signature_json(manifest_json, key)
     data = archive_bytes(members, seal(manifest_json))
+    if len(data) > MAX_PACKAGE_BYTES:
+        raise ValueError(f"{len(data)} bytes, more than a package may have ({MAX_PACKAGE_BYTES})")
     _verified(Path("package"), data)
     return data
 
@@ -255,16 +266,28 @@ def write_package(
 def _verified(path: Path, data: bytes, trusted: PublicKey | None = None) -> Package:
     found = verified_members(path, data, trusted)
     manifest, members = found.manifest, found.members
-    probe_shape = (None, manifest.frame_px, manifest.frame_px)
     return Package(
         path=path,
         sha256=hashlib.sha256(data).hexdigest(),
         manifest=manifest,
         graphs={kind: members[kind.file] for kind in manifest.kinds()},
-        probe=array_from_npy(members[PROBE_FILE], np.complex64, probe_shape),
+        costs=found.costs,
+        probe=_probe(members[PROBE_FILE], manifest.frame_px),
         golden=_golden_frames(members[GOLDEN_FILE], manifest),
         signature=found.signature,
+        trusted=trusted is not None,
     )
+
+
+def _probe(data: bytes, frame_px: int) -> NDArray[np.complex64]:
+    probe = array_from_npy(data, np.complex64, (None, frame_px, frame_px))
+    if len(probe) > MAX_PROBE_MODES:
+        raise ValueError(f"{PROBE_FILE} has {len(probe)} modes, more than {MAX_PROBE_MODES}")
+    power = np.sum(np.abs(probe), dtype=np.float64)
+    # NaN and infinity are not within either.
+    if not 0 < power <= _MOST_PROBE * probe.size:
+        raise ValueError(f"{PROBE_FILE} is dark, or holds values that are no square-root counts")
+    return probe
 
 
 def _golden_bytes(golden: GoldenFrames) -> bytes:
@@ -285,6 +308,8 @@ def _golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
         raise ValueError(f"{GOLDEN_FILE} holds other arrays than the graphs call for")
     shape = (manifest.golden.frames, 1, manifest.window_px, manifest.window_px)
     arrays = {name: array_from_npy(raw, np.float32, shape) for name, raw in members.items()}
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError(f"{GOLDEN_FILE} holds values that are no numbers")
     return GoldenFrames(
         counts=arrays["counts.npy"],
         outputs={

@@ -9,7 +9,8 @@ from wnet_edge.errors import PackageError
 from wnet_edge.inputs import input_file, note_input
 
 PACKAGE_SUFFIX = ".wnet"
-MAX_PACKAGE_BYTES = 512 << 20
+MAX_PACKAGE_BYTES = 192 << 20
+"""Five times the largest network's in three precisions; opening takes three times the file."""
 
 
 def read_package_file(path: Path) -> bytes:

@@ -51,6 +51,7 @@ class Scan:
         probe_pixel_size_m: edge of a pixel of `probe` as the file gives it, or None.
         assumed_object_pixel_size_m: taken where `geometry` is None, from a package say.
         left_out: (N,) bool, True for frames without a usable position; theirs is any finite one.
+        frame_numbers: (N,) int64, which frame of the measurement each is, counted from 0.
         notes: what reading has changed or assumed, one line each.
     """
 
@@ -64,12 +65,15 @@ class Scan:
     probe_pixel_size_m: float | None = None
     assumed_object_pixel_size_m: float | None = None
     left_out: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    frame_numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """No frame is left out where nothing is said."""
+        """Where nothing is said no frame is left out, and they are numbered in their order."""
         if not len(self.left_out):
             object.__setattr__(self, "left_out", np.zeros(len(self.positions_m), np.bool_))
+        if not len(self.frame_numbers):
+            object.__setattr__(self, "frame_numbers", np.arange(len(self.positions_m)))
 
     @property
     def frame_count(self) -> int:
@@ -146,13 +150,18 @@ class SelectedFrames:
         return self._source.dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
-        """Frames of a slice, or one."""
-        numbers = self._numbers[key]
+        """Frames of a slice, or one; rows and columns may be sliced too where the source's may."""
+        along, *within = key if isinstance(key, tuple) else (key,)
+
+        def read(of_source: slice | int) -> Any:  # noqa: ANN401 - as h5py's
+            return self._source[(of_source, *within) if within else of_source]
+
+        numbers = self._numbers[along]
         if np.ndim(numbers) == 0:
-            return self._source[int(numbers)]
+            return read(int(numbers))
         runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > _BRIDGED_FRAMES) + 1)
-        parts = [self._source[run[0] : run[-1] + 1][run - run[0]] for run in runs if len(run)]
-        return np.concatenate(parts) if parts else self._source[:0]
+        parts = [read(slice(run[0], run[-1] + 1))[run - run[0]] for run in runs if len(run)]
+        return np.concatenate(parts) if parts else read(slice(0))
 
 
 def some_frames(scan: Scan, numbers: NDArray[np.int64]) -> Scan:
@@ -162,4 +171,5 @@ def some_frames(scan: Scan, numbers: NDArray[np.int64]) -> Scan:
         frames=SelectedFrames(scan.frames, numbers),
         positions_m=scan.positions_m[numbers],
         left_out=scan.left_out[numbers],
+        frame_numbers=scan.frame_numbers[numbers],
     )

@@ -1,7 +1,8 @@
 """The bytes of a package to its members, each of which is what the package's maker wrote.
 
 Everything that has to be asked before any member is used: the archive's form, the manifest's own
-hash, a signature, the schema, every SHA-256, and that no graph reaches outside the package.
+hash, a signature, the schema, every SHA-256, and that every graph is one that export could have
+written.
 """
 
 import hashlib
@@ -12,8 +13,8 @@ from pathlib import Path
 from wnet_edge.archive import archive_members
 from wnet_edge.canonical_json import from_canonical_json
 from wnet_edge.errors import PackageError, SignatureError
-from wnet_edge.graph_scan import check_graph
-from wnet_edge.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, MemberEntry
+from wnet_edge.graph_check import MAX_GOLDEN_OPERATIONS, Cost, check_graph
+from wnet_edge.manifest import MANIFEST_FILE, SCHEMA_VERSION, Manifest, MemberEntry, Precision
 from wnet_edge.manifest_checks import check_manifest, schema_version
 from wnet_edge.signature import (
     SIGNATURE_FILE,
@@ -33,11 +34,13 @@ class VerifiedMembers:
     Attributes:
         manifest: decoded and checked.
         members: name to content of every file that the manifest names.
+        costs: what each graph takes; None of a compiled one.
         signature: None if there is none; checked only if a key was to be trusted.
     """
 
     manifest: Manifest
     members: Mapping[str, bytes]
+    costs: Mapping[Precision, Cost | None]
     signature: Signature | None
 
 
@@ -70,9 +73,24 @@ def verified_members(path: Path, data: bytes, trusted: PublicKey | None) -> Veri
     for entry in manifest.members():
         if MemberEntry.of(entry.file, members[entry.file]) != entry:
             raise ValueError(f"{entry.file} does not match the manifest")
-    for kind in manifest.kinds():
-        check_graph(kind.file, members[kind.file])
-    return VerifiedMembers(manifest, members, signature)
+    costs = {
+        kind: check_graph(
+            kind.file,
+            members[kind.file],
+            manifest.window_px,
+            manifest.batch_size,
+            compiled=manifest.compiled is not None,
+        )
+        for kind in manifest.kinds()
+    }
+    for kind, cost in costs.items():
+        golden = manifest.golden.frames * (0 if cost is None else cost.operations_per_frame)
+        if golden > MAX_GOLDEN_OPERATIONS:
+            raise ValueError(
+                f"{kind.file} takes {golden} multiply-adds for the golden frames, more than "
+                f"{MAX_GOLDEN_OPERATIONS}"
+            )
+    return VerifiedMembers(manifest, members, costs, signature)
 
 
 def _signature(

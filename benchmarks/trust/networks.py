@@ -69,11 +69,10 @@ def _make(folder: Path, name: ProbeName, quality: Quality, package: Path) -> Non
         checkpoint = ZOO
     elif not _done(checkpoint, quality):
         probe = SCAN_247 if name is ProbeName.MEASURED else calibration
-        start = ["--init", str(ZOO)] if quality.from_zoo else []
+        start = ["--init", str(ZOO), "--force"] if quality.from_zoo else ["--resume"]
         _run(
             *["train", "--model", "w3", "--probe", str(probe), "--epochs", str(quality.epochs)],
             *["--frames-per-epoch", str(quality.frames), "-o", str(checkpoint), *start],
-            *["--resume"],
         )
     measured = ["--calibration", str(SCAN_247)] if name is ProbeName.MEASURED else []
     simulated = ["--calibration", str(calibration)]

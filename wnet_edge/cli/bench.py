@@ -42,10 +42,11 @@ from wnet_edge.runner.placement import (
     profile_graph,
 )
 from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.runner.ways import MAX_THREADS, RunnerOptions
 
 DEFAULT_PACKAGES = ("ptychonn", "w3")
 PLACEMENT_RUNS, PROFILE_RUNS = 1, 50
+MAX_RUNS = 100_000
 
 
 @click.command()
@@ -68,14 +69,14 @@ PLACEMENT_RUNS, PROFILE_RUNS = 1, 50
 @provider_option
 @click.option(
     "--threads",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_THREADS),
     default=1,
     show_default=True,
     help="Threads of the processor; 0: one a core. One keeps ratios comparable.",
 )
 @click.option(
     "--runs",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_RUNS),
     default=50,
     show_default=True,
     help="Of each, after warm-up.",

@@ -9,6 +9,7 @@ import click
 
 from wnet_edge.calibration.ranges import RangeMethod
 from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN
+from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import FILE
 from wnet_edge.errors import CheckpointError
 from wnet_edge.export.budget import Budget
@@ -84,12 +85,14 @@ _OPTIONS = (
     ),
     click.option(
         "--max-ssim-drop",
-        type=float,
+        type=Number(0, 1),
         help="That a precision may cost: phase and amplitude, single-shot and stitched.  "
         f"[default: {Budget.max_ssim_drop}]",
     ),
     click.option(
-        "--max-psnr-drop-db", type=float, help=f"Likewise.  [default: {Budget.max_psnr_drop_db}]"
+        "--max-psnr-drop-db",
+        type=Number(0, 100),
+        help=f"Likewise.  [default: {Budget.max_psnr_drop_db}]",
     ),
     click.option(
         "--opset",

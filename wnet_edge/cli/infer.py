@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,9 @@ from wnet_edge.cli.scan_options import (
 )
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
+from wnet_edge.io.image_files import is_of_images
 from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from
+from wnet_edge.io.tiff_frames import check_several_scans
 from wnet_edge.orientation import Orientation
 from wnet_edge.package import Package
 from wnet_edge.runner.job import Done, Job, check_jobs, run_job
@@ -85,11 +88,14 @@ def command(
     """Take far-field scans to images of the object: a result file and a picture each.
 
     What a scan's file holds is found by its content; flags say what it does not. Several scans go
-    to a folder, one JSON line each; a bad one does not stop the others.
+    to a folder, one JSON line each; a bad one does not stop the others. A folder of TIFF files, or
+    a quoted pattern ('scan7/*.tif'), is one scan with a file for each frame.
     """
     several = len(scans) > 1
     if several and picture is not None:
         raise click.UsageError("--image names the picture of one scan; -o FOLDER takes several")
+    if several:
+        check_several_scans(scans)
     options = runner_options_from(precision, provider, threads, batch_size)
     read_options = read_options_from(reading)
     opened = opened_package(package, trust)
@@ -123,12 +129,30 @@ def command(
 
 
 def _stems(scans: tuple[Path, ...]) -> list[str]:
-    """What the outputs of each scan are called; the folder goes before names that stand twice."""
-    names = Counter(scan.stem for scan in scans)
-    return [
-        scan.stem if names[scan.stem] == 1 else f"{scan.absolute().parent.name}_{scan.stem}"
-        for scan in scans
-    ]
+    """What the outputs of each scan are called; as many folders go before names as tell them apart.
+
+    A scan that is a folder, or a pattern of files, is called so.
+    """
+    places = [(*scan.absolute().parent.parts[1:], _stem(scan)) for scan in scans]
+    depths = [1] * len(scans)
+    while True:
+        stems = ["_".join(place[-depth:]) for place, depth in zip(places, depths, strict=True)]
+        counts = Counter(stems)
+        deeper = [
+            depth + (counts[stem] > 1 and depth < len(place))
+            for stem, depth, place in zip(stems, depths, places, strict=True)
+        ]
+        if deeper == depths:
+            return stems
+        depths = deeper
+
+
+def _stem(scan: Path) -> str:
+    if not is_of_images(scan):
+        return scan.stem
+    if scan.is_dir():
+        return scan.resolve().name or "scan"
+    return re.split(r"[*?\[]", scan.name)[0].rstrip("_-. ") or scan.absolute().parent.name
 
 
 @contextlib.contextmanager

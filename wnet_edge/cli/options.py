@@ -13,11 +13,11 @@ import click
 
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.io.hdf5_faults import links_refused
-from wnet_edge.manifest import Precision
+from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.one_line import one_line
 from wnet_edge.package import Package, find_package, open_package
 from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import BATCH_SIZE, RunnerOptions
+from wnet_edge.runner.ways import BATCH_SIZE, MAX_THREADS, RunnerOptions
 from wnet_edge.signature import read_public_key
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -72,12 +72,12 @@ provider_option = click.option(
 )
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MAX_THREADS),
     help="Threads of the processor; 0: one a core.  [default: as tuned, else 0]",
 )
 batch_size_option = click.option(
     "--batch-size",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_BATCH_SIZE),
     help=f"Frames run at once.  [default: as tuned, else {BATCH_SIZE}]",
 )
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import AUTO, FILE
 from wnet_edge.errors import ScanError
 from wnet_edge.inputs import input_file
@@ -26,6 +27,9 @@ else:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 _MAX_PROFILE_BYTES = 1 << 20
+MAX_PAIRED = 1_000_000
+"""Pixels of a detector, rows of a raster."""
+
 _PROFILED = (
     *(name for name in ReadOptions.__dataclass_fields__ if name != "beam_centre_px"),
     "beam_centre",
@@ -54,8 +58,11 @@ class _Pair(click.ParamType[tuple[float, float]]):
         parts = value if isinstance(value, list) else str(value).lower().split(self._separator)
         try:
             first, second = (self._kind(part) for part in parts)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             self.fail(f"{value!r} is not {self.name}", param, ctx)
+        # NaN is not within either.
+        if not (abs(first) <= MAX_PAIRED and abs(second) <= MAX_PAIRED):
+            self.fail(f"{value!r} is beyond {MAX_PAIRED}", param, ctx)
         return first, second
 
 
@@ -126,6 +133,19 @@ _OPTIONS = (
     ),
     click.option("--frames", metavar="PATH", help="Dataset of the frames in the scan's file."),
     click.option(
+        "--frames-axes",
+        metavar="AXES",
+        help="What each axis of the frames' array counts: NHW for frames, rows, columns; HWN where "
+        "frames come last; RCHW or HWRC for a raster of rows, columns.  [default: NHW or RCHW, "
+        "others where only they fit the positions]",
+    ),
+    click.option(
+        "--frames-range",
+        type=_Pair("FIRST:END", ":", int),
+        metavar="FIRST:END",
+        help="Frames to take, counted from 0, END not among them: 0:72 for the first 72.",
+    ),
+    click.option(
         "--positions",
         metavar="FILE[:PATH]|PATH",
         help="Positions: another file, a dataset in it or in the scan's file, or CSV.",
@@ -142,15 +162,21 @@ _OPTIONS = (
         help="Mask, not 0 where a pixel is bad, likewise; none leaves it out.",
     ),
     click.option(
+        "--mask-good",
+        type=click.Choice(["0", "1"]),
+        help="Value of a good pixel in the mask: 0 as in CXI, NeXus and Eiger files, or 1 (any but "
+        "0) as in weights and valid-pixel masks.  [default: 0]",
+    ),
+    click.option(
         "--raster",
         type=_Pair("ROWSxCOLUMNS", "x", int),
         metavar="ROWSxCOLUMNS",
         help="Raster of a scan without positions.",
     ),
-    click.option("--step-m", type=float, help="Step of that raster."),
-    click.option("--energy-ev", type=float, help="Photon energy."),
-    click.option("--distance-m", type=float, help="Sample to detector."),
-    click.option("--pixel-size-m", type=float, help="Edge of a pixel of the frames."),
+    click.option("--step-m", type=Number(1e-12, 1), help="Step of that raster."),
+    click.option("--energy-ev", type=Number(1, 1e7), help="Photon energy."),
+    click.option("--distance-m", type=Number(1e-6, 1e4), help="Sample to detector."),
+    click.option("--pixel-size-m", type=Number(1e-9, 1), help="Edge of a pixel of the frames."),
     click.option(
         "--beam-centre",
         type=_Pair("ROW,COLUMN", ",", float),

@@ -7,14 +7,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.cli.number_types import SEED, Number
 from wnet_edge.cli.options import FILE, force_option, frame_progress, no_links_option
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ScanError, SimulationError
 from wnet_edge.geometry import Geometry
 from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.outputs import check_output
-from wnet_edge.physics.detector import Detector
+from wnet_edge.outputs import check_output, check_room
+from wnet_edge.physics.detector import MAX_PHOTONS, Detector
 from wnet_edge.physics.objects import Family
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
@@ -26,6 +27,7 @@ GEOMETRY = Geometry(energy_ev=10_000.0, distance_m=0.9, detector_pixel_size_m=55
 
 OPTICS = ZonePlate(outermost_zone_width_m=30e-9, defocus_m=30e-6, source_size_m=15e-9, modes=3)
 _BATCH_FRAMES = 64
+MAX_FRAMES, MAX_STEP_PX = 1_000_000, 4096
 
 
 @click.command()
@@ -35,21 +37,40 @@ _BATCH_FRAMES = 64
     type=FILE,
     help="Scan whose probe and geometry to take.  [default: a zone plate at 10 keV]",
 )
-@click.option("--frames", default=400, show_default=True, help="Positions, on a square raster.")
-@click.option("--step-px", default=10, show_default=True, help="Raster step in object pixels.")
+@click.option(
+    "--frames",
+    type=click.IntRange(1, MAX_FRAMES),
+    default=400,
+    show_default=True,
+    help="Positions, on a square raster.",
+)
+@click.option(
+    "--step-px",
+    type=click.IntRange(1, MAX_STEP_PX),
+    default=10,
+    show_default=True,
+    help="Raster step in object pixels.",
+)
 @click.option(
     "--photons",
+    type=Number(1, MAX_PHOTONS),
     default=5e7,
     show_default=True,
     help="Counts a frame would hold without the sample.",
 )
-@click.option("--dead-fraction", default=0.0, show_default=True, help="Share of dead pixels.")
+@click.option(
+    "--dead-fraction",
+    type=Number(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Share of dead pixels.",
+)
 @click.option(
     "--family",
     type=click.Choice([f.value for f in Family]),
     help="Kind of object.  [default: a mosaic of all]",
 )
-@click.option("--seed", default=0, show_default=True, help="Same seed, same scan.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same scan.")
 @no_links_option
 @force_option
 def command(
@@ -70,6 +91,7 @@ def command(
     """
     check_output(output, ScanError, force=force)
     modes, geometry = _instrument(probe)
+    check_room(output, f"{frames} frames", frames * _frame_bytes(modes.shape[-1]), ScanError)
     options = ScanOptions(
         frames=frames,
         step_px=step_px,
@@ -93,6 +115,11 @@ def command(
     )
     write_cxi(output, header, _batches(scan, frames), force=force)
     print_line(f"{output}: {frames} frames of {full_px} × {full_px}, with labels")
+
+
+def _frame_bytes(full_px: int) -> int:
+    """A frame's 32-bit counts and its labels, before they are compressed."""
+    return 4 * full_px**2 + 2 * 4 * WINDOW_PX**2
 
 
 def _instrument(probe: Path | None) -> tuple[NDArray[np.complex64], Geometry]:

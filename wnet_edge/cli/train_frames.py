@@ -8,10 +8,11 @@ import click
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.cli.train_options import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
 from wnet_edge.cut_labels import CutLabels
-from wnet_edge.errors import ScanError
+from wnet_edge.errors import ScanError, TrainingError
 from wnet_edge.io.cxi import read_labels
 from wnet_edge.io.placed_image import read_placed_image
 from wnet_edge.io.scan_file import open_scan
+from wnet_edge.memory import check_memory
 from wnet_edge.physics.objects import Family
 from wnet_edge.scan import Scan
 from wnet_edge.training.augmentation import Augmentation
@@ -22,6 +23,9 @@ from wnet_edge.training.label_source import LabelSource, SimulatedLabels
 from wnet_edge.training.options import RecipeName
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 from wnet_edge.training.stored import StoredFrames
+
+_ARRAYS_PER_FRAME = 3
+"""Counts, amplitude and phase, FP32; twice while they are put together."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,13 @@ def frame_supply(options: FrameOptions, recipe: RecipeName) -> FrameSupply:
         frames_per_epoch=options.frames or DEFAULT_FRAMES,
         families=tuple(Family(f) for f in options.families) or tuple(Family),
     )
+    if options.fixed:
+        check_memory(
+            2 * simulation.frames_per_epoch * _ARRAYS_PER_FRAME * 4 * options.edge_px**2,
+            f"--fixed {simulation.frames_per_epoch} frames",
+            "leave out --fixed, or take fewer frames",
+            TrainingError,
+        )
     simulated = SimulatedFrames(
         instrument_of(open_scan(options.probe), options.edge_px),
         simulation,

@@ -4,13 +4,15 @@ from enum import Enum
 
 import click
 
+from wnet_edge.cli.number_types import SEED, Number
 from wnet_edge.cli.options import FILE
-from wnet_edge.models.registry import ModelName, NetworkInput
+from wnet_edge.models.registry import MAX_WIDTH, MIN_WIDTH, ModelName, NetworkInput
 from wnet_edge.physics.objects import Family
 from wnet_edge.training.options import PhaseError, RecipeName
 
 DEFAULT_WINDOW_PX = 64
 DEFAULT_FRAMES = 12_000
+MAX_FRAMES, MAX_EPOCHS, MAX_BATCH_FRAMES, MAX_WORKERS = 100_000_000, 100_000, 4096, 256
 
 
 def _choices(names: type[Enum]) -> click.Choice[str]:
@@ -26,7 +28,13 @@ SECTIONS = {
             help="What it sees: the frame, or also its back-projection under the probe.  "
             "[default: frame for ptychonn, else back-projected]",
         ),
-        click.Option(["--width"], default=1.0, show_default=True, help="Factor on the channels."),
+        click.Option(
+            ["--width"],
+            type=Number(MIN_WIDTH, MAX_WIDTH),
+            default=1.0,
+            show_default=True,
+            help="Factor on the channels.",
+        ),
         click.Option(
             ["--window", "window_px"],
             type=click.Choice(["64", "128", "256"]),
@@ -41,7 +49,9 @@ SECTIONS = {
             help="Scan whose probe to simulate frames with; its frames are not used.",
         ),
         click.Option(
-            ["--frames"], type=int, help=f"Frames an epoch, all new.  [default: {DEFAULT_FRAMES}]"
+            ["--frames"],
+            type=click.IntRange(1, MAX_FRAMES),
+            help=f"Frames an epoch, all new.  [default: {DEFAULT_FRAMES}]",
         ),
         click.Option(["--fixed"], is_flag=True, help="The same frames every epoch, in memory."),
         click.Option(
@@ -80,11 +90,21 @@ SECTIONS = {
             "frames as they are, nine tenths of the scan to one (both recipes' split).",
         ),
         click.Option(
-            ["--epochs"], type=int, help="Passes over the frames.  [default: 8; paper: 60]"
+            ["--epochs"],
+            type=click.IntRange(1, MAX_EPOCHS),
+            help="Passes over the frames.  [default: 8; paper: 60]",
         ),
-        click.Option(["--batch-size"], default=32, show_default=True, help="Frames a step."),
         click.Option(
-            ["--lr"], type=float, help="Peak learning rate.  [default: 3e-3; paper: 1e-3]"
+            ["--batch-size"],
+            type=click.IntRange(2, MAX_BATCH_FRAMES),
+            default=32,
+            show_default=True,
+            help="Frames a step.",
+        ),
+        click.Option(
+            ["--lr"],
+            type=Number(0, 1, min_open=True, max_open=True),
+            help="Peak learning rate.  [default: 3e-3; paper: 1e-3]",
         ),
         click.Option(
             ["--phase-error"],
@@ -98,7 +118,9 @@ SECTIONS = {
             help="Batch norms keep their running statistics, for fine-tuning from --init.",
         ),
         click.Option(["--init"], type=FILE, help="Checkpoint whose weights to start from."),
-        click.Option(["--seed"], default=0, show_default=True, help="Same seed, same weights."),
+        click.Option(
+            ["--seed"], type=SEED, default=0, show_default=True, help="Same seed, same weights."
+        ),
     ),
     "Running": (
         click.Option(
@@ -111,7 +133,7 @@ SECTIONS = {
         click.Option(["--resume"], is_flag=True, help="Go on from the checkpoint if it is there."),
         click.Option(
             ["--workers"],
-            type=click.IntRange(min=0),
+            type=click.IntRange(0, MAX_WORKERS),
             default=0,
             show_default=True,
             help="Processes that simulate or read beside the training; the result is the same.",

@@ -1,10 +1,12 @@
 """`wnet-edge tune`: the fastest accurate way to run a package on this device."""
 
+import math
 import sys
 from pathlib import Path
 
 import click
 
+from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import (
     json_option,
     opened_package,
@@ -13,10 +15,11 @@ from wnet_edge.cli.options import (
     trust_option,
 )
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.manifest import Precision
+from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.tuned import TimedWay, keep, room_for
 from wnet_edge.runner.tuning import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
+from wnet_edge.runner.ways import MAX_THREADS
 
 _SHOWN = 10
 
@@ -34,14 +37,14 @@ _SHOWN = 10
 @provider_option
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_THREADS),
     multiple=True,
     help="Of the processor, to try; repeatable.  [default: 1, 2, 4 … all cores]",
 )
 @click.option(
     "--batch-size",
     "batch_sizes",
-    type=click.IntRange(1, 4096),
+    type=click.IntRange(1, MAX_BATCH_SIZE),
     multiple=True,
     default=BATCH_SIZES,
     show_default=True,
@@ -49,7 +52,7 @@ _SHOWN = 10
 )
 @click.option(
     "--max-phase-rms-rad",
-    type=click.FloatRange(min=0),
+    type=Number(0, math.pi),
     default=MAX_PHASE_RMS_RAD,
     show_default=True,
     help="How far phases of the golden frames may be from FP32's.",

@@ -4,12 +4,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import as_text
-from wnet_edge.io.hdf5 import bad, opened, optional_dataset, read_whole
+from wnet_edge.io.hdf5 import (
+    bad,
+    decoded,
+    is_complex,
+    opened,
+    optional_dataset,
+    read_whole,
+)
 from wnet_edge.io.numpy_file import (
     member_names,
     opened_npz,
@@ -28,12 +36,16 @@ class NamedArray:
         unit: as written, None where the file has none.
         columns: names of the last axis where the file has them, lower case.
         where: file and dataset, for messages and reports.
+        frame_numbers: (N,) of the frames that positions are of; None where the file has none.
+        notes: what was assumed, one line each.
     """
 
     values: NDArray[Any]
     unit: str | None
     columns: tuple[str, ...]
     where: str
+    frame_numbers: NDArray[np.int64] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read_array(path: Path, name: str) -> NamedArray:
@@ -62,11 +74,11 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
             raise ScanError(
                 f"{path}: has no dataset {dataset_path}, nor is there a file of that name; check it"
             )
-        if dataset.dtype.kind not in "uifcb":
+        if dataset.dtype.kind not in "uifb" and not is_complex(dataset):
             raise bad(path, dataset, f"holds {dataset.dtype}, not numbers", "name another")
         unit = dataset.attrs.get("units", dataset.attrs.get("unit"))
         return NamedArray(
-            values=read_whole(path, dataset),
+            values=decoded(dataset, read_whole(path, dataset)),
             unit=None if unit is None else as_text(unit),
             columns=(),
             where=f"{path}:{dataset.name}",

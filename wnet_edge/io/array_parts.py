@@ -1,13 +1,14 @@
 """What an array by name means as positions, as a probe or as a mask."""
 
 import math
+import re
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
-from wnet_edge.io.found import Found, Positions, PositionUnit
+from wnet_edge.io.found import Found, FrameNumbers, Positions, PositionUnit
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
 from wnet_edge.io.units import Quantity, unit_factor
 
@@ -19,7 +20,7 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     """Two columns are row, column; three are x, y, z as in CXI; names of columns go before that.
 
     Args:
-        array: (N, columns); further axes of length 1 before them don't count.
+        array: (N, columns), or (2, N) or (3, N); further axes of length 1 before them don't count.
         unit: goes before the array's own.
 
     Raises:
@@ -28,8 +29,10 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     values = array.values
     if values.ndim > 2 and math.prod(values.shape[:-2]) == 1:
         values = values.reshape(values.shape[-2:])
+    if values.ndim == 2 and len(values) in (2, 3) and values.shape[1] > 3 and not array.columns:
+        values = values.T  # a row for each axis
     width = values.shape[-1] if values.ndim else 0
-    columns = array.columns or {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
+    columns = array.columns or _unnamed_columns(array.where, width)
     if values.ndim != 2 or not columns or values.dtype.kind not in "uif":
         raise ScanError(
             f"{array.where} is {values.dtype} {array.values.shape}, not (N, 2) numbers; "
@@ -45,15 +48,25 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     written = unit or array.unit
     if written is None:
         raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
+    numbers = None
+    if array.frame_numbers is not None:
+        numbers = FrameNumbers(array.frame_numbers, from_zero=False)
     if written == PositionUnit.OBJECT_PIXEL.value:
-        return Found(Positions(rows_columns, PositionUnit.OBJECT_PIXEL), array.where)
+        return Found(Positions(rows_columns, PositionUnit.OBJECT_PIXEL, numbers), array.where)
     factor = unit_factor(written, Quantity.LENGTH)
     if factor is None:
         raise ScanError(
             f"{array.where} is in {written[:20]!r}, which is no unit of length; "
             "give --positions-unit, um say, or px"
         )
-    return Found(Positions(rows_columns * factor), array.where)
+    return Found(Positions(rows_columns * factor, numbers=numbers), array.where)
+
+
+def _unnamed_columns(where: str, width: int) -> tuple[str, ...]:
+    """Two are row, column, or x, y where the dataset is called so; three are x, y, z."""
+    if width == 2 and re.search(r"(?:^|[^a-z])xy$", where.lower()):
+        return "x", "y"
+    return {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
 
 
 def as_probe(array: NamedArray) -> Found[NDArray[np.complex64]]:
@@ -83,11 +96,11 @@ def as_mask(array: NamedArray) -> Found[NDArray[np.bool_]]:
     """(H, W), True where the array is not zero.
 
     Raises:
-        ScanError: if it is not two-dimensional integers or truth values.
+        ScanError: if it is not two-dimensional numbers or truth values.
     """
-    if array.values.ndim != 2 or array.values.dtype.kind not in "uib":
+    if array.values.ndim != 2 or array.values.dtype.kind not in "uibf":
         raise ScanError(
-            f"{array.where} is {array.values.dtype} {array.values.shape}, not integers (H, W); "
+            f"{array.where} is {array.values.dtype} {array.values.shape}, not numbers (H, W); "
             "write one mask for all frames"
         )
     return Found(array.values != 0, array.where)

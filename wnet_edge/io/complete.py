@@ -85,7 +85,8 @@ def complete_scan(
         probe_pixel_size_m=found.probe_pixel_size_m,
         assumed_object_pixel_size_m=assumed_object_pixel_size_m,
         left_out=left_out,
-        notes=notes,
+        frame_numbers=_frame_numbers(found),
+        notes=(*found.notes, *notes),
     )
 
 
@@ -162,8 +163,8 @@ def detector_mask(found: FoundScan) -> NDArray[np.bool_]:
         )
     if mask.all():
         raise ScanError(
-            f"{found.path}: {where} marks every pixel as bad; write 0 for good pixels, or give "
-            "--mask none"
+            f"{found.path}: {where} marks every pixel as bad; say with --mask-good which value "
+            "marks a good pixel (0 or 1), or give --mask none"
         )
     return mask
 
@@ -172,24 +173,21 @@ def _positions_m(
     found: FoundScan, object_pixel_size_m: float | None
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """(N, 2) row, column in metres, all finite, and which frames have none of their own."""
-    frames = required_frames(found)
-    frame_count = frames.value.shape[0]
+    frame_count = required_frames(found).value.shape[0]
     if found.positions is None:
         cure = "give --step-m" if found.raster else "name them with --positions"
         raise ScanError(f"{found.path}: {found.format} without positions; {cure}")
     positions, where = found.positions.value, found.positions.where
     values = positions.values
-    if len(values) != frame_count:
-        cure = "write one position a frame, or name others with --positions"
-        raise ScanError(
-            f"{found.path}: {where} holds {len(values)} positions for {frame_count} frames; "
-            + (f"it {BEING_WRITTEN.what}: {BEING_WRITTEN.cure}" if found.being_written else cure)
-        )
     bad = np.asarray(~np.isfinite(values).all(axis=1))
     if np.count_nonzero(bad) > LARGEST_BAD_SHARE * frame_count:
+        first = int(np.flatnonzero(bad)[0])
+        cure = "remove frames without a position"
+        if first > 1 and bad[first:].all():
+            cure = f"if the scan ended there, give --frames-range 0:{first}"
         raise ScanError(
             f"{found.path}: {where} is not a number at {np.count_nonzero(bad)} of {frame_count} "
-            f"frames, first at frame {np.flatnonzero(bad)[0]}; remove frames without a position"
+            f"frames, first at frame {first}; {cure}"
         )
     if positions.unit is PositionUnit.OBJECT_PIXEL:
         if object_pixel_size_m is None:
@@ -206,6 +204,13 @@ def _positions_m(
             f"say --positions {where} --positions-unit UNIT"
         )
     return values, bad
+
+
+def _frame_numbers(found: FoundScan) -> NDArray[np.int64]:
+    """Counted from 0; of frames without numbers, their places."""
+    if found.frame_numbers is None:
+        return np.arange(required_frames(found).value.shape[0])
+    return found.frame_numbers.value.values
 
 
 def _probe(found: FoundScan, full_px: int) -> NDArray[np.complex64] | None:

@@ -1,195 +1,188 @@
 """Positions from a table of text: CSV, TSV, or columns between blanks, as beamlines write them.
 
-The separator is told from the first line of numbers. A line of names above it, commented out or
-not, says which columns are meant and in what unit: `x_m,y_m`, `x (um)`, `y/um`, `row,column`.
-Lines that begin with # are comments. A number that is missing or `nan` stays NaN.
+A line of names above the numbers, commented out or not, says which columns are meant and in what
+unit: `x_m,y_m`, `# samx samy`, `x (um)`, `row,column`; units may have a line of their own. A column
+that numbers frames pairs positions with them. Names that are there must be understood, and there
+must be one for each column: what is left open is refused with the columns shown, and
+`FILE:X,Y` then names them.
 """
 
-import math
-import re
-from array import array
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
-from wnet_edge.io.found import PositionUnit
-from wnet_edge.io.units import Quantity, unit_factor
-
-MAX_BYTES = 256 * 2**20
-_MAX_LINE_BYTES = 1 << 16
-
-_CURE = "write x and y, or row and column, of each frame, one frame a line"
-_NAMES = {"x": "x", "y": "y", "z": "z", "row": "row", "column": "column", "col": "column"}
-_AFFIXES = re.compile(r"probe|positions?|pos|[ _.-]")
-_PIXELS = ("px", "pixel", "pixels")
-_PAIRS = (("y", "x"), ("row", "column"))
-_SHOWN = 6
+from wnet_edge.io.column_names import (
+    Column,
+    Pair,
+    Trust,
+    as_columns,
+    counts_something,
+    numbers_frames,
+    pairs_of,
+)
+from wnet_edge.io.names_above import (
+    SHOWN,
+    NamesAbove,
+    columns_shown,
+    counts_rows,
+    is_whole,
+    names_above,
+    say_which,
+)
+from wnet_edge.io.pairing import as_frame_numbers
+from wnet_edge.io.text_table import TextTable, read_table
 
 
 @dataclass(frozen=True)
-class _Line:
-    number: int
-    text: str
+class _Choice:
+    """The columns to take.
+
+    Attributes:
+        x: index of the column that is counted along an image's columns.
+        y: of the one along its rows.
+        frame: of the one that numbers frames, None where there is none.
+        unit: of x and y, None where the table has none.
+        note: what was assumed.
+    """
+
+    x: int
+    y: int
+    frame: int | None = None
+    unit: str | None = None
+    note: str = ""
 
 
-def read_positions_table(path: Path) -> NamedArray:
-    """The columns of positions in a table, (N, 2), (N, 3) or whatever it has without a header.
+def read_positions_table(path: Path, columns: str | None = None) -> NamedArray:
+    """The positions (N, 2) y, x in a table, with the numbers of their frames where it has them.
+
+    Args:
+        path: of the table.
+        columns: which are x and y, by names or by numbers from 1: `samx,samy` or `2,3`.
 
     Raises:
-        ScanError: naming the line, if this is no text, no table, or has no such columns.
+        ScanError: naming the line or the columns, if this is no text, no table, or does not say
+            which columns are meant.
     """
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ScanError(f"{path}: is {size >> 20} MB of text, too much for positions; {_CURE}")
-    header: _Line | None = None
-    rows = array("d")
-    separator: str | None = None
-    wanted: list[int] = []
-    names: tuple[str, ...] = ()
-    unit: str | None = None
-    for line in _lines(path):
-        if line.text.startswith("#"):
-            header = line if not rows else header
-            continue
-        if not rows and not _is_numbers(line.text):
-            if header is not None and not header.text.startswith("#"):
-                raise ScanError(f"{path}: line {line.number} is no line of numbers; {_CURE}")
-            header = line
-            continue
-        if not wanted:
-            separator = _separator(line.text)
-            count = len(_filled(_fields(line.text, separator)))
-            names, wanted, unit = _columns(path, header, separator, count)
-        rows.extend(_numbers(path, line, separator, wanted))
-    if not rows:
-        raise ScanError(f"{path}: has no line of numbers; {_CURE}")
-    values = np.frombuffer(rows, dtype=np.float64).reshape(-1, len(wanted))
-    return NamedArray(values, unit, names, str(path))
-
-
-def _lines(path: Path) -> Iterator[_Line]:
-    """Lines that are not blank, counted from 1."""
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(iter(lambda: file.readline(_MAX_LINE_BYTES), b""), 1):
-                if len(raw) == _MAX_LINE_BYTES:
-                    raise ScanError(f"{path}: line {number} is too long for a table; {_CURE}")
-                if b"\0" in raw:
-                    raise ScanError(
-                        f"{path}: is no text; name a table, an NPY, or NPZ or HDF5 with a dataset"
-                    )
-                try:
-                    text = raw.decode("utf-8-sig")
-                except UnicodeDecodeError:
-                    text = raw.decode("latin-1")  # an old Windows program's µ
-                if text.strip():
-                    yield _Line(number, text.strip("\r\n ").replace('"', ""))
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ScanError(f"{path}: can't be read ({reason}); check its permissions") from error
-
-
-def _separator(text: str) -> str | None:
-    """What stands between fields; None for blanks."""
-    return next((mark for mark in ";\t," if mark in text), None)
-
-
-def _fields(text: str, separator: str | None) -> list[str]:
-    return [field.strip() for field in text.split(separator)]
-
-
-def _filled(fields: list[str]) -> list[str]:
-    """Without the empty fields that a separator at a line's end leaves."""
-    while fields and not fields[-1]:
-        fields.pop()
-    return fields
-
-
-def _number(field: str, separator: str | None) -> float:
-    """A number; with separators that leave it free, its decimal mark may be a comma."""
-    if not field:
-        return math.nan
-    return float(field if separator in (",", None) else field.replace(",", "."))
-
-
-def _is_numbers(text: str) -> bool:
-    """Whether one of the fields is a number: a header has none, a line of numbers may have text."""
-    separator = _separator(text)
-    for field in _fields(text, separator):
-        try:
-            _number(field or "x", separator)
-        except ValueError:
-            continue
-        return True
-    return False
-
-
-def _numbers(path: Path, line: _Line, separator: str | None, wanted: list[int]) -> list[float]:
-    fields = _fields(line.text, separator)
-    try:
-        return [_number(fields[column], separator) for column in wanted]
-    except IndexError as error:
-        raise ScanError(
-            f"{path}: line {line.number} has {len(fields)} columns, not {max(wanted) + 1}; {_CURE}"
-        ) from error
-    except ValueError as error:
-        reason = " ".join(str(error).split())[:80]
-        raise ScanError(f"{path}: line {line.number} is no position ({reason}); {_CURE}") from error
-
-
-def _columns(
-    path: Path, header: _Line | None, separator: str | None, count: int
-) -> tuple[tuple[str, ...], list[int], str | None]:
-    """Names, numbers and unit of the columns to take."""
-    commented = header is not None and header.text.startswith("#")
-    given = [] if header is None else _header_fields(header.text, separator, count)
-    named = [_name_and_unit(field) for field in given]
-    units = {name: unit for name, unit in named if name}
-    pairs = [pair for pair in _PAIRS if all(name in units for name in pair)]
-    if header is None or (commented and (len(given) != count or not pairs)):
-        return (), list(range(count)), None
-    if not pairs:
-        shown = ", ".join(given[:_SHOWN])[:100]
-        raise ScanError(f"{path}: line {header.number} names {shown}, not x and y; {_CURE}")
-    pair = next((pair for pair in pairs if units[pair[0]] is not None), pairs[0])
-    places = [[name for name, _ in named].index(name) for name in pair]
-    first, second = (units[name] for name in pair)
-    if first != second:
-        raise ScanError(
-            f"{path}: line {header.number} gives {pair[0]} in {first} and {pair[1]} in {second}; "
-            "write both in one unit"
-        )
-    return pair, places, first
-
-
-def _header_fields(text: str, separator: str | None, count: int) -> list[str]:
-    """Names of columns, between the same separators as the numbers or any others."""
-    text = re.sub(r"\s+(?=[(\[])", "", text.lstrip("#").strip())
-    for mark in (separator or ";", ";", "\t", ",", None):
-        fields = _filled(_fields(text, mark))
-        if len(fields) == count:
-            return fields
-    return _filled(_fields(text, separator))
-
-
-def _name_and_unit(field: str) -> tuple[str | None, str | None]:
-    """The name as this file knows it, None for any other, and the unit, None where there is none.
-
-    `x_um`, `x (um)`, `x [um]`, `x/um` and `x um` all are x in um.
-    """
-    text = field.strip().lower()
-    found = re.fullmatch(r"(.+?)\s*[(\[]\s*(.*?)\s*[)\]]|(.+?)\s*/\s*(.+)", text)
-    if found:
-        name, unit = (found[1], found[2]) if found[1] else (found[3], found[4])
+    table = read_table(path)
+    if columns is not None:
+        names, choice = _by_user(table, columns)
     else:
-        name, _, unit = text.rpartition("_") if "_" in text else text.rpartition(" ")
-        if unit_factor(unit, Quantity.LENGTH) is None and unit not in _PIXELS:
-            name, unit = text, ""
-    known = _NAMES.get(_AFFIXES.sub("", name))
-    if unit in _PIXELS:
-        unit = PositionUnit.OBJECT_PIXEL.value
-    return known, unit or None
+        names = names_above(table)
+        choice = _unnamed(table) if names is None else _named(table, names)
+    values = np.array(table.numbers([choice.y, choice.x]), dtype=np.float64).T
+    numbers = None if choice.frame is None else _frame_numbers(table, choice.frame, names)
+    notes = (choice.note,) if choice.note else ()
+    return NamedArray(values, choice.unit, ("y", "x"), str(path), numbers, notes)
+
+
+def _named(table: TextTable, names: NamesAbove) -> _Choice:
+    """The columns that their names say are the position."""
+    pairs = pairs_of(names.columns)
+    if len(pairs) > 1:
+        shown = "; ".join(f"{pair.x.text}, {pair.y.text}" for pair in pairs[:SHOWN])
+        raise ScanError(
+            f"{table.path}: line {names.line.number} names several positions ({shown}); say which, "
+            f"--positions {table.path}:{pairs[0].x.text},{pairs[0].y.text}"
+        )
+    (pair,) = pairs
+    note = ""
+    if pair.trust is Trust.SET_POINT:
+        note = f"{table.path} has set points only ({pair.x.text}, {pair.y.text}), no read-backs"
+    return _Choice(
+        pair.x.index, pair.y.index, _frame_column(table, names), _unit(table, names, pair), note
+    )
+
+
+def _unit(table: TextTable, names: NamesAbove, pair: Pair) -> str | None:
+    x, y = pair.x.unit, pair.y.unit
+    if x != y:
+        raise ScanError(
+            f"{table.path}: line {names.line.number} gives {pair.y.name} in {y or 'no unit'} and "
+            f"{pair.x.name} in {x or 'no unit'}; write both in one unit"
+        )
+    return x
+
+
+def _frame_column(table: TextTable, names: NamesAbove) -> int | None:
+    """The column that numbers frames; a mere counter of the rows says nothing that they don't."""
+    for column in names.columns:
+        if numbers_frames(column):
+            return column.index
+    for column in names.columns:
+        rows = table.column(column.index)
+        unique = len(set(rows)) == len(rows) and all(map(is_whole, rows))
+        if unique and counts_something(column):
+            return column.index
+        if unique and column.index == 0 and not column.text.strip():
+            return None if counts_rows(rows) else 0
+    return None
+
+
+def _frame_numbers(table: TextTable, index: int, names: NamesAbove | None) -> NDArray[np.int64]:
+    name = "" if names is None else names.columns[index].text
+    (values,) = np.array(table.numbers([index]))
+    return as_frame_numbers(f"{table.path}: column {name or index + 1}", values)
+
+
+def _unnamed(table: TextTable) -> _Choice:
+    """Columns without names: row, column, or x, y, z.
+
+    Raises:
+        ScanError: if they may be something else.
+    """
+    unclear = ScanError(f"{table.path}: {columns_shown(table, None)}{say_which(table)}")
+    if table.width == 2:
+        note = (
+            f"the columns of {table.path} have no names: they are taken as row, column (y, x); if "
+            f"they are x, y, write so above them or say --positions {table.path}:1,2"
+        )
+        return _Choice(x=1, y=0, note=note)
+    if table.width != 3:
+        raise unclear
+    first, second, third = (np.array(column) for column in table.numbers([0, 1, 2]))
+    ordered = len(first) > 2 and bool((np.diff(first) > 0).all())
+    if counts_rows(table.column(0)) or (ordered and np.ptp(second) > 0 and np.ptp(third) > 0):
+        raise unclear  # frames or times, and then two axes in an order that nothing tells
+    return _Choice(x=0, y=1)
+
+
+def _by_user(table: TextTable, text: str) -> tuple[NamesAbove | None, _Choice]:
+    """The columns that the user names, or counts from 1.
+
+    Raises:
+        ScanError: if the table has no such columns.
+    """
+    try:
+        names = names_above(table)
+    except ScanError:  # whatever they are, the user knows
+        names = None
+    known = as_columns([""] * table.width) if names is None else names.columns
+    wanted = [part.strip() for part in text.split(",")]
+    places = [_place(known, part) for part in wanted]
+    if len(places) != 2 or None in places or places[0] == places[1]:
+        raise ScanError(
+            f"{table.path}: {text[:40]!r} does not name two of its columns; "
+            f"{columns_shown(table, names)}{say_which(table)}"
+        )
+    x, y = (known[place] for place in places if place is not None)
+    frame = None if names is None else _frame_column(table, names)
+    unit = None if names is None else _unit(table, names, Pair(x, y, Trust.NAMED))
+    return names, _Choice(x.index, y.index, None if frame in (x.index, y.index) else frame, unit)
+
+
+def _place(columns: Sequence[Column], wanted: str) -> int | None:
+    by_name = [
+        column.index
+        for column in columns
+        if wanted.lower() in (column.text.strip().lower(), column.name) and wanted
+    ]
+    if by_name:
+        return by_name[0] if len(by_name) == 1 else None
+    if wanted.isdecimal() and 1 <= int(wanted) <= len(columns):
+        return int(wanted) - 1
+    return None

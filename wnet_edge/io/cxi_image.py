@@ -19,7 +19,7 @@ from wnet_edge.io.units import JOULE_PER_EV
 INVALID_PIXEL = 0x1
 """Mask bit of a pixel without a value (CXI 1.6, table of pixel masks)."""
 
-_IMAGE = "entry_1/image_1"
+IMAGE = "entry_1/image_1"
 
 
 def write_cxi_image(
@@ -49,22 +49,22 @@ def write_cxi_image(
         _write_process(file, result.process)
         positions_m = np.where(context.left_out[:, None], np.nan, context.positions_m)
         put_translation(file, positions_m)
-        file["entry_1/data_1/data"] = h5py.SoftLink(f"/{_IMAGE}/data")
+        file["entry_1/data_1/data"] = h5py.SoftLink(f"/{IMAGE}/data")
 
 
 def _write_instrument(file: h5py.File, context: ImageContext) -> None:
     file[f"{SOURCE}/illumination"] = context.probe.astype(np.complex64, copy=False)
     if context.energy_ev is not None:
         put(file, f"{SOURCE}/energy", context.energy_ev * JOULE_PER_EV, "J")
-    file[f"{_IMAGE}/source_1"] = h5py.SoftLink(file[SOURCE].name)
+    file[f"{IMAGE}/source_1"] = h5py.SoftLink(file[SOURCE].name)
     if context.distance_m is not None:
         put(file, f"{DETECTOR}/distance", context.distance_m, "m")
-        file[f"{_IMAGE}/detector_1"] = h5py.SoftLink(file[DETECTOR].name)
+        file[f"{IMAGE}/detector_1"] = h5py.SoftLink(file[DETECTOR].name)
 
 
 def _write_image(file: h5py.File, result: Result) -> None:
     height, width = result.phase.shape
-    group = file[_IMAGE]
+    group = file[IMAGE]
     group["data"] = result.image
     group["data"].attrs["axes"] = "y:x"
     group["data"].attrs["origin_px"] = result.origin_px
@@ -78,13 +78,13 @@ def _write_image(file: h5py.File, result: Result) -> None:
     pixel_size_m = result.pixel_size_m
     if pixel_size_m is not None:
         extent_m = np.array([width, height, 0]) * pixel_size_m
-        put(file, f"{_IMAGE}/image_size", extent_m, "m")
+        put(file, f"{IMAGE}/image_size", extent_m, "m")
         for axis in "xy":
-            put(file, f"{_IMAGE}/{axis}_pixel_size", pixel_size_m, "m")
+            put(file, f"{IMAGE}/{axis}_pixel_size", pixel_size_m, "m")
 
 
 def _write_process(file: h5py.File, process: Process) -> None:
-    group = file.create_group(f"{_IMAGE}/process_1")
+    group = file.create_group(f"{IMAGE}/process_1")
     group["program"] = "wnet-edge"
     group["version"] = process.versions.get("wnet-edge", "")
     group["command"] = process.command_line

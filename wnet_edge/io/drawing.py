@@ -100,6 +100,21 @@ def colour_bar(
         draw.text(at, text, fill=INK, font=font(SMALL_SIZE), anchor="lm")
 
 
+def axes_arrows(draw: "ImageDraw.ImageDraw", left: int, top: int) -> None:
+    """Which way the axes of an image run, on a plate: x to the right, y downwards."""
+    size, inset, reach, head = 58, 12, 26, 5
+    draw.rounded_rectangle((left, top, left + size, top + size), radius=4, fill=PLATE)
+    x, y = left + inset, top + inset
+    draw.line((x, y, x + reach, y), fill=PAPER, width=2)
+    draw.line((x, y, x, y + reach), fill=PAPER, width=2)
+    tip = x + reach + head
+    draw.polygon(((tip, y), (tip - 2 * head, y - head), (tip - 2 * head, y + head)), fill=PAPER)
+    tip = y + reach + head
+    draw.polygon(((x, tip), (x - head, tip - 2 * head), (x + head, tip - 2 * head)), fill=PAPER)
+    unit_text(draw, x + reach, y + 14, "x", PAPER)
+    unit_text(draw, x + 14, y + reach, "y", PAPER)
+
+
 def round_length(longest_px: float, unit_per_px: float, *, metres: bool) -> tuple[int, str]:
     """A round length that is at most `longest_px` of the picture: pixels of it, and its label.
 

@@ -56,6 +56,13 @@ def attempt(read: Callable[[], Found[T] | None]) -> Found[T] | None:
         return cast("Found[T]", Unreadable(error))
 
 
+def required(part: Found[T] | None) -> Found[T]:
+    """A part that the caller knows to be there."""
+    if part is None:
+        raise ValueError("a part of the scan is missing that was there before")
+    return part
+
+
 class PositionUnit(str, Enum):
     """What positions are counted in."""
 
@@ -71,11 +78,36 @@ class ZeroFrequency(str, Enum):
 
 
 @dataclass(frozen=True)
+class FrameNumbers:
+    """Which frame of the scan each frame, or each position, of a file is.
+
+    Attributes:
+        values: (N,) int64; `NEVER_FILLED` for a frame that was allocated and never filled.
+        from_zero: whether the format says that they count from 0; else they may from 1, or from
+            any other number.
+    """
+
+    values: NDArray[np.int64]
+    from_zero: bool = True
+
+
+NEVER_FILLED = -1
+"""Ptychodus' number of a frame that it has room for, but no counts."""
+
+
+@dataclass(frozen=True)
 class Positions:
-    """Positions (N, 2) float64 row, column; up to a constant, they need no origin."""
+    """Positions (N, 2) float64 row, column; up to a constant, they need no origin.
+
+    Attributes:
+        values: of the frames, in their order, or of those that `numbers` name.
+        unit: that they are counted in.
+        numbers: of the frames that they belong to; None where the file has none.
+    """
 
     values: NDArray[np.float64]
     unit: PositionUnit = PositionUnit.METRE
+    numbers: FrameNumbers | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +118,7 @@ class FoundScan:
         path: the file.
         format: what it was taken for, such as "CXI 1.6".
         frames: (N, H, W) counts, read lazily.
+        frame_numbers: of `frames`; None: in the order of the positions.
         positions: of the frames.
         raster: rows, columns of a raster whose step the file does not say; (N = rows × columns).
         energy_ev: photon energy.
@@ -99,12 +132,14 @@ class FoundScan:
         zero_frequency: where the format, or the user, puts it; None where that is not said.
         near_field: why the frames are no far field, where the file says so.
         candidates: names of what may be frames, in a file of no known layout.
+        notes: what reading has found odd or assumed, one line each.
         being_written: whether a program is adding to the file, or has died doing so (SWMR).
     """
 
     path: Path
     format: str
     frames: Found[FrameSource] | None = None
+    frame_numbers: Found[FrameNumbers] | None = None
     positions: Found[Positions] | None = None
     raster: tuple[int, int] | None = None
     energy_ev: Found[float] | None = None
@@ -118,6 +153,7 @@ class FoundScan:
     zero_frequency: Found[ZeroFrequency] | None = None
     near_field: str | None = None
     candidates: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     being_written: bool = False
 
 

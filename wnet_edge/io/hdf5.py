@@ -43,6 +43,7 @@ def opened(path: Path) -> Iterator[LinkedGroup]:
     Raises:
         ScanError: if there is no such file, or it can't be read.
     """
+    note_input(path, ScanError)
     try:
         home = OpenFile(path, Family(path))
         with home.file:
@@ -251,17 +252,19 @@ def array_of(
 
 
 def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
-    """A mask (H, W) of integers or truth values; what its bits mean is the format's business.
+    """A mask (H, W) of numbers or truth values; what its bits mean is the format's business.
 
-    Bits beyond the 30th are set as the 30th.
+    Fractions have no bits: any but 0 is 1. Bits beyond the 30th are set as the 30th.
 
     Raises:
-        ScanError: if it is not two-dimensional integers, or larger than any detector.
+        ScanError: if it is not two-dimensional numbers, or larger than any detector.
     """
-    if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uib":
-        fault = f"is {dataset.dtype} {dataset.shape}, not integers (H, W)"
+    if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uibf":
+        fault = f"is {dataset.dtype} {dataset.shape}, not numbers (H, W)"
         raise bad(path, dataset, fault, "write one mask for all frames, or give --mask none")
     values = read_whole(path, dataset)
+    if values.dtype.kind == "f":
+        return Found((values != 0).astype(_MASK), dataset.name)
     if values.dtype.itemsize < _MASK.itemsize:
         return Found(values.astype(_MASK), dataset.name)
     bits = np.empty(values.shape, _MASK)
@@ -287,8 +290,30 @@ def modes_of(
     stored = dataset.shape[len(at) :]
     shape = tuple(n for n in stored[:-2] if n != 1) + stored[-2:]
     fits = 2 <= len(shape) <= 3 and shape[-1] == shape[-2] <= MAX_FRAME_PX
-    if dataset.dtype.kind != "c" or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
+    if not is_complex(dataset) or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
         fault = f"is {dataset.dtype} {dataset.shape}, not complex (modes, n, n)"
         raise bad(path, dataset, fault, "write a probe, or name another with --probe")
-    probe = read_whole(path, dataset, at).astype(np.complex64).reshape(-1, *shape[-2:])
+    values = decoded(dataset, read_whole(path, dataset, at))
+    probe = values.astype(np.complex64).reshape(-1, *shape[-2:])
     return Found(probe, dataset.name)
+
+
+MATLAB_CLASS = "MATLAB_class"
+"""Attribute of every array that MATLAB writes (-v7.3): it stores the last axis first."""
+
+_COMPLEX_PARTS = (("real", "imag"), ("r", "i"), ("re", "im"))
+
+
+def is_complex(dataset: h5py.Dataset) -> bool:
+    """Whether it holds complex numbers, or pairs of their parts as MATLAB writes them."""
+    return dataset.dtype.kind == "c" or dataset.dtype.names in _COMPLEX_PARTS
+
+
+def decoded(dataset: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any]:
+    """What was read of a dataset: pairs of parts as complex numbers, MATLAB's rows as rows."""
+    if values.dtype.names in _COMPLEX_PARTS:
+        real, imaginary = (values[part] for part in values.dtype.names)
+        values = real + np.complex64(1j) * imaginary
+    if MATLAB_CLASS in dataset.attrs and values.ndim >= 2:
+        values = values.swapaxes(-1, -2)
+    return values

@@ -4,6 +4,7 @@ Under every HDF5 layout's reader.
 """
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,11 @@ import numpy as np
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found
-from wnet_edge.io.hdf5 import bad, check_filters, check_link, opened, opened_alone
+from wnet_edge.io.frame_axes import Stack, arrange, found_stack
+from wnet_edge.io.hdf5 import MATLAB_CLASS, bad, check_filters, check_link, opened, opened_alone
 from wnet_edge.io.hdf5_chunks import check_chunks
 from wnet_edge.io.hdf5_faults import HDF5_ERRORS, Fault, known_fault, one_line
 from wnet_edge.io.hdf5_links import LinkedDataset
-from wnet_edge.io.stacks import RasterFrames, check_stack
 from wnet_edge.scan import FrameSource
 
 _MAX_PIECES = 10_000
@@ -90,12 +91,24 @@ class Hdf5Frames:
 def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
     """A dataset (N, H, W), or a raster (rows, columns, H, W), as lazily read frames (N, H, W).
 
+    Where its usual axes make no frames, others may: see `wnet_edge.io.frame_axes`.
+
     Raises:
         ScanError: if it is no stack of numbers within limits, or can't be decompressed here.
     """
     home = Path(dataset.file.filename)  # another than `path` behind an external link
     where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
-    check_stack(path, where, dataset.shape, dataset.dtype)
+    frames = Hdf5Frames(home, dataset)
+    found = found_stack(
+        Stack(
+            path,
+            where,
+            dataset.shape,
+            dataset.dtype,
+            partial(arrange, frames),
+            matlab_axes(dataset),
+        )
+    )
     check_filters(path, dataset)
     if dataset.chunks is not None:
         pairs = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
@@ -103,8 +116,14 @@ def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
         if pieces > _MAX_PIECES:
             fault = f"has {pieces} chunks a frame"
             raise bad(path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them one")
-    frames: FrameSource = Hdf5Frames(home, dataset)
-    return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, where)
+    return found
+
+
+def matlab_axes(dataset: h5py.Dataset) -> str:
+    """MATLAB's (H, W, N), and (H, W, rows, columns), which HDF5 has the other way round."""
+    if MATLAB_CLASS not in dataset.attrs:
+        return ""
+    return {3: "NWH", 4: "CRWH"}.get(dataset.ndim, "")
 
 
 def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's own signature

@@ -17,6 +17,7 @@ class ImageContext:
         probe: (modes, full, full) complex64 in square-root counts.
         positions_m: (N, 2) float64 row, column of the top-left pixel of each frame's full window.
         left_out: (N,) bool, True for frames that have no position of their own.
+        frame_numbers: (N,) int64, which frame of the measurement each is, counted from 0.
         full_window_px: edge of the full window, in object pixels.
         energy_ev: photon energy, None if unknown.
         distance_m: sample to detector, None if unknown.
@@ -26,6 +27,7 @@ class ImageContext:
     probe: NDArray[np.complex64]
     positions_m: NDArray[np.float64]
     left_out: NDArray[np.bool_]
+    frame_numbers: NDArray[np.int64]
     full_window_px: int
     energy_ev: float | None
     distance_m: float | None

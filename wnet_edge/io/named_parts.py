@@ -18,11 +18,13 @@ from wnet_edge.io.array_parts import as_mask, as_positions, as_probe
 from wnet_edge.io.csv_positions import read_positions_table
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import Found, FoundScan, Positions
+from wnet_edge.io.frame_axes import columns_first, raster_of, with_axes
 from wnet_edge.io.hdf5 import dataset_at, opened
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.npz import named_frames
 from wnet_edge.io.read_options import NONE, ReadOptions
-from wnet_edge.io.stacks import MAX_FRAMES, raster_of
+from wnet_edge.io.stacks import MAX_FRAMES
+from wnet_edge.io.units import Quantity, unit_factor
 
 T = TypeVar("T")
 Find = Callable[[Path], FoundScan]
@@ -37,6 +39,8 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
     found = _numbers(found, options)
     if options.frames is not None:
         found = _frames(found, options.frames)
+    if options.frames_axes is not None:
+        found = with_axes(found, options.frames_axes)
     if options.raster is not None:
         found = replace(found, raster=options.raster)
     _check_flags(found, options)
@@ -48,11 +52,28 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         found = replace(found, probe=None, probe_pixel_size_m=None)
     elif options.probe is not None:
         found = _probe(found, options.probe, find)
-    if options.mask == NONE:
-        found = replace(found, mask=None)
-    elif options.mask is not None:
-        found = replace(found, mask=_mask(found, options.mask))
-    return found
+    return replace(found, mask=_given_mask(found, options.mask, options.mask_good))
+
+
+def _given_mask(
+    found: FoundScan, text: str | None, mask_good: str | None
+) -> Found[NDArray[np.bool_]] | None:
+    """The file's mask, the one that `text` names or none, turned as `mask_good` says.
+
+    Readers take for good what is 0.
+    """
+    mask = found.mask
+    if text == NONE:
+        mask = None
+    elif text is not None:
+        mask = _mask(found, text)
+    if mask_good is None:
+        return mask
+    if mask is None:
+        raise ScanError(f"{found.path}: --mask-good goes with a mask; name one with --mask")
+    if mask_good == "0":
+        return mask
+    return Found(~mask.value, f"{mask.where}, --mask-good {mask_good},")
 
 
 def _check_flags(found: FoundScan, options: ReadOptions) -> None:
@@ -83,18 +104,17 @@ def _numbers(found: FoundScan, options: ReadOptions) -> FoundScan:
 def _frames(found: FoundScan, name: str) -> FoundScan:
     kind = kind_of(found.path)
     if kind is FileKind.NPZ:
-        frames, raster = named_frames(found.path, name)
+        frames = named_frames(found.path, name)
     elif kind is FileKind.HDF5:
         with opened(found.path) as file:
-            dataset = dataset_at(file, found.path, name.strip("/"))
-            frames, raster = frames_of(found.path, dataset), raster_of(dataset.shape)
+            frames = frames_of(found.path, dataset_at(file, found.path, name.strip("/")))
     else:
         raise ScanError(f"{found.path}: holds one stack of frames; leave out --frames {name}")
-    return replace(found, frames=frames, raster=raster or found.raster)
+    return replace(found, frames=frames, raster=raster_of(frames) or found.raster)
 
 
 def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
-    """Row by row, each from left to right, as a raster is scanned."""
+    """Row by row, each from left to right, as a raster is scanned; or as its array is stored."""
     if found.raster is None:
         raise ScanError(f"{found.path}: --step-m needs a raster; give --raster ROWSxCOLUMNS")
     rows, columns = found.raster
@@ -103,18 +123,24 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
             f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m can't be; "
             "mend --raster or --step-m"
         )
-    grid = np.stack(np.divmod(np.arange(rows * columns), columns), axis=1)
-    return Found(Positions(grid * step_m), f"raster of {rows} × {columns}, --step-m")
+    numbers = np.arange(rows * columns)
+    if columns_first(found.frames):
+        grid = np.stack([numbers % rows, numbers // rows], axis=1)
+    else:
+        grid = np.stack([numbers // columns, numbers % columns], axis=1)
+    positions = Positions(grid.astype(np.float64) * step_m)
+    return Found(positions, f"raster of {rows} × {columns}, --step-m")
 
 
 def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
     path, name = locate(text, found.path)
-    if name is not None:
+    kind = kind_of(path)
+    if kind is FileKind.OTHER:
+        array = read_positions_table(path, name)
+    elif name is not None:
         array = read_array(path, name)
-    elif (kind := kind_of(path)) is FileKind.NPY:
+    elif kind is FileKind.NPY:
         array = read_npy_array(path)
-    elif kind is FileKind.OTHER:
-        array = read_positions_table(path)
     else:
         other = _other_scan(path, find, "positions")
         return replace(
@@ -123,7 +149,15 @@ def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) ->
             energy_ev=found.energy_ev or other.energy_ev,
             distance_m=found.distance_m or other.distance_m,
         )
-    return replace(found, positions=as_positions(array, options.positions_unit))
+    unit = options.positions_unit
+    notes = array.notes
+    if (
+        unit is not None
+        and array.unit is not None
+        and unit_factor(unit, Quantity.LENGTH) != unit_factor(array.unit, Quantity.LENGTH)
+    ):
+        notes += (f"{array.where} says {array.unit}, but --positions-unit {unit} is taken",)
+    return replace(found, positions=as_positions(array, unit), notes=(*found.notes, *notes))
 
 
 def _probe(found: FoundScan, text: str, find: Find) -> FoundScan:

@@ -8,13 +8,15 @@
   all are whole numbers: its data contract has both, and integers of detectors are counts.
 - tike: `data` (…, N, H, W) counts, `scan` (…, N, 2) row, column in object pixels and `probe`
   (…, modes, H, W), zero frequency at the corner of each frame.
+- Ptychodus: a product, with the names of its HDF5 file (`wnet_edge.io.ptychodus`) and the
+  attributes as members; no frames.
 
-No archive of these says energy, distance or detector pixel.
+Of these only the last says energy and distance, and none the detector pixel.
 """
 
-import math
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,21 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 from wnet_edge.io.array_file import NamedArray
 from wnet_edge.io.array_parts import as_positions, as_probe
-from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency, attempt
+from wnet_edge.io.found import (
+    Found,
+    FoundScan,
+    FrameNumbers,
+    Positions,
+    PositionUnit,
+    ZeroFrequency,
+    attempt,
+    required,
+)
+from wnet_edge.io.frame_axes import FoundStack, UnarrangedStack, raster_of, with_axes
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.numpy_file import member_names, opened_npz, read_member
 from wnet_edge.io.numpy_frames import npz_stack
-from wnet_edge.io.stacks import MAX_WHOLE_BYTES, check_stack, raster_of
+from wnet_edge.io.pairing import as_frame_numbers
 from wnet_edge.manifest import MANIFEST_FILE
 from wnet_edge.scan import FrameSource
 
@@ -63,6 +75,8 @@ def read_npz(path: Path) -> FoundScan:
         if MANIFEST_FILE in archive.namelist():
             raise ScanError(f"{path}: is a package, no scan; name it with --package")
         names = set(member_names(archive))
+        if names >= {"probe_position_x_m", "probe_position_y_m"}:
+            return _ptychodus(path, archive)
         if names & {"diff3d", "diffraction"} and names >= {"xcoords", "ycoords"}:
             return _ptychopinn(path, archive)
         if "reciprocal" in names:
@@ -75,8 +89,8 @@ def read_npz(path: Path) -> FoundScan:
         return FoundScan(path=path, format=f"NPZ of {shown}" if names else "NPZ of no arrays")
 
 
-def named_frames(path: Path, name: str) -> tuple[Found[FrameSource], tuple[int, int] | None]:
-    """A member as frames of counts, and the raster where it is (rows, columns, H, W).
+def named_frames(path: Path, name: str) -> Found[FrameSource]:
+    """A member as frames of counts.
 
     Raises:
         ScanError: if there is none, or it is no stack.
@@ -86,27 +100,21 @@ def named_frames(path: Path, name: str) -> tuple[Found[FrameSource], tuple[int, 
         if name not in names:
             shown = ", ".join(sorted(names)[:_SHOWN])
             raise ScanError(f"{path}: has no array {name}; name one of what it holds: {shown}")
-        frames, header = npz_stack(path, archive, name)
-    return Found(frames, name), raster_of(header.shape)
+        return npz_stack(path, archive, name)
 
 
 def _raster(path: Path, archive: zipfile.ZipFile) -> FoundScan:
-    frames, header = npz_stack(path, archive, "arr_0")
-    return FoundScan(
-        path=path,
-        format="PtychoNN NPZ",
-        frames=Found(frames, "arr_0"),
-        raster=raster_of(header.shape),
-    )
+    frames = npz_stack(path, archive, "arr_0")
+    return FoundScan(path=path, format="PtychoNN NPZ", frames=frames, raster=raster_of(frames))
 
 
 def _ptychonn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
-    frames, _ = npz_stack(path, archive, "reciprocal")
+    frames = npz_stack(path, archive, "reciprocal")
     scan = _array(path, archive, "scan")
     return FoundScan(
         path=path,
         format="ptychonn NPZ",
-        frames=Found(frames, "reciprocal"),
+        frames=frames,
         positions=attempt(lambda: _ptychonn_positions(scan)),
     )
 
@@ -146,16 +154,12 @@ def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
 def _ptychopinn_frames(
     path: Path, archive: zipfile.ZipFile, name: str, frame_count: int
 ) -> FrameSource:
-    """Lazily, or whole where the frames are on the last axis, as older archives have them."""
-    frames, header = npz_stack(path, archive, name)
-    shape = header.shape
-    if len(shape) != 3 or shape[0] == frame_count or shape[2] != frame_count:
-        return frames
-    if header.byte_count > MAX_WHOLE_BYTES:
-        raise ScanError(f"{path}: {name} is {shape}, frames last; save it as (N, H, W)")
-    whole = np.moveaxis(np.asarray(frames[:]), 2, 0)
-    check_stack(path, name, whole.shape, whole.dtype)
-    return np.ascontiguousarray(whole)
+    """As they lie, or with the frames on the last axis, as older archives have them."""
+    frames = npz_stack(path, archive, name)
+    shape = frames.stack.shape if isinstance(frames, (FoundStack, UnarrangedStack)) else ()
+    if len(shape) == 3 and shape[0] != frame_count == shape[2]:
+        frames = required(with_axes(FoundScan(path, "NPZ", frames=frames), "HWN").frames)
+    return frames.value
 
 
 def _are_amplitudes(frames: FrameSource) -> bool:
@@ -169,22 +173,70 @@ def _are_amplitudes(frames: FrameSource) -> bool:
 
 
 def _tike(path: Path, archive: zipfile.ZipFile) -> FoundScan:
-    frames, header = npz_stack(path, archive, "data")
-    if math.prod(header.shape[:-3]) != 1:
-        raise ScanError(
-            f"{path}: data is {header.shape}, several scans; save one of them, (N, H, W)"
-        )
+    frames = npz_stack(path, archive, "data")
+    raster = raster_of(frames)
+    if raster is not None and raster[0] != 1:
+        shape = (*raster, *frames.value.shape[1:])
+        raise ScanError(f"{path}: data is {shape}, several scans; save one of them, (N, H, W)")
     scan, probe = _array(path, archive, "scan"), _array(path, archive, "probe")
     return FoundScan(
         path=path,
         format="tike NPZ",
-        frames=Found(frames, "data"),
+        frames=frames,
         positions=None
         if scan is None
         else attempt(lambda: as_positions(scan, PositionUnit.OBJECT_PIXEL.value)),
         probe=None if probe is None else attempt(lambda: as_probe(probe)),
         zero_frequency=Found(ZeroFrequency.CORNER, "tike keeps it there"),
     )
+
+
+def _ptychodus(path: Path, archive: zipfile.ZipFile) -> FoundScan:
+    probe, far_field = _array(path, archive, "probe"), _array(path, archive, "far_field")
+    near = far_field is not None and far_field.values.size == 1 and not far_field.values.item()
+    pixel_size = _number(path, archive, "probe_pixel_height_m")
+    return FoundScan(
+        path=path,
+        format="Ptychodus product",
+        positions=attempt(lambda: _ptychodus_positions(path, archive)),
+        energy_ev=_number(path, archive, "photon_energy_eV")
+        or _number(path, archive, "probe_energy_eV"),
+        distance_m=_number(path, archive, "detector_object_distance_m"),
+        probe=None if probe is None else attempt(lambda: _main_modes(probe)),
+        probe_pixel_size_m=None if pixel_size is None else pixel_size.value,
+        near_field="the product's far_field is false" if near else None,
+    )
+
+
+def _ptychodus_positions(path: Path, archive: zipfile.ZipFile) -> Found[Positions]:
+    x, y = (_array(path, archive, f"probe_position_{axis}_m") for axis in "xy")
+    if x is None or y is None or x.values.ndim != 1 or x.values.shape != y.values.shape:
+        raise ScanError(f"{path}: its positions are not (N,) x and y; save the product again")
+    indices = _array(path, archive, "probe_position_indexes")
+    where = f"{path}: probe_position_y_m, probe_position_x_m"
+    rows_columns = NamedArray(np.stack([y.values, x.values], axis=1), "m", (), where)
+    positions = as_positions(rows_columns)
+    if indices is None:
+        return positions
+    if indices.values.shape != x.values.shape or indices.values.dtype.kind not in "uif":
+        raise ScanError(f"{indices.where} are not one a position; save the product again")
+    numbers = FrameNumbers(as_frame_numbers(indices.where, indices.values))
+    return replace(positions, value=replace(positions.value, numbers=numbers))
+
+
+def _main_modes(probe: NamedArray) -> Found[NDArray[np.complex64]]:
+    """The incoherent modes; of several coherent ones, for single positions, the first."""
+    several = probe.values.ndim == 4
+    return as_probe(replace(probe, values=probe.values[0]) if several else probe)
+
+
+def _number(path: Path, archive: zipfile.ZipFile, name: str) -> Found[float] | None:
+    """A member of one positive number, else None: not known."""
+    array = _array(path, archive, name)
+    if array is None or array.values.size != 1 or array.values.dtype.kind not in "uif":
+        return None
+    value = float(array.values.item())
+    return Found(value, array.where) if np.isfinite(value) and value > 0 else None
 
 
 def _array(path: Path, archive: zipfile.ZipFile, name: str) -> NamedArray | None:

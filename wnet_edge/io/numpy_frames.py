@@ -9,7 +9,7 @@ import math
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
+from wnet_edge.io.found import Found, FoundScan
+from wnet_edge.io.frame_axes import Stack, found_stack, raster_of
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.kept_open import KeptOpen
 from wnet_edge.io.numpy_file import (
@@ -26,8 +28,13 @@ from wnet_edge.io.numpy_file import (
     read_rest,
     readable,
 )
-from wnet_edge.io.stacks import MAX_WHOLE_BYTES, check_stack
+from wnet_edge.io.stacks import MAX_WHOLE_BYTES, ArrangedFrames
 from wnet_edge.scan import FrameSource
+
+_ONE_BY_ONE = ("NHW", "RCHW")
+"""Axes of arrays whose frames lie one after another."""
+
+_CHANGED = "has changed since it was opened; wait until the file is complete and start again"
 
 
 class NpyFrames(FrameByFrame):
@@ -66,26 +73,85 @@ class NpzFrames(FrameByFrame):
                     member.stream.read(1)  # at its end a member's checksum is compared
 
 
-def npy_stack(path: Path) -> tuple[FrameSource, tuple[int, ...]]:
-    """The frames (N, H, W) of an .npy, and the shape it has in the file, (rows, columns, H, W) say.
+class NpyArray:
+    """An array of any axes that lies bare in a file; nothing holds the file between reads."""
+
+    def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
+        self._path = path
+        self._offset = offset
+        self._stored: np.dtype[Any] = np.dtype(dtype)
+        self.shape = shape
+        self.dtype = self._stored.newbyteorder("=")
+
+    def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
+        """A part of the array, in this machine's byte order."""
+        with readable(self._path, "NPY"):
+            mapped = np.memmap(self._path, self._stored, "r", self._offset, self.shape)
+            return np.array(mapped[key], dtype=self.dtype)
+
+
+class NpzArray:
+    """A member of an .npz whose frames do not lie one after another: read whole, when needed."""
+
+    def __init__(self, path: Path, name: str, header: ArrayHeader, shape: tuple[int, ...]) -> None:
+        if header.byte_count > MAX_WHOLE_BYTES:
+            raise ScanError(
+                f"{path}: {name} is larger than {MAX_WHOLE_BYTES >> 20} MB, and its frames do not "
+                "lie one after another; save it as (N, H, W) with np.ascontiguousarray first"
+            )
+        self._path = path
+        self._name = name
+        self._header = header
+        self.shape = shape
+        self.dtype = header.dtype.newbyteorder("=")
+
+    @cached_property
+    def _values(self) -> NDArray[Any]:
+        with (
+            readable(self._path, "NPZ"),
+            zipfile.ZipFile(self._path) as archive,
+            open_member(archive, self._name) as file,
+        ):
+            if read_header(file, self._name) != self._header:
+                raise ScanError(f"{self._path}: {self._name} {_CHANGED}")
+            values = read_rest(file, self._name, self._header)
+        return values.ravel(order="K").reshape(self.shape).astype(self.dtype, copy=False)
+
+    def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - numpy's own signature
+        """A part of the array, in this machine's byte order."""
+        return self._values[key]
+
+
+def npy_stack(path: Path) -> Found[FrameSource]:
+    """The frames of an .npy, (N, H, W) or a raster (rows, columns, H, W), or as flags will say.
 
     Raises:
         ScanError: if it is no stack of numbers within limits, or ends before its last frame.
     """
     with readable(path, "NPY"), path.open("rb") as file:
         header = read_header(file, path.name)
-        check_stack(path, "the array", header.shape, header.dtype)
         held = path.stat().st_size - header.offset
+        stack = Stack(
+            path, "the array", header.shape, header.dtype, partial(_arrange_npy, path, header)
+        )
+        found = found_stack(stack)
         if held != header.byte_count:
             raise ValueError(f"holds {held} bytes of numbers, not {header.byte_count}")
-        if header.fortran_order:
-            return _whole(path, "the array", file, header), header.shape
-    shape = (math.prod(header.shape[:-2]), *header.shape[-2:])
-    return NpyFrames(path, header.offset, shape, header.dtype), header.shape
+    return found
 
 
-def npz_stack(path: Path, archive: zipfile.ZipFile, name: str) -> tuple[FrameSource, ArrayHeader]:
-    """The frames (N, H, W) of a member, and its header.
+def read_npy(path: Path) -> FoundScan:
+    """The frames in an .npy; everything else comes by flag.
+
+    Raises:
+        ScanError: as `npy_stack`.
+    """
+    frames = npy_stack(path)
+    return FoundScan(path, "NPY", frames=frames, raster=raster_of(frames))
+
+
+def npz_stack(path: Path, archive: zipfile.ZipFile, name: str) -> Found[FrameSource]:
+    """The frames of a member, likewise.
 
     Raises:
         ScanError: if it is no stack of numbers within limits.
@@ -93,28 +159,40 @@ def npz_stack(path: Path, archive: zipfile.ZipFile, name: str) -> tuple[FrameSou
     """
     with open_member(archive, name) as file:
         header = read_header(file, name)
-        check_stack(path, name, header.shape, header.dtype)
-        size = archive.getinfo(f"{name}.npy").file_size
-        if size != header.offset + header.byte_count:
-            raise ValueError(
-                f"`{name}` holds {size - header.offset} bytes of numbers, not {header.byte_count}"
-            )
-        if header.fortran_order:
-            return _whole(path, name, file, header), header
-    shape = (math.prod(header.shape[:-2]), *header.shape[-2:])
-    return NpzFrames(path, name, header, shape), header
-
-
-def _whole(path: Path, name: str, file: IO[bytes], header: ArrayHeader) -> FrameSource:
-    """A stack whose frames do not lie one after another, as an array."""
-    if header.byte_count > MAX_WHOLE_BYTES:
-        raise ScanError(
-            f"{path}: {name} is in Fortran order and larger than {MAX_WHOLE_BYTES >> 20} MB; "
-            "save it with np.ascontiguousarray first"
+    stack = Stack(path, name, header.shape, header.dtype, partial(_arrange_npz, path, name, header))
+    found = found_stack(stack)
+    size = archive.getinfo(f"{name}.npy").file_size
+    if size != header.offset + header.byte_count:
+        raise ValueError(
+            f"`{name}` holds {size - header.offset} bytes of numbers, not {header.byte_count}"
         )
-    values = read_rest(file, name, header)
-    native = values.astype(values.dtype.newbyteorder("="), order="C")
-    return native.reshape(-1, *header.shape[-2:])
+    return found
+
+
+def _arrange_npy(path: Path, header: ArrayHeader, axes: str) -> FrameSource:
+    shape, stored = _as_stored(header, axes)
+    if stored.replace("1", "") in _ONE_BY_ONE:
+        return NpyFrames(path, header.offset, _stacked(shape, stored), header.dtype)
+    array = NpyArray(path, header.offset, shape, header.dtype)
+    return ArrangedFrames(array, stored, slow_to_fast=axes)
+
+
+def _arrange_npz(path: Path, name: str, header: ArrayHeader, axes: str) -> FrameSource:
+    shape, stored = _as_stored(header, axes)
+    if stored.replace("1", "") in _ONE_BY_ONE:
+        return NpzFrames(path, name, header, _stacked(shape, stored))
+    return ArrangedFrames(NpzArray(path, name, header, shape), stored, slow_to_fast=axes)
+
+
+def _as_stored(header: ArrayHeader, axes: str) -> tuple[tuple[int, ...], str]:
+    """Shape and axes with the axis that varies fastest at the end."""
+    return (header.shape[::-1], axes[::-1]) if header.fortran_order else (header.shape, axes)
+
+
+def _stacked(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
+    """(N, H, W) of frames that lie one after another."""
+    length = dict(zip(axes, shape, strict=True))
+    return math.prod(length[a] for a in axes if a in "NRC"), length["H"], length["W"]
 
 
 class _OpenMember:
@@ -126,10 +204,7 @@ class _OpenMember:
             archive = opened.enter_context(zipfile.ZipFile(path))
             self.stream = opened.enter_context(open_member(archive, name))
             if read_header(self.stream, name) != expected:
-                raise ScanError(
-                    f"{path}: {name} has changed since it was opened; wait until the file is "
-                    "complete and start again"
-                )
+                raise ScanError(f"{path}: {name} {_CHANGED}")
             self._opened = opened.pop_all()
 
     def close(self) -> None:

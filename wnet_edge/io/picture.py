@@ -1,5 +1,6 @@
 """A picture of the image for people: phase and amplitude side by side, with scale and colour bars.
 
+Rows run downwards; silx draws y upwards: so the picture shows which way its axes run.
 The very end of the flow. Pillow is loaded inside the functions, so only when a picture is asked
 for. Every length is in pixels of the picture.
 """
@@ -29,6 +30,7 @@ from wnet_edge.io.drawing import (
     TITLE_SIZE,
     VIRIDIS,
     ColourScale,
+    axes_arrows,
     colour_bar,
     coloured,
     linear_ticks,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
 _LEAST_PANEL, _MOST_PANEL = 500, 1000  # longer edge of an image in the picture
+_LEAST_FOR_ARROWS = 160
 _RANGE_PERCENT = (0.5, 99.5)
 _PNG_EFFORT = 4  # of 9; Pillow's own 6 takes twice as long for a file 4 % smaller
 
@@ -137,6 +140,8 @@ def draw_picture(
         left = MARGIN + index * (panel_width + GAP)
         text_line(draw, (left, top - TEXT_SIZE - 12), panel.heading, TEXT_SIZE, INK, panel_width)
         picture.paste(panel.pixels, (left, top))
+        if min(size) >= _LEAST_FOR_ARROWS:
+            axes_arrows(draw, left + 12, top + 12)
         colour_bar(picture, panel.scale, left + size[0] + BAR_GAP, top, size[1])
     _scale_bar(draw, MARGIN, top + size[1], size[0], source_px, pixel_size_m)
     if options.caption:

@@ -2,6 +2,8 @@
 
 Ptychodus 1.7.0 (Argonne National Laboratory), `ptychodus.api.io`. Positions are those of the
 probe's centre on the object, x along columns and y along rows. A pixel size of 0 is not known.
+Frames and positions carry the numbers of the frames that they are of, counted from 0; frames that
+were never filled have -1.
 """
 
 from pathlib import Path
@@ -11,18 +13,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.io.found import (
+    NEVER_FILLED,
     Found,
     FoundScan,
+    FrameNumbers,
     Hdf5Reader,
     Positions,
     attempt,
 )
-from wnet_edge.io.hdf5 import array_of, bad, dataset_at, mask_of, modes_of
+from wnet_edge.io.hdf5 import array_of, dataset_at, mask_of, modes_of
 from wnet_edge.io.hdf5_frames import frames_of
-from wnet_edge.io.stacks import MAX_FRAMES
+from wnet_edge.io.pairing import as_frame_numbers
 
 PATTERNS = "patterns"
 _X, _Y, _INDICES = "probe_position_x_m", "probe_position_y_m", "probe_position_indexes"
+_FRAME_INDICES = "indexes"
+_CURE = "save the file again with Ptychodus"
 _DETECTOR_PIXEL = ("detector_pixel_height_m", "detector_pixel_width_m")
 
 
@@ -54,6 +60,7 @@ def _diffraction(file: h5py.File, path: Path) -> FoundScan:
         path=path,
         format="Ptychodus diffraction",
         frames=attempt(lambda: frames_of(path, patterns)),
+        frame_numbers=attempt(lambda: _numbers(file, path, _FRAME_INDICES, None, NEVER_FILLED)),
         pixel_size_m=_attribute(patterns, *_DETECTOR_PIXEL),
         mask=attempt(lambda: _mask(file, path)),
     )
@@ -88,27 +95,25 @@ def _modes(path: Path, probe: h5py.Dataset) -> Found[NDArray[np.complex64]]:
 
 
 def _positions(file: h5py.File, path: Path) -> Found[Positions]:
-    """In the order of the frames; frames that `probe_position_indexes` leaves out have NaN."""
+    """With the numbers of the frames that they are of."""
     y, x = (dataset_at(file, path, name) for name in (_Y, _X))
-    cure = "save the product again"
-    rows = array_of(path, y, "uif", (None,), cure)
-    columns = array_of(path, x, "uif", (len(rows),), cure)
+    rows = array_of(path, y, "uif", (None,), _CURE)
+    columns = array_of(path, x, "uif", (len(rows),), _CURE)
     values = np.stack([rows, columns], axis=1).astype(np.float64)
-    if _INDICES in file:
-        dataset = dataset_at(file, path, _INDICES)
-        indices = array_of(path, dataset, "ui", (len(rows),), cure)
-        if len(indices) and not 0 <= indices.min() <= indices.max() < MAX_FRAMES:
-            raise bad(path, dataset, f"is not within 0 … {MAX_FRAMES - 1}", cure)
-        values = _in_order_of_frames(values, indices)
-    return Found(Positions(values), f"{y.name}, {x.name}")
+    numbers = _numbers(file, path, _INDICES, len(rows))
+    positions = Positions(values, numbers=None if numbers is None else numbers.value)
+    return Found(positions, f"{y.name}, {x.name}")
 
 
-def _in_order_of_frames(
-    values: NDArray[np.float64], indices: NDArray[np.integer]
-) -> NDArray[np.float64]:
-    ordered = np.full((int(indices.max(initial=-1)) + 1, 2), np.nan)
-    ordered[indices] = values
-    return ordered
+def _numbers(
+    file: h5py.File, path: Path, name: str, count: int | None, lowest: int = 0
+) -> Found[FrameNumbers] | None:
+    if name not in file:
+        return None
+    dataset = dataset_at(file, path, name)
+    values = array_of(path, dataset, "uif", (count,), _CURE)
+    numbers = as_frame_numbers(f"{path}: {dataset.name}", values, lowest)
+    return Found(FrameNumbers(numbers), dataset.name)
 
 
 def _attribute(item: h5py.Group | h5py.Dataset, *names: str) -> Found[float] | None:

@@ -106,7 +106,7 @@ def _comment(result: Result) -> str:
 def _write_positions(file: h5py.File, context: ImageContext) -> None:
     """Of the frames that have one; their numbers say which."""
     frames = np.flatnonzero(~context.left_out)
-    file["probe_position_indexes"] = frames
+    file["probe_position_indexes"] = context.frame_numbers[frames]
     for axis, name in enumerate(("y", "x")):
         file[f"probe_position_{name}_m"] = context.positions_m[frames, axis]
 

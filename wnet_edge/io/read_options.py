@@ -11,10 +11,14 @@ class ReadOptions:
 
     Attributes:
         frames: path of a dataset in the scan file.
+        frames_axes: what each axis of the frames' array counts, a letter each (`FRAMES_AXES`).
+        frames_range: first and end (exclusive) of the frames to take, by their places in the file.
         positions: `FILE`, `FILE:DATASET` or a dataset in the scan file.
         positions_unit: of positions that carry no unit, "um" say, or "px" for object pixels.
         probe: likewise; "none" leaves the file's probe out.
         mask: likewise, not zero where a pixel must not be used; "none" leaves the file's mask out.
+        mask_good: what a good pixel holds in the mask, wherever that is from: "0", or "1" for
+            anything but 0; None: "0".
         raster: rows, columns of a raster scan that has no positions.
         step_m: step of that raster along both axes.
         energy_ev: photon energy.
@@ -25,10 +29,13 @@ class ReadOptions:
     """
 
     frames: str | None = None
+    frames_axes: str | None = None
+    frames_range: tuple[int, int] | None = None
     positions: str | None = None
     positions_unit: str | None = None
     probe: str | None = None
     mask: str | None = None
+    mask_good: str | None = None
     raster: tuple[int, int] | None = None
     step_m: float | None = None
     energy_ev: float | None = None

@@ -1,4 +1,4 @@
-"""An image to compare with, from whatever file holds it: a result file or a reference archive.
+"""An image to compare with: what `infer` writes, a Ptychodus product, or a reference archive.
 
 Feeds `wnet_edge.comparison`. The kind is told from a file's first bytes, not from its name. No
 pickle is ever loaded, and sizes are checked before memory is taken.
@@ -15,19 +15,36 @@ from numpy.typing import NDArray
 
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.errors import ResultError
-from wnet_edge.gauge import illumination_weight, probe_intensity
 from wnet_edge.inputs import input_file
-from wnet_edge.io.numpy_file import read_member
-from wnet_edge.io.result import MAX_IMAGE_PX, read_result
+from wnet_edge.io.located_image import (
+    PRODUCT,
+    LocatedImage,
+    coverage_of,
+    product_image,
+    read_hdf5_image,
+    read_tiff_image,
+)
+from wnet_edge.io.numpy_file import member_names, read_member
+from wnet_edge.io.result import MAX_IMAGE_PX
+from wnet_edge.io.result_formats import ResultFormat, paths_from
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _ZIP_MAGIC = b"PK"
-_CURE = "give a result file of wnet-edge infer, or an .npz with a complex array `object`"
+_TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_CURE = (
+    "give what wnet-edge infer has written, a Ptychodus product, or an .npz with a complex array "
+    "`object`"
+)
 _MAX_WINDOWS = 10_000_000
 
 
 def read_object_image(path: Path) -> ObjectImage:
-    """Read the complex image in a result file or an .npz archive.
+    """The complex image in a file: see `read_located_image`."""
+    return read_located_image(path).image
+
+
+def read_located_image(path: Path) -> LocatedImage:
+    """Read the complex image that `infer` has written in any format, of a product, or an archive.
 
     An archive holds `object` (H, W) complex, and may hold `object_pixel_m`, and both of `probe`
     (modes, h, w) complex and `window_top_left_px` (N, 2), from which the coverage is summed as in
@@ -36,6 +53,8 @@ def read_object_image(path: Path) -> ObjectImage:
     Raises:
         ResultError: if the file is missing, damaged or of another kind.
     """
+    if not path.exists() and all(p.is_file() for p in paths_from(ResultFormat.TIFF, path)):
+        return read_tiff_image(path)
     input_file(path, ResultError, _CURE)
     try:
         with path.open("rb") as file:
@@ -43,17 +62,29 @@ def read_object_image(path: Path) -> ObjectImage:
     except OSError as error:
         raise ResultError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     if magic == _HDF5_MAGIC:
-        result = read_result(path)
-        return ObjectImage(str(path), result.image, result.coverage, result.pixel_size_m)
+        return read_hdf5_image(path)
+    if magic.startswith(_TIFF_MAGICS):
+        return read_tiff_image(path)
     if not magic.startswith(_ZIP_MAGIC):
-        kind = "the file is empty" if not magic else "neither HDF5 nor .npz"
+        kind = "the file is empty" if not magic else "neither HDF5, TIFF nor .npz"
         raise ResultError(f"{path}: {kind}; {_CURE}")
     try:
         with zipfile.ZipFile(path) as archive:
-            return _read_archive(path, archive)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            if set(PRODUCT) <= set(member_names(archive)):
+                return product_image(path, _members(archive))
+            return LocatedImage(_read_archive(path, archive))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
         raise ResultError(f"{path}: damaged or no .npz archive ({reason}); {_CURE}") from error
+
+
+def _members(archive: zipfile.ZipFile) -> dict[str, Any]:
+    """What of an .npz product its image needs."""
+    names = (*PRODUCT, "probe_position_indexes", "object_pixel_height_m", "object_pixel_width_m")
+    return {
+        name: read_member(archive, name, MAX_IMAGE_PX)
+        for name in (*names, "object_center_x_m", "object_center_y_m")
+    }
 
 
 def _read_archive(path: Path, archive: zipfile.ZipFile) -> ObjectImage:
@@ -88,8 +119,4 @@ def _coverage(
     inside = (windows >= -0.5) & (windows <= np.subtract(shape, (height, width)) + 0.5)
     if not inside.all():
         raise ResultError(f"{path}: a window of `window_top_left_px` lies outside `object`")
-    weight = illumination_weight(probe_intensity(probe.astype(np.complex64)))
-    coverage = np.zeros(shape, dtype=np.float32)
-    for row, column in np.rint(windows).astype(np.int64).tolist():
-        coverage[row : row + height, column : column + width] += weight
-    return coverage
+    return coverage_of(shape, probe.astype(np.complex64), windows.astype(np.float64))

@@ -1,7 +1,9 @@
 """The result file: an image of the object with where it lies and how it came to be.
 
 The end of frames → preprocess → graph → patches → stitch → image. HDF5 after NeXus: silx view,
-h5web and nexusformat follow the `default` attributes and show the phase at once.
+h5web and nexusformat follow the `default` attributes and show the phase at once. In the file,
+phase, amplitude and object are NaN where no frame has looked, so that viewers scale their colours
+by what there is; read again they are zero there.
 """
 
 from collections.abc import Mapping
@@ -18,6 +20,7 @@ from wnet_edge.inputs import input_file
 from wnet_edge.io.hdf5_faults import FileRefusedError
 from wnet_edge.io.hdf5_links import Family, OpenFile
 from wnet_edge.io.hdf5_output import replacing_hdf5
+from wnet_edge.io.image_context import ImageContext
 
 MAX_IMAGE_PX = 400_000_000
 """A file that claims a larger image is refused before memory is taken for it."""
@@ -27,8 +30,8 @@ _PROCESS = "entry/process"
 _PROGRAM = "wnet-edge"
 _IMAGES = {
     "phase": ("rad", "Phase (rad)"),
-    "amplitude": ("", "Amplitude"),
-    "coverage": ("", "Coverage (summed illumination weight)"),
+    "amplitude": (None, "Amplitude"),
+    "coverage": (None, "Coverage (summed illumination weight)"),
 }
 
 
@@ -121,12 +124,15 @@ class Result:
         return image
 
 
-def write_result(path: Path, result: Result, *, force: bool = False) -> None:
+def write_result(
+    path: Path, result: Result, context: ImageContext | None = None, *, force: bool = False
+) -> None:
     """Write `result` to `path`, whole or not at all.
 
     Args:
         path: of the file.
         result: what to write.
+        context: the scan behind it, whose probe, positions and energy are then in the file, too.
         force: replace an existing file.
 
     Raises:
@@ -142,6 +148,8 @@ def write_result(path: Path, result: Result, *, force: bool = False) -> None:
         entry["title"] = f"Reconstruction of {result.process.source or 'an object'}"
         _write_data(_group(entry, "reconstruction", "NXdata"), result)
         _write_process(_group(entry, "process", "NXprocess"), result.process)
+        if context is not None:
+            _write_context(entry, result, context)
 
 
 def read_result(path: Path) -> Result:
@@ -150,7 +158,7 @@ def read_result(path: Path) -> Result:
     Raises:
         ResultError: if the file is missing, damaged or not a result file.
     """
-    input_file(Path(path), ResultError, "name a result file")
+    input_file(path, ResultError, "name a result file")
     try:
         result = OpenFile(path, Family(path))
         with result.file:
@@ -171,9 +179,17 @@ def _group(parent: Any, name: str, nx_class: str) -> Any:  # noqa: ANN401 - h5py
 
 
 def _write_data(group: Any, result: Result) -> None:  # noqa: ANN401 - h5py has no types
+    seen = result.coverage > 0
     for name, (units, long_name) in _IMAGES.items():
-        dataset = group.create_dataset(name, data=np.asarray(getattr(result, name), np.float32))
-        dataset.attrs.update({"units": units, "long_name": long_name, "interpretation": "image"})
+        image = np.asarray(getattr(result, name), np.float32)
+        if name != "coverage":
+            image = np.where(seen, image, np.float32(np.nan))
+        dataset = group.create_dataset(name, data=image)
+        dataset.attrs.update({"long_name": long_name, "interpretation": "image"})
+        if units:
+            dataset.attrs["units"] = units
+    group["object"] = np.where(seen, result.image, np.complex64(complex(np.nan, np.nan)))
+    group["object"].attrs["long_name"] = "Object: amplitude · exp(i phase)"
     known = result.pixel_size_m is not None
     step, units = (result.pixel_size_m, "m") if known else (1.0, "pixel")
     for axis, name in enumerate(("y", "x")):
@@ -193,17 +209,50 @@ def _write_data(group: Any, result: Result) -> None:  # noqa: ANN401 - h5py has 
 
 def _write_process(group: Any, process: Process) -> None:  # noqa: ANN401 - h5py has no types
     group["program"] = _PROGRAM
+    group["version"] = process.versions.get(_PROGRAM, "")
     for name, value in vars(process).items():
         if isinstance(value, Mapping):
             collection = _group(group, name, "NXcollection")
             for key, entry in value.items():
-                collection[key] = entry
+                dataset = collection.create_dataset(key.replace("-", "_"), data=entry)
+                dataset.attrs["name"] = key  # NeXus names have no hyphen
         elif isinstance(value, tuple):
             group.create_dataset(name, data=list(value), dtype=h5py.string_dtype())
         else:
             group[name] = value
     for seconds in group["timing_s"].values():
         seconds.attrs["units"] = "s"
+
+
+def _write_context(entry: Any, result: Result, context: ImageContext) -> None:  # noqa: ANN401 - h5py has no types
+    """Energy, probe, distance and positions under the names that NeXus has for them."""
+    instrument = _group(entry, "instrument", "NXinstrument")
+    beam = _group(instrument, "beam", "NXbeam")
+    if context.energy_ev is not None:
+        beam["incident_energy"] = context.energy_ev
+        beam["incident_energy"].attrs["units"] = "eV"
+    beam["illumination"] = context.probe.astype(np.complex64, copy=False)
+    beam["illumination"].attrs["long_name"] = "Probe (mode, y, x), square-root counts"
+    if result.pixel_size_m is not None:
+        beam["illumination"].attrs["pixel_size_m"] = result.pixel_size_m
+    if context.distance_m is not None:
+        detector = _group(instrument, "detector", "NXdetector")
+        detector["distance"] = context.distance_m
+        detector["distance"].attrs["units"] = "m"
+    sample = _group(entry, "sample", "NXsample")
+    positions = _group(sample, "positions", "NXtransformations")
+    positions_m = np.where(context.left_out[:, None], np.nan, context.positions_m)
+    for axis, (name, vector) in enumerate((("y", (0, 1, 0)), ("x", (1, 0, 0)))):
+        dataset = positions.create_dataset(name, data=positions_m[:, axis])
+        dataset.attrs.update(
+            {
+                "units": "m",
+                "long_name": f"{name} of the first pixel of each frame's full window",
+                "transformation_type": "translation",
+                "vector": np.array(vector, np.float64),
+                "depends_on": "." if axis == 0 else "y",
+            }
+        )
 
 
 def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
@@ -221,6 +270,9 @@ def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
     if shape[0] * shape[1] > MAX_IMAGE_PX:
         raise ResultError(f"{path}: {shape[0]} × {shape[1]} pixels are too many to read")
     images = {name: group[name][()].astype(np.float32, copy=False) for name in _IMAGES}
+    unseen = images["coverage"] == 0
+    for name in ("phase", "amplitude"):
+        images[name][unseen] = 0
     pixel_size_m = group.attrs.get("pixel_size_m")
     if pixel_size_m is not None and not (np.isfinite(pixel_size_m) and pixel_size_m > 0):
         raise ResultError(f"{path}: a pixel size of {pixel_size_m} m can't be; make it anew")
@@ -247,7 +299,12 @@ def _read_process(group: Any) -> Process:  # noqa: ANN401 - h5py has no types
         elif isinstance(default, tuple):
             values[name] = tuple(group[name].asstr()[()].tolist())
         elif name in ("versions", "scan"):
-            values[name] = {key: entry.asstr()[()] for key, entry in group[name].items()}
+            values[name] = {_key(entry): entry.asstr()[()] for entry in group[name].values()}
         else:
-            values[name] = {key: float(entry[()]) for key, entry in group[name].items()}
+            values[name] = {_key(entry): float(entry[()]) for entry in group[name].values()}
     return Process(**values)
+
+
+def _key(entry: Any) -> str:  # noqa: ANN401 - h5py has no types
+    """Name of an entry of a record, hyphens and all."""
+    return str(entry.attrs.get("name", entry.name.rpartition("/")[2]))

@@ -88,7 +88,7 @@ def write_image(
     """
     match image_format:
         case ResultFormat.NEXUS:
-            write_result(paths[0], result, force=force)
+            write_result(paths[0], result, context, force=force)
         case ResultFormat.PTYCHODUS:
             write_ptychodus(paths[0], result, context, force=force)
         case ResultFormat.CXI:

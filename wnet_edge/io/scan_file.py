@@ -12,11 +12,15 @@ from wnet_edge.io import any_hdf5, cxi, eiger, nexus, ptychodus, ptylab, ptypy
 from wnet_edge.io.complete import complete_scan
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import FoundScan
+from wnet_edge.io.frame_axes import settled_axes
 from wnet_edge.io.hdf5 import opened
-from wnet_edge.io.image_stack import read_npy, read_tiff
+from wnet_edge.io.image_files import is_of_images
 from wnet_edge.io.named_parts import named_parts
 from wnet_edge.io.npz import read_npz
+from wnet_edge.io.numpy_frames import read_npy
+from wnet_edge.io.pairing import paired
 from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.tiff_frames import read_images, read_tiff
 from wnet_edge.scan import Scan
 
 HDF5_READERS = (
@@ -41,7 +45,8 @@ def find_scan(path: Path, options: ReadOptions | None = None) -> FoundScan:
         ScanError: in one line with the cure, if it is no file, of no known format, or damaged.
     """
     options = options or ReadOptions()
-    return named_parts(_read(path), options, find_scan)
+    found = named_parts(_read(path), options, find_scan)
+    return paired(settled_axes(found), options.frames_range)
 
 
 def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
@@ -54,6 +59,8 @@ def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
 
 
 def _read(path: Path) -> FoundScan:
+    if is_of_images(path):
+        return read_images(path)
     kind = kind_of(path)
     if kind is FileKind.HDF5:
         with opened(path) as file:

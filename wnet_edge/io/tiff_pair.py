@@ -18,6 +18,9 @@ from wnet_edge.io.result import Result
 from wnet_edge.outputs import replacing, together
 
 _METRE_PER_CM = Fraction(1, 100)
+ORIGIN_KEYS = ("origin_row_px", "origin_column_px")
+"""Beside the pixel size: where on the object the image begins, as a result file's `origin_px`."""
+
 _MOST = 2**32 - 1  # either half of a TIFF rational
 
 
@@ -43,7 +46,7 @@ def write_tiff_pair(
     """Write phase in rad and amplitude, both float32 and whole, or neither.
 
     The pixel size is in the resolution tags, in pixels a centimetre. ImageJ, told `unit=um` in the
-    description, makes micrometres of them.
+    description, makes micrometres of them. The description also says where the image begins.
 
     Args:
         phase_path: of the phase.
@@ -57,6 +60,8 @@ def write_tiff_pair(
     """
     tifffile = load_tifffile(phase_path)
     scale = _scale_tags(phase_path, result.pixel_size_m)
+    origin = dict(zip(ORIGIN_KEYS, result.origin_px.tolist(), strict=True))
+    scale["metadata"] = scale.get("metadata", {}) | origin
 
     def tiff(image: NDArray[np.float32]) -> bytes:
         file = BytesIO()

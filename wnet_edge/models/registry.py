@@ -25,6 +25,9 @@ Config = TypeVar("Config", bound=WNetConfig)
 AMPLITUDE_CEILING = 2.0
 """Largest amplitude a head can say; labels have an illumination-weighted RMS of 1."""
 
+MIN_WIDTH, MAX_WIDTH = 0.05, 4.0
+"""Factors on the channels: from the least that is left of a network to what a package can hold."""
+
 _WIDTH_STEP = 4
 """Scaled widths are multiples of this."""
 
@@ -58,11 +61,19 @@ class NetworkSpec:
         input: the frame alone, as published, or with its back-projection under the probe; then
             the W-Nets' decoders take the encoder's maps along as well.
         width: factor on every number of channels, rounded to multiples of 4.
+
+    Raises:
+        ValueError: if the width is out of range.
     """
 
     model: ModelName
     input: NetworkInput = NetworkInput.FRAME
     width: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuse a width that is no network's."""
+        if not MIN_WIDTH <= self.width <= MAX_WIDTH:
+            raise ValueError(f"width is {self.width:g}, not within {MIN_WIDTH:g} … {MAX_WIDTH:g}")
 
 
 class CountsNetwork(nn.Module):

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
 
+MAX_PHOTONS = 1e12
+"""Counts in a frame, more than any detector takes."""
+
 
 @dataclass(frozen=True)
 class Detector:
@@ -28,8 +31,10 @@ class Detector:
     def __post_init__(self) -> None:
         """Refuse what is no detector."""
         low, high = self.photons
-        if not 0 < low <= high <= 1e12:
-            raise SimulationError(f"photons must be 0 < low ≤ high ≤ 1e12, not {low:g} to {high:g}")
+        if not 0 < low <= high <= MAX_PHOTONS:
+            raise SimulationError(
+                f"photons must be 0 < low ≤ high ≤ {MAX_PHOTONS:g}, not {low:g} to {high:g}"
+            )
         if not (0 <= self.background < 1 and 0 <= self.dead_fraction < 1):
             raise SimulationError("background and dead fraction must be from 0 to below 1")
 

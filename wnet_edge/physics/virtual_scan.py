@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import SimulationError
 from wnet_edge.gauge import amplitude_scale, fix_gauge, probe_intensity
 from wnet_edge.geometry import central_window_start_px
+from wnet_edge.memory import check_memory
 from wnet_edge.physics.detector import Detector, detect, draw_mask
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.objects import Family, draw_object
@@ -22,6 +23,9 @@ _TILE_PX = 384
 """Edge of a mosaic's tiles: a few windows wide, so that most frames see one family."""
 
 _LARGEST_CANVAS_PX = 16_384
+
+_BYTES_PER_CANVAS_PX = 64
+"""While a canvas is drawn: the object, complex64, and the fields that it is made of."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,12 @@ class VirtualScan:
                 f"{options.frames} frames at steps of {options.step_px} px need an object of "
                 f"{canvas_px} px; at most {_LARGEST_CANVAS_PX} can be drawn: fewer or closer frames"
             )
+        check_memory(
+            _BYTES_PER_CANVAS_PX * canvas_px**2,
+            f"{options.frames} frames at steps of {options.step_px} px",
+            "fewer or closer frames",
+            SimulationError,
+        )
         self.object = _draw_sample(options.family, canvas_px, rng)
         self.mask = draw_mask((window_px, window_px), options.detector, rng=rng)
 

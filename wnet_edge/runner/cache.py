@@ -11,5 +11,8 @@ def cache_folder() -> Path:
 
     For a user without a home, in a container say, a folder that can't exist.
     """
-    folder = Path(platformdirs.user_cache_dir("wnet-edge", appauthor=False))
+    try:
+        folder = Path(platformdirs.user_cache_dir("wnet-edge", appauthor=False))
+    except RuntimeError:  # of platformdirs 4.14; older ones give ~/.cache as it stands
+        folder = Path("wnet-edge")
     return folder if folder.is_absolute() else Path(os.devnull) / folder.name

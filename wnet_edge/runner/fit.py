@@ -18,6 +18,10 @@ from wnet_edge.scan import Scan
 OBJECT_PIXEL_TOLERANCE = 0.01
 """Relative difference of object pixels up to which a network's patches are of the right size."""
 
+LEAST_INSIDE = 0.75
+"""Share of the window that must lie on the detector; the rest is masked. Scan 247 without 23 % of
+its window still gives a phase correlation of 0.935, without 31 % a wrong image."""
+
 _SAMPLED_FRAMES = 100
 """Frames whose nearest neighbours are looked for: enough for a median, few enough for any scan."""
 
@@ -30,7 +34,7 @@ def window_size_px(found: FoundScan, manifest: Manifest) -> int:
 
     Raises:
         PackageError: if object pixels or windows can't be brought together, with the numbers.
-        ScanError: if there are no frames, or the window is larger than the detector.
+        ScanError: if there are no frames, or too much of the window is larger than the detector.
     """
     frames = required_frames(found)
     height, width = frames.value.shape[1:]
@@ -57,7 +61,7 @@ def window_size_px(found: FoundScan, manifest: Manifest) -> int:
             f"but {manifest.model} was trained for {manifest.object_pixel_size_m * 1e9:.4g} nm; "
             "correct energy, distance and detector pixel, or train a package for this geometry"
         )
-    if size_px > min(height, width):
+    if min(size_px, height) * min(size_px, width) < LEAST_INSIDE * size_px**2:
         raise ScanError(
             f"{found.path}: {frames.where} has frames of {height} × {width} px, but "
             f"{manifest.model} needs a window of {size_px} px of this detector; "

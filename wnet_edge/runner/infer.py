@@ -61,6 +61,7 @@ class Inference:
         values_masked: pixel values that are no counts (NaN, detector gaps) outside the scan's mask,
             each left out of its frame.
         values_clipped: negative values outside the scan's mask that were taken as zero.
+        frames_flat: lost frames that are as bright everywhere.
         amplitude_scale: what the amplitude is relative to.
         transmission: median share of the probe's power that reached the detector, None without a
             probe.
@@ -80,6 +81,7 @@ class Inference:
     frames_lost: int
     values_masked: int
     values_clipped: int
+    frames_flat: int
     amplitude_scale: AmplitudeScale
     transmission: float | None
     median_counts: float
@@ -126,7 +128,7 @@ def infer(
     graph = choice.graph
     light = Light(scan)
     sample = FrameSample.of(scan.frame_count)
-    values_masked = values_clipped = 0
+    values_masked = values_clipped = frames_flat = 0
     laps.lap("open")
 
     def read(part: slice) -> NDArray[np.float32]:
@@ -147,12 +149,12 @@ def infer(
             laps.lap("wait_for_network")
             values_masked += batch.values_masked
             values_clipped += batch.values_clipped
+            frames_flat += batch.frames_flat
             stitcher.add(amplitude[:, 0], phase[:, 0], light.scale(batch.totals))
             laps.lap("stitch")
             if progress is not None:
                 progress(len(batch.totals))
-        lost = int(np.count_nonzero(light.totals == 0))
-        _check_lost(scan, lost, effort.largest_lost_share)
+        _check_lost(scan, light.totals == 0, frames_flat, effort.largest_lost_share)
         stitched = stitcher.finish()
     amplitude_scale, factor, transmission = light.settle(stitched.used)
     stitched = replace(stitched, image=stitched.image * np.float32(factor))
@@ -168,6 +170,7 @@ def infer(
         frames_lost=scan.frame_count - processed,
         values_masked=values_masked,
         values_clipped=values_clipped,
+        frames_flat=frames_flat,
         amplitude_scale=amplitude_scale,
         transmission=transmission,
         median_counts=float(np.median(light.totals[stitched.used])),
@@ -215,14 +218,25 @@ def _stitcher(scan: Scan, window_px: int, weight: NDArray[np.float32], effort: E
         raise ScanError(f"{scan.path}: {error}") from error
 
 
-def _check_lost(scan: Scan, lost: int, largest_share: float) -> None:
+def _check_lost(
+    scan: Scan, lost: NDArray[np.bool_], frames_flat: int, largest_share: float
+) -> None:
     """More than a few frames without counts or position are no accident."""
-    if lost > largest_share * scan.frame_count:
-        raise ScanError(
-            f"{scan.path}: {lost} of {scan.frame_count} frames have no counts, bad ones or no "
-            "position (shutter closed, everything masked, or not counts at all?); give frames of "
-            "which at most one in ten is bad"
-        )
+    count = int(np.count_nonzero(lost))
+    if count <= largest_share * scan.frame_count:
+        return
+    seen = ""
+    used = np.flatnonzero(~lost)
+    if frames_flat:
+        seen = f"; {frames_flat} of them are as bright everywhere, saturated or never read out"
+    elif len(used) and used[-1] + 1 + count == scan.frame_count:
+        seen = f"; all of them from frame {used[-1] + 1} on: did the scan end there?"
+    noted = "".join(f"; {note}" for note in scan.notes)
+    raise ScanError(
+        f"{scan.path}: {count} of {scan.frame_count} frames have no counts, bad ones or no "
+        "position (shutter closed, everything masked, or not counts at all?); give frames of "
+        f"which at most one in ten is bad{seen}{noted}"
+    )
 
 
 def window_weight(package: Package) -> NDArray[np.float32]:
@@ -246,6 +260,10 @@ def _warnings(scan: Scan, choice: Choice, inference: Inference) -> tuple[str, ..
         lines.append(
             f"{inference.frames_lost} frames have no counts, no position or no finite patch and "
             "are left out"
+        )
+    if inference.frames_flat:
+        lines.append(
+            f"{inference.frames_flat} of them are as bright everywhere (saturated, not read out?)"
         )
     if inference.values_masked:
         lines.append(f"{inference.values_masked} values are no counts (NaN, gaps) and are left out")

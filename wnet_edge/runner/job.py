@@ -182,6 +182,7 @@ def _context(
         probe=fitted_probe(probe, scan.full_window_px),
         positions_m=scan.positions_m,
         left_out=scan.left_out,
+        frame_numbers=scan.frame_numbers,
         full_window_px=scan.full_window_px,
         energy_ev=framed.energy_ev,
         distance_m=framed.distance_m,

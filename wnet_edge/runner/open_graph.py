@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.interrupts import stoppable
 from wnet_edge.manifest import Precision
+from wnet_edge.memory import check_memory
 from wnet_edge.package import Package, Patches
 from wnet_edge.processor import processor_name
 from wnet_edge.runner.batches import in_batches, in_whole_batches
 from wnet_edge.runner.cache import cache_folder
+from wnet_edge.runner.compiled_here import is_compiled_here
 from wnet_edge.runner.device import this_device
 from wnet_edge.runner.device_buffers import DeviceBuffers
 from wnet_edge.runner.providers import Provider, missing
@@ -23,6 +25,7 @@ from wnet_edge.runner.tensorrt import engine_folder, tensorrt_options
 from wnet_edge.runner.ways import Way
 
 _DEVICE_MEMORY = "cuda"
+_FP32_BYTES = 4
 
 
 class OpenGraph:
@@ -34,9 +37,8 @@ class OpenGraph:
         batch_size: frames that are best run at once.
 
     Raises:
-        PackageError: if the package lacks the precision, ONNX Runtime can't load the graph, or it
-            breaks the contract: input `counts`, outputs `amplitude` and `phase`, all float32
-            (batch, 1, window, window), the batch as the manifest has it.
+        PackageError: if the package lacks the precision, a batch has no room in memory, ONNX
+            Runtime can't load the graph, or it was compiled elsewhere.
         ProviderError: if the provider can't be had.
     """
 
@@ -44,13 +46,13 @@ class OpenGraph:
         self, package: Package, way: Way, settings: onnxruntime.SessionOptions | None = None
     ) -> None:
         check_held(package, way.precision)
+        _check_room(package, way)
         self.way = way
         self.window_px = package.manifest.window_px
         self._package = package
         self._fixed_batch = package.manifest.batch_size
         self.batch_size = _whole_batches(way.batch_size, self._fixed_batch)
         self.session = _create_session(package, way, settings)
-        self._check_contract()
         self._buffers: DeviceBuffers | None = None
         self._run_options = run_options()
         stoppable.add(self)
@@ -110,26 +112,6 @@ class OpenGraph:
             return "a smaller --batch-size"
         return "a package of a smaller batch"
 
-    def _check_contract(self) -> None:
-        declared = {
-            "input": {port.name: port for port in self.session.get_inputs()},
-            "output": {port.name: port for port in self.session.get_outputs()},
-        }
-        for kind, names in (("input", {"counts"}), ("output", {"amplitude", "phase"})):
-            if set(declared[kind]) != names:
-                raise self._broken(f"its {kind}s are not {', '.join(sorted(names))}")
-            for name, port in declared[kind].items():
-                if port.type != "tensor(float)":
-                    raise self._broken(f"{name} is {port.type}, not float32")
-                batch, *rest = port.shape or [0]
-                # ONNX Runtime gives a number for a fixed dimension, else its name or None.
-                found = batch if isinstance(batch, int) else None
-                if found != self._fixed_batch or rest != [1, self.window_px, self.window_px]:
-                    expected = (
-                        f"({self._fixed_batch or 'batch'}, 1, {self.window_px}, {self.window_px})"
-                    )
-                    raise self._broken(f"{name} is {port.shape}, not {expected}")
-
     def _broken(self, fault: str) -> PackageError:
         return PackageError(
             f"{self._package.path}: {self.way.precision.file} breaks the contract: {fault}; "
@@ -146,6 +128,20 @@ def check_held(package: Package, precision: Precision) -> None:
     if precision not in package.graphs:
         held = ", ".join(kind.value for kind in package.graphs)
         raise PackageError(f"{package.path}: holds no {precision.value} graph; choose from {held}")
+
+
+def _check_room(package: Package, way: Way) -> None:
+    """See that a batch has room in the processor's memory; a card's driver says so itself."""
+    cost, fixed = package.costs[way.precision], package.manifest.batch_size
+    if cost is None or way.provider is not Provider.CPU:
+        return
+    frames = way.batch_size if fixed is None else fixed
+    check_memory(
+        frames * cost.values_per_frame * _FP32_BYTES,
+        f"{package.path}: {frames} frames at once",
+        "give a smaller --batch-size" if fixed is None else "use a package of a smaller batch",
+        PackageError,
+    )
 
 
 def package_settings(package: Package, way: Way) -> onnxruntime.SessionOptions:
@@ -169,6 +165,12 @@ def _check_compiled_for_this(package: Package, way: Way) -> None:
             f"{compiled.processor}, here are {onnxruntime.__version__} and {processor_name()}; "
             "use the package it was made from, or compile that here: "
             "wnet-edge export --package FILE --target ort"
+        )
+    if not (package.trusted or is_compiled_here(package.graphs[way.precision])):
+        raise PackageError(
+            f"{package.path}: was not compiled by you on this machine, and what a compiled graph "
+            "does can't be told from its file; compile the package it was made from: wnet-edge "
+            "export --package FILE --target ort, or name the key it is signed with: --trust"
         )
 
 

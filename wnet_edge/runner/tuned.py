@@ -1,5 +1,6 @@
 """What `wnet-edge tune` has measured, kept in the user's cache for a package on a device."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from wnet_edge.runner.device import Device, this_device
 from wnet_edge.runner.ways import Way
 
 MAX_RECORD_BYTES = 1 << 20
+_LONGEST_MS = 3.6e6
+"""A frame, in an hour."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ def kept(package: Package) -> TuneRecord | None:
     """The record of this package on this device; None where nothing was measured.
 
     Raises:
-        ResultError: if there is one that can't be read.
+        ResultError: if there is one that can't be read, or can't be right.
     """
     try:
         # Spares asking what device this is.
@@ -100,17 +103,36 @@ def kept(package: Package) -> TuneRecord | None:
     device = this_device()
     path = record_path(package.sha256, device)
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("a device or a pipe")
         with path.open("rb") as file:
-            record = from_canonical_json(TuneRecord, file.read(MAX_RECORD_BYTES), "tune")
+            record = from_canonical_json(TuneRecord, file.read(MAX_RECORD_BYTES + 1), "tune")
+        _check(record, package, device)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise ResultError(
-            f"{path}: can't be read ({error}); run wnet-edge tune again or delete it"
+            f"{path}: can't be used ({reason}); run wnet-edge tune again or delete it"
         ) from error
-    if (record.package_sha256, record.device) != (package.sha256, device):
-        raise ResultError(f"{path}: is of another package or device; delete it")
     return record
+
+
+def _check(record: TuneRecord, package: Package, device: Device) -> None:
+    """See that it can be what `tune` measured.
+
+    Raises:
+        ValueError: saying what can't.
+    """
+    if (record.package_sha256, record.device) != (package.sha256, device):
+        raise ValueError("of another package or device")
+    if not 0 <= record.max_phase_rms_rad <= math.pi:
+        raise ValueError(f"max_phase_rms_rad is {record.max_phase_rms_rad}")
+    for one in record.timed:
+        if not 0 < one.ms_a_frame <= _LONGEST_MS:
+            raise ValueError(f"ms_a_frame is {one.ms_a_frame}")
+        if one.way.precision not in package.graphs:
+            raise ValueError(f"the package has no {one.way.precision.value}")
 
 
 def _folder() -> Path:

@@ -5,11 +5,14 @@ Between the command line, which may leave everything open, and a session, which 
 
 from dataclasses import dataclass
 
-from wnet_edge.manifest import Precision
+from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.runner.providers import Provider
 
 BATCH_SIZE = 32
 """Frames run at once where nobody says otherwise and nothing was measured."""
+
+MAX_THREADS = 512
+"""ONNX Runtime starts them all at once: thousands take minutes, or all that a user may have."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class RunnerOptions:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.threads or 0) < 0 or (self.batch_size is not None and self.batch_size < 1):
-            raise ValueError("threads is negative or batch_size is not positive")
+        threads = 0 if self.threads is None else self.threads
+        _check_numbers(threads, BATCH_SIZE if self.batch_size is None else self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,9 @@ class Way:
     batch_size: int = BATCH_SIZE
 
     def __post_init__(self) -> None:
-        if self.provider is Provider.AUTO or self.threads < 0 or self.batch_size < 1:
-            raise ValueError("provider is auto, threads is negative or batch_size is not positive")
+        if self.provider is Provider.AUTO:
+            raise ValueError("provider is auto")
+        _check_numbers(self.threads, self.batch_size)
 
     def fits(self, options: RunnerOptions) -> bool:
         """Whether it is one of those that `options` leave open."""
@@ -61,3 +65,10 @@ class Way:
             and options.threads in (None, self.threads)
             and options.batch_size in (None, self.batch_size)
         )
+
+
+def _check_numbers(threads: int, batch_size: int) -> None:
+    if not 0 <= threads <= MAX_THREADS:
+        raise ValueError(f"threads is {threads}, not within 0 … {MAX_THREADS}")
+    if not 1 <= batch_size <= MAX_BATCH_SIZE:
+        raise ValueError(f"batch_size is {batch_size}, not within 1 … {MAX_BATCH_SIZE}")

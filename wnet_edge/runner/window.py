@@ -12,17 +12,34 @@ import numpy as np
 from wnet_edge.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.errors import PackageError, ScanError
 from wnet_edge.io.complete import SeenFrames, complete_scan, known_geometry, required_frames
-from wnet_edge.io.found import Found, FoundScan, ZeroFrequency
+from wnet_edge.io.found import Found, FoundScan, Unreadable, ZeroFrequency
 from wnet_edge.orientation import Orientation, orient_positions
 from wnet_edge.package import Package
 from wnet_edge.physics.probe import probe_far_field
 from wnet_edge.runner.beam_centre import CONVINCING, BeamCentre, find_beam_centre
-from wnet_edge.runner.fit import check_far_field, check_overlap, window_size_px
+from wnet_edge.runner.fit import LEAST_INSIDE, check_far_field, check_overlap, window_size_px
 from wnet_edge.runner.survey import Survey, survey
 from wnet_edge.scan import Scan
 
-_FARTHEST_OUTSIDE = 0.1
-"""Share of the window that may lie beyond the detector's edge."""
+_FAR_FROM_TOLD_PX = 2.0
+"""A file's beam centre that lies farther from the one found is told: one of the two is wrong."""
+
+
+@dataclass(frozen=True)
+class _Centre:
+    """Where zero frequency is taken to be.
+
+    Attributes:
+        px: row, column in the frame.
+        source: what told.
+        agreement: of the probe's far field with the mean frame there; None where nobody looked.
+        note: what a user should know of it, or nothing.
+    """
+
+    px: tuple[int, int]
+    source: str
+    agreement: float | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,8 @@ class FramedScan:
         window: of the detector.
         position_orientation: what was done to the positions.
         beam_centre_from: what told where the beam is.
+        beam_centre_agreement: of the probe's far field with the mean frame there; None where the
+            user or zero frequency at the corner told.
         format: of the scan's file.
         energy_ev: photon energy, None if unknown.
         distance_m: sample to detector, None if unknown.
@@ -43,6 +62,7 @@ class FramedScan:
     window: DetectorWindow
     position_orientation: Orientation
     beam_centre_from: str
+    beam_centre_agreement: float | None
     format: str
     energy_ev: float | None
     distance_m: float | None
@@ -51,6 +71,8 @@ class FramedScan:
     def choices(self) -> dict[str, str]:
         """Name to value of everything that was chosen, for the record."""
         row, column = self.window.centre_px
+        agreement = self.beam_centre_agreement
+        found = {} if agreement is None else {"beam_centre_agreement": f"{agreement:.3f}"}
         return {
             "format": self.format,
             "orientation": self.window.orientation.value,
@@ -58,6 +80,7 @@ class FramedScan:
             "zero_frequency": "corner" if self.window.from_corner else "centre",
             "beam_centre_px": f"{row}, {column}",
             "beam_centre_from": self.beam_centre_from,
+            **found,
             "window_px": str(self.window.size_px),
         }
 
@@ -94,17 +117,20 @@ class Framer:
         Raises:
             ScanError: if a part is missing or makes no sense, or the beam is off the detector.
         """
-        window, source = self._window(orientation)
+        window, centre = self._window(orientation)
         frames = required_frames(self._found).value
         mask = window.cut(self._survey.mask, fill=True)
-        outside = window.outside_px
-        notes = self._survey.notes
-        if outside:
-            share = outside / window.size_px**2
-            notes += (f"{100 * share:.1f} % of the window lies beyond the detector's edge",)
+        notes = self._survey.notes + ((centre.note,) if centre.note else ())
+        if window.outside_px:
+            share = window.outside_px / window.size_px**2
+            row, column = centre.px
+            notes += (
+                f"{100 * share:.1f} % of the window around the beam at row {row}, column {column} "
+                "lies beyond the detector's edge and is masked",
+            )
         scan = complete_scan(
             self._found,
-            SeenFrames(WindowFrames(frames, window), mask, notes),
+            SeenFrames(WindowFrames(frames, window, self._survey.no_count_from), mask, notes),
             self._assumed_object_pixel_size_m,
         )
         check_overlap(scan)
@@ -114,7 +140,8 @@ class Framer:
             scan=replace(scan, positions_m=positions_m),
             window=window,
             position_orientation=position_orientation,
-            beam_centre_from=source,
+            beam_centre_from=centre.source,
+            beam_centre_agreement=centre.agreement,
             format=self._found.format,
             energy_ev=None if energy is None else energy.value,
             distance_m=None if distance is None else distance.value,
@@ -127,25 +154,27 @@ class Framer:
             return None
         return self._package.manifest.object_pixel_size_m
 
-    def _window(self, orientation: Orientation) -> tuple[DetectorWindow, str]:
-        """The window for this orientation, and what told where the beam is."""
+    def _window(self, orientation: Orientation) -> tuple[DetectorWindow, _Centre]:
+        """The window for this orientation, and where zero frequency is taken to be."""
         shape = required_frames(self._found).value.shape[1:]
         from_corner = self._from_corner(orientation)
-        centre_px, source = self._beam_centre(orientation, from_corner=from_corner)
+        centre = self._beam_centre(orientation, from_corner=from_corner)
         window = DetectorWindow(
             detector_shape=(shape[0], shape[1]),
             size_px=self._size_px,
-            centre_px=centre_px,
+            centre_px=centre.px,
             from_corner=from_corner,
             orientation=orientation,
         )
-        if window.outside_px > _FARTHEST_OUTSIDE * self._size_px**2:
+        outside = window.outside_px / self._size_px**2
+        if outside > 1 - LEAST_INSIDE:
             raise ScanError(
-                f"{self._found.path}: the beam is at row {centre_px[0]}, column {centre_px[1]} "
-                f"({source}), too near the edge of {shape[0]} × {shape[1]} px for a window of "
-                f"{self._size_px} px; give --beam-centre, or --zero-frequency"
+                f"{self._found.path}: the beam is at row {centre.px[0]}, column {centre.px[1]} "
+                f"({centre.source}), so {100 * outside:.0f} % of a window of {self._size_px} px "
+                f"lie beyond the edge of {shape[0]} × {shape[1]} px; record more of the detector "
+                "around the beam, or give --beam-centre ROW,COLUMN"
             )
-        return window, source
+        return window, centre
 
     def _from_corner(self, orientation: Orientation) -> bool:
         """Whether zero frequency lies at pixel (0, 0): as the user says, else where the beam is.
@@ -167,32 +196,61 @@ class Framer:
         """The beam in the mean frame, or in the shifted one; searched once a way up."""
         key = (orientation, shifted)
         if key not in self._beams:
-            mean = np.fft.fftshift(self._survey.mean) if shifted else self._survey.mean
-            self._beams[key] = find_beam_centre(mean, self._far_field, orientation)
+            mean, mask = self._survey.mean, self._survey.mask
+            if shifted:
+                mean, mask = np.fft.fftshift(mean), np.fft.fftshift(mask)
+            self._beams[key] = find_beam_centre(mean, mask, self._far_field, orientation)
         return self._beams[key]
 
-    def _beam_centre(
-        self, orientation: Orientation, *, from_corner: bool
-    ) -> tuple[tuple[int, int], str]:
+    def _beam_centre(self, orientation: Orientation, *, from_corner: bool) -> _Centre:
+        """As the user says; else as found; else, with a note, as the file says or the middle."""
         told = self._found.beam_centre_px
-        if told is not None and _by_flag(told):
-            return self._told_centre(told)
         height, width = self._survey.mean.shape
         middle = (height // 2, width // 2)
+        beam = self._beam(orientation, shifted=from_corner)
+        if told is not None and _by_flag(told):
+            return replace(self._told_centre(told), note=_disagreement(beam, told))
+        found = f"found by the package's probe, agreement {beam.agreement:.2f}"
         if from_corner:
-            return middle, "zero frequency at the corner"
-        beam = self._beam(orientation, shifted=False)
+            return _Centre(middle, "zero frequency at the corner", beam.agreement)
         if beam.agreement >= CONVINCING:
-            return beam.centre_px, f"found by the probe, agreement {beam.agreement:.2f}"
-        return (middle, "middle of the frame") if told is None else self._told_centre(told)
+            return _Centre(beam.centre_px, found, beam.agreement, _disagreement(beam, told))
+        centre = _Centre(middle, "middle of the frame")
+        if told is not None:
+            centre = self._told_centre(told)
+        if not self._survey.mean.any():  # of frames without counts there is more to say
+            return replace(centre, agreement=beam.agreement)
+        row, column = centre.px
+        note = (
+            f"the package's probe does not find the beam (agreement {beam.agreement:.2f}): taken "
+            f"at row {row}, column {column} ({centre.source}); give --beam-centre ROW,COLUMN"
+        )
+        return replace(centre, agreement=beam.agreement, note=note)
 
-    def _told_centre(self, told: Found[tuple[float, float]]) -> tuple[tuple[int, int], str]:
+    def _told_centre(self, told: Found[tuple[float, float]]) -> _Centre:
         if not np.isfinite(told.value).all():
             raise ScanError(
                 f"{self._found.path}: {told.where} is {told.value}, no pixel; give --beam-centre "
                 "ROW,COLUMN"
             )
-        return (round(told.value[0]), round(told.value[1])), told.where
+        return _Centre((round(told.value[0]), round(told.value[1])), told.where)
+
+
+def _disagreement(beam: BeamCentre, told: Found[tuple[float, float]] | None) -> str:
+    """That the file or the user puts the beam elsewhere than it was found."""
+    if told is None or isinstance(told, Unreadable) or beam.agreement < CONVINCING:
+        return ""
+    if (
+        not np.isfinite(told.value).all()
+        or np.abs(np.subtract(told.value, beam.centre_px)).max() <= _FAR_FROM_TOLD_PX
+    ):
+        return ""
+    (row, column), (told_row, told_column) = beam.centre_px, told.value
+    return (
+        f"the beam is found at row {row}, column {column} (agreement {beam.agreement:.2f}), not at "
+        f"{told_row:.6g}, {told_column:.6g} as {told.where} says"
+        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN goes before both")
+    )
 
 
 def _by_flag(part: Found[Any] | None) -> bool:

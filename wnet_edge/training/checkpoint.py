@@ -24,9 +24,13 @@ from wnet_edge.models.registry import (
 )
 from wnet_edge.outputs import replacing
 from wnet_edge.training.batch import Instrument
+from wnet_edge.training.checkpoint_metadata import MAX_METADATA_BYTES, check_metadata
 
 SCHEMA_VERSION = 2
 _METADATA_KEY = "wnet_edge"
+MAX_CHECKPOINT_BYTES = 1 << 30
+"""Of the widest network, with its optimiser's state."""
+
 _DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, SimulationError)
 """What reading a file that is no intact checkpoint raises."""
 
@@ -93,11 +97,17 @@ def read_checkpoint(path: Path, *, written_over: bool = False) -> Checkpoint:
     if not written_over:
         input_file(path, CheckpointError, "name a checkpoint")
     try:
+        if path.stat().st_size > MAX_CHECKPOINT_BYTES:
+            raise ValueError("larger than any network here")
         with safe_open(path, framework="pt") as file:
-            metadata = json.loads((file.metadata() or {})[_METADATA_KEY])
+            text = (file.metadata() or {})[_METADATA_KEY]
+            if len(text) > MAX_METADATA_BYTES:
+                raise ValueError("its metadata are too large")
+            metadata = json.loads(text)
+            if isinstance(metadata, dict) and metadata.pop("schema_version") != SCHEMA_VERSION:
+                raise CheckpointError(f"{path}: written by another version; train again or upgrade")
+            check_metadata(metadata)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if metadata.pop("schema_version") != SCHEMA_VERSION:
-            raise CheckpointError(f"{path}: written by another version; train again or upgrade")
         metadata["network"] = _spec(metadata["network"])
         probe = torch.view_as_complex(tensors.pop("probe")).numpy()
         instrument = Instrument(probe=probe, **metadata.pop("instrument"))
@@ -127,9 +137,11 @@ def load_weights(network: CountsNetwork, checkpoint: Checkpoint, path: Path) -> 
     """Copy the `model.*` tensors into the network.
 
     Raises:
-        CheckpointError: if they are another network's.
+        CheckpointError: if they are another network's, or no finite numbers.
     """
     weights = select(checkpoint.tensors, "model.")
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
+        raise CheckpointError(f"{path}: holds weights that are no finite numbers; train again")
     try:
         network.network.load_state_dict(weights)
     except RuntimeError as error:

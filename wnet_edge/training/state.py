@@ -1,9 +1,6 @@
 """What changes while training, and how it gets into a checkpoint and back."""
 
-import os
-import sys
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import torch
 from torch import nn
 
 from wnet_edge.errors import CheckpointError, TrainingError
+from wnet_edge.models.dynamo import no_compiler_folder
 from wnet_edge.models.registry import CountsNetwork, NetworkSpec, build
 from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import Checkpoint, load_weights, read_checkpoint, select
@@ -92,45 +90,47 @@ def restore(
             "start from its weights with --init"
         )
     load_weights(state.network, checkpoint, path)
+    try:
+        _restore_optimizer(state, checkpoint)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: lacks the optimiser's state, as released weights do, or holds another's; "
+            "start from its weights with --init"
+        ) from error
+    state.epoch = checkpoint.record.epoch
+    state.history = list(checkpoint.record.history)
+
+
+def _restore_optimizer(state: TrainingState, checkpoint: Checkpoint) -> None:
+    """The optimiser's state, the step and the random state of the checkpoint, or any exception."""
     optimizer: dict[str, Any] = state.optimizer.state_dict()
     values: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in select(checkpoint.tensors, "optimizer.").items():
         index, key = name.split(".", 1)
         values.setdefault(int(index), {})[key] = tensor
+    groups = state.optimizer.param_groups
+    shapes = [parameter.shape for group in groups for parameter in group["params"]]
+    if sorted(values) != list(range(len(shapes))):
+        raise ValueError("other parameters")
+    for number, shape in enumerate(shapes):
+        if any(values[number][key].shape != shape for key in ("exp_avg", "exp_avg_sq")):
+            raise ValueError("other shapes")
     optimizer["state"] = values
     state.optimizer.load_state_dict(optimizer)
     state.step = int(values[0]["step"].item())
     torch.set_rng_state(checkpoint.tensors["rng.torch"])
-    state.epoch = checkpoint.record.epoch
-    state.history = list(checkpoint.record.history)
 
 
 def _named(spec: NetworkSpec) -> str:
     return f"{spec.model.value} on the {spec.input.value} input, width {spec.width:g}"
 
 
-def _import_compiler() -> None:
-    """Import torch._dynamo, which an optimiser does too, without the folder that it leaves.
-
-    As it is imported it makes one for compiled code, of which there is none, in the temporary
-    folder. Here it finds a folder that is there, and forgets about it.
-    """
-    variable = "TORCHINDUCTOR_CACHE_DIR"
-    if "torch._dynamo" in sys.modules or variable in os.environ:
-        return
-    os.environ[variable] = str(Path(torch.__file__).parent)
-    try:
-        import_module("torch._dynamo")
-    finally:
-        os.environ.pop(variable, None)
-
-
 def optimizer_for(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that lets biases and the gains of normalisations be, as ConvNeXt's recipe does."""
-    _import_compiler()
     parameters = list(network.parameters())
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1]},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    with no_compiler_folder():
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
