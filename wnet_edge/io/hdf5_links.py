@@ -120,7 +120,8 @@ class OpenFile:
         prefixes = os.environ.get(folders, "").split(os.pathsep)
         places += [Path(p.replace("${ORIGIN}", str(self.folder))) / wanted for p in prefixes if p]
         places += [self.folder / wanted, wanted, self.actual.parent / wanted]
-        place = next((place for place in places if _exists(place)), None)
+        # Path.exists raises where a name is too long
+        place = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110
         if place is None:
             raise FileRefusedError(Fault(MISSING, "copy that file beside this one"))
         return place
@@ -390,14 +391,6 @@ def _link(start: Any, path: bytes) -> Any:  # noqa: ANN401 - h5py has no types
 def _is_hard(group: LinkedGroup, name: str) -> bool:
     link = _link(group.id, os.fsencode(name))
     return link is not None and link.type == h5py.h5l.TYPE_HARD
-
-
-def _exists(place: Path) -> bool:
-    try:
-        place.stat()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _text(name: bytes) -> str:
