@@ -85,7 +85,6 @@ class OpenFile:
         prefixes = os.environ.get(folders, "").split(os.pathsep)
         places += [Path(p.replace("${ORIGIN}", str(self.folder))) / wanted for p in prefixes if p]
         places += [self.folder / wanted, wanted, self.actual.parent / wanted]
-        # Path.exists raises where a name is too long
         place = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110
         if place is None:
             raise FileRefusedError(Fault(MISSING, "copy that file beside this one"))
