@@ -159,6 +159,7 @@ def read_result(path: Path) -> Result:
     Raises:
         ResultError: if the file is missing, damaged or not a result file.
     """
+    path = Path(path)  # a name will do
     input_file(path, ResultError, "name a result file")
     try:
         result = OpenFile(path, Family(path))
