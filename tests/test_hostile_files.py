@@ -71,7 +71,7 @@ def _good_frames(folder):
 @pytest.mark.parametrize(
     "link", [hostile_hdf5.frames_from, hostile_hdf5.frames_behind], ids=["virtual", "external"]
 )
-def test_links_to_good_files_are_followed(link, here):
+def test_links_to_good_files_are_followed_and_listed(link, here):
     frames = _good_frames(here)
     _put(here, "frames.h5", frames)
     link("frames.h5")(here)
@@ -87,7 +87,7 @@ def test_a_file_without_links_is_read_with_no_links(here):
     assert set(linked_files(here / SCAN)) == set()
 
 
-def test_virtual_frames_of_a_linked_file_are_read(here):
+def test_virtual_frames_of_a_linked_file_list_both(here):
     frames = _good_frames(here)
     _put(here, "raw.h5", frames)
     with h5py.File(here / "virtual.h5", "w") as file:

@@ -27,7 +27,8 @@ from wnet_edge.io.hdf5_faults import (
     file_fault,
     open_fault,
 )
-from wnet_edge.io.hdf5_links import Family, LinkedGroup, OpenFile, open_hdf5
+from wnet_edge.io.hdf5_links import LinkedGroup, OpenFile
+from wnet_edge.io.hdf5_opening import Family, open_hdf5
 from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES, MAX_WHOLE_BYTES
 from wnet_edge.io.units import Quantity, unit_factor
 

@@ -8,7 +8,6 @@ beside the file as it was named, in the current folder, beside what its symbolic
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,10 @@ from wnet_edge.io.hdf5_faults import (
     BrokenLinkError,
     Fault,
     FileRefusedError,
-    file_fault,
     links_fault,
-    open_fault,
-    superblock,
 )
+from wnet_edge.io.hdf5_opening import MAX_FILES, MAX_OBJECTS, BoundedAttributes, Family, open_hdf5
 from wnet_edge.io.hdf5_storage import Storage, check_storage
-
-MAX_OBJECTS = 20_000
-"""Groups and datasets that are looked at in one file and all that it links to."""
-
-MAX_FILES = 3_000
-"""That are opened for one."""
 
 MAX_DEPTH = 64
 """Groups within groups."""
@@ -41,35 +32,9 @@ MAX_DEPTH = 64
 _MAX_LINKS = 16
 """On the way to one object, as HDF5 has it."""
 
-_MAX_TEXTS = 64
-"""Texts in one attribute: few bytes of it may stand for as many as the file has, each time."""
-
 _FOLDERS = "HDF5_EXT_PREFIX"
 _SHOWN = 120
 _MEND = "mend the link"
-
-
-@dataclass
-class Family:
-    """A file that was named, with all that it links to.
-
-    Attributes:
-        path: of the file that was named, for messages.
-        left: groups and datasets that may still be looked at.
-        files_left: files that may still be opened.
-        being_written: whether a file among them is, for readers alongside (SWMR).
-        storages: of virtual datasets, by file number and address.
-        broken: why virtual datasets can't be read, likewise.
-        on_the_way: datasets whose sources are being looked at.
-    """
-
-    path: Path
-    left: int = MAX_OBJECTS
-    files_left: int = MAX_FILES
-    being_written: bool = False
-    storages: dict[tuple[int, int], Storage] = field(default_factory=dict)
-    broken: dict[tuple[int, int], BrokenLinkError] = field(default_factory=dict)
-    on_the_way: list[tuple[int, int]] = field(default_factory=list)
 
 
 class OpenFile:
@@ -120,7 +85,7 @@ class OpenFile:
         prefixes = os.environ.get(folders, "").split(os.pathsep)
         places += [Path(p.replace("${ORIGIN}", str(self.folder))) / wanted for p in prefixes if p]
         places += [self.folder / wanted, wanted, self.actual.parent / wanted]
-        place = next((place for place in places if _exists(place)), None)
+        place = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110
         if place is None:
             raise FileRefusedError(Fault(MISSING, "copy that file beside this one"))
         return place
@@ -259,23 +224,6 @@ class OpenFile:
         return BrokenLinkError(f"{name} {fault}; {cure}")
 
 
-class _BoundedAttributes(h5py.AttributeManager):  # type: ignore[misc]
-    """Attributes, of which none is read that stands for far more than it takes."""
-
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - an attribute is of any type
-        attribute = h5py.h5a.open(self._id, self._e(name))
-        size = attribute.get_space().get_simple_extent_npoints()
-        if size > _MAX_TEXTS and attribute.get_type().get_class() in (
-            h5py.h5t.STRING,
-            h5py.h5t.VLEN,
-        ):
-            raise ScanError(
-                f"{h5py.h5f.get_name(self._id).decode()}: attribute {name[:_SHOWN]!r} holds {size} "
-                f"texts; write at most {_MAX_TEXTS}"
-            )
-        return super().__getitem__(name)
-
-
 class LinkedDataset(h5py.Dataset):  # type: ignore[misc]
     """A dataset whose numbers were seen to be where it says.
 
@@ -286,9 +234,9 @@ class LinkedDataset(h5py.Dataset):  # type: ignore[misc]
     storage: Storage
 
     @property
-    def attrs(self) -> _BoundedAttributes:
+    def attrs(self) -> BoundedAttributes:
         """Its attributes."""
-        return _BoundedAttributes(self)
+        return BoundedAttributes(self)
 
 
 class LinkedGroup(h5py.Group):  # type: ignore[misc]
@@ -299,9 +247,9 @@ class LinkedGroup(h5py.Group):  # type: ignore[misc]
         self._home = home
 
     @property
-    def attrs(self) -> _BoundedAttributes:
+    def attrs(self) -> BoundedAttributes:
         """Its attributes."""
-        return _BoundedAttributes(self)
+        return BoundedAttributes(self)
 
     @property
     def being_written(self) -> bool:
@@ -345,34 +293,15 @@ class LinkedGroup(h5py.Group):  # type: ignore[misc]
         while groups:
             path, group = groups.pop(0)
             for name in group:
-                if _is_hard(group, name) and path.count("/") < MAX_DEPTH - 1:
+                link = _link(group.id, os.fsencode(name))
+                hard = link is not None and link.type == h5py.h5l.TYPE_HARD
+                if hard and path.count("/") < MAX_DEPTH - 1:
                     child = group.get(name)
                     if isinstance(child, LinkedDataset):
                         yield f"{path}/{name}", child
                     elif child is not None and child.place not in seen:
                         seen.add(child.place)
                         groups.append((f"{path}/{name}", child))
-
-
-def open_hdf5(path: Path) -> tuple[h5py.File, bool]:
-    """The file, open for reading, and whether a program is writing it for readers alongside (SWMR).
-
-    Raises:
-        FileRefusedError: if it is no regular file, or HDF5 can't open it.
-    """
-    fault = file_fault(path)
-    if fault is not None:
-        raise FileRefusedError(fault)
-    try:
-        return h5py.File(path, "r"), False
-    except HDF5_ERRORS as error:
-        block = superblock(path)
-        if block is not None and block.has_swmr_writer:
-            try:
-                return h5py.File(path, "r", swmr=True), True
-            except HDF5_ERRORS:
-                pass  # between two states of the file; the first error stands
-        raise FileRefusedError(open_fault(path, error)) from error
 
 
 def _steps(path: bytes) -> list[bytes]:
@@ -385,19 +314,6 @@ def _link(start: Any, path: bytes) -> Any:  # noqa: ANN401 - h5py has no types
         return start.links.get_info(path)
     except HDF5_ERRORS:
         return None
-
-
-def _is_hard(group: LinkedGroup, name: str) -> bool:
-    link = _link(group.id, os.fsencode(name))
-    return link is not None and link.type == h5py.h5l.TYPE_HARD
-
-
-def _exists(place: Path) -> bool:
-    try:
-        place.stat()
-    except (OSError, ValueError):
-        return False
-    return True
 
 
 def _text(name: bytes) -> str:

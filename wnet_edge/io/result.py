@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.inputs import input_file
 from wnet_edge.io.hdf5_faults import FileRefusedError
-from wnet_edge.io.hdf5_links import Family, OpenFile
+from wnet_edge.io.hdf5_links import OpenFile
+from wnet_edge.io.hdf5_opening import Family
 from wnet_edge.io.hdf5_output import replacing_hdf5
 from wnet_edge.io.image_context import ImageContext
 
