@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from wnet_edge.cli.example import PART
 from wnet_edge.cli.options import AUTO, FILE
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import ZeroFrequency
@@ -115,29 +116,41 @@ def _check_profile(ctx: click.Context, path: Path, values: dict[str, Any]) -> No
 
 _WAYS_UP = click.Choice([AUTO, *(way.value for way in Orientation)])
 
+_PROFILE = click.option(
+    "--profile",
+    type=FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=_use_profile,
+    help="TOML file with flags of the scan: frames, positions, orientation …",
+)
+_PROBE = click.option(
+    "--probe",
+    type=PART,
+    metavar="FILE[:PATH]|PATH",
+    help="Probe, likewise; none leaves it out.",
+)
+_GEOMETRY = (
+    click.option("--energy-ev", type=float, help="Photon energy."),
+    click.option("--distance-m", type=float, help="Sample to detector."),
+    click.option("--pixel-size-m", type=float, help="Edge of a pixel of the frames."),
+)
 _OPTIONS = (
-    click.option(
-        "--profile",
-        type=FILE,
-        is_eager=True,
-        expose_value=False,
-        callback=_use_profile,
-        help="TOML file with flags of the scan: frames, positions, orientation …",
-    ),
+    _PROFILE,
     click.option("--frames", metavar="PATH", help="Dataset of the frames in the scan's file."),
     click.option(
         "--positions",
+        type=PART,
         metavar="FILE[:PATH]|PATH",
         help="Positions: another file, a dataset in it or in the scan's file, or CSV.",
     ),
     click.option(
         "--positions-unit", metavar="UNIT", help="Of positions without one: m, um, nm, px."
     ),
-    click.option(
-        "--probe", metavar="FILE[:PATH]|PATH", help="Probe, likewise; none leaves it out."
-    ),
+    _PROBE,
     click.option(
         "--mask",
+        type=PART,
         metavar="FILE[:PATH]|PATH",
         help="Mask, not 0 where a pixel is bad, likewise; none leaves it out.",
     ),
@@ -148,9 +161,7 @@ _OPTIONS = (
         help="Raster of a scan without positions.",
     ),
     click.option("--step-m", type=float, help="Step of that raster."),
-    click.option("--energy-ev", type=float, help="Photon energy."),
-    click.option("--distance-m", type=float, help="Sample to detector."),
-    click.option("--pixel-size-m", type=float, help="Edge of a pixel of the frames."),
+    *_GEOMETRY,
     click.option(
         "--beam-centre",
         type=_Pair("ROW,COLUMN", ",", float),

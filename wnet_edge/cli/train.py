@@ -15,6 +15,7 @@ from wnet_edge.errors import CheckpointError, TrainingError
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
 from wnet_edge.outputs import check_output
 from wnet_edge.training.curves import curve_path
+from wnet_edge.training.device import DeviceName, training_device
 from wnet_edge.training.distributed import joined, processes
 from wnet_edge.training.loop import train
 from wnet_edge.training.options import (
@@ -42,6 +43,7 @@ def command(
     init: Path | None,
     seed: int,
     checkpoint: Path,
+    device: str,
     resume: bool,
     tensorboard: Path | None,
     force: bool,
@@ -69,6 +71,7 @@ def command(
         seed=seed,
         freeze_norm=freeze_norm,
     )
+    where = training_device(DeviceName(device))
     for output in (checkpoint, curve_path(checkpoint)):
         check_output(output, CheckpointError, force=force or resume)
     with joined():
@@ -84,6 +87,7 @@ def command(
                 resume=resume,
                 initial=init,
                 tensorboard=tensorboard,
+                device=where,
                 progress=progress,
             )
         except KeyboardInterrupt as error:
@@ -92,7 +96,7 @@ def command(
             written = progress.epochs_written > 0 or (resume and checkpoint.exists())
             raise TrainingError(_interrupted(checkpoint, written=written)) from error
         if here.first:
-            click.echo(f"{checkpoint}: {model} after {record.epoch} epochs")
+            click.echo(f"{checkpoint}: {model} after {record.epoch} epochs, on {where.type}")
 
 
 def _input(model: str, seen: str | None) -> NetworkInput:

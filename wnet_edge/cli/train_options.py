@@ -7,6 +7,7 @@ import click
 from wnet_edge.cli.options import FILE
 from wnet_edge.models.registry import ModelName, NetworkInput
 from wnet_edge.physics.objects import Family
+from wnet_edge.training.device import DeviceName
 from wnet_edge.training.options import PhaseError, RecipeName
 
 DEFAULT_WINDOW_PX = 64
@@ -107,6 +108,14 @@ SECTIONS = {
             required=True,
             metavar="NAME.safetensors",
             help="Checkpoint, written after every epoch, with its errors in NAME.csv.",
+        ),
+        click.Option(
+            ["--device"],
+            type=_choices(DeviceName),
+            default=DeviceName.AUTO.value,
+            show_default=True,
+            help="Where the network trains; auto: an NVIDIA card that PyTorch can use, else the "
+            "processor. A checkpoint goes on anywhere.",
         ),
         click.Option(["--resume"], is_flag=True, help="Go on from the checkpoint if it is there."),
         click.Option(

@@ -96,6 +96,10 @@ class Batch:
     amplitude: torch.Tensor
     phase_rad: torch.Tensor
 
+    def on(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(self.counts.to(device), self.amplitude.to(device), self.phase_rad.to(device))
+
 
 def split_batches(
     arrays: tuple[NDArray[np.float32], ...], batch_size: int
