@@ -149,6 +149,7 @@ def export_package(
         created=creation_time(datetime.fromisoformat(record.created).timestamp()),
         batch_size=options.batch_size,
         calibration=split.calibration,
+        orientation=material.orientation,
     )
     content = finished(content)
     content = replace(content, self_check=_self_check_level(content, scan))

@@ -9,6 +9,7 @@ from wnet_edge.export.budget import Budget
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from wnet_edge.io.placed_image import PlacedImage
 from wnet_edge.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
+from wnet_edge.orientation import Orientation
 from wnet_edge.scan import Scan
 from wnet_edge.signature import PrivateKey
 
@@ -64,9 +65,11 @@ class Material:
         reference: a reconstruction of it; None: FP32's own patches are the yardstick.
         source: what the scan's frames are to be.
         simulated: whether its file says that they are simulated.
+        orientation: what was done to its frames, and `infer` is to do by default.
     """
 
     scan: Scan
     reference: PlacedImage | None = None
     source: CalibrationSource = CalibrationSource.MEASURED
     simulated: bool = False
+    orientation: Orientation = Orientation.IDENTITY

@@ -52,6 +52,7 @@ class Scan:
         assumed_object_pixel_size_m: taken where `geometry` is None, from a package say.
         left_out: (N,) bool, True for frames without a usable position; theirs is any finite one.
         notes: what reading has changed or assumed, one line each.
+        stored_frames: as the file has them, before any cut or turn; None where that is `frames`.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Scan:
     assumed_object_pixel_size_m: float | None = None
     left_out: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     notes: tuple[str, ...] = ()
+    stored_frames: FrameSource | None = None
 
     def __post_init__(self) -> None:
         """No frame is left out where nothing is said."""
@@ -95,8 +97,8 @@ class Scan:
         """
         if self.geometry is None:
             raise ScanError(
-                f"{self.path}: has no energy, distance and detector pixel; write them into it, as "
-                "CXI say (infer and inspect take --energy-ev, --distance-m and --pixel-size-m)"
+                f"{self.path}: has no energy, distance and detector pixel; give --energy-ev, "
+                "--distance-m and --pixel-size-m"
             )
         return self.geometry
 
@@ -113,9 +115,10 @@ class Scan:
 
     @property
     def sha256(self) -> str:
-        """Fingerprint of the positions and the first frame: another scan has another."""
+        """Fingerprint of the positions and the first stored frame: another scan has another."""
+        frames = self.frames if self.stored_frames is None else self.stored_frames
         digest = hashlib.sha256(self.positions_m.tobytes())
-        digest.update(np.asarray(self.frames[:1]).tobytes())
+        digest.update(np.asarray(frames[:1]).tobytes())
         return digest.hexdigest()
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:

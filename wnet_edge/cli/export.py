@@ -18,6 +18,7 @@ from wnet_edge.cli.export_options import (
 )
 from wnet_edge.cli.export_report import print_report, print_warnings, write_refusal, write_report
 from wnet_edge.cli.options import FILE, force_option, opened_package, trust_option
+from wnet_edge.cli.scan_options import typed_scan_flags
 from wnet_edge.errors import CalibrationError, ExportError, PackageError
 from wnet_edge.export.build import export_package
 from wnet_edge.export.compiled import compile_package
@@ -147,7 +148,7 @@ def _make_repository(
     force: bool,
 ) -> None:
     check_repository(name, options.precisions, output, force=force)
-    material = material_from(values)
+    material = material_from(values, source)
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.wnet"
         exported = export_package(source, material, file, options, force=False, tell=_tell)
@@ -172,7 +173,7 @@ def _make_package(
             raise click.UsageError("--report and -o name one file; give the report another name")
         check_output(report, ExportError, force=force)
         options = replace(options, ask_layers=True)
-    material = material_from(values)
+    material = material_from(values, source)
     try:
         exported = export_package(source, material, output, options, force=force, tell=_tell)
     except OverBudgetError as error:
@@ -199,6 +200,9 @@ def _check_usage(
     target: Target,
 ) -> None:
     """Refuse options that another option leaves without a meaning."""
+    typed = typed_scan_flags(click.get_current_context())
+    if typed and values["calibration"] is None:
+        raise click.UsageError(f"{typed[0]} says something of a scan: it goes with --calibration")
     if package is None:
         if trust is not None:
             raise click.UsageError("--trust goes with --package")

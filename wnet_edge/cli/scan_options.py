@@ -5,11 +5,12 @@ front; what is typed goes before what the file says.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from wnet_edge.cli.example import PART
 from wnet_edge.cli.options import AUTO, FILE
@@ -114,7 +115,8 @@ def _check_profile(ctx: click.Context, path: Path, values: dict[str, Any]) -> No
             ) from error
 
 
-_WAYS_UP = click.Choice([AUTO, *(way.value for way in Orientation)])
+_KNOWN_WAYS_UP = click.Choice([way.value for way in Orientation])
+_WAYS_UP = click.Choice([AUTO, *_KNOWN_WAYS_UP.choices])
 
 _PROFILE = click.option(
     "--profile",
@@ -176,6 +178,29 @@ _OPTIONS = (
 )
 
 
+GEOMETRY_FLAGS = ("energy_ev", "distance_m", "pixel_size_m")
+"""Parameters of `geometry_options`."""
+
+
+def geometry_options(command: Command) -> Command:
+    """--profile and what says how a probe's pixel and energy are, for `geometry_from`."""
+    for option in reversed((_PROFILE, *_GEOMETRY)):
+        command = option(command)
+    return command
+
+
+def geometry_from(values: dict[str, Any]) -> ReadOptions:
+    """The options of `geometry_options` as the library takes them."""
+    return ReadOptions(**{name: values[name] for name in GEOMETRY_FLAGS})
+
+
+def scan_options_without_probe(command: Command) -> Command:
+    """As `scan_options`, for a command that says more of its --probe."""
+    for option in reversed(_OPTIONS):
+        command = command if option is _PROBE else option(command)
+    return command
+
+
 def scan_options(command: Command) -> Command:
     """All flags of `ReadOptions`, and --profile, for `read_options_from`."""
     for option in reversed(_OPTIONS):
@@ -201,6 +226,38 @@ def orientation_options(command: Command) -> Command:
         f"the frames best; WAY is {', '.join(way.value for way in Orientation)}.  [default: the "
         "package's]",
     )(command)
+
+
+def known_orientation_options(command: Command) -> Command:
+    """As `orientation_options`, where no network is there yet to find them by trial."""
+    for flag, what in (
+        ("--position-orientation", "the positions' axes"),
+        ("--orientation", "a frame"),
+    ):
+        command = click.option(
+            flag,
+            type=_KNOWN_WAYS_UP,
+            metavar="WAY",
+            help=f"What is done to {what} first, as `infer {flag} auto` finds it.  "
+            f"[default: {Orientation.IDENTITY.value}]",
+        )(command)
+    return command
+
+
+def is_scan_flag(parameter: click.Parameter) -> bool:
+    """Whether it is one of the flags that say something of a scan's file."""
+    return parameter.name in (*_PROFILED, "profile")
+
+
+def typed_scan_flags(context: click.Context, *, but: Collection[str] = ()) -> list[str]:
+    """The scan's flags that were typed, as the user knows them, less those with the names `but`."""
+    return [
+        flag.opts[0]
+        for flag in context.command.params
+        if is_scan_flag(flag)
+        and flag.name not in but
+        and context.get_parameter_source(str(flag.name)) is ParameterSource.COMMANDLINE
+    ]
 
 
 def read_options_from(values: dict[str, Any]) -> ReadOptions:

@@ -9,8 +9,15 @@ from typing import Any
 import click
 
 from wnet_edge.cli.options import force_option
-from wnet_edge.cli.train_frames import FrameOptions, frame_supply
+from wnet_edge.cli.scan_options import (
+    known_orientation_options,
+    read_options_from,
+    scan_options_without_probe,
+    typed_scan_flags,
+)
+from wnet_edge.cli.train_frames import FROM_COMMAND_LINE, FrameOptions, frame_supply
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
+from wnet_edge.cli.workshop_scan import turns_from
 from wnet_edge.errors import CheckpointError, TrainingError
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
 from wnet_edge.outputs import check_output
@@ -29,6 +36,8 @@ from wnet_edge.training.progress import Progress
 
 
 @click.command(cls=SectionedCommand, params=list(PARAMETERS))
+@known_orientation_options
+@scan_options_without_probe
 @force_option
 def command(
     model: str,
@@ -47,15 +56,22 @@ def command(
     resume: bool,
     tensorboard: Path | None,
     force: bool,
-    **frame_options: Any,  # noqa: ANN401 - those of FrameOptions
+    **values: Any,  # noqa: ANN401 - those of FrameOptions, and flags of the scan
 ) -> None:
     """Train a network, writing a checkpoint after every epoch.
 
-    Frames are simulated on the fly with the probe of a measured scan (--probe), or are those of a
-    scan (--data) with labels of their own or cut from its reconstruction (--labels). Under
-    torchrun several processes train together.
+    Frames are simulated on the fly with a measured probe (--probe), or are those of a scan (--data)
+    with labels of their own or cut from its reconstruction (--labels). Under torchrun several
+    processes train together.
     """
-    frames = FrameOptions(seed=seed, **frame_options)
+    reading = read_options_from(dict(values))
+    frames = FrameOptions(
+        seed=seed,
+        reading=reading,
+        turns=turns_from(values),
+        typed=tuple(typed_scan_flags(click.get_current_context())),
+        **{name: values[name] for name in FROM_COMMAND_LINE},
+    )
     if resume and init is not None:
         raise click.UsageError("--resume goes on from the checkpoint itself; --init starts anew")
     how = RECIPES[RecipeName(recipe)]

@@ -82,6 +82,7 @@ def complete_scan(
         assumed_object_pixel_size_m=assumed_object_pixel_size_m,
         left_out=left_out,
         notes=seen.notes,
+        stored_frames=source.value,
     )
 
 
