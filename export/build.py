@@ -28,6 +28,7 @@ from wnet_edge.export.options import ExportOptions, Material
 from wnet_edge.export.parity import assert_parity
 from wnet_edge.export.precisions import Made, Source, make
 from wnet_edge.export.quantise import LAYOUTS
+from wnet_edge.export.search import OverBudgetError
 from wnet_edge.manifest import (
     CountRange,
     Precision,
@@ -59,6 +60,7 @@ class Exported:
         package: as it was written.
         parity: of its FP32 graph with the trained network.
         made: by precision.
+        left_out: what was tried of optional precisions that miss the budget, and why they do.
         judge: what accuracy was measured against.
         warnings: what the user should know, one line each.
     """
@@ -66,6 +68,7 @@ class Exported:
     package: Package
     parity: Deviation
     made: dict[Precision, Made]
+    left_out: dict[Precision, OverBudgetError]
     judge: Judge
     warnings: tuple[str, ...]
 
@@ -96,7 +99,7 @@ def export_package(
         CalibrationError: if its frames are of another kind than was said, or the file of ranges is
             of something else.
         ResultError: if the reference does not explain its frames.
-        OverBudgetError: if a precision costs more than the budget.
+        OverBudgetError: if a precision costs more than the budget, and is not optional.
         ExportError: if the graph and the network differ.
         PackageError: if the package can't be written.
     """
@@ -128,10 +131,16 @@ def export_package(
         ranges=ranges,
         ask_layers=options.ask_layers,
     )
-    made = {}
+    made: dict[Precision, Made] = {}
+    left_out: dict[Precision, OverBudgetError] = {}
     for precision in options.precisions:
         tell(f"making and measuring {precision.value}")
-        made[precision] = make(precision, source)
+        try:
+            made[precision] = make(precision, source)
+        except OverBudgetError as error:
+            if precision not in options.optional:
+                raise
+            left_out[precision] = error
     content = PackageContent(
         model=record.network.model.value,
         parameter_count=parameter_count(network),
@@ -157,8 +166,14 @@ def export_package(
         package=write_package(output, content, force=force, key=options.key),
         parity=parity,
         made=made,
+        left_out=left_out,
         judge=source.report.yardstick.judge,
-        warnings=split.warnings,
+        warnings=split.warnings
+        + tuple(
+            f"{kind.value} is left out of the package: {error.reason}; allow more with "
+            "--max-ssim-drop and --max-psnr-drop-db"
+            for kind, error in left_out.items()
+        ),
     )
 
 

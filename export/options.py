@@ -23,6 +23,7 @@ class ExportOptions:
         batch_size: frames that every run of a graph takes; None for any number.
         key: to sign it with; None leaves it unsigned.
         precisions: to make.
+        optional: those of them that are left out, instead of refused, where they miss the budget.
         budget: of accuracy that each of them has to keep to.
         calibrators: to try for INT8.
         ranges: file that keeps what they find; None keeps nothing.
@@ -36,6 +37,7 @@ class ExportOptions:
     batch_size: int | None = None
     key: PrivateKey | None = None
     precisions: tuple[Precision, ...] = (Precision.FP32, Precision.FP16, Precision.INT8)
+    optional: tuple[Precision, ...] = ()
     budget: Budget = field(default_factory=Budget)
     calibrators: tuple[RangeMethod, ...] = DEFAULT_METHODS
     ranges: Path | None = None

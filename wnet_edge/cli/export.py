@@ -86,9 +86,9 @@ def command(
 ) -> None:
     """Export a network to a package: every precision calibrated, checked and measured.
 
-    A precision that costs more accuracy than the budget is refused. With --target ort, ONNX Runtime
-    compiles the graphs, or those of --package, for this device. With --target triton, they are laid
-    out for NVIDIA Triton.
+    A precision that costs more accuracy than the budget is left out, or refused if it was named.
+    With --target ort, ONNX Runtime compiles the graphs, or those of --package, for this device.
+    With --target triton, they are laid out for NVIDIA Triton.
     """
     if sum(source is not None for source in (model, checkpoint, package)) != 1:
         raise click.UsageError(

@@ -53,7 +53,8 @@ _OPTIONS = (
         type=click.Choice([kind.value for kind in Precision]),
         multiple=True,
         help="Graph to make, repeatable; int8 is signed, for every provider, the others are for "
-        f"processors.  [default: {', '.join(kind.value for kind in DEFAULT_PRECISIONS)}]",
+        "processors. One that is named and misses the budget is an error.  [default: those of "
+        f"{', '.join(kind.value for kind in DEFAULT_PRECISIONS)} that keep to the budget]",
     ),
     click.option(
         "--calibration",
@@ -137,6 +138,7 @@ def options_from(values: dict[str, Any]) -> ExportOptions:
     return ExportOptions(
         **{name: value for name, value in named.items() if value},
         batch_size=values["batch"],
+        optional=() if values["precisions"] else DEFAULT_PRECISIONS,
         key=None if values["sign"] is None else read_private_key(values["sign"]),
         budget=Budget(**{name: value for name, value in drops.items() if value is not None}),
         ranges=values["ranges"],
