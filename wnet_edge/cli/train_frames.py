@@ -152,9 +152,11 @@ def _labelled(path: Path, options: FrameOptions) -> tuple[Scan, LabelSource]:
                 f"{path}: has no labels; name a reconstruction of it with --labels, or a scan that "
                 "`wnet-edge simulate` wrote"
             )
-        instrument = instrument_of(own_probe(found, path), stored.window_px)
+        probe = own_probe(found, path, named=options.probe is not None)
+        instrument = instrument_of(probe, stored.window_px)
         return framed_for(found, instrument, "training", Turns()).scan, SimulatedLabels(stored)
-    instrument = instrument_of(own_probe(found, path), options.edge_px)
+    probe = own_probe(found, path, named=options.probe is not None)
+    instrument = instrument_of(probe, options.edge_px)
     scan = framed_for(found, instrument, "training", options.turns).scan
     labels = CutLabels(read_placed_image(options.labels, scan), scan, options.edge_px)
     left_out = int((~labels.usable).sum())

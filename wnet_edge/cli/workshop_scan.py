@@ -58,8 +58,8 @@ def turns_from(values: dict[str, Any]) -> Turns:
     return Turns(frames, positions)
 
 
-def own_probe(found: FoundScan, path: Path) -> MeasuredProbe:
-    """The scan's probe.
+def own_probe(found: FoundScan, path: Path, *, named: bool) -> MeasuredProbe:
+    """The scan's probe; `named` if it was, by flag.
 
     Raises:
         ScanError: if it has none, or too little is known of it.
@@ -68,7 +68,7 @@ def own_probe(found: FoundScan, path: Path) -> MeasuredProbe:
         raise ScanError(
             f"{path}: has no probe; name a file that has one with --probe, a Ptychodus product say"
         )
-    return probe_of(found, found.probe)
+    return probe_of(found, found.probe, named=named)
 
 
 def framed_for(found: FoundScan, instrument: Instrument, name: str, turns: Turns) -> FramedScan:

@@ -90,8 +90,10 @@ def find_probe(text: str, options: ReadOptions | None = None) -> MeasuredProbe:
     return probe_of(*_found(text, _numbers(options or ReadOptions())))
 
 
-def probe_of(found: FoundScan, probe: Found[NDArray[np.complex64]]) -> MeasuredProbe:
-    """A probe that was found, with what was found beside it.
+def probe_of(
+    found: FoundScan, probe: Found[NDArray[np.complex64]], *, named: bool = False
+) -> MeasuredProbe:
+    """A probe that was found, with what was found beside it; `named` if the user named it.
 
     Raises:
         ScanError: as `find_probe`.
@@ -103,7 +105,7 @@ def probe_of(found: FoundScan, probe: Found[NDArray[np.complex64]]) -> MeasuredP
         raise ScanError(
             f"{found.path}: {probe.where} is dark or holds NaN; name a measured probe with --probe"
         )
-    pixel_m = _pixel_m(found, modes.shape[-1])
+    pixel_m = _pixel_m(found, modes.shape[-1], named=named)
     if found.energy_ev is None:
         raise ScanError(f"{found.path}: does not say the photon energy; give --energy-ev")
     return MeasuredProbe(
@@ -178,7 +180,7 @@ def _with_members(found: FoundScan, options: ReadOptions) -> FoundScan:
     return named_parts(product, options, find_scan)
 
 
-def _pixel_m(found: FoundScan, probe_px: int) -> float:
+def _pixel_m(found: FoundScan, probe_px: int, *, named: bool) -> float:
     """Edge of a pixel of the probe: of the geometry, or else as the file has it.
 
     Raises:
@@ -203,11 +205,11 @@ def _pixel_m(found: FoundScan, probe_px: int) -> float:
                 f"distance and detector pixel make it {1e9 * computed_m:.4g} nm; give both "
                 "--distance-m and --pixel-size-m, or neither"
             )
-    elif written_m is None and found.frames is not None:
-        frames_px = min(found.frames.value.shape[1:]) * found.binning
-        if frames_px != probe_px:
+    elif written_m is None and found.frames is not None and not named:
+        height_px, width_px = (n * found.binning for n in found.frames.value.shape[1:])
+        if height_px == width_px != probe_px:  # others were cut to the probe's window
             raise ScanError(
-                f"{found.path}: its probe is of {probe_px} px, its frames are of {frames_px} px, "
+                f"{found.path}: its probe is of {probe_px} px, its frames are of {width_px} px, "
                 "and a probe that was cut has other pixels than its far field says; name a "
                 "probe of the full window with --probe, or a product, which says its pixel"
             )
