@@ -48,7 +48,7 @@ MATERIAL = [
     ),
     Case(
         "calibration on another instrument",
-        (SCAN, "window of", "same instrument"),
+        (SCAN, "window of 128 px", "larger frames"),
         nothing,
         export("--calibration", SCAN),
     ),
