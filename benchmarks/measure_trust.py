@@ -27,7 +27,6 @@ from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 from wnet_edge.runner.familiarity import probe_similarity
 from wnet_edge.runner.infer import Inference, infer
 from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.self_check import noise_free
 from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import Framer
 
@@ -54,24 +53,31 @@ def correlation(inference: Inference, reference: ObjectImage) -> float:
 
 
 def row(name: str, inference: Inference, *more: str) -> None:
-    """One line of a table: R-factor, floor, freed of noise, trusted."""
+    """One line of a table, its columns those of `header`."""
     check = inference.self_check
-    cells = [name, "–", "–", "–", "–", *more]
-    if check.r_factor is not None and check.r_floor is not None:
-        own = noise_free(check.r_factor, check.r_floor)
-        verdict = {True: "yes", False: "no", None: "unknown"}[check.trusted]
-        cells[1:5] = [f"{check.r_factor:.3f}", f"{check.r_floor:.3f}", f"{own:.3f}", verdict]
+    cells = [name, *"–––––", "", *more]
+    if check.fit is not None:
+        fit = check.fit
+        cells[1:6] = [
+            f"{fit.r_factor:.3f}",
+            f"{fit.r_floor:.3f}",
+            f"{fit.r_blank:.3f}",
+            f"{100 * fit.explained:.0f} %",
+            f"{fit.contrast:.2f}",
+        ]
+    cells[6] = check.verdict.value
     print(f"| {' | '.join(cells)} |", flush=True)  # noqa: T201
 
 
-def header(*names: str) -> None:
+def header(first: str, *more: str) -> None:
     """The head of a table."""
+    names = (first, "R-factor", "noise alone", "blank", "explained", "contrast", "verdict", *more)
     print(f"\n| {' | '.join(names)} |\n|{'---|' * len(names)}", flush=True)  # noqa: T201
 
 
 def wrong_in_turn(found: FoundScan, package: Package) -> None:
     """Orientation, positions, pixel size and probe wrong."""
-    header("scan 247", "R-factor", "noise alone", "freed of noise", "trusted")
+    header("scan 247")
     row("as it is", image_of(found, package))
     for way in list(Orientation)[1:]:
         row(f"detector {way.value}", image_of(found, package, way))
@@ -116,7 +122,7 @@ def other_probes(package: Package) -> dict[str, np.ndarray]:
 
 def flux(found: FoundScan, package: Package, reference: ObjectImage) -> None:
     """Counts thinned as a shorter exposure would."""
-    header("counts a frame", "R-factor", "noise alone", "freed of noise", "trusted", "correlation")
+    header("counts a frame", "correlation")
     frames = found.frames
     assert frames is not None
     counts = np.asarray(frames.value[:]).astype(np.int64)
@@ -154,7 +160,7 @@ def simulated(found: FoundScan, probe: np.ndarray, pixel_m: float, photons: floa
 
 def probes(found: FoundScan, package: Package) -> None:
     """Simulated scans, lit by other probes than the package knows."""
-    header("lit by", "R-factor", "noise alone", "freed of noise", "trusted", "alike", "correlation")
+    header("lit by", "alike", "correlation")
     pixel_m = package.manifest.object_pixel_size_m
     for name, probe in {"the package's probe": package.probe, **other_probes(package)}.items():
         scan, truth = simulated(found, probe, pixel_m, 2e7)
@@ -165,7 +171,7 @@ def probes(found: FoundScan, package: Package) -> None:
 
 def bright(found: FoundScan, package: Package) -> None:
     """Simulated scans, brighter than any in training."""
-    header("photons", "R-factor", "noise alone", "freed of noise", "trusted", "correlation")
+    header("photons", "correlation")
     for photons in (1e7, 1e8, 1e9, 1e10, 1e11):
         scan, truth = simulated(found, package.probe, package.manifest.object_pixel_size_m, photons)
         inference = image_of(scan, package)

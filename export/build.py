@@ -18,7 +18,7 @@ import onnxruntime
 
 from wnet_edge.calibration.ranges import ranges_of, read_ranges
 from wnet_edge.deviation import Deviation
-from wnet_edge.errors import CheckpointError, PackageError
+from wnet_edge.errors import CheckpointError, ExportError, PackageError
 from wnet_edge.export.compact import compacted
 from wnet_edge.export.finish import finished
 from wnet_edge.export.graph import export_fp32, serialise
@@ -31,8 +31,8 @@ from wnet_edge.export.quantise import LAYOUTS
 from wnet_edge.export.search import OverBudgetError
 from wnet_edge.manifest import (
     CountRange,
+    FrameFit,
     Precision,
-    SelfCheckLevel,
     Setting,
     Training,
     creation_time,
@@ -40,12 +40,15 @@ from wnet_edge.manifest import (
 from wnet_edge.models.registry import parameter_count
 from wnet_edge.package import GoldenFrames, Package, PackageContent, pack, write_package
 from wnet_edge.runner.accuracy import Judge
-from wnet_edge.runner.choice import default_precision
 from wnet_edge.runner.infer import infer
 from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.verdict import CONTRAST_RANGE, LEAST_EXPLAINED, explains
 from wnet_edge.runner.ways import BATCH_SIZE, RunnerOptions
 from wnet_edge.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
+
+_DIGITS = 4
+"""Of how well a network explains a scan."""
 
 
 def _quietly(_step: str) -> None:
@@ -100,7 +103,7 @@ def export_package(
             of something else.
         ResultError: if the reference does not explain its frames.
         OverBudgetError: if a precision costs more than the budget, and is not optional.
-        ExportError: if the graph and the network differ.
+        ExportError: if the graph and the network differ, or the network is hardly trained.
         PackageError: if the package can't be written.
     """
     network, loaded = load_network(checkpoint)
@@ -131,49 +134,58 @@ def export_package(
         ranges=ranges,
         ask_layers=options.ask_layers,
     )
+    fp32 = make(Precision.FP32, source)
+
+    def content_of(made: dict[Precision, Made]) -> PackageContent:
+        return PackageContent(
+            model=record.network.model.value,
+            parameter_count=parameter_count(network),
+            window_px=instrument.window_px,
+            binning=instrument.binning,
+            object_pixel_size_m=instrument.object_pixel_size_m,
+            probe=instrument.probe,
+            graphs={precision: one.graph for precision, one in made.items()},
+            golden=GoldenFrames(
+                split.golden, {precision: one.golden for precision, one in made.items()}
+            ),
+            tolerance={precision: one.tolerance for precision, one in made.items()},
+            training=_training(record),
+            versions=_versions(),
+            created=creation_time(datetime.fromisoformat(record.created).timestamp()),
+            batch_size=options.batch_size,
+            calibration=split.calibration,
+            orientation=material.orientation,
+        )
+
+    tell(f"comparing its image with the frames of {scan.path.name}")
+    fit = _own_fit(finished(content_of({Precision.FP32: fp32})), scan)
+    doubts = _check_trained(fit, scan, allow_untrained=options.allow_untrained)
     made: dict[Precision, Made] = {}
     left_out: dict[Precision, OverBudgetError] = {}
     for precision in options.precisions:
         tell(f"making and measuring {precision.value}")
         try:
-            made[precision] = make(precision, source)
+            made[precision] = fp32 if precision is Precision.FP32 else make(precision, source)
         except OverBudgetError as error:
             if precision not in options.optional:
                 raise
             left_out[precision] = error
-    content = PackageContent(
-        model=record.network.model.value,
-        parameter_count=parameter_count(network),
-        window_px=instrument.window_px,
-        binning=instrument.binning,
-        object_pixel_size_m=instrument.object_pixel_size_m,
-        probe=instrument.probe,
-        graphs={precision: one.graph for precision, one in made.items()},
-        golden=GoldenFrames(
-            split.golden, {precision: one.golden for precision, one in made.items()}
-        ),
-        tolerance={precision: one.tolerance for precision, one in made.items()},
-        training=_training(record),
-        versions=_versions(),
-        created=creation_time(datetime.fromisoformat(record.created).timestamp()),
-        batch_size=options.batch_size,
-        calibration=split.calibration,
-        orientation=material.orientation,
-    )
-    content = finished(content)
-    content = replace(content, self_check=_self_check_level(content, scan))
+    content = replace(finished(content_of(made)), self_check=fit)
     return Exported(
         package=write_package(output, content, force=force, key=options.key),
         parity=parity,
         made=made,
         left_out=left_out,
         judge=source.report.yardstick.judge,
-        warnings=split.warnings
-        + tuple(
-            f"{kind.value} is left out of the package: {error.reason}; allow more with "
-            "--max-ssim-drop and --max-psnr-drop-db"
-            for kind, error in left_out.items()
-        ),
+        warnings=(*split.warnings, *doubts, *map(_left_out, left_out.values())),
+    )
+
+
+def _left_out(error: OverBudgetError) -> str:
+    """What to say of a precision that is not in the package."""
+    return (
+        f"{error.precision.value} is left out of the package: {error.reason}; allow more with "
+        "--max-ssim-drop and --max-psnr-drop-db"
     )
 
 
@@ -186,8 +198,8 @@ def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
         )
 
 
-def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | None:
-    """How well the package explains the scan, none of whose frames was trained on.
+def _own_fit(content: PackageContent, scan: Scan) -> FrameFit | None:
+    """How well an FP32 package explains the scan, none of whose frames was trained on.
 
     To four digits, so that the order of a sum is not in the package. None where the scan is too
     small or too dim to be checked.
@@ -197,13 +209,44 @@ def _self_check_level(content: PackageContent, scan: Scan) -> SelfCheckLevel | N
     except ValueError as error:
         raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
     # All of it named: what was measured on this device for such a package decides nothing.
-    precision, _ = default_precision(package, Provider.CPU)
-    options = RunnerOptions(precision, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
-    check = infer(scan, package, options).self_check
-    if check.r_factor is None or check.r_floor is None:
+    options = RunnerOptions(Precision.FP32, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
+    fit = infer(scan, package, options).self_check.fit
+    if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
         return None
-    r_factor, r_floor = round(check.r_factor, 4), round(check.r_floor, 4)
-    return SelfCheckLevel(r_factor, r_floor, check.frames) if r_floor < r_factor else None
+    return FrameFit(
+        round(fit.r_factor, _DIGITS),
+        round(fit.r_floor, _DIGITS),
+        round(fit.r_blank, _DIGITS),
+        round(fit.contrast, _DIGITS),
+        fit.frames,
+    )
+
+
+def _check_trained(fit: FrameFit | None, scan: Scan, *, allow_untrained: bool) -> tuple[str, ...]:
+    """What is to be said of a network that explains its own instrument's scan too little.
+
+    Raises:
+        ExportError: if it does, and `allow_untrained` is not set.
+    """
+    if fit is None:
+        return (
+            f"{scan.path}: too small or too dim to tell how well the network explains it: infer "
+            "will call no image of this package trusted",
+        )
+    if explains(fit):
+        return ()
+    low, high = CONTRAST_RANGE
+    told = (
+        f"{scan.path}: the network explains {100 * fit.explained:.0f} % of what a blank object "
+        f"leaves of it unexplained, with contrast {fit.contrast:.2f} (at least "
+        f"{100 * LEAST_EXPLAINED:.0f} % and {low:g} … {high:g} are needed)"
+    )
+    if not allow_untrained:
+        raise ExportError(
+            f"{told}: it is hardly trained, or for another probe; train it longer, or package it "
+            "all the same with --allow-untrained"
+        )
+    return (f"{told}: infer will call hardly any image of this package trusted",)
 
 
 def _training(record: TrainingRecord) -> Training:

@@ -28,6 +28,7 @@ class ExportOptions:
         calibrators: to try for INT8.
         ranges: file that keeps what they find; None keeps nothing.
         ask_layers: measure what every layer of an INT8 graph costs and saves; takes a while.
+        allow_untrained: package a network that hardly explains its own instrument's scan.
 
     Raises:
         ExportError: if opset or batch size are out of range, or nothing is to be made.
@@ -42,6 +43,7 @@ class ExportOptions:
     calibrators: tuple[RangeMethod, ...] = DEFAULT_METHODS
     ranges: Path | None = None
     ask_layers: bool = False
+    allow_untrained: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what can't be made."""

@@ -109,7 +109,7 @@ HOSTILE = {
         "made by an older wnet-edge .*; export it again",
     ),
     "a newer schema": (
-        lambda good: forged(good, manifest={"schema_version": 5, "unheard": "of"}),
+        lambda good: forged(good, manifest={"schema_version": 6, "unheard": "of"}),
         "made by a newer wnet-edge .*; update wnet-edge",
     ),
     "weights elsewhere": (

@@ -70,8 +70,11 @@ def test_what_is_found_is_recorded(here, call):
     assert process.scan["format"] == "CXI 1.6"
     assert process.scan["orientation"] == "identity"
     assert process.scan["beam_centre_px"] == "16, 16"
-    assert process.self_check["frames"] >= 0
-    assert process.warnings[-1].startswith("the package holds no R-factor")
+    values = process.self_check
+    assert values["frames"] > 0
+    explained = 1 - values["r_factor"] / values["r_blank"]
+    assert values["explained"] == pytest.approx(explained, abs=0.01)
+    assert "unknown: the package holds no R-factor" in process.warnings[-1]
 
 
 @pytest.mark.parametrize(
@@ -168,12 +171,12 @@ def test_strict_refuses_what_is_not_trusted(call, tmp_path):
     turned = ("--orientation", "flip-rows", "--provider", "cpu", "-o", "w.h5", "--image", "w.png")
     code, _, err = call("infer", EXAMPLE, *turned, "--strict")
     assert code == 1
-    assert err.startswith(f"Error: {EXAMPLE}: the image does not explain its frames (R-factor 0.2")
+    assert err.startswith(f"Error: {EXAMPLE}: R-factor 0.231 (blank object 0.242), explains 5 %")
     assert not (tmp_path / "w.h5").exists()
     code, out, err = call("infer", EXAMPLE, *turned)
     assert code == 0
     assert "NOT trusted" in out
-    assert "does not explain its frames" in err
+    assert "NOT trusted: the image has next to nothing to do with its frames" in err
     assert read_result(tmp_path / "w.h5").process.trusted == "no"
     code, out, _ = call(
         "infer",

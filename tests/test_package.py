@@ -146,7 +146,7 @@ def test_foreign_zips_are_refused(target):
     data = package_bytes(content())
     _, members = taken_apart(data)
     refuses(target, resealed(b"{}\n", {"../probe.npy": b""}), "names no schema_version")
-    refuses(target, resealed(b'{"schema_version": 4}', {"../probe.npy": b""}), "manifest lacks")
+    refuses(target, resealed(b'{"schema_version": 5}', {"../probe.npy": b""}), "manifest lacks")
     refuses(target, resealed(b"[" * 100_000, members), "too deeply")
     refuses(target, resealed(b"1" * 2_000_000, members), "too large")
 

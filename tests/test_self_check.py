@@ -46,8 +46,13 @@ def check(found, package, orientation=UP, position_orientation=UP):
 def test_the_right_image_explains_its_frames(example, package):
     result = check(example, package).self_check
     assert result.trusted
-    assert result.r_factor == pytest.approx(package.manifest.self_check.r_factor, rel=0.02)
-    assert 0 < result.r_floor < 0.1 * result.r_factor
+    level, fit = package.manifest.self_check, result.fit
+    assert fit.r_factor == pytest.approx(level.r_factor, rel=0.02)
+    assert (
+        fit.explained == pytest.approx(level.explained, abs=0.02) == pytest.approx(0.57, abs=0.02)
+    )
+    assert 0.8 < fit.contrast < 1.2
+    assert 0 < fit.r_floor < 0.1 * fit.r_factor
     assert result.warning is None
 
 
@@ -58,8 +63,9 @@ def test_the_right_image_explains_its_frames(example, package):
 def test_a_wrong_way_up_is_not_trusted(example, package, orientation, position_orientation):
     inference = check(example, package, orientation, position_orientation)
     assert inference.self_check.trusted is False
-    assert inference.self_check.r_factor > 0.18
-    assert "does not explain its frames" in inference.warnings[-1]
+    assert inference.self_check.fit.r_factor > 0.18
+    assert inference.self_check.fit.explained < 0.1
+    assert "--orientation auto --position-orientation auto" in inference.warnings[-1]
 
 
 def test_a_wrong_pixel_size_and_a_wrong_probe_are_not_trusted(example, package):
@@ -76,8 +82,9 @@ def test_dim_frames_are_freed_of_their_noise(example, package):
     thinned = rng.binomial(counts, 2e5 / np.median(counts.sum(axis=(1, 2)))).astype(np.uint32)
     dim = replace(example, frames=Found(thinned, "thinned"))
     result = check(dim, package).self_check
-    assert result.r_floor > 0.05
-    assert result.r_factor > 0.11
+    assert result.fit.r_floor > 0.05
+    assert result.fit.r_factor > 0.11
+    assert result.fit.explained == pytest.approx(package.manifest.self_check.explained, abs=0.03)
     assert result.trusted
 
 
@@ -91,7 +98,7 @@ def test_a_scan_too_small_to_be_checked_says_so(example, package):
     )
     inference = infer(few, package, OPTIONS)
     assert inference.self_check.trusted is None
-    assert inference.self_check.r_factor is None
+    assert inference.self_check.fit is None
     assert "too small to be checked" in inference.warnings[-1]
 
 

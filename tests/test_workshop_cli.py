@@ -42,6 +42,11 @@ def on_simulated(scan: Path) -> tuple[object, ...]:
     return ("--calibration", scan, "--calibration-source", "simulated")
 
 
+def hurried(*words: object) -> tuple[object, ...]:
+    """Export of a network that was trained for a moment only."""
+    return ("export", "--allow-untrained", *words)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A labelled scan, a checkpoint trained on it for a moment, another scan, and the package."""
@@ -53,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("simulate", "-o", scan, *dots),
         ("simulate", "-o", other, *dots, "--seed", 1),
         ("train", "--model", "w3", "--data", scan, "-o", checkpoint, "--epochs", 1),
-        ("export", "--checkpoint", checkpoint, *on_simulated(other), "-o", package),
+        (*hurried("--checkpoint", checkpoint, *on_simulated(other)), "-o", package),
     )
     for words in steps:
         result = call(*words)
@@ -152,7 +157,7 @@ def test_the_package_says_what_it_was_made_from(folder: Path):
 def test_exporting_twice_gives_the_same_bytes(folder: Path, tmp_path: Path):
     again, report = tmp_path / "p.wnet", tmp_path / "report.json"
     words = ("--checkpoint", folder / "c.safetensors", *on_simulated(folder / "t.cxi"))
-    assert call("export", *words, "-o", again, "--report", report).exit_code == 0
+    assert call(*hurried(*words), "-o", again, "--report", report).exit_code == 0
     assert again.read_bytes() == (folder / "p.wnet").read_bytes()
     # The graphs themselves: weights, what the probe says, and little else.
     fp32, fp16, int8 = open_package(again).graphs.values()
@@ -171,11 +176,24 @@ def test_exporting_twice_gives_the_same_bytes(folder: Path, tmp_path: Path):
     assert in_float == told["layers_in_float"] != []
 
 
+def test_a_network_that_is_hardly_trained_is_refused_unless_asked_for(folder, tmp_path):
+    package = tmp_path / "p.wnet"
+    words = ("--checkpoint", folder / "c.safetensors", *on_simulated(folder / "t.cxi"))
+    message = fails("export", *words, "-o", package)
+    assert message.startswith(f"{folder / 't.cxi'}: the network explains ")
+    assert message.endswith("train it longer, or package it all the same with --allow-untrained")
+    assert not package.exists()
+    result = call(*hurried(*words), "--precision", "fp32", "-o", package)
+    assert result.exit_code == 0
+    assert "infer will call hardly any image of this package trusted" in result.output
+    assert "phase SSIM – single-shot, – stitched" in result.output
+
+
 def test_a_budget_that_nothing_keeps_to_is_refused_with_what_was_tried(folder, tmp_path):
     package, report = tmp_path / "p.wnet", tmp_path / "report.json"
     words = ("--checkpoint", folder / "c.safetensors", *on_simulated(folder / "t.cxi"))
     message = fails(
-        "export", *words, "--precision", "int8", "--calibrator", "minmax", "--max-ssim-drop", 0,
+        *hurried(*words), "--precision", "int8", "--calibrator", "minmax", "--max-ssim-drop", 0,
         "-o", package, "--report", report,
     )  # fmt: skip
     assert "no int8 graph takes less" in message

@@ -5,6 +5,7 @@ pixel, probe), what each precision keeps of the network's accuracy, and where al
 """
 
 import hashlib
+import math
 import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -12,7 +13,7 @@ from enum import Enum
 
 from wnet_edge.orientation import Orientation
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 MANIFEST_FILE = "manifest.json"
 PROBE_FILE = "probe.npy"
 GOLDEN_FILE = "golden.npz"
@@ -144,20 +145,49 @@ class Training:
 
 
 @dataclass(frozen=True)
-class SelfCheckLevel:
-    """How well the network's image of a scan of its own instrument explains that scan's frames.
+class FrameFit:
+    """How well an image explains measured frames, beside what a blank object would.
 
-    The scan is measured and none of its frames was trained on.
+    R = Σ|√I − |Ψ|| / Σ√I over the compared frames, |Ψ|² simulated from the image under the probe,
+    one fitted scale a frame. Independent deviations add in quadrature, so that √(R² − floor²) is
+    free of counting noise.
 
     Attributes:
-        r_factor: Σ|√I − |Ψ|| / Σ√I.
-        r_floor: what Poisson noise alone would have given.
+        r_factor: of the image.
+        r_floor: what Poisson noise alone would give.
+        r_blank: of an object that is 1 everywhere.
+        contrast: of the image over that which explains the frames best; 1 is right.
         frames: compared.
     """
 
     r_factor: float
     r_floor: float
+    r_blank: float
+    contrast: float
     frames: int
+
+    @property
+    def r_free(self) -> float:
+        """R-factor freed of counting noise."""
+        return math.sqrt(max(self.r_factor**2 - self.r_floor**2, 0.0))
+
+    @property
+    def r_blank_free(self) -> float:
+        """The blank object's R-factor freed of counting noise."""
+        return math.sqrt(max(self.r_blank**2 - self.r_floor**2, 0.0))
+
+    @property
+    def unexplained(self) -> float:
+        """Of the blank object's misfit, what the image leaves; above 1 where it is worse.
+
+        1 where noise alone explains the blank object's.
+        """
+        return self.r_free / self.r_blank_free if self.r_blank_free > 0 else 1.0
+
+    @property
+    def explained(self) -> float:
+        """1 − R / R_blank, both freed of counting noise: 0 for a blank object, 1 at best."""
+        return 1 - self.unexplained
 
 
 @dataclass(frozen=True)
@@ -238,7 +268,7 @@ class Manifest:
     probe: MemberEntry
     precisions: dict[Precision, GraphEntry]
     calibration: Calibration | None
-    self_check: SelfCheckLevel | None
+    self_check: FrameFit | None
     training: Training
     versions: dict[str, str]
     created: str

@@ -18,9 +18,14 @@ from wnet_edge.manifest import (
     PROBE_FILE,
     Calibration,
     CountRange,
+    FrameFit,
     Manifest,
-    SelfCheckLevel,
 )
+
+MAX_R_FACTOR = 10.0
+"""An object that has nothing to do with the frames stays near 1."""
+
+MAX_CONTRAST = 100.0
 
 
 def schema_version(manifest_json: bytes) -> int:
@@ -97,9 +102,12 @@ def _check_geometry(manifest: Manifest) -> None:
         raise ValueError("object_pixel_size_m is not a length in metres")
 
 
-def _check_level(level: SelfCheckLevel | None) -> None:
+def _check_level(level: FrameFit | None) -> None:
     if level is not None and not (
-        0 <= level.r_floor < level.r_factor < math.inf and level.frames > 0
+        0 <= level.r_floor < level.r_factor <= MAX_R_FACTOR
+        and level.r_floor < level.r_blank <= MAX_R_FACTOR
+        and 0 < level.contrast <= MAX_CONTRAST
+        and level.frames > 0
     ):
         raise ValueError("self_check is out of range")
 

@@ -24,13 +24,13 @@ from wnet_edge.manifest import (
     SCHEMA_VERSION,
     Calibration,
     Compiled,
+    FrameFit,
     GoldenEntry,
     GraphEntry,
     Manifest,
     MemberEntry,
     Precision,
     Retention,
-    SelfCheckLevel,
     Setting,
     Tolerance,
     Training,
@@ -100,7 +100,7 @@ class PackageContent:
     created: str
     batch_size: int | None = None
     calibration: Calibration | None = None
-    self_check: SelfCheckLevel | None = None
+    self_check: FrameFit | None = None
     orientation: Orientation = Orientation.IDENTITY
     compiled: Compiled | None = None
 

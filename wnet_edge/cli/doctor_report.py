@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 
 from wnet_edge.cli.options import finite
-from wnet_edge.manifest import Precision
+from wnet_edge.manifest import FrameFit, Precision
 from wnet_edge.runner.checkup import CheckUp, PrecisionCheck, ProviderCheck
 from wnet_edge.runner.installation import EXTRAS
 from wnet_edge.runner.providers import CURES, WHEELS
+from wnet_edge.runner.verdict import Cause, explains
 from wnet_edge.runner.wheels import overwriting
 
 _WIDTH = 100
@@ -51,6 +52,7 @@ def as_lines(checkup: CheckUp) -> Iterator[str]:
         "This machine": _machine(checkup),
         f"Providers, by the golden frames of {checkup.package.path.name}": _providers(checkup),
         "What infer takes": _choice(checkup),
+        "Its verdicts": [_level(checkup.package.manifest.self_check)],
         "Extras": _extras(),
     }
     for title, lines in sections.items():
@@ -76,6 +78,7 @@ def as_values(checkup: CheckUp) -> dict[str, object]:
     """For `--json`."""
     way = checkup.auto.way
     record = checkup.tune.record
+    level = checkup.package.manifest.self_check
     return {
         "passed": checkup.fault is None,
         "to_do": list(checkup.to_do),
@@ -89,7 +92,12 @@ def as_values(checkup: CheckUp) -> dict[str, object]:
             | {"folder": str(wheel.folder), "overwritten": wheel in overwriting(checkup.wheels)}
             for wheel in checkup.wheels
         ],
-        "package": {"path": str(checkup.package.path), "sha256": checkup.package.sha256},
+        "package": {
+            "path": str(checkup.package.path),
+            "sha256": checkup.package.sha256,
+            "explained": level and level.explained,
+            "trustworthy": level is not None and explains(level),
+        },
         "providers": [_provider_values(check) for check in checkup.providers],
         "auto": {
             "works": checkup.auto.fault is None,
@@ -193,6 +201,20 @@ def _choice(checkup: CheckUp) -> Iterator[Line]:
     size, free = cache.size_bytes / 1e6, cache.free_bytes / 1e9
     text = f"{cache.folder}, {size:.1f} MB, {free:.1f} GB free on its disk"
     yield Line(Mark.OK if cache.fault is None else Mark.PROBLEM, "cache", text)
+
+
+def _level(level: FrameFit | None) -> Line:
+    """What the package's network explains of a scan of its own instrument."""
+    if level is None:
+        return Line(Mark.PROBLEM, "trust", f"{Cause.NO_LEVEL.value}")
+    text = (
+        f"on a scan of its own instrument the package explains {100 * level.explained:.0f} % of "
+        f"what a blank object leaves (R-factor {level.r_factor:.3f} of {level.r_blank:.3f}), "
+        f"contrast {level.contrast:.2f}"
+    )
+    if explains(level):
+        return Line(Mark.OK, "trust", text)
+    return Line(Mark.PROBLEM, "trust", f"{text}: {Cause.UNTRAINED.value}")
 
 
 def _told(precision: Precision, provider: str) -> str:

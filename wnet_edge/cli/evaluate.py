@@ -24,6 +24,7 @@ from wnet_edge.cli.scan_options import (
 )
 from wnet_edge.io.placed_image import read_placed_image
 from wnet_edge.io.scan_file import find_scan
+from wnet_edge.manifest import Precision
 from wnet_edge.orientation import Orientation
 from wnet_edge.runner.accuracy import Judge
 from wnet_edge.runner.evaluation import Evaluated, Evaluation, evaluate
@@ -95,7 +96,8 @@ def command(
                 "judge": evaluation.judge.value,
                 "frames": evaluation.frames,
                 "precisions": {
-                    kind.value: _values(one) for kind, one in evaluation.precisions.items()
+                    kind.value: _values(one, of_itself=_of_itself(evaluation, kind))
+                    for kind, one in evaluation.precisions.items()
                 },
             }
         )
@@ -113,17 +115,33 @@ def _print(evaluation: Evaluation) -> None:
             for name, label, text in _COLUMNS
             if math.isfinite(measures[name])
         ]
+        if _of_itself(evaluation, precision):
+            told = ["–"]
         if one.loss is not None:
             psnr = "" if one.loss.psnr_db is None else f", PSNR {-one.loss.psnr_db:+.3f} dB"
             told.append(f"at worst SSIM {-one.loss.ssim:+.4f}{psnr} from fp32")
+        told.append(one.self_check.text)
         click.echo(f"{precision.value} on {one.provider.value}: {'; '.join(told)}")
 
 
-def _values(one: Evaluated) -> dict[str, object]:
-    measures = {name: finite(value) for name, value in one.accuracy.measures().items()}
+def _of_itself(evaluation: Evaluation, precision: Precision) -> bool:
+    """FP32 held against FP32 says nothing."""
+    return evaluation.judge is Judge.FP32 and precision is Precision.FP32
+
+
+def _values(one: Evaluated, *, of_itself: bool) -> dict[str, object]:
+    fit = one.self_check.fit
     return {
         "provider": one.provider.value,
-        **measures,
+        "r_factor": fit and fit.r_factor,
+        "r_blank": fit and fit.r_blank,
+        "explained": fit and fit.explained,
+        "contrast": fit and fit.contrast,
+        "trusted": one.self_check.trusted,
+        **{
+            name: None if of_itself else finite(value)
+            for name, value in one.accuracy.measures().items()
+        },
         "ssim_drop": None if one.loss is None else finite(one.loss.ssim),
         "psnr_drop_db": None if one.loss is None else finite(one.loss.psnr_db),
         "phase_rms_rad_from_fp32": finite(one.phase_rms_rad),

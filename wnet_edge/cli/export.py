@@ -209,7 +209,7 @@ def _check_usage(
     elif target is Target.PACKAGE:
         raise click.UsageError("--package goes with --target ort or triton")
     else:
-        given = [name for name in NEW_GRAPHS if values[name] not in (None, ())]
+        given = [name for name in NEW_GRAPHS if values[name] not in (None, (), False)]
         if given:
             flag = {"precisions": "precision", "calibrators": "calibrator"}.get(given[0], given[0])
             raise click.UsageError(

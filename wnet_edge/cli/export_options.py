@@ -31,6 +31,7 @@ DEFAULT_PRECISIONS = ExportOptions.precisions
 NEW_GRAPHS = (
     *("precisions", "calibration", "reference", "calibration_source", "calibrators", "ranges"),
     *("max_ssim_drop", "max_psnr_drop_db", "opset", "batch"),
+    "allow_untrained",
 )
 """Parameters without a meaning for a package that is there already."""
 
@@ -106,6 +107,12 @@ _OPTIONS = (
         help=f"Frames that a graph takes: any number or N, for engines.  [default: {DYNAMIC}]",
     ),
     click.option(
+        "--allow-untrained",
+        is_flag=True,
+        help="Package a network that explains its own instrument's scan too little to be trusted; "
+        "without it such a network is refused.",
+    ),
+    click.option(
         "--sign",
         metavar="KEY",
         type=FILE,
@@ -142,6 +149,7 @@ def options_from(values: dict[str, Any]) -> ExportOptions:
         key=None if values["sign"] is None else read_private_key(values["sign"]),
         budget=Budget(**{name: value for name, value in drops.items() if value is not None}),
         ranges=values["ranges"],
+        allow_untrained=values["allow_untrained"],
     )
 
 

@@ -30,6 +30,13 @@ def print_report(exported: Exported) -> None:
     for precision in manifest.kinds():
         entry = manifest.precisions[precision]
         click.echo(_line(precision, entry, exported.made[precision]))
+    fit = manifest.self_check
+    if fit is not None:
+        click.echo(
+            f"its image of the whole scan explains {100 * fit.explained:.0f} % of what a blank "
+            f"object leaves (R-factor {fit.r_factor:.3f} of {fit.r_blank:.3f}, contrast "
+            f"{fit.contrast:.2f})"
+        )
     click.echo(
         f"{path}: {manifest.model}, {manifest.parameter_count} parameters, "
         f"{path.stat().st_size} bytes; within "
@@ -102,8 +109,8 @@ def _line(precision: Precision, entry: GraphEntry, made: Made) -> str:
     measures = entry.retention.measures if entry.retention is not None else {}
     told = [
         f"{precision.value}: {entry.member.size_bytes} bytes",
-        f"phase SSIM {measures.get('single_phase_ssim', float('nan')):.4f} single-shot, "
-        f"{measures.get('stitched_phase_ssim', float('nan')):.4f} stitched",
+        f"phase SSIM {_told(measures, 'single_phase_ssim')} single-shot, "
+        f"{_told(measures, 'stitched_phase_ssim')} stitched",
     ]
     if made.loss is not None:
         psnr = "" if made.loss.psnr_db is None else f", PSNR {-made.loss.psnr_db:+.3f} dB"
@@ -114,6 +121,10 @@ def _line(precision: Precision, entry: GraphEntry, made: Made) -> str:
     if made.half is not None:
         told.append(f"{len(made.half.kept)} operators in fp32")
     return "; ".join(told)
+
+
+def _told(measures: Mapping[str, float], name: str) -> str:
+    return f"{measures[name]:.4f}" if name in measures else "–"
 
 
 def _values(entry: GraphEntry, made: Made) -> dict[str, object]:

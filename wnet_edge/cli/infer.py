@@ -204,9 +204,7 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     for line in done.search_lines:
         click.echo(line)
     check = inference.self_check
-    if check.r_factor is not None:
-        verdict = {True: "trusted", False: "NOT trusted", None: "nothing to judge it by"}
-        click.echo(f"R-factor: {check.r_factor:.3f} ({verdict[check.trusted]})")
+    click.echo(check.text)
     for path in job.outputs:
         click.echo(f"image: {path}")
     if job.picture is not None:
@@ -217,6 +215,7 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
     """The last line of `--json`."""
     inference = done.inference
     timing, check = inference.timing, inference.self_check
+    fit = check.fit
     return {
         "scan": str(job.scan),
         "frames_received": inference.frames_received,
@@ -238,10 +237,14 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "precision": inference.precision.value,
         "provider": inference.provider.value,
         "reason": inference.reason,
-        "r_factor": check.r_factor,
-        "r_floor": check.r_floor,
-        "r_frames": check.frames,
+        "r_factor": fit and fit.r_factor,
+        "r_floor": fit and fit.r_floor,
+        "r_blank": fit and fit.r_blank,
+        "explained": fit and fit.explained,
+        "contrast": fit and fit.contrast,
+        "r_frames": fit.frames if fit else 0,
         "trusted": check.trusted,
+        "cause": check.cause and check.cause.value,
         **done.framed.choices,
         "orientation_search": list(done.search_lines),
         "amplitude_scale": inference.amplitude_scale.value,

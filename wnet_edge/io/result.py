@@ -48,7 +48,8 @@ class Process:
         frames_lost: frames that are not in the image.
         versions: name to version, of the software that ran.
         scan: name to value of what was found and chosen on the way from detector to network.
-        self_check: r_factor, r_floor and the number of frames compared.
+        self_check: r_factor, r_floor, r_blank, explained, contrast and the number of frames
+            compared; empty where none could be.
         timing_s: step to seconds.
         warnings: what a user should know, one line each.
     """

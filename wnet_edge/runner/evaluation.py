@@ -24,10 +24,12 @@ from wnet_edge.runner.accuracy import (
     scan_part,
 )
 from wnet_edge.runner.choice import choose
+from wnet_edge.runner.infer import infer
 from wnet_edge.runner.open_graph import check_held
 from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.self_check import SelfCheck
 from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.scan import Scan
+from wnet_edge.scan import Scan, some_frames
 
 MOST_FRAMES = 2000
 """In memory at once; of a longer scan, those nearest its middle."""
@@ -40,12 +42,14 @@ class Evaluated:
     Attributes:
         provider: that ran it.
         accuracy: against the judge.
+        self_check: of the image of those frames, by the frames themselves.
         loss: of FP32's; None for FP32 itself, and in a package without it.
         phase_rms_rad: difference from FP32; None likewise.
     """
 
     provider: Provider
     accuracy: Accuracy
+    self_check: SelfCheck
     loss: Loss | None = None
     phase_rms_rad: float | None = None
 
@@ -86,7 +90,13 @@ def evaluate(
     if options.precision is not None:
         check_held(package, options.precision)
     window_px = package.manifest.window_px
-    part = scan_part(scan, _middle(scan), package.probe, window_px, "frames")
+    scan = some_frames(scan, _middle(scan))
+    part = scan_part(scan, np.arange(scan.frame_count), package.probe, window_px, "frames")
+
+    def evaluated(ran: _Ran, precision: Precision) -> Evaluated:
+        checked = infer(scan, package, replace(options, precision=precision)).self_check
+        return Evaluated(ran.provider, yardstick.accuracy(ran.patches), checked)
+
     wanted = list(package.graphs) if options.precision is None else [options.precision]
     if reference is None and Precision.FP32 not in package.graphs:
         raise PackageError(
@@ -100,14 +110,14 @@ def evaluate(
         part, fp32 = yardstick.part, None
         if Precision.FP32 in package.graphs:
             fp32 = _ran(package, options, Precision.FP32, part.counts)
-    best = None if fp32 is None else Evaluated(fp32.provider, yardstick.accuracy(fp32.patches))
+    best = None if fp32 is None else evaluated(fp32, Precision.FP32)
     judged: dict[Precision, Evaluated] = {}
     for precision in wanted:
         if precision is Precision.FP32 and best is not None:
             judged[precision] = best
             continue
         ran = _ran(package, options, precision, part.counts)
-        one = Evaluated(ran.provider, yardstick.accuracy(ran.patches))
+        one = evaluated(ran, precision)
         if fp32 is not None and best is not None:
             one = replace(
                 one,

@@ -30,6 +30,7 @@ from wnet_edge.runner.familiarity import unfamiliar, upright_probe
 from wnet_edge.runner.infer import Inference, check_scan, infer
 from wnet_edge.runner.orientation_search import Choice, choose_orientation
 from wnet_edge.runner.record import as_utf8, process_record
+from wnet_edge.runner.verdict import Verdict
 from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import FramedScan, Framer
 
@@ -185,13 +186,15 @@ def _write(
     new = [output for output in job.outputs if not output.exists()]
     write_image(job.image_format, job.outputs, result, context, force=job.force)
     caption = (
-        f"{inference.frames_processed} of {inference.frames_received} frames, package "
-        f"{package.name}, {inference.precision.value} on {inference.provider.value}"
+        f"{inference.self_check.text} · {inference.frames_processed} of "
+        f"{inference.frames_received} frames, package {package.name}, "
+        f"{inference.precision.value} on {inference.provider.value}"
     )
-    if inference.self_check.trusted is False:
-        caption = f"NOT TRUSTED: the image does not explain its frames · {caption}"
     if job.picture is None:
         return
+    title = job.scan.name
+    if inference.self_check.verdict is Verdict.NOT_TRUSTED:
+        title = f"{title}: NOT TRUSTED"
     try:
         write_picture(
             job.picture,
@@ -199,7 +202,7 @@ def _write(
             result.amplitude,
             result.coverage,
             result.pixel_size_m,
-            PictureOptions(title=job.scan.name, caption=caption),
+            PictureOptions(title=title, caption=caption),
             force=job.force,
         )
     except BaseException:

@@ -129,10 +129,10 @@ def _ranked(
 
 def _r_factor(scan: Scan, package: Package, options: RunnerOptions) -> float:
     try:
-        r_factor = infer(scan, package, options, effort=_QUICK).self_check.r_factor
+        fit = infer(scan, package, options, effort=_QUICK).self_check.fit
     except ResultError:  # no frame with a finite patch
         return math.inf
-    return math.inf if r_factor is None else r_factor
+    return math.inf if fit is None else fit.r_factor
 
 
 def middle_frames(scan: Scan) -> NDArray[np.int64]:

@@ -8,11 +8,13 @@ from pathlib import Path
 import onnxruntime
 
 from wnet_edge.io.result import Process
+from wnet_edge.manifest import FrameFit
 from wnet_edge.package import Package
 from wnet_edge.runner.infer import Inference
+from wnet_edge.runner.verdict import Verdict
 from wnet_edge.runner.window import FramedScan
 
-_TRUST = {True: "yes", False: "no", None: "unknown"}
+_TRUST = {Verdict.TRUSTED: "yes", Verdict.NOT_TRUSTED: "no", Verdict.UNKNOWN: "unknown"}
 
 
 def process_record(
@@ -21,7 +23,6 @@ def process_record(
     """The record of one image."""
     versions = {name: version(name) for name in ("wnet-edge", "numpy", "h5py")}
     check = inference.self_check
-    compared = {"r_factor": check.r_factor, "r_floor": check.r_floor, "frames": float(check.frames)}
     return Process(
         package_name=package.name,
         package_sha256=package.sha256,
@@ -31,19 +32,31 @@ def process_record(
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         source=as_utf8(scan.name),
         amplitude_scale=inference.amplitude_scale.value,
-        trusted=_TRUST[check.trusted],
+        trusted=_TRUST[check.verdict],
         frames_received=inference.frames_received,
         frames_processed=inference.frames_processed,
         frames_lost=inference.frames_lost,
         # The wheel is named onnxruntime or onnxruntime-gpu; the module knows its version.
         versions=versions | {"onnxruntime": onnxruntime.__version__},
         scan=framed.choices,
-        self_check={name: value for name, value in compared.items() if value is not None},
+        self_check={} if check.fit is None else fit_values(check.fit),
         timing_s={
             step.removesuffix("_s"): seconds for step, seconds in asdict(inference.timing).items()
         },
         warnings=inference.warnings,
     )
+
+
+def fit_values(fit: FrameFit) -> dict[str, float]:
+    """The figures behind a verdict, by the names that results and `--json` give them."""
+    return {
+        "r_factor": fit.r_factor,
+        "r_floor": fit.r_floor,
+        "r_blank": fit.r_blank,
+        "explained": fit.explained,
+        "contrast": fit.contrast,
+        "frames": float(fit.frames),
+    }
 
 
 def as_utf8(text: str) -> str:

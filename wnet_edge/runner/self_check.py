@@ -2,11 +2,10 @@
 
 From the stitched object and the package's probe a sample of the measured frames is simulated anew,
 all modes, binned as measured, one fitted scale a frame, and held against what was measured:
-R = Σ|√I − |Ψ|| / Σ√I. Counting noise alone gives the floor; the package holds the level that it
-reached on a scan of its own instrument.
+R = Σ|√I − |Ψ|| / Σ√I. The same is done for a blank object, and for the image with its contrast
+turned up and down. What follows from these numbers is `wnet_edge.runner.verdict`'s.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,65 +14,63 @@ from numpy.typing import NDArray
 
 from wnet_edge.gauge import probe_intensity
 from wnet_edge.geometry import central_window_start_px, positions_px
-from wnet_edge.manifest import SelfCheckLevel
+from wnet_edge.manifest import FrameFit
 from wnet_edge.package import Package
-from wnet_edge.physics.forward import expected_counts
+from wnet_edge.physics.forward import far_field
 from wnet_edge.physics.poisson import expected_root_deviation
 from wnet_edge.physics.probe import fitted_probe, shifted_probe
 from wnet_edge.preprocess import bin_frames
+from wnet_edge.runner.verdict import Cause, Verdict, judge
 from wnet_edge.scan import Scan
 from wnet_edge.stitch import Stitched
 
 _KEPT_FRAMES = 300
 """More than are compared, since some lie at the border of the image."""
 
-_DIM_RATIO = 1.3
-"""Of an R-factor over what noise alone gives, below which it is the noise that is to blame: scan
-247 thinned to 1e4 counts has 1.07 and is rightly not trusted (docs/trust.md)."""
-
 _COVERED_POWER = 0.999
 """Share of the probe's power that must fall on covered object."""
 
-TRUSTED_RATIO = 1.2
-"""Of a scan's R-factor over the package's own, both freed of noise, up to which it is trusted:
-twenty frames anywhere in scan 247 stay below 1.05, a pixel size 10 % off reaches 1.23, another
-orientation 2 (docs/trust.md)."""
+_CONTRASTS = np.geomspace(1 / 4, 4, 9)
+"""Factors on the image's contrast that are tried; between them a parabola is taken."""
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """How well the image explains the frames it came from.
+    """How well the image explains the frames it came from, and what that makes of it.
 
     Attributes:
-        r_factor: Σ|√I − |Ψ|| / Σ√I over the compared frames; None where none was covered.
-        r_floor: what Poisson noise alone would give; None likewise.
-        frames: compared.
-        trusted: whether the R-factor is near the package's own; None where either is not known.
+        fit: of the image to its frames; None where no frame's whole probe was covered.
+        verdict: on the image.
+        cause: why it is not trusted, and what to try; None where it is.
     """
 
-    r_factor: float | None
-    r_floor: float | None
-    frames: int
-    trusted: bool | None
+    fit: FrameFit | None
+    verdict: Verdict
+    cause: Cause | None
+
+    @property
+    def trusted(self) -> bool | None:
+        """The verdict as yes, no, or None where it is unknown."""
+        return {Verdict.TRUSTED: True, Verdict.NOT_TRUSTED: False}.get(self.verdict)
+
+    @property
+    def text(self) -> str:
+        """Figures and verdict in a line: R-factor, the blank object's, part explained, contrast."""
+        if self.fit is None:
+            return f"not compared with the frames: {self.verdict.value}"
+        fit = self.fit
+        return (
+            f"R-factor {fit.r_factor:.3f} (blank object {fit.r_blank:.3f}), explains "
+            f"{100 * fit.explained:.0f} %, contrast {fit.contrast:.2f}: {self.verdict.value}"
+        )
 
     @property
     def warning(self) -> str | None:
-        """One line where the image is not to be trusted, or could not be checked."""
-        if self.trusted:
+        """One line where the image is not to be trusted, or could not be judged."""
+        if self.cause is None:
             return None
-        if self.r_factor is None:
-            return "the image is too small to be checked against its frames: trust it with care"
-        if self.trusted is None:
-            return "the package holds no R-factor to judge the image by: trust it with care"
-        if self.r_floor is not None and self.r_factor < _DIM_RATIO * self.r_floor:
-            return (
-                f"too few counts to trust the image: R-factor {self.r_factor:.2f}, of which noise "
-                f"alone gives {self.r_floor:.2f}; expose longer"
-            )
-        return (
-            f"the image does not explain its frames (R-factor {self.r_factor:.2f}): these are of "
-            "another instrument, orientation, position sign, pixel size or probe than the package's"
-        )
+        reason = self.cause.value
+        return reason if self.fit is None else f"{self.text}: {reason}"
 
 
 @dataclass
@@ -104,43 +101,67 @@ class FrameSample:
 def self_check(
     sample: FrameSample, scan: Scan, package: Package, stitched: Stitched, compared_frames: int
 ) -> SelfCheck:
-    """Simulate up to `compared_frames` frames of the sample from the image, and compare.
+    """Simulate up to `compared_frames` frames of the sample from the image, and judge it.
 
     Frames of which the image does not cover the probe are passed over.
     """
     model = _Model.of(scan, package, stitched)
-    deviation = noise = total = 0.0
-    compared = 0
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
     chosen = np.linspace(0, len(usable) - 1, min(len(usable), compared_frames)).astype(int)
-    for frame in (usable[index] for index in chosen):
-        counts = sample.counts[frame]
+    fit = _fit(model, {usable[index]: sample.counts[usable[index]] for index in chosen})
+    return SelfCheck(fit, *judge(fit, package.manifest.self_check))
+
+
+def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | None:
+    """Of the model to measured frames, by their numbers; None where nothing was measured."""
+    deviation = blank_deviation = noise = total = 0.0
+    misfit = np.zeros(len(_CONTRASTS))
+    for frame, counts in frames.items():
         valid = counts >= 0
         root = np.sqrt(counts[valid], dtype=np.float64)
-        modelled = np.sqrt(model.counts(frame)[valid], dtype=np.float64)
-        # Least squares of √I on |Ψ|.
-        modelled *= float(root @ modelled) / max(float(modelled @ modelled), 1e-30)
+        blank, image, double = model.counts(frame)[:, valid].astype(np.float64)
+        modelled, modelled_blank = _scaled(root, image), _scaled(root, blank)
         deviation += float(np.abs(root - modelled).sum())
+        blank_deviation += float(np.abs(root - modelled_blank).sum())
         noise += float(expected_root_deviation(modelled**2).sum())
         total += float(root.sum())
-        compared += 1
+        # The intensity is a parabola in the contrast, known from three of its points.
+        curvature = (double - 2 * image + blank) / 2
+        slope = image - blank - curvature
+        misfit += [
+            float(np.sum((root - _scaled(root, blank + c * slope + c**2 * curvature)) ** 2))
+            for c in _CONTRASTS
+        ]
     if not total:
-        return SelfCheck(None, None, 0, None)
-    r_factor, r_floor = deviation / total, noise / total
-    level = package.manifest.self_check
-    trusted = None if level is None else is_trusted(r_factor, r_floor, level)
-    return SelfCheck(r_factor, r_floor, compared, trusted)
+        return None
+    return FrameFit(
+        r_factor=deviation / total,
+        r_floor=noise / total,
+        r_blank=blank_deviation / total,
+        contrast=1 / _lowest(misfit),
+        frames=len(frames),
+    )
 
 
-def is_trusted(r_factor: float, r_floor: float, level: SelfCheckLevel) -> bool:
-    """Whether an R-factor, freed of noise, is within `TRUSTED_RATIO` of the package's own."""
-    own = noise_free(level.r_factor, level.r_floor)
-    return noise_free(r_factor, r_floor) <= TRUSTED_RATIO * own
+def _lowest(misfit: NDArray[np.float64]) -> float:
+    """The factor of least misfit: a parabola through the lowest of `_CONTRASTS` and its neighbours.
+
+    In the logarithm; the first or last where that is the lowest.
+    """
+    best = int(np.argmin(misfit))
+    if best in (0, len(misfit) - 1):
+        return float(_CONTRASTS[best])
+    below, at, above = misfit[best - 1 : best + 2]
+    step = (below - above) / (2 * (below - 2 * at + above)) if below + above > 2 * at else 0.0
+    return float(_CONTRASTS[best] * (_CONTRASTS[1] / _CONTRASTS[0]) ** step)
 
 
-def noise_free(r_factor: float, r_floor: float) -> float:
-    """R-factor less its floor; independent deviations add in quadrature."""
-    return math.sqrt(max(r_factor**2 - r_floor**2, 0.0))
+def _scaled(root: NDArray[np.float64], modelled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """|Ψ| of modelled counts, times the factor that brings it nearest to √I, `root`."""
+    magnitude = np.sqrt(np.maximum(modelled, 0))
+    scale = float(root @ magnitude) / max(float(magnitude @ magnitude), 1e-30)
+    scaled: NDArray[np.float64] = scale * magnitude
+    return scaled
 
 
 @dataclass(frozen=True)
@@ -150,6 +171,7 @@ class _Model:
     Attributes:
         stitched: the image.
         probe: (modes, n, n), padded where the detector's pixels are finer than the package's.
+        wave: (modes, n, n), its far field.
         power: (n, n), its intensity, sum 1.
         corner_px: (N, 2), top-left pixel of each probe window in the image, fractions included.
         binning: simulated pixels along an edge that one of the network's input pixels sums.
@@ -157,6 +179,7 @@ class _Model:
 
     stitched: Stitched
     probe: NDArray[np.complex64]
+    wave: NDArray[np.complex64]
     power: NDArray[np.float64]
     corner_px: NDArray[np.float64]
     binning: int
@@ -172,6 +195,7 @@ class _Model:
         return cls(
             stitched=stitched,
             probe=probe,
+            wave=far_field(probe).astype(np.complex64),
             power=power / power.sum(),
             corner_px=top_left + start - stitched.origin_px,
             binning=size_px // manifest.window_px,
@@ -183,12 +207,28 @@ class _Model:
         return bool(np.sum(self.power[coverage > 0]) >= _COVERED_POWER)
 
     def counts(self, frame: int) -> NDArray[np.float32]:
-        """Expected counts (h, w) of a frame, in the probe's own unit."""
-        fraction = self.corner_px[frame] % 1
+        """Expected counts of a frame, (3, h, w), in the probe's own unit.
+
+        Of a blank object, of the image, and of the image with its contrast doubled: the patch is
+        its mean under the probe and what differs from it, which contrast multiplies.
+        """
         patch = self._cut(self.stitched.image, frame)
-        probe = shifted_probe(self.probe, fraction)
-        simulated: NDArray[np.float32] = expected_counts(patch[None], probe)[0]
+        shift_px = self.corner_px[frame] % 1
+        exit_wave = shifted_probe(self.probe, shift_px) * patch
+        image = far_field(exit_wave)
+        lit = self.wave * self._ramp(shift_px)
+        # Of a patch P·O, the mean of O under |P|² is ⟨P|P·O⟩ / ⟨P|P⟩, in either space.
+        mean = np.vdot(lit, image) / np.vdot(lit, lit)
+        blank = np.complex64(mean) * lit
+        simulated = probe_intensity(np.stack([blank, image, 2 * image - blank], axis=1))
         return bin_frames(simulated, self.binning)
+
+    def _ramp(self, shift_px: NDArray[np.float64]) -> NDArray[np.complex64]:
+        """What a shift of the probe does to its far field (n, n): the Fourier shift theorem."""
+        q = np.fft.fftshift(np.fft.fftfreq(self.probe.shape[-1]))
+        rows, columns = np.exp(-2j * np.pi * shift_px[:, None] * q)
+        ramp: NDArray[np.complex64] = np.outer(rows, columns).astype(np.complex64)
+        return ramp
 
     def _cut(self, image: NDArray[Any], frame: int) -> NDArray[Any]:
         """The probe's window of an image, zero beyond its edge."""
