@@ -122,6 +122,25 @@ def test_what_infer_wrote_for_others_is_read_again(tmp_path, monkeypatch):
         assert found.energy_ev == pytest.approx(10_000)
 
 
+def test_a_result_that_bears_its_probe_is_read_again(tmp_path):
+    """As NeXus files of `infer` have it: NXbeam with `illumination` and its pixel."""
+    path = tmp_path / "result.h5"
+    with h5py.File(path, "w") as file:
+        beam = file.create_group("entry/instrument/beam")
+        for group, kind in (("entry", "NXentry"), ("entry/instrument", "NXinstrument")):
+            file[group].attrs["NX_class"] = kind
+        beam.attrs["NX_class"] = "NXbeam"
+        beam["incident_energy"] = 8_500.0
+        beam["incident_energy"].attrs["units"] = "eV"
+        beam["illumination"] = KNOWN.probe
+        beam["illumination"].attrs["pixel_size_m"] = KNOWN.object_pixel_size_m
+    found = find_probe(str(path))
+    assert found.object_pixel_size_m == pytest.approx(KNOWN.object_pixel_size_m)
+    assert (found.energy_ev, found.distance_m) == (8_500.0, None)
+    with pytest.raises(ScanError, match="does not say how far the detector is; give --distance-m"):
+        _ = found.geometry
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -17,7 +17,8 @@ from wnet_edge.io.array_file import locate_file, read_array, read_npy_array
 from wnet_edge.io.array_parts import as_probe
 from wnet_edge.io.complete import known_geometry
 from wnet_edge.io.file_kind import FileKind, kind_of
-from wnet_edge.io.found import Found, FoundScan
+from wnet_edge.io.found import Found, FoundScan, Unreadable
+from wnet_edge.io.hdf5 import followed, opened
 from wnet_edge.io.named_parts import named_parts
 from wnet_edge.io.numpy_file import member_names, opened_npz
 from wnet_edge.io.read_options import ReadOptions
@@ -26,6 +27,7 @@ from wnet_edge.io.scan_file import find_scan
 PIXEL_TOLERANCE = 0.01
 """Relative difference up to which the pixel of a file and that of a geometry are the same."""
 
+_ATTRIBUTE = "pixel_size_m"
 _MEMBER = "probe"
 _PIXELS = ("probe_pixel_height_m", "object_pixel_height_m", "object_pixel_m")
 _ENERGY, _DISTANCE, _FAR_FIELD = "photon_energy_eV", "detector_object_distance_m", "far_field"
@@ -123,10 +125,10 @@ def _found(text: str, options: ReadOptions) -> tuple[FoundScan, Found[NDArray[np
     kind = kind_of(path)
     if dataset is None and kind is not FileKind.NPY:
         found = find_scan(path, options)
-        if found.probe is not None:
-            return found, found.probe
         if kind is FileKind.NPZ:
             found = _with_members(found, options)
+        if kind is FileKind.HDF5:
+            found = _with_attribute(found)
         if found.probe is None:
             raise ScanError(
                 f"{path}: {found.format} has no probe; name a file that has one, or its dataset: "
@@ -148,12 +150,24 @@ def _numbers(options: ReadOptions) -> ReadOptions:
     )
 
 
+def _with_attribute(found: FoundScan) -> FoundScan:
+    """With the pixel that a probe's dataset has as an attribute, as `wnet-edge infer` writes it."""
+    probe = found.probe
+    if probe is None or isinstance(probe, Unreadable) or found.probe_pixel_size_m is not None:
+        return found
+    with opened(found.path) as file:
+        dataset = followed(file, probe.where) if probe.where in file else None
+        value = None if dataset is None else dataset.attrs.get(_ATTRIBUTE)
+    size_m = float(value) if isinstance(value, (float, np.floating)) else math.nan
+    return replace(found, probe_pixel_size_m=size_m) if 0 < size_m < math.inf else found
+
+
 def _with_members(found: FoundScan, options: ReadOptions) -> FoundScan:
-    """With the arrays of a product or a reconstruction, where the archive is one."""
+    """With what a product's or a reconstruction's archive says that its reader has not taken."""
     path = found.path
     with opened_npz(path) as archive:
         names = set(member_names(archive))
-    if _MEMBER not in names:
+    if _MEMBER not in names or found.frames is not None:
         return found
 
     def number(name: str) -> Found[float] | None:
@@ -173,9 +187,9 @@ def _with_members(found: FoundScan, options: ReadOptions) -> FoundScan:
         found,
         probe=as_probe(array),
         object_pixel_size_m=next(iter(pixels), None),
-        energy_ev=number(_ENERGY),
-        distance_m=number(_DISTANCE),
-        near_field="the product's far_field is false" if near else None,
+        energy_ev=found.energy_ev or number(_ENERGY),
+        distance_m=found.distance_m or number(_DISTANCE),
+        near_field="the product's far_field is false" if near else found.near_field,
     )
     return named_parts(product, options, find_scan)
 
