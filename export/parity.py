@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
+from wnet_edge.export.processor import session_on_processor
 from wnet_edge.manifest import Tolerance
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.preprocess import MASKED
@@ -32,7 +33,7 @@ def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float
             number, or if this ONNX Runtime can't load the graph.
     """
     try:
-        session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        session = session_on_processor(graph)
     except Exception as error:  # ONNX Runtime's errors share no other base
         raise ExportError(
             f"ONNX Runtime {onnxruntime.__version__} can't load the graph; choose a lower --opset"

@@ -203,6 +203,13 @@ FLAGS = [
         infer("--positions", "positions.csv"),
     ),
     Case(
+        "--positions, a pipe",
+        ("pipe", "device or a pipe", "save it as a file"),
+        lambda folder: os.mkfifo(folder / "pipe"),
+        infer("--positions", "pipe"),
+        as_program,
+    ),
+    Case(
         "--positions, empty",
         ("positions.csv", "empty"),
         write("positions.csv", ""),
@@ -310,19 +317,19 @@ def profile(name: str, text: str, *words: str) -> Case:
 PROFILES = [
     Case(
         "profile that is not there",
-        ("26id.toml", "no profile", "No such file"),
+        ("26id.toml", "no such file", "name a TOML file"),
         nothing,
         infer("--profile", "26id.toml"),
     ),
     Case(
         "profile, a folder",
-        ("folder", "is no file", "name a TOML file"),
+        ("folder", "is a folder", "name a TOML file"),
         lambda f: (f / "folder").mkdir(),
         infer("--profile", "folder"),
     ),
     Case(
         "profile, a pipe",
-        ("pipe", "is no file", "name a TOML file"),
+        ("pipe", "device or a pipe", "name a TOML file"),
         lambda folder: os.mkfifo(folder / "pipe"),
         infer("--profile", "pipe"),
         as_program,
@@ -380,6 +387,13 @@ PACKAGES = [
         as_program,
     ),
     Case(
+        "key to trust, a pipe",
+        ("pipe", "device or a pipe", "name a key"),
+        lambda folder: os.mkfifo(folder / "pipe"),
+        infer("--trust", "pipe"),
+        as_program,
+    ),
+    Case(
         "a precision that the package lacks",
         ("known.wnet", "int8", "fp32"),
         nothing,
@@ -392,6 +406,15 @@ PACKAGES = [
         ("infer", SCAN),
     ),
 ]
+
+
+def _frames_in_another_file(folder: Path) -> None:
+    """As detectors write them: the scan only links to its frames."""
+    with edited(folder) as file, h5py.File(folder / "raw.h5", "w") as raw:
+        raw["frames"] = file[FRAMES][()]
+        del file[FRAMES]
+        file[FRAMES] = h5py.ExternalLink("raw.h5", "/frames")
+
 
 OUTPUTS = [
     Case("no such output folder", ("none/a.h5", "create it"), nothing, infer("-o", "none/a.h5")),
@@ -428,6 +451,18 @@ OUTPUTS = [
         ("known.wnet", "another output"),
         nothing,
         infer("--force", "-o", "known.wnet"),
+    ),
+    Case(
+        "output holds frames that the scan links to",
+        ("raw.h5", "holds data of scan.cxi", "another output"),
+        _frames_in_another_file,
+        infer("--force", "-o", "raw.h5"),
+    ),
+    Case(
+        "output is the profile",
+        ("26id.toml", "read by this command", "another output"),
+        write("26id.toml", "distance-m = 0.9\n"),
+        infer("--force", "--profile", "26id.toml", "-o", "26id.toml"),
     ),
     Case(
         "one file for both outputs",
@@ -601,6 +636,19 @@ WORKSHOP = [
         (SCAN, "no labels", "simulate"),
         nothing,
         ("train", "--model", "w3", "-o", "w3.safetensors", "--data", SCAN),
+    ),
+    Case(
+        "export --checkpoint of a pipe",
+        ("pipe", "device or a pipe", "name a checkpoint"),
+        lambda folder: os.mkfifo(folder / "pipe"),
+        ("export", "--checkpoint", "pipe", "-o", "a.wnet"),
+        as_program,
+    ),
+    Case(
+        "simulate to the scan whose probe it takes",
+        (SCAN, "read by this command", "another output"),
+        nothing,
+        ("simulate", "--probe", SCAN, "-o", SCAN, "--force"),
     ),
     Case("inspect of a cut scan", (SCAN, "truncated"), cut(SCAN, 0.6), ("inspect", SCAN)),
     Case("inspect of text", (SCAN, "is no scan file"), write(SCAN, "hello"), ("inspect", SCAN)),

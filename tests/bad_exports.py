@@ -33,7 +33,12 @@ _CHECKPOINT = ("export", "--checkpoint", "w3.safetensors")
 _EXAMPLE = str(EXAMPLE_SCAN)
 
 CHECKPOINTS = [
-    Case("no such weights", ("w3.safetensors", "no such checkpoint"), nothing, _CHECKPOINT),
+    Case(
+        "no such weights",
+        ("w3.safetensors", "no such file", "name a checkpoint"),
+        nothing,
+        _CHECKPOINT,
+    ),
     Case("empty weights", ("w3.safetensors", "checkpoint"), _weights(0), _CHECKPOINT),
     Case("weights cut short", ("w3.safetensors", "checkpoint"), _weights(0.6), _CHECKPOINT),
     Case("a scan as weights", (SCAN, "checkpoint"), nothing, ("export", "--checkpoint", SCAN)),

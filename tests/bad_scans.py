@@ -220,8 +220,8 @@ FILES = [
         (SCAN, "HDF5", "copy it again"),
         write(SCAN, HDF5_MAGIC + bytes(range(256)) * 16),
     ),
-    Case("cut in the header", (SCAN, "HDF5", "copy it again"), cut(SCAN, 0.02)),
-    Case("cut in the frames", (SCAN, "truncated", "copy it again"), cut(SCAN, 0.6)),
+    Case("cut in the header", (SCAN, "cut short", "copy it again"), cut(SCAN, 0.02)),
+    Case("cut in the frames", (SCAN, "cut short", "copy it again"), cut(SCAN, 0.6)),
     Case(
         "a damaged frame",
         (SCAN, LINK, "copy it again"),
@@ -249,7 +249,7 @@ STRUCTURE = [
     Case("external link to no dataset", (SCAN, LINK, "other.h5:/entry/data"), _external_dataset),
     Case(
         "virtual dataset without its source",
-        (SCAN, LINK, "frames_0001.h5", "copy that file"),
+        (SCAN, FRAMES, "frames_0001.h5", "copy that file"),
         _virtual_without_source,
     ),
     Case(

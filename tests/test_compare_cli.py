@@ -184,7 +184,7 @@ def bomb(path):
     ("spoil", "message"),
     [
         (missing, "no such file"),
-        (folder, "is a directory"),
+        (folder, "is a folder"),
         (empty, "the file is empty"),
         (truncated, "damaged"),
         (damaged_inside, "damaged"),

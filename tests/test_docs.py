@@ -14,7 +14,12 @@ from wnet_edge.cli.main import COMMANDS
 ROOT = Path(__file__).parents[1]
 PROGRAM = Path(sys.executable).with_name("wnet-edge")
 PROGRAMS = {"wnet-edge": PROGRAM, "openssl": Path("openssl")}
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 
 
 def test_the_page_of_commands_is_as_the_program_prints_it():

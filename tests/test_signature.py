@@ -131,7 +131,7 @@ def test_bad_keys_are_told_in_one_line(tmp_path, read):
         with pytest.raises(SignatureError, match=r"is no Ed25519 .* key in PEM; .*openssl"):
             read(tmp_path / name)
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(SignatureError, match="can't be read"):
+        with pytest.raises(SignatureError, match=r"(no such file|is a folder); name a key"):
             read(path)
 
 
@@ -169,7 +169,7 @@ def test_verify_inspect_and_infer_ask_for_the_key(call, here, known):
         refused = call(*plain, "--trust", mine)
         assert refused[2].startswith(f"Error: known.wnet: is not signed, but {mine}")
         refused = call(*named, "--trust", "gone.pub")
-        assert refused[2].startswith("Error: gone.pub: can't be read")
+        assert refused[2].startswith("Error: gone.pub: no such file")
         assert not (here / "scan.wnet.h5").exists()
     # The golden outputs of a known scan's package are not its graph's: 1, but past the key.
     trusted = json.loads(call(*_named(commands["verify"]), "--trust", mine)[1])

@@ -9,18 +9,22 @@ import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from wnet_edge.errors import WNetEdgeError
+from wnet_edge.inputs import check_no_input
+from wnet_edge.interrupts import held_back, temporary_paths
 
 
 def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None:
     """See that `path` may be written, before any work is spent on what goes into it.
 
     Raises:
-        error: if its folder is missing or read-only, if it is a folder, or if it exists and `force`
-            is False.
+        error: if its folder is missing or read-only, if it is a folder, if the command reads it or
+            it exists and `force` is False.
     """
+    check_current_folder(path, error)
     mode = _mode(path, error)
     if mode is None and not path.parent.is_dir():
         raise error(f"{path}: no folder {path.parent}; create it first")
@@ -28,6 +32,7 @@ def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None
         raise error(f"{path}: is a folder; name a file")
     if mode is not None and not stat.S_ISREG(mode):
         raise error(f"{path}: is a device or a pipe; name a file")
+    check_no_input(path, error)
     if mode is not None and not force:
         raise error(f"{path}: exists already; replace it with --force or name another file")
     if not os.access(path.parent, os.W_OK):
@@ -49,6 +54,34 @@ def _mode(path: Path, error: type[WNetEdgeError]) -> int | None:
         raise error(f"{path}: can't be written ({reason.lower()}); name another") from cause
 
 
+def check_apart(paths: Sequence[Path], error: type[WNetEdgeError]) -> None:
+    """See that no two outputs of a command are one file.
+
+    Raises:
+        error: naming the one that would be written twice.
+    """
+    taken: set[str] = set()
+    for path in paths:
+        # Not Path.resolve, which raises on a link to itself.
+        place = os.path.realpath(path)
+        if place in taken:
+            raise error(f"{path}: would be written twice; name the outputs apart")
+        taken.add(place)
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A file that is complete but for its name."""
+
+    temporary: Path
+    path: Path
+    error: type[WNetEdgeError]
+
+
+_waiting: list[_Written] | None = None
+"""For the end of a block of `together`."""
+
+
 @contextmanager
 def replacing(path: Path, error: type[WNetEdgeError], *, force: bool) -> Iterator[Path]:
     """A temporary path beside `path` to write to; renamed to `path` if the block succeeds.
@@ -61,16 +94,91 @@ def replacing(path: Path, error: type[WNetEdgeError], *, force: bool) -> Iterato
     check_output(path, error, force=force)
     # A name of its own: with the target's in it, it could be too long for the disk.
     temporary = path.with_name(f".wnet-edge-{secrets.token_hex(8)}.part")
+    temporary_paths.add(temporary)
+    waits = False
     try:
-        yield temporary
-        temporary.replace(path)
+        with _told_as(error, path):
+            yield temporary
+        written = _Written(temporary, path, error)
+        if _waiting is None:
+            _rename([written])
+        else:
+            waits = True
+            _waiting.append(written)
+    finally:
+        if not waits:
+            _discard(temporary)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Files that `replacing` writes in the block get their names at its end: all, or none.
+
+    Raises:
+        WNetEdgeError: of the kind that the file's own `replacing` was given, if the disk refuses.
+    """
+    global _waiting  # noqa: PLW0603 - writers know nothing of who calls them
+    if _waiting is not None:
+        yield
+        return
+    written: list[_Written] = []
+    _waiting = written
+    try:
+        yield
+        _rename(written)
+    finally:
+        _waiting = None
+        for one in written:
+            _discard(one.temporary)
+
+
+def _rename(files: Sequence[_Written]) -> None:
+    """Give files their names, all or, if the disk refuses one, none that was not there before."""
+    new: list[Path] = []
+    with held_back():
+        try:
+            for one in files:
+                is_new = not os.path.lexists(one.path)
+                with _told_as(one.error, one.path):
+                    one.temporary.replace(one.path)
+                new += [one.path] if is_new else []
+        except WNetEdgeError:
+            for path in new:
+                path.unlink(missing_ok=True)
+            raise
+
+
+@contextmanager
+def _told_as(error: type[WNetEdgeError], path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as cause:
         reason = cause.strerror or " ".join(str(cause).split())
         raise error(
             f"{path}: can't be written ({reason}); free the disk or name another"
         ) from cause
-    finally:
+
+
+def _discard(temporary: Path) -> None:
+    if temporary.is_dir():
+        shutil.rmtree(temporary, ignore_errors=True)
+    else:
         temporary.unlink(missing_ok=True)
+    temporary_paths.discard(temporary)
+
+
+def check_current_folder(path: Path, error: type[WNetEdgeError]) -> None:
+    """See that the folder that a relative path begins in has not been removed.
+
+    Raises:
+        error: if it has.
+    """
+    if path.is_absolute():
+        return
+    try:
+        Path.cwd()
+    except OSError as cause:
+        raise error("the current folder is no longer there; go to another") from cause
 
 
 def check_folders(
@@ -82,6 +190,7 @@ def check_folders(
         error: if `parent` can neither be written to nor made, or if one of `names` is there and
             `force` is False.
     """
+    check_current_folder(parent, error)
     mode = _mode(parent, error)
     if mode is None and not parent.parent.is_dir():
         raise error(f"{parent}: no folder {parent.parent}; create it first")
@@ -93,6 +202,7 @@ def check_folders(
         path = parent / name
         if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
             raise error(f"{path}: is no folder; name another")
+        check_no_input(path, error)
         if os.path.lexists(path) and not force:
             raise error(f"{path}: exists already; replace it with --force or name another folder")
 
@@ -114,19 +224,17 @@ def placing_folders(
     # In the folder itself: it may be a disk of its own, to which nothing can be moved at once.
     temporary = parent / f".wnet-edge-{secrets.token_hex(8)}.part"
     new, old = temporary / "new", temporary / "old"
+    temporary_paths.add(temporary)
     try:
-        for folder in (new, old):
-            folder.mkdir(parents=True)
-        yield new
-        moves = [(parent / name, old / name) for name in names if (parent / name).exists()]
-        _move_all([*moves, *((new / name, parent / name) for name in names)])
-    except OSError as cause:
-        reason = cause.strerror or " ".join(str(cause).split())
-        raise error(
-            f"{parent}: can't be written ({reason}); free the disk or name another"
-        ) from cause
+        with _told_as(error, parent):
+            for folder in (new, old):
+                folder.mkdir(parents=True)
+            yield new
+            moves = [(parent / name, old / name) for name in names if (parent / name).exists()]
+            with held_back():
+                _move_all([*moves, *((new / name, parent / name) for name in names)])
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _discard(temporary)
         if made and parent.exists() and not any(parent.iterdir()):
             parent.rmdir()
 

@@ -6,6 +6,7 @@ First step of opening a package; what the bytes say is `wnet_edge.package`'s bus
 from pathlib import Path
 
 from wnet_edge.errors import PackageError
+from wnet_edge.inputs import input_file, note_input
 
 PACKAGE_SUFFIX = ".wnet"
 MAX_PACKAGE_BYTES = 512 << 20
@@ -17,11 +18,9 @@ def read_package_file(path: Path) -> bytes:
     Raises:
         PackageError: if it is missing, no file, too large or can't be read.
     """
+    note_input(path, PackageError, "the package")
+    input_file(path, PackageError, f"name a {PACKAGE_SUFFIX} file or an embedded package")
     try:
-        if path.is_dir():
-            raise PackageError(f"{path}: is a folder; name a {PACKAGE_SUFFIX} file")
-        if path.exists() and not path.is_file():
-            raise PackageError(f"{path}: is a device or a pipe; name a {PACKAGE_SUFFIX} file")
         size = path.stat().st_size
         if size > MAX_PACKAGE_BYTES:
             raise PackageError(
@@ -30,9 +29,5 @@ def read_package_file(path: Path) -> bytes:
             )
         with path.open("rb") as file:
             return file.read(size + 1)
-    except FileNotFoundError as error:
-        raise PackageError(
-            f"{path}: no such file; name a {PACKAGE_SUFFIX} file or an embedded package"
-        ) from error
     except (OSError, ValueError) as error:
         raise PackageError(f"{path}: can't be read ({error}); check its permissions") from error

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from wnet_edge.canonical_json import canonical_json, from_canonical_json
 from wnet_edge.errors import SignatureError
+from wnet_edge.inputs import input_file
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -168,6 +169,7 @@ def _require_library(path: Path) -> None:
 
 
 def _pem(path: Path) -> bytes:
+    input_file(path, SignatureError, "name a key in PEM")
     try:
         with path.open("rb") as file:
             return file.read(_LARGEST_KEY_BYTES)

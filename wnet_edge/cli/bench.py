@@ -18,6 +18,7 @@ from wnet_edge.cli.options import (
     print_json,
     provider_option,
 )
+from wnet_edge.cli.terminal import print_note
 from wnet_edge.errors import PeerError, ProviderError, ResultError
 from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.outputs import check_output, replacing
@@ -150,7 +151,7 @@ class _Told:
         for line in lines:
             if line not in self.lines:
                 self.lines.append(line)
-                click.echo(f"Warning: {line}", err=True)
+                print_note(f"Warning: {line}")
 
 
 def _time_all(
@@ -210,7 +211,7 @@ def _nodes(entrant: Entrant, runs: int) -> tuple[NodeTime, ...]:
 
 def _report(findings: Findings, output: Path | None, *, force: bool, as_json: bool) -> None:
     for one in findings.misplaced:
-        click.echo(f"Warning: {one.line}", err=True)
+        print_note(f"Warning: {one.line}")
     values = as_values(findings)
     if output is not None:
         with replacing(output, ResultError, force=force) as temporary:

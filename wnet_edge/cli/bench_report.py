@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 
-import click
 import onnxruntime
 
 from wnet_edge.cli.options import command_line
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.package import Package
 from wnet_edge.runner.bench import Entrant, Measured, Row
 from wnet_edge.runner.device import this_device
@@ -63,14 +63,16 @@ class Findings:
 def print_tables(findings: Findings) -> None:
     """Milliseconds a frame by batch size, alone and end to end, and operators if asked for."""
     threads = f"{findings.threads} threads" if findings.threads else "a thread a core"
-    click.echo(
+    print_line(
         f"{this_device().processor}, {threads.replace('1 threads', '1 thread')}, {findings.runs} "
         f"runs each in turn; ms a frame: median (95th, 99th percentile), × the first"
     )
-    click.echo("\ngraph alone, counts to patches:")
+    print_line("")
+    print_line("graph alone, counts to patches:")
     _print_table(findings.rows, {id(row): row.graph for row in findings.rows})
     whole = [row for row in findings.rows if row.end_to_end is not None]
-    click.echo("\nend to end, detector frames to patches on the image:")
+    print_line("")
+    print_line("end to end, detector frames to patches on the image:")
     _print_table(whole, {id(row): row.end_to_end for row in whole if row.end_to_end})
     if findings.profile:
         _print_profile(findings)
@@ -160,7 +162,8 @@ def _print_table(rows: Sequence[Row], cells: Mapping[int, Measured]) -> None:
 
 def _print_profile(findings: Findings) -> None:
     first = findings.rows[0]
-    click.echo(f"\noperators of {_label(first.entrant)}, batch {first.batch_size}:")
+    print_line("")
+    print_line(f"operators of {_label(first.entrant)}, batch {first.batch_size}:")
     _print_columns(
         [
             ["operator", "share", "ms a run", "calls"],
@@ -176,4 +179,4 @@ def _print_columns(lines: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=False)]
     for line in lines:
         cells = zip(line, widths, strict=False)
-        click.echo("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
+        print_line("  ".join(cell.ljust(width) for cell, width in cells).rstrip())

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from wnet_edge.cli.example import DATA
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.comparison import Comparison, compare
 from wnet_edge.io.reference import read_object_image
 
@@ -25,12 +26,13 @@ def command(image: Path, reference: Path, as_json: bool) -> None:
     """
     comparison = compare(read_object_image(image), read_object_image(reference))
     if as_json:
-        click.echo(json.dumps(comparison.as_json()))
+        print_line(json.dumps(comparison.as_json()))
     else:
-        click.echo(_table(comparison))
+        for line in _table(comparison):
+            print_line(line)
 
 
-def _table(c: Comparison) -> str:
+def _table(c: Comparison) -> list[str]:
     def number(value: float, digits: str = ".4g", unit: str = "") -> str:
         if math.isnan(value):
             return "unknown"
@@ -74,4 +76,4 @@ def _table(c: Comparison) -> str:
     ]
     if c.nonfinite_px:
         lines.append(f"left out          {c.nonfinite_px} px that are NaN or infinite")
-    return "\n".join(lines)
+    return lines

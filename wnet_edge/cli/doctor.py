@@ -4,6 +4,7 @@ import click
 
 from wnet_edge.cli.doctor_report import as_lines, as_values
 from wnet_edge.cli.options import json_option, opened_package, package_option, print_json
+from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import ProviderError
 from wnet_edge.runner.checkup import check_up
 
@@ -17,11 +18,11 @@ def command(package: str, as_json: bool) -> None:
     Every provider of the installed ONNX Runtime runs the package's golden frames. Exit code 1 if
     what auto takes does not work, or if two wheels of ONNX Runtime overwrite each other.
     """
-    checkup = check_up(opened_package(package, None), lambda line: click.echo(line, err=True))
+    checkup = check_up(opened_package(package, None), print_note)
     if as_json:
         print_json(as_values(checkup))
     else:
         for line in as_lines(checkup):
-            click.echo(line)
+            print_line(line)
     if checkup.fault is not None:
         raise ProviderError(checkup.fault)

@@ -57,14 +57,15 @@ def as_lines(checkup: CheckUp) -> Iterator[str]:
     }
     for title, lines in sections.items():
         yield f"{title}:"
-        yield from map(str, lines)
+        for line in lines:
+            yield from str(line).split("\n")
     yield ""
     if not checkup.to_do:
         yield "Nothing to do."
         return
     yield "What to do:"
     for number, cure in enumerate(checkup.to_do, start=1):
-        yield textwrap.fill(
+        yield from textwrap.wrap(
             cure,
             _WIDTH,
             initial_indent=f"  {number}. ",

@@ -10,6 +10,7 @@ from wnet_edge.cli.example import DATA
 from wnet_edge.cli.options import (
     finite,
     json_option,
+    no_links_option,
     opened_package,
     print_json,
     runner_options,
@@ -22,6 +23,7 @@ from wnet_edge.cli.scan_options import (
     scan_options,
     way_up,
 )
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.io.placed_image import read_placed_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.manifest import Precision
@@ -57,6 +59,7 @@ _COLUMNS = (
 @runner_options
 @orientation_options
 @scan_options
+@no_links_option
 @json_option
 def command(
     package: str,
@@ -107,7 +110,7 @@ def command(
 
 def _print(evaluation: Evaluation) -> None:
     against = "the reference" if evaluation.judge is Judge.REFERENCE else "fp32"
-    click.echo(f"{evaluation.frames} frames against {against}:")
+    print_line(f"{evaluation.frames} frames against {against}:")
     for precision, one in evaluation.precisions.items():
         measures = one.accuracy.measures()
         told = [
@@ -121,7 +124,7 @@ def _print(evaluation: Evaluation) -> None:
             psnr = "" if one.loss.psnr_db is None else f", PSNR {-one.loss.psnr_db:+.3f} dB"
             told.append(f"at worst SSIM {-one.loss.ssim:+.4f}{psnr} from fp32")
         told.append(one.self_check.text)
-        click.echo(f"{precision.value} on {one.provider.value}: {'; '.join(told)}")
+        print_line(f"{precision.value} on {one.provider.value}: {'; '.join(told)}")
 
 
 def _of_itself(evaluation: Evaluation, precision: Precision) -> bool:

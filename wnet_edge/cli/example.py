@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from wnet_edge.cli.options import FILE, force_option
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ScanError
 from wnet_edge.outputs import check_output, replacing
 
@@ -104,4 +105,4 @@ def command(folder: Path, force: bool) -> None:
     for copy, source in copies.items():
         with replacing(copy, ScanError, force=force) as temporary:
             shutil.copyfile(source, temporary)
-        click.echo(copy)
+        print_line(str(copy))

@@ -17,8 +17,9 @@ from wnet_edge.cli.export_options import (
     zoo_checkpoint,
 )
 from wnet_edge.cli.export_report import print_report, print_warnings, write_refusal, write_report
-from wnet_edge.cli.options import FILE, force_option, opened_package, trust_option
+from wnet_edge.cli.options import FILE, force_option, no_links_option, opened_package, trust_option
 from wnet_edge.cli.scan_options import typed_scan_flags
+from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import CalibrationError, ExportError, PackageError
 from wnet_edge.export.build import export_package
 from wnet_edge.export.compiled import compile_package
@@ -26,7 +27,7 @@ from wnet_edge.export.options import ExportOptions
 from wnet_edge.export.search import OverBudgetError
 from wnet_edge.export.triton import check_repository, write_repository
 from wnet_edge.models.registry import ModelName
-from wnet_edge.outputs import check_output
+from wnet_edge.outputs import check_apart, check_output, together
 from wnet_edge.package import Package
 from wnet_edge.package_file import PACKAGE_SUFFIX
 
@@ -72,6 +73,7 @@ class Target(str, Enum):
     "[default: ./MODEL.wnet, ./triton]",
 )
 @click.option("--report", type=FILE, help="JSON file of all that was tried and what it cost.")
+@no_links_option
 @force_option
 def command(
     model: str | None,
@@ -116,6 +118,8 @@ def command(
     file = output or Path(f"{name}{PACKAGE_SUFFIX}")
     if kind is Target.ORT:
         check_output(_beside(file), PackageError, force=force)
+    written = [file, _beside(file)] if kind is Target.ORT else [file]
+    check_apart([*written, *filter(None, (report, options.ranges))], ExportError)
     made = _make_package(source, values, options, file, report, force=force)
     if kind is Target.ORT:
         _compile(made, _beside(file), options, force=force)
@@ -132,7 +136,7 @@ def _compile(package: Package, output: Path, options: ExportOptions, *, force: b
     compiled = compile_package(package, output, force=force, key=options.key)
     made_for = compiled.manifest.compiled
     if made_for is not None:
-        click.echo(
+        print_line(
             f"{output}: compiled for {made_for.provider} by ONNX Runtime {made_for.onnxruntime} "
             f"on {made_for.processor}, and for nothing else"
         )
@@ -169,27 +173,26 @@ def _make_package(
         raise PackageError(f"{output}: a package file's name ends in {PACKAGE_SUFFIX}")
     check_output(output, PackageError, force=force)
     if report is not None:
-        if report.resolve() == output.resolve():
-            raise click.UsageError("--report and -o name one file; give the report another name")
         check_output(report, ExportError, force=force)
         options = replace(options, ask_layers=True)
     material = material_from(values, source)
     try:
-        exported = export_package(source, material, output, options, force=force, tell=_tell)
+        with together():
+            exported = export_package(source, material, output, options, force=force, tell=_tell)
+            if report is not None:
+                write_report(exported, report, force=force)
     except OverBudgetError as error:
         if report is not None:
             write_refusal(error, report, force=force)
         raise
     print_report(exported)
-    if report is not None:
-        write_report(exported, report, force=force)
     return exported.package
 
 
 def _tell(step: str) -> None:
     """A step that begins, to whoever watches."""
     if sys.stderr.isatty():
-        click.echo(f"{step} …", err=True)
+        print_note(f"{step} …")
 
 
 def _check_usage(
@@ -223,4 +226,4 @@ def _check_usage(
 
 def _lay_out(package: Package, output: Path, *, force: bool) -> None:
     for folder in write_repository(package, output, force=force):
-        click.echo(f"{folder}: model.onnx, config.pbtxt")
+        print_line(f"{folder}: model.onnx, config.pbtxt")

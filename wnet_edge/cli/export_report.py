@@ -6,9 +6,8 @@ from dataclasses import asdict
 from enum import Enum
 from pathlib import Path
 
-import click
-
 from wnet_edge.cli.options import finite
+from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import ExportError
 from wnet_edge.export.build import Exported
 from wnet_edge.export.precisions import Made
@@ -26,18 +25,18 @@ def print_report(exported: Exported) -> None:
         Judge.REFERENCE: "the reference",
         Judge.FP32: "fp32's own patches, for want of a reference",
     }[exported.judge]
-    click.echo(f"accuracy on the scan's report strip, against {against}:")
+    print_line(f"accuracy on the scan's report strip, against {against}:")
     for precision in manifest.kinds():
         entry = manifest.precisions[precision]
-        click.echo(_line(precision, entry, exported.made[precision]))
+        print_line(_line(precision, entry, exported.made[precision]))
     fit = manifest.self_check
     if fit is not None:
-        click.echo(
+        print_line(
             f"its image of the whole scan explains {100 * fit.explained:.0f} % of what a blank "
             f"object leaves (R-factor {fit.r_factor:.3f} of {fit.r_blank:.3f}, contrast "
             f"{fit.contrast:.2f})"
         )
-    click.echo(
+    print_line(
         f"{path}: {manifest.model}, {manifest.parameter_count} parameters, "
         f"{path.stat().st_size} bytes; within "
         f"{exported.parity.amplitude:.1g} and {exported.parity.phase_rad:.1g} rad of PyTorch"
@@ -47,7 +46,7 @@ def print_report(exported: Exported) -> None:
 def print_warnings(exported: Exported) -> None:
     """To stderr."""
     for warning in exported.warnings:
-        click.echo(f"Warning: {warning}", err=True)
+        print_note(f"Warning: {warning}")
 
 
 def write_report(exported: Exported, path: Path, *, force: bool) -> None:

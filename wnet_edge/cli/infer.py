@@ -16,6 +16,7 @@ from wnet_edge.cli.options import (
     force_option,
     frame_progress,
     json_option,
+    no_links_option,
     opened_package,
     package_option,
     print_json,
@@ -29,6 +30,7 @@ from wnet_edge.cli.scan_options import (
     scan_options,
     way_up,
 )
+from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
 from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from, picture_beside
 from wnet_edge.orientation import Orientation
@@ -66,6 +68,7 @@ from wnet_edge.runner.ways import RunnerOptions
 @click.option("--strict", is_flag=True, help="Refuse an image that does not explain its frames.")
 @orientation_options
 @scan_options
+@no_links_option
 @force_option
 @json_option
 def command(
@@ -192,23 +195,23 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     """What was done and where it lies: lines for people, or one line for programs."""
     inference = done.inference
     for warning in inference.warnings:
-        click.echo(f"Warning: {job.scan}: {warning}", err=True)
+        print_note(f"Warning: {job.scan}: {warning}")
     if as_json:
         print_json(summary(job, package, done))
         return
-    click.echo(
+    print_line(
         f"{inference.frames_processed} of {inference.frames_received} frames in "
         f"{inference.timing.total_s:.2f} s, {inference.frames_per_second:.0f} frames/s "
         f"({inference.reason})"
     )
     for line in done.search_lines:
-        click.echo(line)
+        print_line(line)
     check = inference.self_check
-    click.echo(check.text)
+    print_line(check.text)
     for path in job.outputs:
-        click.echo(f"image: {path}")
+        print_line(f"image: {path}")
     if job.picture is not None:
-        click.echo(f"picture: {job.picture}")
+        print_line(f"picture: {job.picture}")
 
 
 def summary(job: Job, package: Package, done: Done) -> dict[str, object]:

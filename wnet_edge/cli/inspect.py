@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from os.path import realpath
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from wnet_edge.cli.options import (
     FILE,
     force_option,
     json_option,
+    no_links_option,
     opened_package,
     print_json,
     signature_values,
@@ -25,7 +25,9 @@ from wnet_edge.cli.scan_options import (
     scan_options,
     way_up,
 )
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ResultError
+from wnet_edge.inputs import note_input
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import check_output
@@ -47,6 +49,7 @@ from wnet_edge.runner.scan_preview import write_preview
 @trust_option
 @orientation_options
 @scan_options
+@no_links_option
 @force_option
 @json_option
 def command(
@@ -76,11 +79,10 @@ def command(
         return
     if trust is not None and package is None:
         raise click.UsageError("--trust is for packages")
+    note_input(Path(file), ResultError, "a scan to read")
     opened = None if package is None else opened_package(package, trust)
     if picture is not None:
         check_output(picture, ResultError, force=force)
-        if realpath(picture) == realpath(file):
-            raise ResultError(f"{picture}: is a scan to read; name another output")
     found = find_scan(Path(file), read_options_from(reading))
     report = scan_report(found) | {"picture": None if picture is None else str(picture)}
     if opened is not None:
@@ -119,10 +121,10 @@ def _print_indented(values: Mapping[str, object], depth: int) -> None:
     for key, value in values.items():
         name = "  " * depth + str(getattr(key, "value", key))
         if isinstance(value, dict) and value:
-            click.echo(f"{name}:")
+            print_line(f"{name}:")
             _print_indented(value, depth + 1)
         else:
-            click.echo(f"{name}: {_readable(value)}")
+            print_line(f"{name}: {_readable(value)}")
 
 
 def _readable(value: object) -> str:

@@ -4,15 +4,38 @@ Commands are imported when they are called, so that the edge never loads what on
 has, and `wnet-edge -h` answers at once.
 """
 
+import signal
+
+# Until main is called Ctrl-C ends the process without a word: nothing would catch an exception.
+try:  # noqa: SIM105 - contextlib takes ten milliseconds to load
+    _HEARD = signal.signal(signal.SIGINT, signal.SIG_DFL)
+except ValueError:  # not the main thread: somebody else's program
+    pass
+
+import atexit
+import contextlib
 import shlex
 import sys
 from importlib import import_module
 from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import click
 
+from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
 from wnet_edge.errors import ProviderError, WNetEdgeError
+from wnet_edge.inputs import one_command
+from wnet_edge.interrupts import (
+    FAILED,
+    exit_code,
+    interrupted,
+    interruptible,
+    leave_if_hung,
+    leaving_at_once,
+)
+from wnet_edge.outputs import check_current_folder
 from wnet_edge.runner.wheels import import_fault
 
 COMMANDS = {
@@ -32,6 +55,7 @@ COMMANDS = {
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
+WORKSHOP_COMMANDS = ("train", "export")
 WORKSHOP_MODULES = frozenset({"torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"})
 
 
@@ -45,7 +69,8 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own signature
         """Run the command; Ctrl-C becomes an error like any other."""
         try:
-            return super().invoke(ctx)
+            with one_command():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             again = shlex.join(["wnet-edge", *sys.argv[1:]])
             raise WNetEdgeError(
@@ -56,8 +81,11 @@ class LazyGroup(click.Group):
         """The command, imported now; None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in WORKSHOP_COMMANDS:  # PyTorch's libraries end the process without one
+            check_current_folder(Path(), WNetEdgeError)
         try:
-            module = import_module(f"wnet_edge.cli.{cmd_name}")
+            with leaving_at_once():
+                module = import_module(f"wnet_edge.cli.{cmd_name}")
         except ModuleNotFoundError as error:
             if error.name in WORKSHOP_MODULES:
                 raise WNetEdgeError(
@@ -89,16 +117,72 @@ def _check_onnxruntime(error: Exception) -> None:
         raise ProviderError(fault) from error
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed or stopped by Ctrl-C, 2 wrong usage, 143 ended by SIGTERM "
+    "(a batch system) and 129 by SIGHUP. However a command ends, no output is half-written, and no "
+    "file that it reads, or that a scan links to, is ever written over, with --force neither.",
+)
 @click.version_option(version("wnet-edge"), prog_name="wnet-edge")
 def group() -> None:
     """See a ptychographic sample while it scans: frames in, image out."""
 
 
 def main() -> None:
-    """Run the command line; exit 0 done, 1 failed, 2 usage."""
+    """Run the command line; exit 0 done, 1 failed or Ctrl-C, 2 usage, 143 SIGTERM."""
+    with leaving_at_once():
+        with prepared_streams():
+            code = _run()
+        leave_if_hung()
+        # As the interpreter ends nobody catches an exception any more.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command and tell what went wrong; its exit code."""
     try:
-        group(prog_name="wnet-edge")
+        with interruptible():
+            return group.main(prog_name="wnet-edge", standalone_mode=False) or 0
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else FAILED
+    except click.ClickException as error:
+        _print_usage_error(error)
+        return error.exit_code
+    except ClosedPipeError:
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        print_note("Error: interrupted")
     except WNetEdgeError as error:
-        click.echo(f"Error: {' '.join(str(error).splitlines())}", err=True)
-        sys.exit(1)
+        # An error that stopping a library leads to is none.
+        stopped = interrupted() and not isinstance(error.__cause__, KeyboardInterrupt)
+        print_note("Error: interrupted" if stopped else f"Error: {error}")
+    except Exception:
+        told = _nobodys_fault()
+        if told is None:
+            raise
+        print_note(f"Error: {told}")
+    return exit_code()
+
+
+def _print_usage_error(error: click.ClickException) -> None:
+    said = StringIO()
+    error.show(said)
+    for line in said.getvalue().splitlines():
+        print_note(line)
+
+
+def _nobodys_fault() -> str | None:
+    """What brought an exception about that the program has not foreseen; None where it should."""
+    if interrupted():
+        return "interrupted"
+    try:
+        check_current_folder(Path(), WNetEdgeError)
+    except WNetEdgeError as error:
+        return str(error)
+    return None
+
+
+with contextlib.suppress(ValueError):
+    signal.signal(signal.SIGINT, _HEARD)

@@ -11,7 +11,10 @@ from typing import Any, TypeVar
 
 import click
 
+from wnet_edge.cli.terminal import print_line
+from wnet_edge.io.hdf5_faults import links_refused
 from wnet_edge.manifest import Precision
+from wnet_edge.one_line import one_line
 from wnet_edge.package import Package, find_package, open_package
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.ways import BATCH_SIZE, RunnerOptions
@@ -31,6 +34,21 @@ package_option = click.option(
     help="Embedded package, or a file that ends in .wnet.",
 )
 force_option = click.option("--force", is_flag=True, help="Replace existing outputs.")
+
+
+def _refuse_links(ctx: click.Context, _: click.Parameter, refused: bool) -> None:
+    if refused:
+        ctx.with_resource(links_refused())
+
+
+no_links_option = click.option(
+    "--no-links",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_refuse_links,
+    help="Read no other file than those named, whatever an HDF5 file links to.",
+)
 trust_option = click.option(
     "--trust",
     metavar="PUBKEY",
@@ -107,7 +125,7 @@ def frame_progress(label: str, frame_count: int) -> Iterator[Callable[[int], Non
     if not sys.stderr.isatty():
         yield None
         return
-    with click.progressbar(length=frame_count, label=label, file=sys.stderr) as bar:
+    with click.progressbar(length=frame_count, label=one_line(label), file=sys.stderr) as bar:
         yield bar.update
 
 
@@ -123,4 +141,4 @@ def finite(value: float | None) -> float | None:
 
 def print_json(values: Mapping[str, object]) -> None:
     """One line that a program may read."""
-    click.echo(json.dumps(values, allow_nan=False))
+    print_line(json.dumps(values, allow_nan=False))

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from wnet_edge.cli.example import PART
 from wnet_edge.cli.options import AUTO, FILE
 from wnet_edge.errors import ScanError
+from wnet_edge.inputs import input_file
 from wnet_edge.io.found import ZeroFrequency
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.orientation import Orientation
@@ -64,9 +65,8 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
     """Make what the profile says the defaults of the command's options."""
     if path is None:
         return None
+    input_file(path, ScanError, "name a TOML file of flags")
     try:
-        if path.exists() and not path.is_file():
-            raise ScanError(f"{path}: is no file; name a TOML file of flags")
         if path.stat().st_size > _MAX_PROFILE_BYTES:
             raise ScanError(f"{path}: is too large for a profile; name a TOML file of flags")
         values = tomllib.loads(path.read_text("utf-8"))

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.cli.example import PART
-from wnet_edge.cli.options import FILE, force_option, frame_progress
+from wnet_edge.cli.options import FILE, force_option, frame_progress, no_links_option
 from wnet_edge.cli.scan_options import geometry_from, geometry_options
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ScanError, SimulationError
 from wnet_edge.geometry import Geometry
 from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
@@ -58,6 +59,7 @@ _BATCH_FRAMES = 64
     help="Kind of object.  [default: a mosaic of all]",
 )
 @click.option("--seed", default=0, show_default=True, help="Same seed, same scan.")
+@no_links_option
 @force_option
 def command(
     output: Path,
@@ -104,7 +106,7 @@ def command(
         note="simulated by wnet-edge; labels are gauge-fixed and relative to their RMS",
     )
     write_cxi(output, header, _batches(scan, frame_count), force=force)
-    click.echo(f"{output}: {frame_count} frames of {full_px} × {full_px}, with labels")
+    print_line(f"{output}: {frame_count} frames of {full_px} × {full_px}, with labels")
 
 
 def _instrument(probe: str | None, reading: ReadOptions) -> tuple[NDArray[np.complex64], Geometry]:

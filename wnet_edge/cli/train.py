@@ -2,28 +2,33 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from wnet_edge.cli.options import force_option
+from wnet_edge.cli.options import force_option, no_links_option
 from wnet_edge.cli.scan_options import (
     known_orientation_options,
     read_options_from,
     scan_options_without_probe,
     typed_scan_flags,
 )
+from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.cli.train_frames import FROM_COMMAND_LINE, FrameOptions, frame_supply
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
 from wnet_edge.cli.workshop_scan import turns_from
 from wnet_edge.errors import CheckpointError, TrainingError
+from wnet_edge.interrupts import exit_code
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
 from wnet_edge.outputs import check_output
 from wnet_edge.training.curves import curve_path
 from wnet_edge.training.device import DeviceName, training_device
 from wnet_edge.training.distributed import joined, processes
+from wnet_edge.training.lock import locked
 from wnet_edge.training.loop import train
 from wnet_edge.training.options import (
     DEFAULT_EPOCHS,
@@ -38,6 +43,7 @@ from wnet_edge.training.progress import Progress
 @click.command(cls=SectionedCommand, params=list(PARAMETERS))
 @known_orientation_options
 @scan_options_without_probe
+@no_links_option
 @force_option
 def command(
     model: str,
@@ -88,9 +94,9 @@ def command(
         freeze_norm=freeze_norm,
     )
     where = training_device(DeviceName(device))
-    for output in (checkpoint, curve_path(checkpoint)):
-        check_output(output, CheckpointError, force=force or resume)
-    with joined():
+    with joined(), _alone(checkpoint):
+        for output in (checkpoint, curve_path(checkpoint)):
+            check_output(output, CheckpointError, force=force or resume)
         supply = frame_supply(frames, how.name)
         here = processes()
         batches = -(-supply.frames_per_epoch // batch_size)
@@ -108,11 +114,24 @@ def command(
             )
         except KeyboardInterrupt as error:
             if not here.first:
-                sys.exit(1)
+                sys.exit(exit_code())
             written = progress.epochs_written > 0 or (resume and checkpoint.exists())
             raise TrainingError(_interrupted(checkpoint, written=written)) from error
         if here.first:
-            click.echo(f"{checkpoint}: {model} after {record.epoch} epochs, on {where.type}")
+            print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {where.type}")
+
+
+@contextmanager
+def _alone(checkpoint: Path) -> Iterator[None]:
+    """No other training writes the checkpoint; of several processes the first one does."""
+    if not processes().first:
+        yield
+        return
+    check_output(checkpoint, CheckpointError, force=True)
+    with locked(checkpoint) as warning:
+        if warning is not None:
+            print_note(f"Warning: {warning}")
+        yield
 
 
 def _input(model: str, seen: str | None) -> NetworkInput:

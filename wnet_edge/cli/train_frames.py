@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from wnet_edge.cli.scan_options import GEOMETRY_FLAGS
+from wnet_edge.cli.terminal import print_note
 from wnet_edge.cli.train_options import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
 from wnet_edge.cli.workshop_scan import Turns, framed_for, own_probe
 from wnet_edge.cut_labels import CutLabels
@@ -161,9 +162,8 @@ def _labelled(path: Path, options: FrameOptions) -> tuple[Scan, LabelSource]:
     labels = CutLabels(read_placed_image(options.labels, scan), scan, options.edge_px)
     left_out = int((~labels.usable).sum())
     if left_out and processes().first:
-        click.echo(
+        print_note(
             f"{path}: {left_out} of {scan.frame_count} frames do not lie wholly on "
-            f"{options.labels} and are left out",
-            err=True,
+            f"{options.labels} and are left out"
         )
     return scan, labels

@@ -12,6 +12,7 @@ from wnet_edge.cli.options import (
     provider_option,
     trust_option,
 )
+from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.manifest import Precision
 from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.tuned import TimedWay, keep, room_for
@@ -84,13 +85,13 @@ def command(
         print_json(_values(tuned, path))
         return
     for line in _table(tuned):
-        click.echo(line)
-    click.echo(f"kept: {path}")
+        print_line(line)
+    print_line(f"kept: {path}")
 
 
 def _tell(step: str) -> None:
     if sys.stderr.isatty():
-        click.echo(f"tune: {step}", err=True)
+        print_note(f"tune: {step}")
 
 
 def _table(tuned: Tuned) -> list[str]:

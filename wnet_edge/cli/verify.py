@@ -17,6 +17,7 @@ from wnet_edge.cli.options import (
     threads_option,
     trust_option,
 )
+from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import PackageError
 from wnet_edge.package import Package
 from wnet_edge.runner.choice import choose
@@ -47,12 +48,12 @@ def command(
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, 1)
     if not as_json:
-        click.echo(f"{opened.path}: intact, SHA-256 {opened.sha256}, {_signed(opened, trust)}")
+        print_line(f"{opened.path}: intact, SHA-256 {opened.sha256}, {_signed(opened, trust)}")
     checks = []
     for one in ways_to_run(opened, options):
         checks.append(check_golden(opened, one))
         if not as_json:
-            click.echo(_line(checks[-1]))
+            print_line(_line(checks[-1]))
     default = choose(opened, replace(options, batch_size=None))
     passed = all(
         check.passed

@@ -1,15 +1,16 @@
 """HDF5 files of no known layout: frames by the path that the user names."""
 
+from itertools import islice
 from pathlib import Path
 
-import h5py
-
 from wnet_edge.io.found import FoundScan, Hdf5Reader
+from wnet_edge.io.hdf5_links import LinkedGroup
 
 _SHOWN = 4
+_LOOKED_AT = 1000
 
 
-def read(file: h5py.File, path: Path) -> FoundScan:
+def read(file: LinkedGroup, path: Path) -> FoundScan:
     """No part of a scan, they all come by flag; only what --frames may mean."""
     return FoundScan(path=path, format="HDF5", candidates=_candidates(file))
 
@@ -17,13 +18,11 @@ def read(file: h5py.File, path: Path) -> FoundScan:
 READER = Hdf5Reader(lambda _: True, read)
 
 
-def _candidates(file: h5py.File) -> tuple[str, ...]:
+def _candidates(file: LinkedGroup) -> tuple[str, ...]:
     """Datasets of three or four dimensions, the largest first."""
-    found: list[tuple[int, str]] = []
-
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim in (3, 4) and item.dtype.kind in "uif":
-            found.append((-item.size, f"/{name}"))
-
-    file.visititems(visit)
+    found = [
+        (-dataset.size, name)
+        for name, dataset in islice(file.datasets(), _LOOKED_AT)
+        if dataset.ndim in (3, 4) and dataset.dtype.kind in "uif"
+    ]
     return tuple(name for _, name in sorted(found)[:_SHOWN])

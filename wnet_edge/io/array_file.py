@@ -4,15 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.file_kind import FileKind, kind_of
 from wnet_edge.io.found import as_text
-from wnet_edge.io.hdf5 import bad, check_filters, opened, optional_dataset
+from wnet_edge.io.hdf5 import bad, opened, optional_dataset, read_whole
 from wnet_edge.io.numpy_file import (
-    MAX_WHOLE_BYTES,
     member_names,
     opened_npz,
     read_member,
@@ -66,12 +64,9 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
             )
         if dataset.dtype.kind not in "uifcb":
             raise bad(path, dataset, f"holds {dataset.dtype}, not numbers", "name another")
-        if dataset.size * dataset.dtype.itemsize > MAX_WHOLE_BYTES:
-            raise bad(path, dataset, f"claims {dataset.size} values", "name another")
-        check_filters(path, dataset)
         unit = dataset.attrs.get("units", dataset.attrs.get("unit"))
         return NamedArray(
-            values=np.asarray(dataset[()]),
+            values=read_whole(path, dataset),
             unit=None if unit is None else as_text(unit),
             columns=(),
             where=f"{path}:{dataset.name}",
@@ -124,7 +119,8 @@ def locate(text: str, scan: Path) -> tuple[Path, str | None]:
 
 
 def _is_file(text: str) -> bool:
+    """Or a pipe, which is refused as such; a folder may have the name of a dataset."""
     try:
-        return Path(text).is_file()
+        return Path(text).exists() and not Path(text).is_dir()
     except (OSError, ValueError):  # a name too long, say
         return False

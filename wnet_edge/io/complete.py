@@ -13,6 +13,7 @@ from wnet_edge.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import Geometry
 from wnet_edge.io.found import Found, FoundScan, PositionUnit, ZeroFrequency
+from wnet_edge.io.hdf5_faults import BEING_WRITTEN
 from wnet_edge.scan import FrameSource, Scan
 
 LARGEST_BAD_SHARE = 0.1
@@ -69,6 +70,9 @@ def complete_scan(
     if geometry is not None:
         stored_px = min(source.value.shape[1:]) * found.binning
         stored_pixel_m = geometry.object_pixel_size_m(stored_px)
+    notes = seen.notes
+    if found.being_written:
+        notes += (f"the file {BEING_WRITTEN.what}: these are its frames so far",)
     positions_m, left_out = _positions_m(found, stored_pixel_m)
     return Scan(
         path=found.path,
@@ -81,7 +85,7 @@ def complete_scan(
         probe_pixel_size_m=found.probe_pixel_size_m,
         assumed_object_pixel_size_m=assumed_object_pixel_size_m,
         left_out=left_out,
-        notes=seen.notes,
+        notes=notes,
         stored_frames=source.value,
     )
 
@@ -177,9 +181,10 @@ def _positions_m(
     positions, where = found.positions.value, found.positions.where
     values = positions.values
     if len(values) != frame_count:
+        cure = "write one position a frame, or name others with --positions"
         raise ScanError(
             f"{found.path}: {where} holds {len(values)} positions for {frame_count} frames; "
-            "write one position a frame, or name others with --positions"
+            + (f"it {BEING_WRITTEN.what}: {BEING_WRITTEN.cure}" if found.being_written else cure)
         )
     bad = np.asarray(~np.isfinite(values).all(axis=1))
     if np.count_nonzero(bad) > LARGEST_BAD_SHARE * frame_count:

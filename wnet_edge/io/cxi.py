@@ -74,11 +74,12 @@ def read(file: h5py.File, path: Path) -> FoundScan:
         ScanError: in one line that names the file, the dataset and the cure.
     """
     detector = _detector(file)
+    frames = attempt(lambda: _frames(file, path, detector))
     return FoundScan(
         path=path,
         format=f"CXI {_version(file)}",
-        frames=attempt(lambda: _frames(file, path, detector)),
-        positions=attempt(lambda: _positions(file, path, detector)),
+        frames=frames,
+        positions=attempt(lambda: _positions(file, path, detector, frames)),
         energy_ev=attempt(lambda: _energy(file, path)),
         distance_m=attempt(lambda: _distance(file, path, detector)),
         pixel_size_m=attempt(lambda: _pixel_size(file, path, detector)),
@@ -123,7 +124,7 @@ def read_labels(path: Path) -> Labels | None:
                 f"{path}: {LABELS} lacks its attributes window_px = {window_px} and binning; "
                 "simulate it again"
             )
-        amplitude, phase = (Hdf5Frames(path, p.name, p.shape, p.dtype) for p in parts)
+        amplitude, phase = (Hdf5Frames(path, part) for part in parts)
         return Labels(amplitude, phase, window_px, int(binning))
 
 
@@ -158,7 +159,9 @@ def _binning(file: h5py.File, path: Path, detector: str) -> int:
     return int(binning)
 
 
-def _positions(file: h5py.File, path: Path, detector: str) -> Found[Positions] | None:
+def _positions(
+    file: h5py.File, path: Path, detector: str, frames: Found[FrameSource] | None
+) -> Found[Positions] | None:
     """(N, 2) row, column: y and x of `translation` (x, y, z)."""
     names = (
         TRANSLATION,
@@ -169,7 +172,8 @@ def _positions(file: h5py.File, path: Path, detector: str) -> Found[Positions] |
     if dataset is None:
         return None
     columns = dataset.shape[-1] if dataset.ndim == 2 and dataset.shape[-1] == 2 else 3
-    values = array_of(path, dataset, "uif", (None, columns), "write x, y, z in metres")
+    count = frames.value.shape[0] if isinstance(frames, Found) else None
+    values = array_of(path, dataset, "uif", (None, columns), "write x, y, z in metres", count)
     factor = factor_of(path, dataset, Quantity.LENGTH, "m")
     return Found(Positions(values[:, 1::-1].astype(np.float64) * factor), dataset.name)
 

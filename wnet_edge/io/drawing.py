@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.one_line import one_line
+
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
@@ -143,7 +145,7 @@ def text_line(
     room: int,
 ) -> None:
     """One line of text, shortened in the middle to fit."""
-    text = "".join(_printable(letter) for letter in " ".join(text.split()))
+    text = "".join(_printable(letter) for letter in one_line(" ".join(text.split())))
     shown, kept = text, min(len(text), room // 4)  # hardly a letter is narrower
     while kept > 2 and text_width(draw, shown, size) > room:
         kept -= 1

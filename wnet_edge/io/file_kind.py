@@ -5,6 +5,7 @@ from pathlib import Path
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.hdf5 import check_file
+from wnet_edge.io.hdf5_faults import HDF5_MAGIC, HDF5_OFFSETS
 
 
 class FileKind(Enum):
@@ -16,10 +17,6 @@ class FileKind(Enum):
     TIFF = "TIFF"
     OTHER = "other"
 
-
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_HDF5_OFFSETS = (0, 512, 1024, 2048)
-"""HDF5 may begin with a user block whose length is a power of two."""
 
 _MAGICS = {
     b"PK\x03\x04": FileKind.NPZ,
@@ -41,12 +38,12 @@ def kind_of(path: Path) -> FileKind:
     check_file(path)
     try:
         with path.open("rb") as file:
-            for offset in _HDF5_OFFSETS:
+            for offset in HDF5_OFFSETS:
                 file.seek(offset)
-                if file.read(len(_HDF5_MAGIC)) == _HDF5_MAGIC:
+                if file.read(len(HDF5_MAGIC)) == HDF5_MAGIC:
                     return FileKind.HDF5
             file.seek(0)
-            first = file.read(len(_HDF5_MAGIC))
+            first = file.read(len(HDF5_MAGIC))
     except OSError as error:
         raise ScanError(
             f"{path}: can't be read ({(error.strerror or str(error)).lower()}); "

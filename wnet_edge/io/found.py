@@ -100,6 +100,7 @@ class FoundScan:
         zero_frequency: where the format, or the user, puts it; None where that is not said.
         near_field: why the frames are no far field, where the file says so.
         candidates: names of what may be frames, in a file of no known layout.
+        being_written: whether a program is adding to the file, or has died doing so (SWMR).
     """
 
     path: Path
@@ -119,6 +120,7 @@ class FoundScan:
     zero_frequency: Found[ZeroFrequency] | None = None
     near_field: str | None = None
     candidates: tuple[str, ...] = ()
+    being_written: bool = False
 
 
 def usable(found: FoundScan) -> FoundScan:

@@ -5,62 +5,84 @@ becomes one line that names file, dataset and cure.
 """
 
 import math
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401 - registers the compression filters that detectors write with
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
+from wnet_edge.inputs import note_input
 from wnet_edge.io.found import Found, as_text
-from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES
+from wnet_edge.io.hdf5_chunks import check_chunks
+from wnet_edge.io.hdf5_faults import (
+    HDF5_ERRORS,
+    MISSING,
+    BrokenLinkError,
+    Fault,
+    FileRefusedError,
+    file_fault,
+    open_fault,
+)
+from wnet_edge.io.hdf5_links import Family, LinkedGroup, OpenFile, open_hdf5
+from wnet_edge.io.stacks import MAX_FRAME_PX, MAX_FRAMES, MAX_MODES, MAX_WHOLE_BYTES
 from wnet_edge.io.units import Quantity, unit_factor
+
+_MASK = np.dtype(np.int32)
+_LAST_BIT = 30
+_MANY_MORE = 10
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, open for reading; whatever HDF5 says of it becomes one line.
+def opened(path: Path) -> Iterator[LinkedGroup]:
+    """The root of the file, open for reading; whatever HDF5 says of it becomes one line.
 
     Raises:
         ScanError: if there is no such file, or it can't be read.
     """
-    check_file(path)
     try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError) as error:
-        reason = " ".join(str(error).split())[:200]
-        if "unable to lock" in reason:
-            raise ScanError(
-                f"{path}: another program is writing it; wait until it is complete"
-            ) from error
-        raise ScanError(
-            f"{path}: can't be read as HDF5 ({reason}); copy it again, or convert it to CXI"
-        ) from error
+        home = OpenFile(path, Family(path))
+        with home.file:
+            yield home.root
+    except FileRefusedError as refused:
+        raise _refusal(path, refused.fault) from refused
+    except HDF5_ERRORS as error:
+        raise _refusal(path, open_fault(path, error)) from error
+
+
+@contextmanager
+def opened_alone(path: Path) -> Iterator[tuple[h5py.File, bool]]:
+    """The file itself, for what is known to be in it, and whether it is being written (SWMR).
+
+    Raises:
+        ScanError: as `opened`.
+    """
+    try:
+        file, being_written = open_hdf5(path)
+    except FileRefusedError as refused:
+        raise _refusal(path, refused.fault) from refused
+    with file:
+        yield file, being_written
 
 
 def check_file(path: Path) -> None:
-    """See that `path` is a file at all.
+    """See that `path` is a file at all, and keep it from being written over.
 
     Raises:
         ScanError: in one line with the cure.
     """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError as error:
-        raise ScanError(f"{path}: no such file; check the path") from error
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise ScanError(f"{path}: can't be read ({reason}); check the path") from error
-    if stat.S_ISDIR(mode):
-        raise ScanError(f"{path}: is a folder; name a scan file in it")
-    if not stat.S_ISREG(mode):
-        raise ScanError(f"{path}: is a device or a pipe, not a file; save it as a file first")
+    fault = file_fault(path)
+    if fault is not None:
+        raise _refusal(path, fault)
+    note_input(path, ScanError)
+
+
+def _refusal(path: Path, fault: Fault) -> ScanError:
+    what = "no such file" if fault.what == MISSING else fault.what
+    return ScanError(f"{path}: {what}; {fault.cure}")
 
 
 def dataset_at(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset:
@@ -82,49 +104,33 @@ def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset 
         ScanError: if one of them is a link that leads nowhere.
     """
     for name in names:
-        found = followed(file, name)
+        found = _child(file, path, name)
         if isinstance(found, h5py.Dataset) and found.shape is not None:
             return found
-        if found is None:
-            check_link(file, path, name)
     return None
 
 
-def followed(group: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
-    """What a name leads to; None where a link leads nowhere, or to itself."""
-    try:
-        return group.get(name)
-    except (OSError, RuntimeError):
-        return None
+def followed(group: LinkedGroup, name: str) -> Any:  # noqa: ANN401 - h5py has no types
+    """What a name leads to; None where there is none, or where a link leads nowhere."""
+    return group.get(name)
 
 
-def check_link(file: h5py.Group, path: Path, name: str) -> None:
+def check_link(group: LinkedGroup, path: Path, name: str) -> None:
     """See that no link on the way to `name` leads nowhere: that is a fault, not an absence.
 
     Raises:
         ScanError: naming the link and its target.
     """
-    steps = name.strip("/").split("/")
-    for count in range(1, len(steps) + 1):
-        at = "/".join(steps[:count])
-        if followed(file, at) is None:
-            _refuse_broken_link(file, path, at)
-            return
+    _child(group, path, name)
 
 
-def _refuse_broken_link(file: h5py.Group, path: Path, name: str) -> None:
+def _child(group: LinkedGroup, path: Path, name: str) -> Any:  # noqa: ANN401 - h5py has no types
     try:
-        link = file.get(name, getlink=True)
-    except (KeyError, RuntimeError, ValueError):
-        return
-    where = f"{file.name.rstrip('/')}/{name}"
-    if isinstance(link, h5py.ExternalLink):
-        raise ScanError(
-            f"{path}: {where} links to {link.filename}:{link.path}, which is not there; "
-            "copy that file beside this one"
-        )
-    if isinstance(link, h5py.SoftLink):
-        raise ScanError(f"{path}: {where} links to {link.path}, which is not there; mend the link")
+        return group[name]
+    except BrokenLinkError as broken:
+        raise ScanError(f"{path}: {broken.args[0]}") from broken
+    except KeyError:
+        return None
 
 
 def bad(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
@@ -146,6 +152,24 @@ def check_filters(path: Path, dataset: h5py.Dataset) -> None:
             raise bad(path, dataset, fault, "update hdf5plugin, or rewrite it with h5repack")
 
 
+def read_whole(path: Path, dataset: h5py.Dataset, at: tuple[int, ...] = ()) -> NDArray[Any]:
+    """A dataset that is small enough, whole, or what lies at indices along its leading axes.
+
+    Raises:
+        ScanError: if it is larger than anything but frames, was never written, or is packed in a
+            way that can't be undone.
+    """
+    size = math.prod(dataset.shape[len(at) :]) * dataset.dtype.itemsize
+    if size > MAX_WHOLE_BYTES:
+        raise bad(path, dataset, f"claims {dataset.shape}, {size / 1e6:.0f} MB", "name another")
+    check_filters(path, dataset)
+    try:
+        check_chunks(dataset)
+    except ValueError as error:
+        raise bad(path, dataset, f"is damaged: {error}", "copy it again") from error
+    return np.asarray(dataset[at])
+
+
 def number_of(
     path: Path,
     dataset: h5py.Dataset,
@@ -165,7 +189,7 @@ def number_of(
     """
     if dataset.size != 1 or dataset.dtype.kind not in "uif":
         raise bad(path, dataset, "is not one number", "write a scalar")
-    value = float(np.asarray(dataset[()]).reshape(-1)[0])
+    value = float(read_whole(path, dataset).reshape(-1)[0])
     if not math.isfinite(value):
         raise bad(path, dataset, f"is {value}", "write the number")
     if quantity is None:
@@ -190,9 +214,22 @@ def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str |
 
 
 def array_of(
-    path: Path, dataset: h5py.Dataset, kinds: str, shape: tuple[int | None, ...], cure: str
+    path: Path,
+    dataset: h5py.Dataset,
+    kinds: str,
+    shape: tuple[int | None, ...],
+    cure: str,
+    frame_count: int | None = None,
 ) -> NDArray[Any]:
     """A dataset of known shape (None: any length), of a few numbers a frame at most, read whole.
+
+    Args:
+        path: of the file.
+        dataset: of a few numbers for each frame.
+        kinds: of numbers, as NumPy's `dtype.kind`.
+        shape: None for any length.
+        cure: of another type or shape.
+        frame_count: of the scan, where it is known; far more numbers than that are not read.
 
     Raises:
         ScanError: if number type or shape differ, before anything is read.
@@ -206,13 +243,17 @@ def array_of(
     if dataset.dtype.kind not in kinds or not fits:
         fault = f"is {dataset.dtype} {dataset.shape}, not numbers {expected}".replace("'", "")
         raise bad(path, dataset, fault, cure)
-    check_filters(path, dataset)
-    array: NDArray[Any] = np.asarray(dataset[()])
-    return array
+    if frame_count is not None and dataset.shape[0] > _MANY_MORE * (frame_count + _MANY_MORE):
+        raise bad(
+            path, dataset, f"holds {dataset.shape[0]} positions for {frame_count} frames", cure
+        )
+    return read_whole(path, dataset)
 
 
-def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int64]]:
+def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
     """A mask (H, W) of integers or truth values; what its bits mean is the format's business.
+
+    Bits beyond the 30th are set as the 30th.
 
     Raises:
         ScanError: if it is not two-dimensional integers, or larger than any detector.
@@ -220,8 +261,14 @@ def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int64]]:
     if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uib":
         fault = f"is {dataset.dtype} {dataset.shape}, not integers (H, W)"
         raise bad(path, dataset, fault, "write one mask for all frames, or give --mask none")
-    check_filters(path, dataset)
-    return Found(np.asarray(dataset[()]).astype(np.int64), dataset.name)
+    values = read_whole(path, dataset)
+    if values.dtype.itemsize < _MASK.itemsize:
+        return Found(values.astype(_MASK), dataset.name)
+    bits = np.empty(values.shape, _MASK)
+    for row, stored in enumerate(values):  # row by row: a mask of 64 bits fills memory as it is
+        bits[row] = (stored & (1 << _LAST_BIT) - 1).astype(_MASK)
+        bits[row][stored >> _LAST_BIT != 0] |= 1 << _LAST_BIT
+    return Found(bits, dataset.name)
 
 
 def modes_of(
@@ -243,6 +290,5 @@ def modes_of(
     if dataset.dtype.kind != "c" or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
         fault = f"is {dataset.dtype} {dataset.shape}, not complex (modes, n, n)"
         raise bad(path, dataset, fault, "write a probe, or name another with --probe")
-    check_filters(path, dataset)
-    probe = np.asarray(dataset[at], dtype=np.complex64).reshape(-1, *shape[-2:])
+    probe = read_whole(path, dataset, at).astype(np.complex64).reshape(-1, *shape[-2:])
     return Found(probe, dataset.name)

@@ -12,26 +12,32 @@ import numpy as np
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import Found
-from wnet_edge.io.hdf5 import bad, check_filters, opened
+from wnet_edge.io.hdf5 import bad, check_filters, check_link, opened, opened_alone
+from wnet_edge.io.hdf5_chunks import check_chunks
+from wnet_edge.io.hdf5_faults import HDF5_ERRORS, Fault, known_fault, one_line
+from wnet_edge.io.hdf5_links import LinkedDataset
 from wnet_edge.io.stacks import RasterFrames, check_stack
 from wnet_edge.scan import FrameSource
 
-MAX_CHUNK_BYTES = 256 << 20
-"""HDF5 unpacks a chunk whole, however little of it is read."""
+_MAX_PIECES = 10_000
+"""Chunks that one frame may be cut into."""
 
 
 class Hdf5Frames:
     """Frames (N, H, W) of a file, of its own number type; each read opens and closes the file.
 
     Opening costs 0.3 ms, a batch of frames several; in return nothing holds the file, and the
-    object can be handed to another process.
+    object can be handed to another process. The files of a virtual dataset are looked at again
+    when they have changed.
     """
 
-    def __init__(self, path: Path, dataset: str, shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
+    def __init__(self, path: Path, dataset: LinkedDataset) -> None:
         self._path = path
-        self._dataset = dataset
-        self._shape = shape
-        self._dtype: np.dtype[Any] = np.dtype(dtype)
+        self._dataset = dataset.name
+        self._shape: tuple[int, ...] = dataset.shape
+        self._dtype: np.dtype[Any] = np.dtype(dataset.dtype)
+        self._sources = sorted(dataset.storage.files)
+        self._seen = _stamps(self._sources)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -49,23 +55,39 @@ class Hdf5Frames:
         Raises:
             ScanError: if the file has gone, or its content is damaged or changed.
         """
-        with opened(self._path) as file:
+        if self._seen != (now := _stamps(self._sources)):
+            with opened(self._path) as root:
+                check_link(root, self._path, self._dataset)
+            self._seen = now
+        with opened_alone(self._path) as (file, being_written):
             dataset = file.get(self._dataset)
-            if not isinstance(dataset, h5py.Dataset) or dataset.shape != self._shape:
+            if not isinstance(dataset, h5py.Dataset) or not self._fits(dataset, being_written):
                 raise ScanError(
                     f"{self._path}: {self._dataset} has changed since it was opened; "
                     "wait until the file is complete and start again"
                 )
+            along, *within = key if isinstance(key, tuple) else (key,)
+            if isinstance(along, slice):  # of the frames that were there at first
+                along = slice(*along.indices(self._shape[0]))
             try:
-                return dataset[key]
-            except (OSError, RuntimeError) as error:
-                reason = " ".join(str(error).split())[:200]
+                check_chunks(dataset, *_span(along, self._shape[0]))
+                return dataset[(along, *within)]
+            except HDF5_ERRORS as error:
+                fault = known_fault(self._path) or Fault(
+                    f"is damaged ({one_line(error)})", "copy it again"
+                )
                 raise ScanError(
-                    f"{self._path}: {self._dataset} is damaged ({reason}); copy it again"
+                    f"{self._path}: {self._dataset} {fault.what}; {fault.cure}"
                 ) from error
 
+    def _fits(self, dataset: h5py.Dataset, being_written: bool) -> bool:
+        """Whether these are the frames that were found, with more behind them where some come."""
+        count, *frame = dataset.shape
+        grown = being_written and count > self._shape[0]
+        return tuple(frame) == self._shape[1:] and (grown or count == self._shape[0])
 
-def frames_of(path: Path, dataset: h5py.Dataset) -> Found[FrameSource]:
+
+def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
     """A dataset (N, H, W), or a raster (rows, columns, H, W), as lazily read frames (N, H, W).
 
     Raises:
@@ -74,23 +96,31 @@ def frames_of(path: Path, dataset: h5py.Dataset) -> Found[FrameSource]:
     home = Path(dataset.file.filename)  # another than `path` behind an external link
     where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
     check_stack(path, where, dataset.shape, dataset.dtype)
-    chunk_bytes = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
-    if chunk_bytes > MAX_CHUNK_BYTES:
-        fault = f"has chunks of {chunk_bytes / 1e6:.0f} MB, unpacked whole for every frame"
-        raise bad(path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them a frame each")
     check_filters(path, dataset)
-    _check_sources(path, dataset)
-    frames: FrameSource = Hdf5Frames(home, dataset.name, dataset.shape, dataset.dtype)
+    if dataset.chunks is not None:
+        pairs = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
+        pieces = math.prod(-(-length // step) for length, step in pairs)
+        if pieces > _MAX_PIECES:
+            fault = f"has {pieces} chunks a frame"
+            raise bad(path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them one")
+    frames: FrameSource = Hdf5Frames(home, dataset)
     return Found(RasterFrames(frames) if dataset.ndim == 4 else frames, where)
 
 
-def _check_sources(path: Path, dataset: h5py.Dataset) -> None:
-    """See that the files of a virtual dataset are there: HDF5 gives zeros for what is not."""
-    if not dataset.is_virtual:
-        return
-    folder = Path(dataset.file.filename).parent
-    for name in sorted({source.file_name for source in dataset.virtual_sources()} - {"."}):
-        places = (folder / name, folder / Path(name).name)
-        if "%" not in name and not any(place.is_file() for place in places):
-            fault = f"is put together from {name}, which is not there"
-            raise bad(path, dataset, fault, "copy that file beside this one")
+def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's own signature
+    """The first frame of a slice, an index or a sequence of indices, and the one after the last."""
+    numbers = np.atleast_1d(np.arange(count)[along])
+    return (int(numbers.min()), int(numbers.max()) + 1) if len(numbers) else (0, 0)
+
+
+def _stamps(files: list[Path]) -> list[tuple[int, int, int]]:
+    """What changes when a file does; zeros where it has gone."""
+    return [_stamp(file) for file in files]
+
+
+def _stamp(file: Path) -> tuple[int, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return (0, 0, 0)
+    return (found.st_ino, found.st_size, found.st_mtime_ns)

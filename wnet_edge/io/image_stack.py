@@ -20,6 +20,7 @@ from wnet_edge.io.numpy_file import readable
 from wnet_edge.io.numpy_frames import NpyFrames, npy_stack
 from wnet_edge.io.stacks import check_stack, raster_of
 from wnet_edge.io.tiff_pair import load_tifffile
+from wnet_edge.io.unfolding import deflate_beyond
 from wnet_edge.scan import FrameSource
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ _KIND_TAGS = (256, 257, 258, 277, 339)
 """Width, length, bits a sample, samples a pixel, sample format (TIFF 6.0, section 8)."""
 _LEAST_PAGE_BYTES = 18
 _MOST_ENTRIES = 4096
+_DEFLATE = (8, 32946)
+_SLACK_BYTES = 4096
 
 
 class TiffFrames(FrameByFrame):
@@ -108,8 +111,24 @@ def _page(
     ends = [a + b for a, b in zip(page.dataoffsets, page.databytecounts, strict=True)]
     if not ends or max(ends) > file.filehandle.size:
         raise ValueError(f"page {number} ends beyond the file")
+    _check_unfolded(file, page, number)
     frame: NDArray[Any] = page.asarray()
     return frame
+
+
+def _check_unfolded(file: "tifffile.TiffFile", page: Any, number: int) -> None:  # noqa: ANN401
+    """See that no piece of a page unfolds to more than the page.
+
+    Raises:
+        ValueError: if one does, or takes more than it could.
+    """
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
+        if size > page.nbytes + page.nbytes // 50 + _SLACK_BYTES:
+            raise ValueError(f"a piece of page {number} takes {size} bytes of {page.nbytes}")
+        if page.compression in _DEFLATE:
+            file.filehandle.seek(offset)
+            if deflate_beyond(file.filehandle.read(size), page.nbytes):
+                raise ValueError(f"a piece of page {number} unfolds to more than the page")
 
 
 def _one_block(path: Path, file: "tifffile.TiffFile") -> FrameSource | None:

@@ -53,7 +53,7 @@ def positions_of(path: Path, places: Places, counts: tuple[int, ...]) -> Found[P
     for group in places.translations:
         dataset = optional_dataset(group, path, "translation")
         if dataset is not None:
-            return _translation(path, dataset)
+            return _translation(path, dataset, counts)
     for group in places.data:
         axes = [group[name] for name in axes_of(group, len(counts))]
         found = _of_axes(path, axes, counts)
@@ -68,11 +68,13 @@ def positions_of(path: Path, places: Places, counts: tuple[int, ...]) -> Found[P
     return None
 
 
-def _translation(path: Path, dataset: h5py.Dataset) -> Found[Positions]:
+def _translation(path: Path, dataset: h5py.Dataset, counts: tuple[int, ...]) -> Found[Positions]:
     """(N, 3) or, of a raster, (rows, columns, 3), in the order x, y, z."""
     columns = dataset.shape[-1] if dataset.shape and dataset.shape[-1] == 2 else 3
     points = (None,) * max(dataset.ndim - 1, 1)
-    values = array_of(path, dataset, "uif", (*points, columns), "write x, y, z in metres")
+    frame_count = math.prod(counts) if counts else None
+    cure = "write x, y, z in metres"
+    values = array_of(path, dataset, "uif", (*points, columns), cure, frame_count)
     factor = factor_of(path, dataset, Quantity.LENGTH, "m")
     xyz = values.reshape(-1, columns).astype(np.float64) * factor
     return Found(Positions(xyz[:, 1::-1]), dataset.name)

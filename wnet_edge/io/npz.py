@@ -26,9 +26,9 @@ from wnet_edge.io.array_file import NamedArray
 from wnet_edge.io.array_parts import as_positions, as_probe
 from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency, attempt
 from wnet_edge.io.frame_by_frame import FrameByFrame
-from wnet_edge.io.numpy_file import MAX_WHOLE_BYTES, member_names, opened_npz, read_member
+from wnet_edge.io.numpy_file import member_names, opened_npz, read_member
 from wnet_edge.io.numpy_frames import npz_stack
-from wnet_edge.io.stacks import check_stack, raster_of
+from wnet_edge.io.stacks import MAX_WHOLE_BYTES, check_stack, raster_of
 from wnet_edge.manifest import MANIFEST_FILE
 from wnet_edge.scan import FrameSource
 

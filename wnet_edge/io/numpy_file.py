@@ -5,6 +5,7 @@ Whole arrays for reference images, positions, probes and masks; lazily read stac
 one line that names the file.
 """
 
+import io
 import math
 import struct
 import tokenize
@@ -21,11 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-
-MAX_WHOLE_BYTES = 512 * 2**20
-"""Of an array that is read at once."""
+from wnet_edge.io.stacks import MAX_WHOLE_BYTES
 
 _READ_BYTES = 2**24
+_MAX_HEADER_BYTES = 1 << 16
 _SUFFIX = ".npy"
 _STORED_BY_NUMPY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MOST_OF_DEFLATE = 1032
@@ -98,7 +98,11 @@ def read_header(file: IO[bytes], name: str) -> ArrayHeader:
     if version == (1, 0):
         shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(file)
     elif version in ((2, 0), (3, 0)):  # 3.0 only adds names of fields beyond Latin-1
-        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(file)
+        length = file.read(4)
+        if int.from_bytes(length, "little") > _MAX_HEADER_BYTES:
+            raise ValueError(f"`{name}` has a header of {int.from_bytes(length, 'little')} bytes")
+        header = io.BytesIO(length + file.read(int.from_bytes(length, "little")))
+        shape, fortran_order, dtype = np.lib.format.read_array_header_2_0(header)
     else:
         raise ValueError(f"`{name}` is an array of a version that is not known")
     if dtype.hasobject:

@@ -20,14 +20,13 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.frame_by_frame import FrameByFrame
 from wnet_edge.io.kept_open import KeptOpen
 from wnet_edge.io.numpy_file import (
-    MAX_WHOLE_BYTES,
     ArrayHeader,
     open_member,
     read_header,
     read_rest,
     readable,
 )
-from wnet_edge.io.stacks import check_stack
+from wnet_edge.io.stacks import MAX_WHOLE_BYTES, check_stack
 from wnet_edge.scan import FrameSource
 
 

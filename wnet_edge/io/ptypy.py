@@ -22,7 +22,7 @@ from wnet_edge.io.found import (
     as_text,
     attempt,
 )
-from wnet_edge.io.hdf5 import array_of, bad, check_filters, factor_of, optional_dataset
+from wnet_edge.io.hdf5 import array_of, bad, check_filters, factor_of, optional_dataset, read_whole
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.nexus_tree import child_of
 from wnet_edge.io.stacks import MAX_FRAME_PX
@@ -89,7 +89,7 @@ def _meta(
     if dataset.dtype.kind not in "uif" or not 1 <= dataset.size <= longest:
         wanted = "one number" if longest == 1 else "one or two numbers"
         raise bad(path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "mend it")
-    values = tuple(float(value) for value in np.asarray(dataset[()]).reshape(-1))
+    values = tuple(float(value) for value in read_whole(path, dataset).reshape(-1))
     if not all(map(math.isfinite, values)):
         listed = ", ".join(map(str, values))
         raise bad(path, dataset, f"is {listed}", "write the number")
@@ -117,7 +117,7 @@ def _centre(file: h5py.File, path: Path) -> Found[tuple[float, float]] | None:
     dataset = _written(file, path, "meta/center")
     if dataset is None or dataset.dtype.kind not in "uif" or dataset.size != 2:
         return None
-    row, column = np.asarray(dataset[()]).reshape(-1).tolist()
+    row, column = read_whole(path, dataset).reshape(-1).tolist()
     return Found((float(row), float(column)), dataset.name)
 
 
@@ -164,7 +164,7 @@ def _used(path: Path, weights: h5py.Dataset, frame: tuple[int, ...]) -> NDArray[
         raise bad(path, weights, fault, "prepare the scan again, or leave weights out")
     check_filters(path, weights)
     if weights.ndim == 2:
-        return np.asarray(weights[()] > 0)
+        return np.asarray(read_whole(path, weights) > 0)
     used = np.zeros(frame, np.bool_)
     sample = np.linspace(0, weights.shape[0] - 1, min(weights.shape[0], _SAMPLED_WEIGHTS))
     for index in np.unique(sample.astype(np.int64)).tolist():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.errors import ResultError
 from wnet_edge.gauge import illumination_weight, probe_intensity
+from wnet_edge.inputs import input_file
 from wnet_edge.io.numpy_file import read_member
 from wnet_edge.io.result import MAX_IMAGE_PX, read_result
 
@@ -35,6 +36,7 @@ def read_object_image(path: Path) -> ObjectImage:
     Raises:
         ResultError: if the file is missing, damaged or of another kind.
     """
+    input_file(path, ResultError, _CURE)
     try:
         with path.open("rb") as file:
             magic = file.read(len(_HDF5_MAGIC))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError
+from wnet_edge.inputs import input_file
 from wnet_edge.io.hdf5_output import replacing_hdf5
 
 MAX_IMAGE_PX = 400_000_000
@@ -147,11 +148,10 @@ def read_result(path: Path) -> Result:
     Raises:
         ResultError: if the file is missing, damaged or not a result file.
     """
+    input_file(Path(path), ResultError, "name a result file")
     try:
         with h5py.File(path, "r") as file:
             return _read(path, file)
-    except FileNotFoundError as error:
-        raise ResultError(f"{path}: no such file") from error
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ResultError(f"{path}: damaged or no result file ({reason}); make it anew") from error

@@ -4,6 +4,7 @@ A file's format is told by its content, never by its name: HDF5 layouts by their
 and arrays by their first bytes. What a flag says replaces what the file says.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 from wnet_edge.errors import ScanError
@@ -57,7 +58,8 @@ def _read(path: Path) -> FoundScan:
     if kind is FileKind.HDF5:
         with opened(path) as file:
             reader = next(reader for reader in HDF5_READERS if reader.recognises(file))
-            return reader.read(file, path)
+            found = reader.read(file, path)
+            return replace(found, being_written=file.being_written)
     if kind in _OTHER_READERS:
         return _OTHER_READERS[kind](path)
     raise ScanError(

@@ -15,6 +15,8 @@ from wnet_edge.scan import FrameSource
 MAX_FRAMES = 10_000_000
 MAX_FRAME_PX = 8192
 MAX_MODES = 64
+MAX_WHOLE_BYTES = 512 * 2**20
+"""Of an array that is read at once."""
 
 
 class RasterFrames:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError
 from wnet_edge.io.result import Result
-from wnet_edge.outputs import replacing
+from wnet_edge.outputs import replacing, together
 
 _METRE_PER_CM = Fraction(1, 100)
 _MOST = 2**32 - 1  # either half of a TIFF rational
@@ -71,16 +71,10 @@ def write_tiff_pair(
         )
         return file.getvalue()
 
-    new = not amplitude_path.exists()
-    try:
-        with replacing(phase_path, ResultError, force=force) as phase:
-            phase.write_bytes(tiff(result.phase))
-            with replacing(amplitude_path, ResultError, force=force) as amplitude:
-                amplitude.write_bytes(tiff(result.amplitude))
-    except BaseException:
-        if new:  # it is renamed first, and goes again if the phase then can't be
-            amplitude_path.unlink(missing_ok=True)
-        raise
+    with together():
+        for path, image in ((phase_path, result.phase), (amplitude_path, result.amplitude)):
+            with replacing(path, ResultError, force=force) as temporary:
+                temporary.write_bytes(tiff(image))
 
 
 def _scale_tags(path: Path, pixel_size_m: float | None) -> dict[str, Any]:

@@ -1,10 +1,15 @@
 """The folder of what is measured or built on this machine, and may be deleted at any time."""
 
+import os
 from pathlib import Path
 
 import platformdirs
 
 
 def cache_folder() -> Path:
-    """The user's cache of wnet-edge, which need not exist yet: ~/.cache/wnet-edge on Linux."""
-    return Path(platformdirs.user_cache_dir("wnet-edge", appauthor=False))
+    """The user's cache of wnet-edge, which need not exist yet: ~/.cache/wnet-edge on Linux.
+
+    For a user without a home, in a container say, a folder that can't exist.
+    """
+    folder = Path(platformdirs.user_cache_dir("wnet-edge", appauthor=False))
+    return folder if folder.is_absolute() else Path(os.devnull) / folder.name

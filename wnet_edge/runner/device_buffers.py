@@ -36,7 +36,9 @@ class DeviceBuffers:
         self._binding.bind_ortvalue_output("amplitude", self._amplitude)
         self._binding.bind_ortvalue_output("phase", self._phase)
 
-    def run(self, counts: NDArray[np.float32]) -> Patches:
+    def run(
+        self, counts: NDArray[np.float32], options: onnxruntime.RunOptions | None = None
+    ) -> Patches:
         """Amplitude and phase in rad of counts of the buffers' shape; arrays of the caller's own.
 
         Raises:
@@ -46,6 +48,6 @@ class DeviceBuffers:
         if counts.shape != self.shape:
             raise ValueError(f"counts are {counts.shape}, the buffers {self.shape}")
         self._counts.update_inplace(np.ascontiguousarray(counts))
-        self._session.run_with_iobinding(self._binding)
+        self._session.run_with_iobinding(self._binding, options)
         # On the processor an OrtValue's array is the buffer itself, which the next run overwrites.
         return np.array(self._amplitude.numpy()), np.array(self._phase.numpy())

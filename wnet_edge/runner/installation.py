@@ -1,5 +1,6 @@
 """What is installed beside a package, and where wnet-edge keeps what it measures and builds."""
 
+import contextlib
 import os
 import platform
 import shutil
@@ -98,8 +99,11 @@ def versions() -> dict[str, str]:
 def cache_state() -> CacheState:
     """Of this user's cache, which is left as it is."""
     folder = cache_folder()
-    nearest = next(path for path in (folder, *folder.parents) if path.exists())
-    sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
+    # Not Path.exists, which raises where a folder can't be entered.
+    nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110
+    sizes = []
+    with contextlib.suppress(OSError):
+        sizes = [path.lstat().st_size for path in folder.rglob("*") if path.is_file()]
     return CacheState(
         folder=folder,
         size_bytes=sum(sizes),

@@ -7,7 +7,6 @@ its own module.
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from os.path import realpath
 from pathlib import Path
 from time import perf_counter
 
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError, ScanError
+from wnet_edge.inputs import note_input, one_command
 from wnet_edge.io.found import FoundScan
 from wnet_edge.io.image_context import ImageContext
 from wnet_edge.io.picture import PictureOptions, write_picture
@@ -23,7 +23,7 @@ from wnet_edge.io.result import Result
 from wnet_edge.io.result_formats import ResultFormat, check_image, write_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.orientation import Orientation
-from wnet_edge.outputs import check_output
+from wnet_edge.outputs import check_apart, check_output, together
 from wnet_edge.package import Package
 from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.runner.familiarity import unfamiliar, upright_probe
@@ -92,23 +92,16 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
             one of the scans, or is named twice.
     """
     jobs = list(jobs)
-    # Not Path.resolve, which raises on a link to itself.
-    inputs = {realpath(job.scan): "a scan to read" for job in jobs}
-    inputs[realpath(package.path)] = "the package"
+    note_input(package.path, ResultError, "the package")
     for job in jobs:
+        note_input(job.scan, ResultError, "a scan to read")
         for text in (job.reading.positions, job.reading.probe, job.reading.mask):
-            named = (text or "").rpartition(":")[0] or text
-            inputs |= {realpath(named): "read, too"} if named else {}
-    taken: set[str] = set()
+            for named in filter(None, (text, (text or "").rpartition(":")[0])):
+                note_input(Path(named), ResultError)
     for job in jobs:
         for output in _files(job):
             check_output(output, ResultError, force=job.force)
-            place = realpath(output)
-            if place in inputs:
-                raise ResultError(f"{output}: is {inputs[place]}; name another output")
-            if place in taken:
-                raise ResultError(f"{output}: would be written twice; name the outputs apart")
-            taken.add(place)
+    check_apart([path for job in jobs for path in _files(job)], ResultError)
 
 
 def _files(job: Job) -> tuple[Path, ...]:
@@ -148,6 +141,11 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
         ProviderError: if the provider can't be had.
         ResultError: if an output can't be written.
     """
+    with one_command():
+        return _run(job, package, options, progress)
+
+
+def _run(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
     check_jobs([job], package)
     found = find_scan(job.scan, job.reading)
     choice = framed_by(found, package, options, job.orientation, job.position_orientation)
@@ -183,19 +181,18 @@ def _write(
         inference.pixel_size_m,
         process_record(job.scan, job.command_line, package, inference, framed),
     )
-    new = [output for output in job.outputs if not output.exists()]
-    write_image(job.image_format, job.outputs, result, context, force=job.force)
     caption = (
         f"{inference.self_check.text} · {inference.frames_processed} of "
         f"{inference.frames_received} frames, package {package.name}, "
         f"{inference.precision.value} on {inference.provider.value}"
     )
-    if job.picture is None:
-        return
     title = job.scan.name
     if inference.self_check.verdict is Verdict.NOT_TRUSTED:
         title = f"{title}: NOT TRUSTED"
-    try:
+    with together():
+        write_image(job.image_format, job.outputs, result, context, force=job.force)
+        if job.picture is None:
+            return
         write_picture(
             job.picture,
             result.phase,
@@ -205,10 +202,6 @@ def _write(
             PictureOptions(title=title, caption=caption),
             force=job.force,
         )
-    except BaseException:
-        for output in new:
-            output.unlink(missing_ok=True)
-        raise
 
 
 def _context(

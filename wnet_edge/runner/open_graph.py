@@ -4,14 +4,12 @@ The step from preprocess to patches. ONNX Runtime falls back to the processor wi
 a provider can't be used; here that is an error.
 """
 
-import contextlib
-from collections.abc import Iterator
-
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
 from wnet_edge.errors import PackageError, ProviderError
+from wnet_edge.interrupts import stoppable
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package, Patches
 from wnet_edge.processor import processor_name
@@ -20,12 +18,9 @@ from wnet_edge.runner.cache import cache_folder
 from wnet_edge.runner.device import this_device
 from wnet_edge.runner.device_buffers import DeviceBuffers
 from wnet_edge.runner.providers import Provider, missing
-from wnet_edge.runner.session_settings import session_settings
+from wnet_edge.runner.session_settings import run_options, session_settings
 from wnet_edge.runner.tensorrt import engine_folder, tensorrt_options
 from wnet_edge.runner.ways import Way
-
-_FATAL_ONLY, _WARNINGS = 4, 2
-"""Severities of ONNX Runtime's log."""
 
 _DEVICE_MEMORY = "cuda"
 
@@ -57,6 +52,12 @@ class OpenGraph:
         self.session = _create_session(package, way, settings)
         self._check_contract()
         self._buffers: DeviceBuffers | None = None
+        self._run_options = run_options()
+        stoppable.add(self)
+
+    def stop(self) -> None:
+        """Have a run that is under way fail soon, and every later one: nobody waits for it."""
+        self._run_options.terminate = True
 
     def run(self, counts: NDArray[np.float32]) -> Patches:
         """Amplitude and phase in rad, both (B, 1, H, W) float32, for counts of the same shape.
@@ -96,11 +97,13 @@ class OpenGraph:
         """Through buffers in the card's memory, but for batches of another size than most."""
         usual = self._fixed_batch or self.batch_size
         if not self.way.provider.is_nvidia or len(counts) != usual:
-            amplitude, phase = self.session.run(["amplitude", "phase"], {"counts": counts})
+            amplitude, phase = self.session.run(
+                ["amplitude", "phase"], {"counts": counts}, self._run_options
+            )
             return amplitude, phase
         if self._buffers is None:
             self._buffers = DeviceBuffers(self.session, counts.shape, _DEVICE_MEMORY)
-        return self._buffers.run(counts)
+        return self._buffers.run(counts, self._run_options)
 
     def _smaller_batch(self) -> str:
         if self._fixed_batch is None:
@@ -183,13 +186,12 @@ def _create_session(
     _check_compiled_for_this(package, way)
     settings = settings or package_settings(package, way)
     try:
-        with _quiet():
-            session = onnxruntime.InferenceSession(
-                package.graphs[way.precision],
-                settings,
-                providers=_providers(package, way),
-                enable_fallback=0,
-            )
+        session = onnxruntime.InferenceSession(
+            package.graphs[way.precision],
+            settings,
+            providers=_providers(package, way),
+            enable_fallback=0,
+        )
     except Exception as error:  # ONNX Runtime's errors share no other base
         if way.provider is not Provider.CPU:
             raise ProviderError(_one_line(error)) from error
@@ -214,16 +216,6 @@ def _providers(package: Package, way: Way) -> list[str | tuple[str, dict[str, st
     options = tensorrt_options(package, way, folder)
     cuda = Provider.CUDA.execution_provider
     return [(way.provider.execution_provider, options), cuda, processor]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps ONNX Runtime from writing to the terminal what is told in one line elsewhere."""
-    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
-    try:
-        yield
-    finally:
-        onnxruntime.set_default_logger_severity(_WARNINGS)
 
 
 def _one_line(error: Exception) -> str:

@@ -19,7 +19,15 @@ setting, left out there, would only take time."""
 _EXTERNAL_WEIGHTS = "session.model_external_initializers_file_folder_path"
 _SPINNING = "session.intra_op.allow_spinning"
 _MODEL_FORMAT = "session.load_model_format"
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4
+"""Severity of ONNX Runtime's log: it raises what it logs, and that is told in one line."""
+
+
+def run_options() -> onnxruntime.RunOptions:
+    """Of one run or several: quiet, and to be stopped by their attribute `terminate`."""
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = _FATAL_ONLY
+    return options
 
 
 def session_settings(
@@ -32,6 +40,8 @@ def session_settings(
         quantisation: the graph's entry in the manifest.
         compiled: whether ONNX Runtime has optimised the graph already; it is not done again.
     """
+    # Of what is not of one session, a provider that can't be loaded say.
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.use_deterministic_compute = True
@@ -39,7 +49,7 @@ def session_settings(
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Threads that spin between two batches take the cores from reading and stitching.
     settings.add_session_config_entry(_SPINNING, "0")
-    settings.log_severity_level = _ERRORS_ONLY
+    settings.log_severity_level = _FATAL_ONLY
     # A graph may name files for its weights, and no hash of the package covers those: look for them
     # where no file can be.
     settings.add_session_config_entry(_EXTERNAL_WEIGHTS, os.devnull)

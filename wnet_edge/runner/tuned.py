@@ -88,10 +88,15 @@ def kept(package: Package) -> TuneRecord | None:
     Raises:
         ResultError: if there is one that can't be read.
     """
-    if not any(
-        _folder().glob(f"{package.sha256[:16]}-*.json")
-    ):  # spares asking what device this is
-        return None
+    try:
+        # Spares asking what device this is.
+        if not any(_folder().glob(f"{package.sha256[:16]}-*.json")):
+            return None
+    except OSError as error:
+        raise ResultError(
+            f"{_folder()}: can't be looked into ({(error.strerror or str(error)).lower()}); set "
+            "XDG_CACHE_HOME to a folder of yours"
+        ) from error
     device = this_device()
     path = record_path(package.sha256, device)
     try:

@@ -100,10 +100,12 @@ def judge(fit: FrameFit | None, level: FrameFit | None) -> tuple[Verdict, Cause 
         return Verdict.UNKNOWN, Cause.NOISE
     if explains(fit) and fit.unexplained <= NEAR_RATIO * _level(level):
         return Verdict.TRUSTED, None
-    # A blank object fits as well as right images of this package do.
-    if fit.r_blank_free <= level.r_free:
+    if not explains(level):
+        return Verdict.NOT_TRUSTED, Cause.UNTRAINED
+    # Both fit as well as right images of this package do.
+    if max(fit.r_free, fit.r_blank_free) <= level.r_free:
         return Verdict.UNKNOWN, Cause.WEAK_SAMPLE
-    return Verdict.NOT_TRUSTED, _cause(fit, level)
+    return Verdict.NOT_TRUSTED, _cause(fit)
 
 
 def explains(fit: FrameFit) -> bool:
@@ -116,9 +118,7 @@ def _level(level: FrameFit) -> float:
     return max(level.unexplained, MEASURED_UNEXPLAINED)
 
 
-def _cause(fit: FrameFit, level: FrameFit) -> Cause:
-    if not explains(level):
-        return Cause.UNTRAINED
+def _cause(fit: FrameFit) -> Cause:
     if fit.unexplained > _UNEXPLAINED_ALL:
         return Cause.UNLIKE
     low, high = CONTRAST_RANGE

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from wnet_edge.errors import CheckpointError, SimulationError
+from wnet_edge.inputs import input_file
 from wnet_edge.models.registry import (
     CountsNetwork,
     ModelName,
@@ -85,14 +86,14 @@ def write_checkpoint(
         temporary.write_bytes(data)
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a checkpoint.
+def read_checkpoint(path: Path, *, written_over: bool = False) -> Checkpoint:
+    """Read and check a checkpoint; it is not to be written over unless that is said.
 
     Raises:
         CheckpointError: if the file is missing, damaged, or not a checkpoint of ours.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint")
+    if not written_over:
+        input_file(path, CheckpointError, "name a checkpoint")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = json.loads((file.metadata() or {})[_METADATA_KEY])

@@ -21,6 +21,7 @@ from torch import nn
 
 from wnet_edge.errors import CheckpointError, TrainingError
 from wnet_edge.models.registry import CountsNetwork
+from wnet_edge.outputs import together
 from wnet_edge.training.batch import Batch, FrameSupply
 from wnet_edge.training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
 from wnet_edge.training.curves import EpochErrors, TensorBoard, curve_path, write_curve
@@ -112,7 +113,7 @@ def train(
     state.network.to(device)
     settings = {**options.settings(), "data": supply.describe()}
     if resume and checkpoint.exists():
-        begun = read_checkpoint(checkpoint)
+        begun = read_checkpoint(checkpoint, written_over=True)
         restore(state, begun, settings, checkpoint)
         if begun.record.device != device.type and state.epoch < options.epochs:
             progress.moved(begun.record.device, device.type)
@@ -143,8 +144,9 @@ def train(
                 _epoch(run, progress.batches(batches, state.epoch), held_out)
             record = _record(state, options, settings, device)
             if here.first:
-                write_checkpoint(checkpoint, record, supply.instrument, tensors(state))
-                write_curve(curve_path(checkpoint), run.curve())
+                with together():
+                    write_checkpoint(checkpoint, record, supply.instrument, tensors(state))
+                    write_curve(curve_path(checkpoint), run.curve())
             if board is not None:
                 board.add(run.curve()[-1])
             progress.epoch(state.epoch, state.history[-1])

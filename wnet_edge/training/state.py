@@ -1,6 +1,9 @@
 """What changes while training, and how it gets into a checkpoint and back."""
 
+import os
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +109,25 @@ def _named(spec: NetworkSpec) -> str:
     return f"{spec.model.value} on the {spec.input.value} input, width {spec.width:g}"
 
 
+def _import_compiler() -> None:
+    """Import torch._dynamo, which an optimiser does too, without the folder that it leaves.
+
+    As it is imported it makes one for compiled code, of which there is none, in the temporary
+    folder. Here it finds a folder that is there, and forgets about it.
+    """
+    variable = "TORCHINDUCTOR_CACHE_DIR"
+    if "torch._dynamo" in sys.modules or variable in os.environ:
+        return
+    os.environ[variable] = str(Path(torch.__file__).parent)
+    try:
+        import_module("torch._dynamo")
+    finally:
+        os.environ.pop(variable, None)
+
+
 def optimizer_for(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that lets biases and the gains of normalisations be, as ConvNeXt's recipe does."""
+    _import_compiler()
     parameters = list(network.parameters())
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1]},

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import torch
 
+from wnet_edge.interrupts import SIGNALS
 from wnet_edge.training.distributed import processes
 
 Task = TypeVar("Task")
@@ -59,19 +60,23 @@ def _made(
         except BaseException:  # nobody wants what they are at: interrupted, or given up
             for worker in multiprocessing.active_children():
                 if worker not in others:
-                    worker.terminate()
+                    worker.kill()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that start in the block never hear Ctrl-C: it is for the one that trains."""
+    """Processes that start in the block hear no signal of those that a whole group is sent.
+
+    Ctrl-C in a terminal, and what a batch system sends, are for the one that trains.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    heard = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, heard)
+        for number, handler in heard.items():
+            signal.signal(number, handler)
