@@ -24,7 +24,7 @@ FRAMES, EPOCHS = 1600, 6
 
 def curve(launcher: tuple[str | Path, ...], folder: Path, flags: list[str]) -> list[dict[str, str]]:
     """The rows of a training's CSV."""
-    words = ("--probe", EXAMPLE, "--frames", str(FRAMES), "--epochs", str(EPOCHS), *flags)
+    words = ("--probe", EXAMPLE, "--frames-per-epoch", str(FRAMES), "--epochs", str(EPOCHS), *flags)
     checkpoint = folder / "c.safetensors"
     command = [*launcher, "train", "--model", "w3", *words, "-o", checkpoint, "--force"]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

@@ -28,6 +28,7 @@ from wnet_edge.export.options import ExportOptions, Material
 from wnet_edge.export.parity import assert_parity
 from wnet_edge.export.precisions import Made, Source, make
 from wnet_edge.export.quantise import LAYOUTS
+from wnet_edge.export.search import OverBudgetError
 from wnet_edge.manifest import (
     CountRange,
     FrameFit,
@@ -62,6 +63,7 @@ class Exported:
         package: as it was written.
         parity: of its FP32 graph with the trained network.
         made: by precision.
+        left_out: what was tried of optional precisions that miss the budget, and why they do.
         judge: what accuracy was measured against.
         warnings: what the user should know, one line each.
     """
@@ -69,6 +71,7 @@ class Exported:
     package: Package
     parity: Deviation
     made: dict[Precision, Made]
+    left_out: dict[Precision, OverBudgetError]
     judge: Judge
     warnings: tuple[str, ...]
 
@@ -99,7 +102,7 @@ def export_package(
         CalibrationError: if its frames are of another kind than was said, or the file of ranges is
             of something else.
         ResultError: if the reference does not explain its frames.
-        OverBudgetError: if a precision costs more than the budget.
+        OverBudgetError: if a precision costs more than the budget, and is not optional.
         ExportError: if the graph and the network differ, or the network is hardly trained.
         PackageError: if the package can't be written.
     """
@@ -152,22 +155,38 @@ def export_package(
             created=created,
             batch_size=options.batch_size,
             calibration=split.calibration,
+            orientation=material.orientation,
         )
 
     tell(f"comparing its image with the frames of {scan.path.name}")
     fit = _own_fit(finished(content_of({Precision.FP32: fp32})), scan)
     doubts = _check_trained(fit, scan, allow_untrained=options.allow_untrained)
-    made = {}
+    made: dict[Precision, Made] = {}
+    left_out: dict[Precision, OverBudgetError] = {}
     for precision in options.precisions:
         tell(f"making and measuring {precision.value}")
-        made[precision] = fp32 if precision is Precision.FP32 else make(precision, source)
+        try:
+            made[precision] = fp32 if precision is Precision.FP32 else make(precision, source)
+        except OverBudgetError as error:
+            if precision not in options.optional:
+                raise
+            left_out[precision] = error
     content = replace(finished(content_of(made)), self_check=fit)
     return Exported(
         package=write_package(output, content, force=force, key=options.key),
         parity=parity,
         made=made,
+        left_out=left_out,
         judge=source.report.yardstick.judge,
-        warnings=(*split.warnings, *doubts),
+        warnings=(*split.warnings, *doubts, *map(_left_out, left_out.values())),
+    )
+
+
+def _left_out(error: OverBudgetError) -> str:
+    """What to say of a precision that is not in the package."""
+    return (
+        f"{error.precision.value} is left out of the package: {error.reason}; allow more with "
+        "--max-ssim-drop and --max-psnr-drop-db"
     )
 
 

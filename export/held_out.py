@@ -27,10 +27,12 @@ from wnet_edge.manifest import Calibration
 from wnet_edge.package import Patches
 from wnet_edge.runner.accuracy import (
     Accuracy,
+    Loss,
     ScanPart,
     Yardstick,
     against_fp32,
     against_reference,
+    loss,
     scan_part,
 )
 from wnet_edge.training.batch import Instrument
@@ -91,6 +93,10 @@ class Measured:
     yardstick: Yardstick
     fp32: Patches
     accuracy: Accuracy
+
+    def loss(self, patches: Patches) -> Loss:
+        """What other patches of the strip, (N, 1, n, n), have lost of FP32's accuracy."""
+        return loss(self.accuracy, self.yardstick.accuracy(patches), self.yardstick.judge)
 
 
 def held_out(material: Material, instrument: Instrument) -> HeldOut:

@@ -9,6 +9,7 @@ from wnet_edge.export.budget import Budget
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from wnet_edge.io.placed_image import PlacedImage
 from wnet_edge.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
+from wnet_edge.orientation import Orientation
 from wnet_edge.scan import Scan
 from wnet_edge.signature import PrivateKey
 
@@ -22,6 +23,7 @@ class ExportOptions:
         batch_size: frames that every run of a graph takes; None for any number.
         key: to sign it with; None leaves it unsigned.
         precisions: to make.
+        optional: those of them that are left out, instead of refused, where they miss the budget.
         budget: of accuracy that each of them has to keep to.
         calibrators: to try for INT8.
         ranges: file that keeps what they find; None keeps nothing.
@@ -36,6 +38,7 @@ class ExportOptions:
     batch_size: int | None = None
     key: PrivateKey | None = None
     precisions: tuple[Precision, ...] = (Precision.FP32, Precision.FP16, Precision.INT8)
+    optional: tuple[Precision, ...] = ()
     budget: Budget = field(default_factory=Budget)
     calibrators: tuple[RangeMethod, ...] = DEFAULT_METHODS
     ranges: Path | None = None
@@ -66,9 +69,11 @@ class Material:
         reference: a reconstruction of it; None: FP32's own patches are the yardstick.
         source: what the scan's frames are to be.
         simulated: whether its file says that they are simulated.
+        orientation: what was done to its frames, and `infer` is to do by default.
     """
 
     scan: Scan
     reference: PlacedImage | None = None
     source: CalibrationSource = CalibrationSource.MEASURED
     simulated: bool = False
+    orientation: Orientation = Orientation.IDENTITY

@@ -137,16 +137,8 @@ def _make_int8(layout: Precision, source: Source) -> Made:
     def run(graph: bytes, counts: NDArray[np.float32]) -> Patches:
         return patches_on_processor(graph, counts, settings)
 
-    counts, chosen = source.held_out.counts, source.selection
-    problem = Problem(
-        graph=source.graph,
-        layout=layout,
-        yardstick=chosen.yardstick,
-        fp32=chosen.fp32,
-        fp32_accuracy=chosen.accuracy,
-        run=run,
-        budget=source.budget,
-    )
+    counts = source.held_out.counts
+    problem = Problem(source.graph, layout, source.selection, run, source.budget)
     found = search(problem, source.ranges)
 
     def exact(frames: NDArray[np.float32]) -> Patches:
@@ -176,8 +168,7 @@ def _judged(
     if not source.budget.holds(lost):
         raise OverBudgetError(
             f"the {precision.value} graph does not keep to the budget on the report strip: "
-            f"{described(lost)}; allow more with --max-ssim-drop and --max-psnr-drop-db, or leave "
-            "this precision out",
+            f"{described(lost)}",
             precision,
             () if made.found is None else made.found.trials,
         )

@@ -629,25 +629,25 @@ PROCESS = [
 WORKSHOP = [
     Case(
         "simulate --probe of a scan without",
-        (SCAN, "no probe", "name a scan"),
+        (SCAN, "no probe", "name a file"),
         without(PROBE),
         ("simulate", "-o", "simulated.cxi", "--probe", SCAN),
     ),
     Case(
         "simulate --probe of a small window",
-        (SCAN, "32 px", "64 px", "name a scan"),
+        (SCAN, "32 px", "64 px", "name a probe"),
         nothing,
         ("simulate", "-o", "simulated.cxi", "--probe", SCAN),
     ),
     Case(
         "train --probe of a scan without",
-        (SCAN, "no probe", "name a scan"),
+        (SCAN, "no probe", "name a file"),
         without(PROBE),
         ("train", "--model", "w3", "-o", "w3.safetensors", "--probe", SCAN),
     ),
     Case(
         "train --probe without a geometry",
-        (SCAN, "no energy", "write them into it"),
+        (SCAN, "photon energy", "--energy-ev"),
         without(
             "/entry_1/instrument_1/source_1/energy", "/entry_1/instrument_1/source_1/wavelength"
         ),

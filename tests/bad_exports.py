@@ -53,7 +53,7 @@ MATERIAL = [
     ),
     Case(
         "calibration on another instrument",
-        (SCAN, "window of", "same instrument"),
+        (SCAN, "window of 128 px", "larger frames"),
         nothing,
         export("--calibration", SCAN),
     ),

@@ -152,7 +152,7 @@ def test_a_way_that_fails_by_now_is_warned_of(package, monkeypatch):
     monkeypatch.setattr("wnet_edge.runner.open_graph.missing", _no_cuda)
     chosen = choose(package, RunnerOptions())
     assert (chosen.provider, chosen.precision) == (Provider.CPU, Precision.FP32)
-    assert "cpu because cuda can't be had (no card)" in chosen.reason
+    assert chosen.reason == "cpu because cuda can't be had (no card); fp32 is exact"
     assert chosen.warnings == ("cuda can't be had (no card): wnet-edge doctor says more",)
 
 
@@ -170,6 +170,7 @@ def test_a_provider_that_computes_otherwise_is_not_taken(package, monkeypatch):
         ),
     )
     monkeypatch.setattr(choice_module, "offered", lambda: (Provider.CUDA, Provider.CPU))
+    monkeypatch.setattr(choice_module, "has_nvidia_card", lambda: True)
     monkeypatch.setattr("wnet_edge.runner.open_graph.missing", lambda _: None)
     monkeypatch.setattr(Provider, "execution_provider", property(lambda _: "CPUExecutionProvider"))
     monkeypatch.setattr(

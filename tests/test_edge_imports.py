@@ -20,7 +20,17 @@ print(json.dumps(sorted(new - sys.stdlib_module_names)))
 """
 
 RUNNER = ["bench", "choice", "golden", "fit", "infer", "placement", "checkup"]
-EDGE_COMMANDS = ["infer", "demo", "evaluate", "inspect", "verify", "tune", "bench", "doctor"]
+EDGE_COMMANDS = [
+    "infer",
+    "demo",
+    "example",
+    "evaluate",
+    "inspect",
+    "verify",
+    "tune",
+    "bench",
+    "doctor",
+]
 
 
 def imported(*names):

@@ -99,6 +99,52 @@ def test_formats(here, call, kind, names):
     assert "exists already" in err
 
 
+@pytest.mark.parametrize(
+    ("output", "picture"),
+    [
+        ("a.h5", "a.png"),
+        ("sub/b.nxs", "sub/b.png"),
+        ("scan_0.15", "scan_0.15.png"),
+        ("c.wnet.h5", "c.wnet.png"),
+    ],
+)
+def test_the_picture_lies_beside_the_result(here, call, output, picture):
+    (here / "sub").mkdir()
+    code, out, _ = call("infer", "scan.cxi", *KNOWN, "-o", output, "--json")
+    assert code == 0
+    assert json.loads(out)["picture"] == picture
+    assert (here / picture).read_bytes().startswith(b"\x89PNG")
+    assert not (here / "scan.wnet.png").exists()
+    # Another name is another picture.
+    assert call("infer", "scan.cxi", *KNOWN, "-o", "other.h5")[0] == 0
+    # Refused before any work: the scan is not even looked at.
+    (here / "scan.cxi").unlink()
+    for taken in (output, picture):
+        code, _, err = call("infer", "scan.cxi", *KNOWN, "-o", output)
+        assert code == 1
+        assert err.startswith(f"Error: {taken}: exists already")
+        (here / output).unlink(missing_ok=True)
+
+
+def test_no_image_draws_none(here, call):
+    before = {path.name for path in here.iterdir()}
+    code, out, _ = call("infer", "scan.cxi", *KNOWN, "--no-image")
+    assert code == 0
+    assert {path.name for path in here.iterdir()} - before == {"scan.wnet.h5"}
+    assert "picture" not in out
+    code, out, _ = call("infer", "scan.cxi", *KNOWN, "-o", "a.h5", "--no-image", "--json")
+    assert json.loads(out)["picture"] is None
+    code, _, err = call("infer", "scan.cxi", *KNOWN, "--no-image", "--image", "a.png")
+    assert code == 2
+    assert "give either --image or --no-image" in err
+
+
+def test_a_pair_of_tiffs_has_one_picture(here, call):
+    assert call("infer", "scan.cxi", *KNOWN, "--format", "tiff", "-o", "a.tif")[0] == 0
+    names = {path.name for path in here.iterdir() if path.name.startswith("a.")}
+    assert names == {"a.phase.tif", "a.amplitude.tif", "a.png"}
+
+
 def test_many_scans_go_to_a_folder_and_a_bad_one_stops_none(here, call, known):
     known.write(here / "other.cxi")
     (here / "bad.cxi").write_text("no scan")

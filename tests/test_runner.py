@@ -50,14 +50,19 @@ def test_same_counts_same_bytes(package):
     assert [part.tobytes() for part in first] == [part.tobytes() for part in second]
 
 
-def test_auto_says_why_it_falls_back(package, capfd):
+@pytest.mark.parametrize("card", [True, False])
+def test_auto_says_why_it_falls_back_where_there_is_a_card(package, capfd, monkeypatch, card):
     fault = opening_fault(package, Provider.CUDA)
-    session = choose(package, RunnerOptions())
     if fault is None:
-        assert session.provider is Provider.CUDA
+        pytest.skip("this machine has CUDA")
+    monkeypatch.setattr("wnet_edge.runner.choice.has_nvidia_card", lambda: card)
+    session = choose(package, RunnerOptions())
+    assert session.provider is Provider.CPU
+    if card:
+        assert session.reason == f"cpu because cuda can't be had ({fault}); fp32 is exact"
+        assert session.warnings == (f"cuda can't be had ({fault}): wnet-edge doctor says more",)
     else:
-        assert session.provider is Provider.CPU
-        assert f"cpu because cuda can't be had ({fault})" in session.reason
+        assert (session.reason, session.warnings) == ("cpu; fp32 is exact", ())
     said = capfd.readouterr()
     assert said.out == said.err == ""
 

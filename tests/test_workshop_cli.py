@@ -221,8 +221,15 @@ def test_the_package_verifies_and_infers(folder: Path, tmp_path: Path):
     [
         (("train", "--model", "w3"), "Missing option '-o'"),
         (("train", "--model", "w3", "-o", "c"), "give either --data or --probe"),
-        (("train", "--model", "w3", "-o", "c", "--data", "a", "--probe", "b"), "either"),
-        (("train", "--model", "w3", "-o", "c", "--data", "a", "--frames", 3), "go with --probe"),
+        (
+            ("train", "--model", "w3", "-o", "c", "--probe", "a", "--frames", 3),
+            "goes with --data; frames",
+        ),
+        (
+            ("train", "--model", "w3", "-o", "c", "--probe", "a", "--mask", 3),
+            "--mask says something",
+        ),
+        (("train", "--model", "w3", "-o", "c", "--data", "a", "--fixed"), "without --data"),
         (("train", "--model", "w3", "-o", "c", "--data", "a", "--window", 64), "or --labels"),
         (("train", "--model", "w3", "-o", "c", "--probe", "a", "--labels", "b"), "with --data"),
         (("train", "--model", "w3", "-o", "c", "--probe", "a", "--no-augment"), "with --data"),

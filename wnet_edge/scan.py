@@ -53,6 +53,7 @@ class Scan:
         left_out: (N,) bool, True for frames without a usable position; theirs is any finite one.
         frame_numbers: (N,) int64, which frame of the measurement each is, counted from 0.
         notes: what reading has changed or assumed, one line each.
+        stored_frames: as the file has them, before any cut or turn; None where that is `frames`.
     """
 
     path: Path
@@ -67,6 +68,7 @@ class Scan:
     left_out: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     frame_numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     notes: tuple[str, ...] = ()
+    stored_frames: FrameSource | None = None
 
     def __post_init__(self) -> None:
         """Where nothing is said no frame is left out, and they are numbered in their order."""
@@ -99,8 +101,8 @@ class Scan:
         """
         if self.geometry is None:
             raise ScanError(
-                f"{self.path}: has no energy, distance and detector pixel; write them into it, as "
-                "CXI say (infer and inspect take --energy-ev, --distance-m and --pixel-size-m)"
+                f"{self.path}: has no energy, distance and detector pixel; give --energy-ev, "
+                "--distance-m and --pixel-size-m"
             )
         return self.geometry
 
@@ -117,9 +119,10 @@ class Scan:
 
     @property
     def sha256(self) -> str:
-        """Fingerprint of the positions and the first frame: another scan has another."""
+        """Fingerprint of the positions and the first stored frame: another scan has another."""
+        frames = self.frames if self.stored_frames is None else self.stored_frames
         digest = hashlib.sha256(self.positions_m.tobytes())
-        digest.update(np.asarray(self.frames[:1]).tobytes())
+        digest.update(np.asarray(frames[:1]).tobytes())
         return digest.hexdigest()
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:

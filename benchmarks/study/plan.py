@@ -94,8 +94,9 @@ class Run:
         width = [] if self.width == 1 else ["--width", f"{self.width:g}"]
         words = [
             *("wnet-edge", "train", "--model", self.model.value, "--input", self.input.value),
-            *("--probe", str(EXAMPLE.relative_to(ROOT)), "-o", str(shown)),
-            *("--frames", str(self.frames), "--fixed", "--epochs", str(self.epochs), *families),
+            *("--probe", "example:scan247", "-o", str(shown)),
+            *("--frames-per-epoch", str(self.frames), "--fixed"),
+            *("--epochs", str(self.epochs), *families),
             *("--lr", f"{self.learning_rate:g}", "--phase-error", self.phase_error.value),
             *("--seed", str(self.seed), *width, "--resume"),
         ]

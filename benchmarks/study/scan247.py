@@ -9,6 +9,7 @@ from benchmarks.study.plan import EXAMPLE, REFERENCE, WINDOW_PX
 from wnet_edge.calibration.split import Region, split_by_region
 from wnet_edge.comparison import ObjectImage
 from wnet_edge.geometry import positions_px
+from wnet_edge.io.probe_file import find_probe
 from wnet_edge.io.reference import read_object_image
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.physics.virtual_scan import labels
@@ -59,7 +60,7 @@ def open_scan247() -> Scan247:
     return Scan247(
         counts=network_counts(frames, scan.mask, binning // scan.binning),
         positions_px=positions,
-        instrument=instrument_of(scan, WINDOW_PX),
+        instrument=instrument_of(find_probe(str(EXAMPLE)), WINDOW_PX),
         reference=read_object_image(REFERENCE),
         corners_px=corners,
         report=split_by_region(positions, WINDOW_PX).frames(Region.REPORT),

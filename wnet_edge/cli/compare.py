@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
+from wnet_edge.cli.example import DATA
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.comparison import Comparison, compare
 from wnet_edge.io.reference import read_object_image
 
 
 @click.command()
-@click.argument("image", metavar="A", type=click.Path(path_type=Path))
-@click.argument("reference", metavar="B", type=click.Path(path_type=Path))
+@click.argument("image", metavar="A", type=DATA)
+@click.argument("reference", metavar="B", type=DATA)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(image: Path, reference: Path, as_json: bool) -> None:
     """Compare image A with reference B.
@@ -22,6 +23,7 @@ def command(image: Path, reference: Path, as_json: bool) -> None:
     or an .npz archive with a complex array `object` (and, if known, object_pixel_m, probe and
     window_top_left_px). Shift, global phase, scale of amplitude and,
     where that helps, a phase ramp are removed first; judged are the pixels that both cover well.
+    example:scan247-reference is the embedded one.
     """
     comparison = compare(read_object_image(image), read_object_image(reference))
     if as_json:

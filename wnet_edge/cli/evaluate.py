@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
+from wnet_edge.cli.example import DATA
 from wnet_edge.cli.options import (
-    FILE,
     finite,
     json_option,
     no_links_option,
@@ -43,10 +43,16 @@ _COLUMNS = (
 
 @click.command()
 @click.argument("package", metavar="FILE.wnet|NAME")
-@click.option("--data", "scan", type=FILE, required=True, help="Scan of the package's instrument.")
+@click.option(
+    "--data",
+    "scan",
+    type=DATA,
+    required=True,
+    help="Scan of the package's instrument; example:scan247 is the embedded one.",
+)
 @click.option(
     "--reference",
-    type=FILE,
+    type=DATA,
     help="Reconstruction of that scan: a result file or .npz.  [default: what FP32 gives]",
 )
 @trust_option

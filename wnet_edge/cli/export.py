@@ -18,6 +18,7 @@ from wnet_edge.cli.export_options import (
 )
 from wnet_edge.cli.export_report import print_report, print_warnings, write_refusal, write_report
 from wnet_edge.cli.options import FILE, force_option, no_links_option, opened_package, trust_option
+from wnet_edge.cli.scan_options import typed_scan_flags
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import CalibrationError, ExportError, PackageError
 from wnet_edge.export.build import export_package
@@ -87,9 +88,9 @@ def command(
 ) -> None:
     """Export a network to a package: every precision calibrated, checked and measured.
 
-    A precision that costs more accuracy than the budget is refused. With --target ort, ONNX Runtime
-    compiles the graphs, or those of --package, for this device. With --target triton, they are laid
-    out for NVIDIA Triton.
+    A precision that costs more accuracy than the budget is left out, or refused if it was named.
+    With --target ort, ONNX Runtime compiles the graphs, or those of --package, for this device.
+    With --target triton, they are laid out for NVIDIA Triton.
     """
     if sum(source is not None for source in (model, checkpoint, package)) != 1:
         raise click.UsageError(
@@ -151,7 +152,7 @@ def _make_repository(
     force: bool,
 ) -> None:
     check_repository(name, options.precisions, output, force=force)
-    material = material_from(values)
+    material = material_from(values, source)
     with TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.wnet"
         exported = export_package(source, material, file, options, force=False, tell=_tell)
@@ -174,7 +175,7 @@ def _make_package(
     if report is not None:
         check_output(report, ExportError, force=force)
         options = replace(options, ask_layers=True)
-    material = material_from(values)
+    material = material_from(values, source)
     try:
         with together():
             exported = export_package(source, material, output, options, force=force, tell=_tell)
@@ -202,6 +203,9 @@ def _check_usage(
     target: Target,
 ) -> None:
     """Refuse options that another option leaves without a meaning."""
+    typed = typed_scan_flags(click.get_current_context())
+    if typed and values["calibration"] is None:
+        raise click.UsageError(f"{typed[0]} says something of a scan: it goes with --calibration")
     if package is None:
         if trust is not None:
             raise click.UsageError("--trust goes with --package")

@@ -8,18 +8,21 @@ from typing import Any, TypeVar
 import click
 
 from wnet_edge.calibration.ranges import RangeMethod
-from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN
+from wnet_edge.cli.example import DATA, EXAMPLE_REFERENCE, EXAMPLE_SCAN
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import FILE
+from wnet_edge.cli.scan_options import known_orientation_options, read_options_from, scan_options
+from wnet_edge.cli.workshop_scan import framed_for, turns_from
 from wnet_edge.errors import CheckpointError
 from wnet_edge.export.budget import Budget
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from wnet_edge.export.options import ExportOptions, Material
 from wnet_edge.io.cxi import is_simulated
 from wnet_edge.io.placed_image import read_placed_image
-from wnet_edge.io.scan_file import open_scan
+from wnet_edge.io.scan_file import find_scan
 from wnet_edge.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
 from wnet_edge.signature import read_private_key
+from wnet_edge.training.checkpoint import read_checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -52,19 +55,20 @@ _OPTIONS = (
         type=click.Choice([kind.value for kind in Precision]),
         multiple=True,
         help="Graph to make, repeatable; int8 is signed, for every provider, the others are for "
-        f"processors.  [default: {', '.join(kind.value for kind in DEFAULT_PRECISIONS)}]",
+        "processors. One that is named and misses the budget is an error.  [default: those of "
+        f"{', '.join(kind.value for kind in DEFAULT_PRECISIONS)} that keep to the budget]",
     ),
     click.option(
         "--calibration",
-        type=FILE,
+        type=DATA,
         help="Measured scan of the same instrument, not trained on: a strip of it calibrates, one "
-        "chooses, one reports.  [default: the embedded scan]",
+        "chooses, one reports.  [default: example:scan247]",
     ),
     click.option(
         "--reference",
-        type=FILE,
-        help="Reconstruction of that scan to measure accuracy against.  [default: the embedded "
-        "scan's; for another scan, what FP32 gives]",
+        type=DATA,
+        help="Reconstruction of that scan to measure accuracy against.  [default: for the embedded "
+        "scan example:scan247-reference; for another one, what FP32 gives]",
     ),
     click.option(
         "--calibration-source",
@@ -121,7 +125,8 @@ _OPTIONS = (
 
 
 def export_options(command: Command) -> Command:
-    """All of them, for `options_from` and `material_from`."""
+    """All of them, and flags of the scan, for `options_from` and `material_from`."""
+    command = known_orientation_options(scan_options(command))
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
@@ -143,6 +148,7 @@ def options_from(values: dict[str, Any]) -> ExportOptions:
     return ExportOptions(
         **{name: value for name, value in named.items() if value},
         batch_size=values["batch"],
+        optional=() if values["precisions"] else DEFAULT_PRECISIONS,
         key=None if values["sign"] is None else read_private_key(values["sign"]),
         budget=Budget(**{name: value for name, value in drops.items() if value is not None}),
         ranges=values["ranges"],
@@ -150,23 +156,32 @@ def options_from(values: dict[str, Any]) -> ExportOptions:
     )
 
 
-def material_from(values: dict[str, Any]) -> Material:
-    """The scan that calibrates and reports, and its reconstruction.
+def material_from(values: dict[str, Any], source: Path) -> Material:
+    """The scan that calibrates and reports as the network in `source` sees it, and its reference.
 
     Raises:
+        CheckpointError: if the checkpoint can't be read.
         ScanError: if the scan can't be read.
-        ResultError: if the reference can't.
+        PackageError: if it is of another instrument.
+        ResultError: if the reference can't be read.
     """
     path, reference = values["calibration"], values["reference"]
     if path is None:
         path, reference = EXAMPLE_SCAN, reference or EXAMPLE_REFERENCE
-    scan = open_scan(path)
-    source = values["calibration_source"]
+    checkpoint = read_checkpoint(source)
+    values = dict(values)
+    turns = turns_from(values)
+    found = find_scan(path, read_options_from(values))
+    scan = framed_for(
+        found, checkpoint.instrument, checkpoint.record.network.model.value, turns
+    ).scan
+    kind = values["calibration_source"]
     return Material(
         scan=scan,
         reference=None if reference is None else read_placed_image(reference, scan),
-        source=CalibrationSource.MEASURED if source is None else CalibrationSource(source),
+        source=CalibrationSource.MEASURED if kind is None else CalibrationSource(kind),
         simulated=is_simulated(path),
+        orientation=turns.frames,
     )
 
 

@@ -63,6 +63,9 @@ def write_report(exported: Exported, path: Path, *, force: bool) -> None:
             precision.value: _values(exported.package.manifest.precisions[precision], made)
             for precision, made in exported.made.items()
         },
+        "left_out": {
+            precision.value: _refused(error) for precision, error in exported.left_out.items()
+        },
     }
     _write(values, path, force=force)
 
@@ -75,11 +78,13 @@ def write_refusal(error: OverBudgetError, path: Path, *, force: bool) -> None:
     """
     values = {
         "refused": str(error),
-        "precisions": {
-            error.precision.value: {"trials": [asdict(trial) for trial in error.trials]}
-        },
+        "precisions": {error.precision.value: _refused(error)},
     }
     _write(values, path, force=force)
+
+
+def _refused(error: OverBudgetError) -> dict[str, object]:
+    return {"reason": error.reason, "trials": [asdict(trial) for trial in error.trials]}
 
 
 def _write(values: Mapping[str, object], path: Path, *, force: bool) -> None:

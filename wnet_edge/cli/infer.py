@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from wnet_edge.cli.example import named, resolved
 from wnet_edge.cli.options import (
     FILE,
     command_line,
@@ -33,7 +34,7 @@ from wnet_edge.cli.scan_options import (
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
 from wnet_edge.io.image_files import is_of_images
-from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from
+from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from, picture_beside
 from wnet_edge.io.tiff_frames import check_several_scans
 from wnet_edge.orientation import Orientation
 from wnet_edge.package import Package
@@ -42,7 +43,7 @@ from wnet_edge.runner.ways import RunnerOptions
 
 
 @click.command()
-@click.argument("scans", metavar="SCAN...", nargs=-1, required=True, type=FILE)
+@click.argument("scans", metavar="SCAN...", nargs=-1, required=True)
 @package_option
 @trust_option
 @runner_options
@@ -52,7 +53,13 @@ from wnet_edge.runner.ways import RunnerOptions
     type=FILE,
     help="Result file, or the folder for several.  [default: ./SCAN.wnet.h5]",
 )
-@click.option("--image", "picture", type=FILE, help="Picture.  [default: ./SCAN.wnet.png]")
+@click.option(
+    "--image",
+    "picture",
+    type=FILE,
+    help="Picture.  [default: ./SCAN.wnet.png, or beside -o OUT.h5 as OUT.png]",
+)
+@click.option("--no-image", is_flag=True, help="Draw no picture.")
 @click.option(
     "--format",
     "image_format",
@@ -68,7 +75,7 @@ from wnet_edge.runner.ways import RunnerOptions
 @force_option
 @json_option
 def command(
-    scans: tuple[Path, ...],
+    scans: tuple[str, ...],
     package: str,
     trust: Path | None,
     precision: str,
@@ -77,6 +84,7 @@ def command(
     batch_size: int | None,
     output: Path | None,
     picture: Path | None,
+    no_image: bool,
     image_format: str,
     strict: bool,
     orientation: str | None,
@@ -89,27 +97,35 @@ def command(
 
     What a scan's file holds is found by its content; flags say what it does not. Several scans go
     to a folder, one JSON line each; a bad one does not stop the others. A folder of TIFF files, or
-    a quoted pattern ('scan7/*.tif'), is one scan with a file for each frame.
+    a quoted pattern ('scan7/*.tif'), is one scan with a file for each frame. example:scan247 is the
+    embedded scan.
     """
+    if no_image and picture is not None:
+        raise click.UsageError("give either --image or --no-image")
     several = len(scans) > 1
     if several and picture is not None:
         raise click.UsageError("--image names the picture of one scan; -o FOLDER takes several")
     if several:
-        check_several_scans(scans)
+        check_several_scans([Path(resolved(scan)) for scan in scans])
     options = runner_options_from(precision, provider, threads, batch_size)
     read_options = read_options_from(reading)
     opened = opened_package(package, trust)
     kind = ResultFormat(image_format)
     with _folder(output, several=several) as folder:
+        file = output if folder is None else None
         jobs = [
             Job(
-                scan=scan,
+                scan=Path(resolved(scan)),
                 outputs=(
-                    default_paths(kind, folder or Path(), stem)
-                    if output is None or folder is not None
-                    else paths_from(kind, output)
+                    paths_from(kind, file)
+                    if file is not None
+                    else default_paths(kind, folder or Path(), stem)
                 ),
-                picture=picture or (folder or Path()) / f"{stem}.wnet.png",
+                picture=(
+                    None
+                    if no_image
+                    else picture or picture_beside(file or (folder or Path()) / f"{stem}.wnet.h5")
+                ),
                 image_format=kind,
                 reading=read_options,
                 orientation=way_up(orientation, opened.manifest.orientation),
@@ -118,7 +134,7 @@ def command(
                 force=force,
                 command_line=command_line(),
             )
-            for scan, stem in zip(scans, _stems(scans), strict=True)
+            for scan, stem in zip(scans, _stems(tuple(map(named, scans))), strict=True)
         ]
         check_jobs(jobs, opened)
         if several:
@@ -218,7 +234,8 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     print_line(check.text)
     for path in job.outputs:
         print_line(f"image: {path}")
-    print_line(f"picture: {job.picture}")
+    if job.picture is not None:
+        print_line(f"picture: {job.picture}")
 
 
 def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
@@ -265,6 +282,6 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "object_pixel_size_m": inference.pixel_size_m,
         "stitch_rounds": inference.stitched.rounds,
         "results": [str(path) for path in job.outputs],
-        "picture": str(job.picture),
+        "picture": None if job.picture is None else str(job.picture),
         "warnings": list(inference.warnings),
     }

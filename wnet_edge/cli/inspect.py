@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from wnet_edge.cli.inspect_scan import scan_report
+from wnet_edge.cli.example import resolved
+from wnet_edge.cli.inspect_scan import readiness, scan_report
 from wnet_edge.cli.options import (
     FILE,
     force_option,
@@ -18,11 +19,17 @@ from wnet_edge.cli.options import (
     signature_values,
     trust_option,
 )
-from wnet_edge.cli.scan_options import read_options_from, scan_options
+from wnet_edge.cli.scan_options import (
+    orientation_options,
+    read_options_from,
+    scan_options,
+    way_up,
+)
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ResultError
 from wnet_edge.inputs import note_input
 from wnet_edge.io.scan_file import find_scan
+from wnet_edge.orientation import Orientation
 from wnet_edge.outputs import check_output
 from wnet_edge.package import embedded_packages
 from wnet_edge.package_file import PACKAGE_SUFFIX
@@ -34,7 +41,13 @@ from wnet_edge.runner.scan_preview import write_preview
 @click.option(
     "--image", "picture", type=FILE, help="PNG of a scan's mean frame, positions and probe."
 )
+@click.option(
+    "--package",
+    metavar="NAME|FILE",
+    help="Say whether this package can take the scan to an image, or what is missing.",
+)
 @trust_option
+@orientation_options
 @scan_options
 @no_links_option
 @force_option
@@ -42,7 +55,10 @@ from wnet_edge.runner.scan_preview import write_preview
 def command(
     file: str,
     picture: Path | None,
+    package: str | None,
     trust: Path | None,
+    orientation: str | None,
+    position_orientation: str,
     force: bool,
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
@@ -50,26 +66,34 @@ def command(
     """Show what a package or a scan holds; packages are verified on the way.
 
     Of a scan: each part, its unit and where it was found, and what is missing. The flags say what
-    the file does not, as for infer.
+    the file does not, as for infer; with --package the last line says whether infer will run.
     """
+    file = resolved(file)
     is_package = file.endswith(PACKAGE_SUFFIX) or (
         file in embedded_packages() and not Path(file).exists()
     )
     if is_package:
-        if picture is not None:
-            raise click.UsageError("--image is for scans")
+        if picture is not None or package is not None:
+            raise click.UsageError("--image and --package are for scans")
         _show(_package(file, trust), as_json=as_json)
         return
-    if trust is not None:
+    if trust is not None and package is None:
         raise click.UsageError("--trust is for packages")
     note_input(Path(file), ResultError, "a scan to read")
+    opened = None if package is None else opened_package(package, trust)
     if picture is not None:
         check_output(picture, ResultError, force=force)
     found = find_scan(Path(file), read_options_from(reading))
-    _show(
-        scan_report(found) | {"picture": None if picture is None else str(picture)},
-        as_json=as_json,
-    )
+    report = scan_report(found) | {"picture": None if picture is None else str(picture)}
+    if opened is not None:
+        answer = readiness(
+            found,
+            opened,
+            way_up(orientation, opened.manifest.orientation),
+            way_up(position_orientation, Orientation.IDENTITY),
+        )
+        report |= answer.values() if as_json else answer.lines()
+    _show(report, as_json=as_json)
     if picture is not None:
         write_preview(picture, found, force=force)
 

@@ -1,16 +1,23 @@
-"""What `wnet-edge inspect` says of a scan: each part of it, its unit, and where it was found."""
+"""What `wnet-edge inspect` says of a scan: its parts, where they were found, and if it will run."""
 
+import shlex
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ScanError
+from wnet_edge.errors import ScanError, WNetEdgeError
 from wnet_edge.io.complete import known_geometry
 from wnet_edge.io.cxi import read_labels
 from wnet_edge.io.found import Found, FoundScan, Positions
+from wnet_edge.orientation import Orientation
+from wnet_edge.package import Package
 from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m
+from wnet_edge.runner.job import framed_by
+from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.scan import FrameSource
 
 T = TypeVar("T")
@@ -38,6 +45,71 @@ def scan_report(found: FoundScan) -> dict[str, object]:
         **_derived(found),
         "labels_px": _labels_px(found),
     }
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """Whether `infer` will take a scan to an image.
+
+    Attributes:
+        package: name.
+        missing: why it won't and what to give, as `infer` itself says it; None if it will.
+        seen: what of the detector the package would look at, and what was found odd there.
+        command: that will run.
+    """
+
+    package: str
+    missing: str | None
+    seen: dict[str, object]
+    command: str
+
+    def values(self) -> dict[str, object]:
+        """For `--json`."""
+        return {
+            "package": self.package,
+            "seen_by_package": self.seen,
+            "ready": self.missing is None,
+            "missing": self.missing,
+            "command": None if self.missing is not None else self.command,
+        }
+
+    def lines(self) -> dict[str, object]:
+        """For people; the last is the answer."""
+        last = (
+            {"not ready": self.missing} if self.missing else {"ready": f"{self.command} will run"}
+        )
+        return {"package": self.package, "seen by package": self.seen, **last}
+
+
+def readiness(
+    found: FoundScan,
+    package: Package,
+    orientation: Orientation | None,
+    position_orientation: Orientation | None,
+) -> Readiness:
+    """What `infer` would say of this scan before its first frame."""
+    missing: str | None = None
+    seen: dict[str, object] = {}
+    try:
+        choice = framed_by(found, package, RunnerOptions(), orientation, position_orientation)
+    except WNetEdgeError as error:
+        missing = str(error)
+    else:
+        seen |= choice.framed.choices
+        notes = [*choice.search_lines, *choice.warnings, *choice.framed.scan.notes]
+        seen |= {f"note {number}": note for number, note in enumerate(notes, start=1)}
+    return Readiness(package.name, missing, seen, _infer_command())
+
+
+def _infer_command() -> str:
+    """What was typed, with infer in place of inspect and without what infer does not take."""
+    words, kept = iter(sys.argv[2:]), []
+    for word in words:
+        if word == "--image":
+            next(words, None)
+        elif word != "--json" and not word.startswith("--image="):
+            kept.append(word)
+    return shlex.join(["wnet-edge", "infer", *kept])
 
 
 def _described(

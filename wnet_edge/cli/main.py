@@ -40,6 +40,7 @@ from wnet_edge.runner.wheels import import_fault
 
 COMMANDS = {
     "demo": "the embedded scan through the embedded package, to an image",
+    "example": "the embedded scan and its reconstruction, as files",
     "infer": "a scan through a package, to an image",
     "simulate": "a scan of procedural objects, with labels",
     "train": "a network on simulated frames, to a checkpoint",

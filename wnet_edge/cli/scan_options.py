@@ -5,12 +5,14 @@ front; what is typed goes before what the file says.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
+from wnet_edge.cli.example import PART
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import AUTO, FILE
 from wnet_edge.errors import ScanError
@@ -120,17 +122,30 @@ def _check_profile(ctx: click.Context, path: Path, values: dict[str, Any]) -> No
             ) from error
 
 
-_WAYS_UP = click.Choice([AUTO, *(way.value for way in Orientation)])
+_KNOWN_WAYS_UP = click.Choice([way.value for way in Orientation])
+_WAYS_UP = click.Choice([AUTO, *_KNOWN_WAYS_UP.choices])
 
+_PROFILE = click.option(
+    "--profile",
+    type=FILE,
+    is_eager=True,
+    expose_value=False,
+    callback=_use_profile,
+    help="TOML file with flags of the scan: frames, positions, orientation …",
+)
+_PROBE = click.option(
+    "--probe",
+    type=PART,
+    metavar="FILE[:PATH]|PATH",
+    help="Probe, likewise; none leaves it out.",
+)
+_GEOMETRY = (
+    click.option("--energy-ev", type=Number(1, 1e7), help="Photon energy."),
+    click.option("--distance-m", type=Number(1e-6, 1e4), help="Sample to detector."),
+    click.option("--pixel-size-m", type=Number(1e-9, 1), help="Edge of a pixel of the frames."),
+)
 _OPTIONS = (
-    click.option(
-        "--profile",
-        type=FILE,
-        is_eager=True,
-        expose_value=False,
-        callback=_use_profile,
-        help="TOML file with flags of the scan: frames, positions, orientation …",
-    ),
+    _PROFILE,
     click.option(
         "--entry",
         metavar="NAME",
@@ -157,6 +172,7 @@ _OPTIONS = (
     ),
     click.option(
         "--positions",
+        type=PART,
         metavar="FILE[:PATH]|PATH",
         help="Positions: another file, a dataset in it or in the scan's file, or CSV; "
         "ROWS_PATH,COLUMNS_PATH are two datasets.",
@@ -166,11 +182,10 @@ _OPTIONS = (
         metavar="UNIT",
         help="Unit of the positions: m, um, nm, px (object pixels).  [default: the file's]",
     ),
-    click.option(
-        "--probe", metavar="FILE[:PATH]|PATH", help="Probe, likewise; none leaves it out."
-    ),
+    _PROBE,
     click.option(
         "--mask",
+        type=PART,
         metavar="FILE[:PATH]|PATH",
         help="Mask, not 0 where a pixel is bad, likewise; none leaves it out.",
     ),
@@ -187,9 +202,7 @@ _OPTIONS = (
         help="Raster of a scan without positions.",
     ),
     click.option("--step-m", type=Number(1e-12, 1), help="Step of that raster."),
-    click.option("--energy-ev", type=Number(1, 1e7), help="Photon energy."),
-    click.option("--distance-m", type=Number(1e-6, 1e4), help="Sample to detector."),
-    click.option("--pixel-size-m", type=Number(1e-9, 1), help="Edge of a pixel of the frames."),
+    *_GEOMETRY,
     click.option(
         "--beam-centre",
         type=_Pair("ROW,COLUMN", ",", float),
@@ -202,6 +215,29 @@ _OPTIONS = (
         help="Where in a frame it lies.  [default: told apart]",
     ),
 )
+
+
+GEOMETRY_FLAGS = ("energy_ev", "distance_m", "pixel_size_m")
+"""Parameters of `geometry_options`."""
+
+
+def geometry_options(command: Command) -> Command:
+    """--profile and what says how a probe's pixel and energy are, for `geometry_from`."""
+    for option in reversed((_PROFILE, *_GEOMETRY)):
+        command = option(command)
+    return command
+
+
+def geometry_from(values: dict[str, Any]) -> ReadOptions:
+    """The options of `geometry_options` as the library takes them."""
+    return ReadOptions(**{name: values[name] for name in GEOMETRY_FLAGS})
+
+
+def scan_options_without_probe(command: Command) -> Command:
+    """As `scan_options`, for a command that says more of its --probe."""
+    for option in reversed(_OPTIONS):
+        command = command if option is _PROBE else option(command)
+    return command
 
 
 def scan_options(command: Command) -> Command:
@@ -229,6 +265,38 @@ def orientation_options(command: Command) -> Command:
         f"the frames best; WAY is {', '.join(way.value for way in Orientation)}.  [default: the "
         "package's]",
     )(command)
+
+
+def known_orientation_options(command: Command) -> Command:
+    """As `orientation_options`, where no network is there yet to find them by trial."""
+    for flag, what in (
+        ("--position-orientation", "the positions' axes"),
+        ("--orientation", "a frame"),
+    ):
+        command = click.option(
+            flag,
+            type=_KNOWN_WAYS_UP,
+            metavar="WAY",
+            help=f"What is done to {what} first, as `infer {flag} auto` finds it.  "
+            f"[default: {Orientation.IDENTITY.value}]",
+        )(command)
+    return command
+
+
+def is_scan_flag(parameter: click.Parameter) -> bool:
+    """Whether it is one of the flags that say something of a scan's file."""
+    return parameter.name in (*_PROFILED, "profile")
+
+
+def typed_scan_flags(context: click.Context, *, but: Collection[str] = ()) -> list[str]:
+    """The scan's flags that were typed, as the user knows them, less those with the names `but`."""
+    return [
+        flag.opts[0]
+        for flag in context.command.params
+        if is_scan_flag(flag)
+        and flag.name not in but
+        and context.get_parameter_source(str(flag.name)) is ParameterSource.COMMANDLINE
+    ]
 
 
 def read_options_from(values: dict[str, Any]) -> ReadOptions:

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.cli.example import PART
 from wnet_edge.cli.number_types import SEED, Number
 from wnet_edge.cli.options import FILE, force_option, frame_progress, no_links_option
+from wnet_edge.cli.scan_options import geometry_from, geometry_options
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ScanError, SimulationError
 from wnet_edge.geometry import Geometry
 from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
-from wnet_edge.io.scan_file import open_scan
+from wnet_edge.io.probe_file import find_probe
+from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.outputs import check_output, check_room
 from wnet_edge.physics.detector import MAX_PHOTONS, Detector
 from wnet_edge.physics.objects import Family
@@ -34,11 +38,15 @@ MAX_FRAMES, MAX_STEP_PX = 1_000_000, 4096
 @click.option("-o", "output", type=FILE, required=True, help="CXI to write.")
 @click.option(
     "--probe",
-    type=FILE,
-    help="Scan whose probe and geometry to take.  [default: a zone plate at 10 keV]",
+    type=PART,
+    metavar="FILE[:PATH]",
+    help="Any file with a probe: a scan, a Ptychodus product, an .npz or .npy, a dataset.  "
+    "[default: a zone plate at 10 keV]",
 )
+@geometry_options
 @click.option(
     "--frames",
+    "frame_count",
     type=click.IntRange(1, MAX_FRAMES),
     default=400,
     show_default=True,
@@ -75,25 +83,31 @@ MAX_FRAMES, MAX_STEP_PX = 1_000_000, 4096
 @force_option
 def command(
     output: Path,
-    probe: Path | None,
-    frames: int,
+    probe: str | None,
+    frame_count: int,
     step_px: int,
     photons: float,
     dead_fraction: float,
     family: str | None,
     seed: int,
     force: bool,
+    **geometry: Any,  # noqa: ANN401 - the options of geometry_options, as click parsed them
 ) -> None:
     """Simulate a scan and write it with the label of every frame.
 
     Frames are 128 × 128 counts; labels are the amplitude and phase of the central 64 × 64 pixels of
-    the object under the probe, as a network learns them.
+    the object under the probe, as a network learns them. With --probe frames are as large as its
+    window, and the flags of the geometry say what its file does not.
     """
+    reading = geometry_from(geometry)
+    if probe is None and reading != ReadOptions():
+        raise click.UsageError("--energy-ev, --distance-m and --pixel-size-m go with --probe")
     check_output(output, ScanError, force=force)
-    modes, geometry = _instrument(probe)
-    check_room(output, f"{frames} frames", frames * _frame_bytes(modes.shape[-1]), ScanError)
+    modes, optics = _instrument(probe, reading)
+    frame_bytes = frame_count * _frame_bytes(modes.shape[-1])
+    check_room(output, f"{frame_count} frames", frame_bytes, ScanError)
     options = ScanOptions(
-        frames=frames,
+        frames=frame_count,
         step_px=step_px,
         family=None if family is None else Family(family),
         window_px=WINDOW_PX,
@@ -103,8 +117,8 @@ def command(
     scan = VirtualScan(modes, options)
     full_px = modes.shape[-1]
     header = CxiHeader(
-        geometry=geometry,
-        positions_m=scan.positions_px.astype(np.float64) * geometry.object_pixel_size_m(full_px),
+        geometry=optics,
+        positions_m=scan.positions_px.astype(np.float64) * optics.object_pixel_size_m(full_px),
         frame_px=full_px,
         mask=scan.mask,
         probe=(scan.probe * np.sqrt(photons)).astype(np.complex64),
@@ -113,8 +127,8 @@ def command(
         title=f"simulated scan, {family or 'mosaic'} object, seed {seed}",
         note="simulated by wnet-edge; labels are gauge-fixed and relative to their RMS",
     )
-    write_cxi(output, header, _batches(scan, frames), force=force)
-    print_line(f"{output}: {frames} frames of {full_px} × {full_px}, with labels")
+    write_cxi(output, header, _batches(scan, frame_count), force=force)
+    print_line(f"{output}: {frame_count} frames of {full_px} × {full_px}, with labels")
 
 
 def _frame_bytes(full_px: int) -> int:
@@ -122,7 +136,7 @@ def _frame_bytes(full_px: int) -> int:
     return 4 * full_px**2 + 2 * 4 * WINDOW_PX**2
 
 
-def _instrument(probe: Path | None) -> tuple[NDArray[np.complex64], Geometry]:
+def _instrument(probe: str | None, reading: ReadOptions) -> tuple[NDArray[np.complex64], Geometry]:
     if probe is None:
         modes = zone_plate_probe(
             OPTICS,
@@ -131,15 +145,13 @@ def _instrument(probe: Path | None) -> tuple[NDArray[np.complex64], Geometry]:
             pixel_size_m=GEOMETRY.object_pixel_size_m(FULL_WINDOW_PX),
         )
         return modes, GEOMETRY
-    scan = open_scan(probe)
-    if scan.probe is None:
-        raise ScanError(f"{probe}: has no probe; name a scan that has one")
-    if scan.full_window_px % WINDOW_PX:
+    found = find_probe(probe, reading)
+    if found.full_window_px % WINDOW_PX:
         raise SimulationError(
-            f"{probe}: a window of {scan.full_window_px} px does not bin to {WINDOW_PX} px; "
-            "name a scan of a window that does"
+            f"{found.path}: a window of {found.full_window_px} px does not bin to {WINDOW_PX} px; "
+            "name a probe of a window that does"
         )
-    return scan.probe, scan.known_geometry
+    return found.modes, found.geometry
 
 
 def _batches(scan: VirtualScan, frames: int) -> Iterator[CxiBatch]:

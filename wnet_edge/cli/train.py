@@ -11,14 +11,22 @@ from typing import Any
 import click
 
 from wnet_edge.cli.options import force_option, no_links_option
+from wnet_edge.cli.scan_options import (
+    known_orientation_options,
+    read_options_from,
+    scan_options_without_probe,
+    typed_scan_flags,
+)
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.cli.train_frames import FrameOptions, frame_supply
+from wnet_edge.cli.train_frames import FROM_COMMAND_LINE, FrameOptions, frame_supply
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
+from wnet_edge.cli.workshop_scan import turns_from
 from wnet_edge.errors import CheckpointError, TrainingError
 from wnet_edge.interrupts import exit_code
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
 from wnet_edge.outputs import check_output
 from wnet_edge.training.curves import curve_path
+from wnet_edge.training.device import DeviceName, training_device
 from wnet_edge.training.distributed import joined, processes
 from wnet_edge.training.lock import locked
 from wnet_edge.training.loop import train
@@ -33,6 +41,8 @@ from wnet_edge.training.progress import Progress
 
 
 @click.command(cls=SectionedCommand, params=list(PARAMETERS))
+@known_orientation_options
+@scan_options_without_probe
 @no_links_option
 @force_option
 def command(
@@ -48,18 +58,26 @@ def command(
     init: Path | None,
     seed: int,
     checkpoint: Path,
+    device: str,
     resume: bool,
     tensorboard: Path | None,
     force: bool,
-    **frame_options: Any,  # noqa: ANN401 - those of FrameOptions
+    **values: Any,  # noqa: ANN401 - those of FrameOptions, and flags of the scan
 ) -> None:
     """Train a network, writing a checkpoint after every epoch.
 
-    Frames are simulated on the fly with the probe of a measured scan (--probe), or are those of a
-    scan (--data) with labels of their own or cut from its reconstruction (--labels). Under
-    torchrun several processes train together.
+    Frames are simulated on the fly with a measured probe (--probe), or are those of a scan (--data)
+    with labels of their own or cut from its reconstruction (--labels). Under torchrun several
+    processes train together.
     """
-    frames = FrameOptions(seed=seed, **frame_options)
+    reading = read_options_from(dict(values))
+    frames = FrameOptions(
+        seed=seed,
+        reading=reading,
+        turns=turns_from(values),
+        typed=tuple(typed_scan_flags(click.get_current_context())),
+        **{name: values[name] for name in FROM_COMMAND_LINE},
+    )
     if resume and init is not None:
         raise click.UsageError("--resume goes on from the checkpoint itself; --init starts anew")
     how = RECIPES[RecipeName(recipe)]
@@ -75,6 +93,7 @@ def command(
         seed=seed,
         freeze_norm=freeze_norm,
     )
+    where = training_device(DeviceName(device))
     with joined(), _alone(checkpoint):
         for output in (checkpoint, curve_path(checkpoint)):
             check_output(output, CheckpointError, force=force or resume)
@@ -90,6 +109,7 @@ def command(
                 resume=resume,
                 initial=init,
                 tensorboard=tensorboard,
+                device=where,
                 progress=progress,
             )
         except KeyboardInterrupt as error:
@@ -98,7 +118,7 @@ def command(
             written = progress.epochs_written > 0 or (resume and checkpoint.exists())
             raise TrainingError(_interrupted(checkpoint, written=written)) from error
         if here.first:
-            print_line(f"{checkpoint}: {model} after {record.epoch} epochs")
+            print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {where.type}")
 
 
 @contextmanager

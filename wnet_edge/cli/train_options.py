@@ -4,10 +4,13 @@ from enum import Enum
 
 import click
 
+from wnet_edge.cli.example import DATA, PART
 from wnet_edge.cli.number_types import SEED, Number
 from wnet_edge.cli.options import FILE
+from wnet_edge.cli.scan_options import is_scan_flag
 from wnet_edge.models.registry import MAX_WIDTH, MIN_WIDTH, ModelName, NetworkInput
 from wnet_edge.physics.objects import Family
+from wnet_edge.training.device import DeviceName
 from wnet_edge.training.options import PhaseError, RecipeName
 
 DEFAULT_WINDOW_PX = 64
@@ -45,11 +48,13 @@ SECTIONS = {
     "Simulated frames": (
         click.Option(
             ["--probe"],
-            type=FILE,
-            help="Scan whose probe to simulate frames with; its frames are not used.",
+            type=PART,
+            metavar="FILE[:PATH]",
+            help="Probe to simulate frames with, of any file that has one: a scan, a Ptychodus "
+            "product, an .npz or .npy, a dataset. With --data: the probe of that scan.",
         ),
         click.Option(
-            ["--frames"],
+            ["--frames-per-epoch"],
             type=click.IntRange(1, MAX_FRAMES),
             help=f"Frames an epoch, all new.  [default: {DEFAULT_FRAMES}]",
         ),
@@ -64,13 +69,13 @@ SECTIONS = {
     "Frames of a file": (
         click.Option(
             ["--data"],
-            type=FILE,
+            type=DATA,
             help="Scan, its frames read as they are needed. A tenth of it, by region, validates, "
             "behind a gap of a full window.",
         ),
         click.Option(
             ["--labels"],
-            type=FILE,
+            type=DATA,
             help="Reconstruction of that scan to cut labels from: a result file, or an .npz with "
             "object and window_top_left_px.  [default: labels that `simulate` wrote]",
         ),
@@ -130,6 +135,14 @@ SECTIONS = {
             metavar="NAME.safetensors",
             help="Checkpoint, written after every epoch, with its errors in NAME.csv.",
         ),
+        click.Option(
+            ["--device"],
+            type=_choices(DeviceName),
+            default=DeviceName.AUTO.value,
+            show_default=True,
+            help="Where the network trains; auto: an NVIDIA card that PyTorch can use, else the "
+            "processor. A checkpoint goes on anywhere.",
+        ),
         click.Option(["--resume"], is_flag=True, help="Go on from the checkpoint if it is there."),
         click.Option(
             ["--workers"],
@@ -145,6 +158,8 @@ SECTIONS = {
 }
 """Title to options; what else the command has joins the last."""
 
+SCAN_SECTION = "What the file does not say, of --data and of --probe"
+
 PARAMETERS: tuple[click.Parameter, ...] = tuple(o for part in SECTIONS.values() for o in part)
 
 
@@ -152,10 +167,12 @@ class SectionedCommand(click.Command):
     """A command whose help shows its options in sections."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """A table a section."""
+        """A table a section; flags of a scan's file, which many commands have, in one of theirs."""
         sections: dict[str, list[click.Parameter]] = {t: list(o) for t, o in SECTIONS.items()}
+        others = [option for option in self.get_params(ctx) if option not in PARAMETERS]
         last = sections[list(sections)[-1]]
-        last += [option for option in self.get_params(ctx) if option not in PARAMETERS]
+        last += [option for option in others if not is_scan_flag(option)]
+        sections[SCAN_SECTION] = [option for option in others if is_scan_flag(option)]
         for title, options in sections.items():
             with formatter.section(title):
                 records = [option.get_help_record(ctx) for option in options]

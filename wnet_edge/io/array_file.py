@@ -119,18 +119,22 @@ def read_npy_array(path: Path) -> NamedArray:
         return NamedArray(read_values(file, path.name), unit=None, columns=(), where=str(path))
 
 
+def locate_file(text: str) -> tuple[Path, str | None]:
+    """File and dataset that `FILE` or `FILE:DATASET` mean; whether there is one is not asked."""
+    file, colon, dataset = text.rpartition(":")
+    return (Path(file), dataset) if colon and _is_file(file) else (Path(text), None)
+
+
 def locate(text: str, scan: Path) -> tuple[Path, str | None]:
     """File and dataset that `FILE`, `FILE:DATASET` or `DATASET` (of the scan file) mean.
 
     Raises:
         ScanError: if it is none of them.
     """
-    file, colon, dataset = text.rpartition(":")
-    if colon and _is_file(file):
-        return Path(file), dataset
-    if _is_file(text):
-        return Path(text), None
-    if colon or not text or kind_of(scan) not in (FileKind.HDF5, FileKind.NPZ):
+    path, dataset = locate_file(text)
+    if dataset is not None or _is_file(text):
+        return path, dataset
+    if ":" in text or not text or kind_of(scan) not in (FileKind.HDF5, FileKind.NPZ):
         raise ScanError(f"{text}: no such file; give FILE, FILE:DATASET or a dataset of {scan}")
     return scan, text
 

@@ -87,6 +87,7 @@ def complete_scan(
         left_out=left_out,
         frame_numbers=_frame_numbers(found),
         notes=(*found.notes, *notes, *found.part_notes),
+        stored_frames=source.value,
     )
 
 

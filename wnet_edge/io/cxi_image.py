@@ -44,7 +44,7 @@ def write_cxi_image(
         file["cxi_version"] = CXI_VERSION
         file["number_of_entries"] = 1
         file["entry_1/title"] = context.title
-        _write_instrument(file, context)
+        _write_instrument(file, context, result.pixel_size_m)
         _write_image(file, result)
         _write_process(file, result.process)
         positions_m = np.where(context.left_out[:, None], np.nan, context.positions_m)
@@ -52,8 +52,11 @@ def write_cxi_image(
         file["entry_1/data_1/data"] = h5py.SoftLink(f"/{IMAGE}/data")
 
 
-def _write_instrument(file: h5py.File, context: ImageContext) -> None:
-    file[f"{SOURCE}/illumination"] = context.probe.astype(np.complex64, copy=False)
+def _write_instrument(file: h5py.File, context: ImageContext, pixel_size_m: float | None) -> None:
+    illumination = f"{SOURCE}/illumination"
+    file[illumination] = context.probe.astype(np.complex64, copy=False)
+    if pixel_size_m is not None:
+        file[illumination].attrs["pixel_size_m"] = pixel_size_m
     if context.energy_ev is not None:
         put(file, f"{SOURCE}/energy", context.energy_ev * JOULE_PER_EV, "J")
     file[f"{IMAGE}/source_1"] = h5py.SoftLink(file[SOURCE].name)

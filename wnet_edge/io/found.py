@@ -143,6 +143,7 @@ class FoundScan:
         mask: (H, W) bool, True where a pixel must not be used.
         probe: (modes, h, w) complex64.
         probe_pixel_size_m: edge of a pixel of `probe`.
+        object_pixel_size_m: edge of a pixel of an object that lies in the file beside the probe.
         binning: detector pixels along an edge that are already summed into one of `frames`.
         beam_centre_px: row, column of zero frequency in `frames`, fractions allowed.
         zero_frequency: where the format, or the user, puts it; None where that is not said.
@@ -165,6 +166,7 @@ class FoundScan:
     mask: Found[NDArray[np.bool_]] | None = None
     probe: Found[NDArray[np.complex64]] | None = None
     probe_pixel_size_m: float | None = None
+    object_pixel_size_m: float | None = None
     binning: int = 1
     beam_centre_px: Found[tuple[float, float]] | None = None
     zero_frequency: Found[ZeroFrequency] | None = None

@@ -22,7 +22,7 @@ from wnet_edge.io.found import (
     Wanted,
     attempt,
 )
-from wnet_edge.io.hdf5 import array_of, dataset_at, mask_of, modes_of
+from wnet_edge.io.hdf5 import array_of, dataset_at, followed, mask_of, modes_of
 from wnet_edge.io.hdf5_frames import frames_of
 from wnet_edge.io.pairing import as_frame_numbers
 
@@ -30,6 +30,7 @@ PATTERNS = "patterns"
 _X, _Y, _INDICES = "probe_position_x_m", "probe_position_y_m", "probe_position_indexes"
 _FRAME_INDICES = "indexes"
 _CURE = "save the file again with Ptychodus"
+_PIXEL = ("pixel_height_m", "pixel_width_m")
 _DETECTOR_PIXEL = ("detector_pixel_height_m", "detector_pixel_width_m")
 
 
@@ -77,7 +78,9 @@ def _mask(file: h5py.File, path: Path) -> Found[NDArray[np.bool_]] | None:
 def _product(file: h5py.File, path: Path) -> FoundScan:
     probe = dataset_at(file, path, "probe") if "probe" in file else None
     far_field = bool(file.attrs.get("far_field", True))
-    pixel_size = None if probe is None else _attribute(probe, "pixel_height_m", "pixel_width_m")
+    pixel_size = None if probe is None else _attribute(probe, *_PIXEL)
+    sample = followed(file, "object") if "object" in file else None
+    object_pixel_size = None if sample is None else _attribute(sample, *_PIXEL)
     return FoundScan(
         path=path,
         format="Ptychodus product",
@@ -86,6 +89,7 @@ def _product(file: h5py.File, path: Path) -> FoundScan:
         distance_m=_attribute(file, "detector_object_distance_m"),
         probe=None if probe is None else attempt(lambda: _modes(path, probe)),
         probe_pixel_size_m=None if pixel_size is None else pixel_size.value,
+        object_pixel_size_m=None if object_pixel_size is None else object_pixel_size.value,
         near_field=None if far_field else "the product's attribute far_field is false",
     )
 

@@ -49,6 +49,15 @@ def paths_from(image_format: ResultFormat, output: Path) -> tuple[Path, ...]:
     )
 
 
+def picture_beside(output: Path) -> Path:
+    """The picture that goes with `-o output`: OUT.h5 has OUT.png beside it.
+
+    Only a suffix that names a format goes: scan_0.15 is no file of format 15.
+    """
+    suffix = output.suffix if output.suffix[1:2].isalpha() else ""
+    return output.with_name(f"{output.name.removesuffix(suffix)}.png")
+
+
 def check_image(
     image_format: ResultFormat,
     paths: tuple[Path, ...],

@@ -12,6 +12,7 @@ from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ProviderError, ResultError
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package
+from wnet_edge.runner.device import has_nvidia_card
 from wnet_edge.runner.open_graph import OpenGraph
 from wnet_edge.runner.providers import CURES, Provider, has_nvidia_driver, offered
 from wnet_edge.runner.tuned import TimedWay, TuneRecord, kept
@@ -141,7 +142,9 @@ def _candidates(
         yield tuned[0].way, _tuned_reason(tuned[0], record)
     providers = [options.provider]
     if options.provider is Provider.AUTO:
-        providers = [kind for kind in (Provider.CUDA, Provider.CPU) if kind in offered()]
+        # Where no card is seen there is nothing to tell; `wnet-edge doctor` says what it takes.
+        wanted = (Provider.CUDA, Provider.CPU) if _nvidia_here() else (Provider.CPU,)
+        providers = [kind for kind in wanted if kind in offered()]
     for provider in providers:
         precision, why = default_precision(package, provider)
         if options.precision is not None:
@@ -176,6 +179,10 @@ def _tuned_reason(fastest: TimedWay, record: TuneRecord) -> str:
 
 
 def _was_expected(way: Way, record: TuneRecord | None) -> bool:
-    """Whether a user would count on it: a card that has its driver, or what was measured here."""
+    """Whether a user would count on it: a card, or what was measured here."""
     measured = record is not None and any(one.way == way for one in record.timed)
-    return measured or (way.provider.is_nvidia and has_nvidia_driver())
+    return measured or (way.provider.is_nvidia and _nvidia_here())
+
+
+def _nvidia_here() -> bool:
+    return has_nvidia_driver() or has_nvidia_card()

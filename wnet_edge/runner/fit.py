@@ -5,6 +5,7 @@ patches that look like an object and are none. Asked before the first frame goes
 """
 
 import math
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,31 @@ _SAMPLED_FRAMES = 100
 """Frames whose nearest neighbours are looked for: enough for a median, few enough for any scan."""
 
 
-def window_size_px(found: FoundScan, manifest: Manifest) -> int:
+class Window(Protocol):
+    """What a network looks at: part of a package's manifest, or known before there is a package."""
+
+    @property
+    def model(self) -> str:
+        """Name of the network."""
+        ...
+
+    @property
+    def window_px(self) -> int:
+        """Edge of its input and outputs."""
+        ...
+
+    @property
+    def frame_px(self) -> int:
+        """Edge of the full far-field window in detector pixels."""
+        ...
+
+    @property
+    def object_pixel_size_m(self) -> float:
+        """Of the full window."""
+        ...
+
+
+def window_size_px(found: FoundScan, manifest: Window) -> int:
     """Edge of the part of the detector that spans the package's window, in stored pixels.
 
     λ z / (pixel × object pixel), rounded to a multiple of the network's window; without a geometry

@@ -17,6 +17,7 @@ from wnet_edge.geometry import central_window_start_px, positions_px
 from wnet_edge.io.complete import LARGEST_BAD_SHARE
 from wnet_edge.manifest import Precision
 from wnet_edge.package import Package, Patches
+from wnet_edge.placing import lay_out
 from wnet_edge.runner.ahead import made_ahead
 from wnet_edge.runner.choice import Choice, choose
 from wnet_edge.runner.counts import Preparation, Prepared
@@ -182,6 +183,24 @@ def infer(
         warnings=(),
     )
     return replace(inference, warnings=_warnings(scan, choice, inference))
+
+
+def check_scan(scan: Scan, package: Package) -> None:
+    """See all that `infer` refuses of a scan before its first frame is read.
+
+    Raises:
+        ScanError: if the image would be too large.
+        PackageError: if the package does not fit the scan.
+    """
+    remaining_binning(scan, package.manifest)
+    window_weight(package)
+    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
+    try:
+        lay_out(
+            positions, scan.full_window_px, package.manifest.window_px, StitchOptions().max_image_px
+        )
+    except ScanError as error:
+        raise ScanError(f"{scan.path}: {error}") from error
 
 
 def _parts(scan: Scan, batch_size: int) -> list[slice]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError, ScanError
 from wnet_edge.inputs import note_input, one_command
+from wnet_edge.io.found import FoundScan
 from wnet_edge.io.image_context import ImageContext
 from wnet_edge.io.picture import PictureOptions, write_picture
 from wnet_edge.io.read_options import ReadOptions
@@ -26,8 +27,8 @@ from wnet_edge.outputs import check_apart, check_output, together
 from wnet_edge.package import Package
 from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.runner.familiarity import unfamiliar, upright_probe
-from wnet_edge.runner.infer import Inference, infer
-from wnet_edge.runner.orientation_search import choose_orientation
+from wnet_edge.runner.infer import Inference, check_scan, infer
+from wnet_edge.runner.orientation_search import Choice, choose_orientation
 from wnet_edge.runner.record import as_utf8, process_record
 from wnet_edge.runner.verdict import Verdict
 from wnet_edge.runner.ways import RunnerOptions
@@ -44,7 +45,7 @@ class Job:
     Attributes:
         scan: file of any format that is read.
         outputs: files to write, as `wnet_edge.io.result_formats` names them.
-        picture: PNG to write.
+        picture: PNG to write; None for none.
         image_format: of the outputs.
         reading: what the user says of the scan's file.
         orientation: of the detector; None: found by trial.
@@ -56,7 +57,7 @@ class Job:
 
     scan: Path
     outputs: tuple[Path, ...]
-    picture: Path
+    picture: Path | None
     image_format: ResultFormat = ResultFormat.NEXUS
     reading: ReadOptions = field(default_factory=ReadOptions)
     orientation: Orientation | None = Orientation.IDENTITY
@@ -98,9 +99,36 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
             for named in filter(None, (text, (text or "").rpartition(":")[0])):
                 note_input(Path(named), ResultError)
     for job in jobs:
-        for output in (*job.outputs, job.picture):
+        for output in _files(job):
             check_output(output, ResultError, force=job.force)
-    check_apart([path for job in jobs for path in (*job.outputs, job.picture)], ResultError)
+    check_apart([path for job in jobs for path in _files(job)], ResultError)
+
+
+def _files(job: Job) -> tuple[Path, ...]:
+    """All that a job writes."""
+    return job.outputs if job.picture is None else (*job.outputs, job.picture)
+
+
+def framed_by(
+    found: FoundScan,
+    package: Package,
+    options: RunnerOptions,
+    orientation: Orientation | None,
+    position_orientation: Orientation | None,
+) -> Choice:
+    """The scan as the package would see it: what a job does before its first frame is inferred.
+
+    Orientations that are None are found by trial.
+
+    Raises:
+        ScanError: if the scan lacks a part or is not far-field.
+        PackageError: if the package does not fit it.
+        ProviderError: if an orientation is to be found and the network can't run.
+    """
+    framer = Framer(found, package)
+    choice = choose_orientation(framer, package, options, orientation, position_orientation)
+    check_scan(choice.framed.scan, package)
+    return choice
 
 
 def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
@@ -119,8 +147,8 @@ def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progre
 
 def _run(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
     check_jobs([job], package)
-    framer = Framer(find_scan(job.scan, job.reading), package)
-    choice = choose_orientation(framer, package, options, job.orientation, job.position_orientation)
+    found = find_scan(job.scan, job.reading)
+    choice = framed_by(found, package, options, job.orientation, job.position_orientation)
     framed = choice.framed
     probe, similarity = package.probe, None
     if framed.scan.probe is not None:
@@ -163,6 +191,8 @@ def _write(
         title = f"{title}: NOT TRUSTED"
     with together():
         write_image(job.image_format, job.outputs, result, context, force=job.force)
+        if job.picture is None:
+            return
         write_picture(
             job.picture,
             result.phase,

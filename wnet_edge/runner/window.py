@@ -5,19 +5,25 @@ the user made it, else the file's or found from the frames, and is recorded.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wnet_edge.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.errors import PackageError, ScanError
 from wnet_edge.io.complete import SeenFrames, complete_scan, known_geometry, required_frames
 from wnet_edge.io.found import Found, FoundScan, Unreadable, ZeroFrequency
 from wnet_edge.orientation import Orientation, orient_positions
-from wnet_edge.package import Package
 from wnet_edge.physics.probe import probe_far_field
 from wnet_edge.runner.beam_centre import CONVINCING, BeamCentre, find_beam_centre
-from wnet_edge.runner.fit import LEAST_INSIDE, check_far_field, check_overlap, window_size_px
+from wnet_edge.runner.fit import (
+    LEAST_INSIDE,
+    Window,
+    check_far_field,
+    check_overlap,
+    window_size_px,
+)
 from wnet_edge.runner.survey import Survey, survey
 from wnet_edge.scan import Scan
 
@@ -85,6 +91,20 @@ class FramedScan:
         }
 
 
+class Target(Protocol):
+    """A package, or what is known of one before it is made."""
+
+    @property
+    def manifest(self) -> Window:
+        """What its network looks at."""
+        ...
+
+    @property
+    def probe(self) -> NDArray[np.complex64]:
+        """(modes, frame_px, frame_px), that it was trained for."""
+        ...
+
+
 class Framer:
     """Gives a scan as a package would see it, any way up, having looked at its frames once.
 
@@ -97,7 +117,7 @@ class Framer:
         PackageError: if the package does not fit.
     """
 
-    def __init__(self, found: FoundScan, package: Package) -> None:
+    def __init__(self, found: FoundScan, package: Target) -> None:
         if found.near_field is not None:
             raise ScanError(f"{found.path}: is near-field ({found.near_field}); give a far field")
         check_far_field(found)

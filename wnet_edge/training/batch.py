@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ScanError, SimulationError
+from wnet_edge.errors import SimulationError
 from wnet_edge.gauge import illumination_weight, probe_intensity
 from wnet_edge.geometry import central_window_start_px
-from wnet_edge.scan import Scan
+from wnet_edge.io.probe_file import MeasuredProbe
 
 
 @dataclass(frozen=True)
@@ -64,22 +64,22 @@ class Instrument:
         return hashlib.sha256(np.ascontiguousarray(self.probe).tobytes()).hexdigest()
 
 
-def instrument_of(scan: Scan, window_px: int) -> Instrument:
-    """The instrument of a scan, as a network with this window sees it.
+def instrument_of(probe: MeasuredProbe, window_px: int) -> Instrument:
+    """The instrument of a probe, as a network with this window sees it.
 
     Raises:
-        ScanError: if the scan has no probe or no known geometry.
         SimulationError: if the probe does not fit the window.
     """
-    if scan.probe is None:
-        raise ScanError(f"{scan.path}: has no probe; name a scan that has one")
-    return Instrument(
-        probe=scan.probe,
-        window_px=window_px,
-        binning=max(scan.full_window_px // window_px, 1),
-        object_pixel_size_m=scan.object_pixel_size_m,
-        wavelength_m=scan.known_geometry.wavelength_m,
-    )
+    try:
+        return Instrument(
+            probe=probe.modes,
+            window_px=window_px,
+            binning=max(probe.full_window_px // window_px, 1),
+            object_pixel_size_m=probe.object_pixel_size_m,
+            wavelength_m=probe.wavelength_m,
+        )
+    except SimulationError as error:
+        raise SimulationError(f"{probe.path}: {error}; choose another --window") from error
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,10 @@ class Batch:
     counts: torch.Tensor
     amplitude: torch.Tensor
     phase_rad: torch.Tensor
+
+    def on(self, device: torch.device) -> "Batch":
+        """The same on a device."""
+        return Batch(self.counts.to(device), self.amplitude.to(device), self.phase_rad.to(device))
 
 
 def split_batches(

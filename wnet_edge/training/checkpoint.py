@@ -45,6 +45,7 @@ class TrainingRecord:
         created: ISO 8601 time in UTC at which the epoch ended.
         settings: everything that resuming must find unchanged, and export writes down.
         history: one entry an epoch, with the validation errors.
+        device: kind of device that the last epoch was trained on.
     """
 
     network: NetworkSpec
@@ -52,6 +53,7 @@ class TrainingRecord:
     created: str
     settings: dict[str, Any]
     history: list[dict[str, float]] = field(default_factory=list)
+    device: str = "cpu"
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def write_checkpoint(
     metadata = {"schema_version": SCHEMA_VERSION, **asdict(record), "instrument": described}
     data = save(
         {
-            name: tensor.detach().contiguous()
+            name: tensor.detach().cpu().contiguous()
             for name, tensor in {**tensors, "probe": probe}.items()
         },
         metadata={_METADATA_KEY: json.dumps(metadata, sort_keys=True)},

@@ -25,6 +25,7 @@ from wnet_edge.outputs import together
 from wnet_edge.training.batch import Batch, FrameSupply
 from wnet_edge.training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
 from wnet_edge.training.curves import EpochErrors, TensorBoard, curve_path, write_curve
+from wnet_edge.training.device import PROCESSOR
 from wnet_edge.training.distributed import average_statistics, data_parallel, processes
 from wnet_edge.training.loss import weighted_chord, weighted_mae
 from wnet_edge.training.options import PhaseError, Schedule, TrainingOptions, Weighting
@@ -45,6 +46,7 @@ class _Run:
         network: to call in training; several processes average their gradients in it.
         loss_weight: (window, window), of mean 1.
         steps_per_epoch: batches.
+        device: that the network lies on.
     """
 
     options: TrainingOptions
@@ -52,6 +54,7 @@ class _Run:
     network: nn.Module
     loss_weight: torch.Tensor
     steps_per_epoch: int
+    device: torch.device
 
     def learning_rate(self, step: int) -> float:
         """At a step counted from 0 over the whole training."""
@@ -80,6 +83,7 @@ def train(
     resume: bool = False,
     initial: Path | None = None,
     tensorboard: Path | None = None,
+    device: torch.device = PROCESSOR,
     progress: Progress,
 ) -> TrainingRecord:
     """Train and leave the last epoch's checkpoint at `checkpoint`, its errors in a CSV beside it.
@@ -91,10 +95,12 @@ def train(
         resume: go on from `checkpoint` if it is there; if it is complete, nothing is done.
         initial: checkpoint of the same model whose weights to start from.
         tensorboard: folder for event files.
+        device: to train on.
         progress: told of every batch and epoch.
 
     Raises:
-        TrainingError: if the loss is no longer a number, or the options do not fit.
+        TrainingError: if the loss is no longer a number, a batch does not fit into the device's
+            memory, or the options do not fit.
         CheckpointError: if a checkpoint to go on from does not fit.
     """
     here = processes()
@@ -104,15 +110,18 @@ def train(
             "larger --batch-size"
         )
     state = start(options, supply.instrument, initial)
+    state.network.to(device)
     settings = {**options.settings(), "data": supply.describe()}
     if resume and checkpoint.exists():
         begun = read_checkpoint(checkpoint, written_over=True)
         restore(state, begun, settings, checkpoint)
+        if begun.record.device != device.type and state.epoch < options.epochs:
+            progress.moved(begun.record.device, device.type)
     if not here.agree(state.epoch):
         raise CheckpointError(
             f"{checkpoint}: not every process finds the same; name a folder that all machines share"
         )
-    record = _record(state, options, settings)
+    record = _record(state, options, settings, device)
     if state.epoch >= options.epochs:
         progress.nothing_left()
         return record
@@ -120,8 +129,9 @@ def train(
         options=options,
         state=state,
         network=data_parallel(state.network),
-        loss_weight=_loss_weight(supply, options),
+        loss_weight=_loss_weight(supply, options).to(device),
         steps_per_epoch=-(-supply.frames_per_epoch // options.batch_size),
+        device=device,
     )
     with ExitStack() as opened:
         board = None
@@ -132,7 +142,7 @@ def train(
             # Closed whatever happens, so that nobody goes on making frames after Ctrl-C.
             with closing(supply.epoch(state.epoch, options.batch_size)) as batches:
                 _epoch(run, progress.batches(batches, state.epoch), held_out)
-            record = _record(state, options, settings)
+            record = _record(state, options, settings, device)
             if here.first:
                 with together():
                     write_checkpoint(checkpoint, record, supply.instrument, tensors(state))
@@ -148,16 +158,17 @@ def validate(
 ) -> tuple[float, float]:
     """Weighted mean absolute errors (amplitude, phase_rad) over the batches, in evaluation mode.
 
-    Several processes take every n-th batch each.
+    On the device of `weight`. Several processes take every n-th batch each.
     """
     network.eval()
     here = processes()
     totals = torch.zeros(3, dtype=torch.float64)
     with torch.inference_mode():
         for batch in islice(batches, here.rank, None, here.count):
-            errors = weighted_mae(network(batch.counts), (batch.amplitude, batch.phase_rad), weight)
-            totals[:2] += torch.stack(errors).double() * len(batch.counts)
-            totals[2] += len(batch.counts)
+            own = batch.on(weight.device)
+            errors = weighted_mae(network(own.counts), (own.amplitude, own.phase_rad), weight)
+            totals[:2] += torch.stack(errors).double().cpu() * len(own.counts)
+            totals[2] += len(own.counts)
     network.train()
     sums = here.summed(totals)
     amplitude, phase_rad = (sums[:2] / sums[2]).tolist()
@@ -185,9 +196,15 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
     total, frames = 0.0, 0
-    for batch in batches:
-        total += _step(run, batch) * len(batch.counts)
-        frames += len(batch.counts)
+    try:
+        for batch in batches:
+            total += _step(run, batch) * len(batch.counts)
+            frames += len(batch.counts)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"{run.options.batch_size} frames a batch do not fit into the memory of the card; give "
+            "a smaller --batch-size, or --device cpu"
+        ) from error
     average_statistics(state.network.network)
     amplitude, phase_rad = validate(state.network, held_out, run.loss_weight)
     state.epoch += 1
@@ -205,6 +222,7 @@ def _step(run: _Run, batch: Batch) -> float:
     """One step down the gradient of a whole batch; the batch's mean loss before it."""
     state, here = run.state, processes()
     own, share = here.share(batch)
+    own = own.on(run.device)
     counts = own.counts.contiguous(memory_format=torch.channels_last)
     said, label = run.network(counts), (own.amplitude, own.phase_rad)
     amplitude_error, phase_error = weighted_mae(said, label, run.loss_weight)
@@ -233,9 +251,12 @@ def _loss_weight(supply: FrameSupply, options: TrainingOptions) -> torch.Tensor:
 
 
 def _record(
-    state: TrainingState, options: TrainingOptions, settings: dict[str, Any]
+    state: TrainingState,
+    options: TrainingOptions,
+    settings: dict[str, Any],
+    device: torch.device,
 ) -> TrainingRecord:
     now = datetime.now(timezone.utc).replace(microsecond=0)
     return TrainingRecord(
-        options.network, state.epoch, now.isoformat(), settings, list(state.history)
+        options.network, state.epoch, now.isoformat(), settings, list(state.history), device.type
     )

@@ -46,6 +46,13 @@ class Progress:
             f"{errors['validation_amplitude_mae']:.4f}, {errors['seconds']:.0f} s"
         )
 
+    def moved(self, before: str, now: str) -> None:
+        """A training goes on on another kind of device than it was on."""
+        self._say(
+            f"Warning: trained on {before} so far, goes on on {now}: the weights will differ, as "
+            "rounding does, from those of a training that stayed"
+        )
+
     def nothing_left(self) -> None:
         """A training that was to go on is complete."""
         self._say(f"all {self._epochs} epochs are trained already, nothing is left to do")

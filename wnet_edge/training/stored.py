@@ -7,8 +7,9 @@ is in both.
 """
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class StoredFrames:
         seed: of the order of the frames, and of their augmentation.
         augmentation: done to training frames, never to those that validate.
         workers: processes that read beside this one; the frames do not depend on it.
+        turns: what was done to frames and positions, by name; what was left as it is is not named.
 
     Raises:
         ScanError: if the scan has no probe, or is too small to hold a part out.
@@ -73,6 +75,7 @@ class StoredFrames:
         seed: int,
         augmentation: Augmentation | None = None,
         workers: int = 0,
+        turns: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         if scan.probe is None:
             raise ScanError(
@@ -86,7 +89,7 @@ class StoredFrames:
             wavelength_m=scan.known_geometry.wavelength_m,
         )
         self._scan, self._labels, self._seed = scan, labels, seed
-        self._augmentation, self._workers = augmentation, workers
+        self._augmentation, self._workers, self._turns = augmentation, workers, turns
         self.training, self.held_out = _split(scan, labels.usable)
         if augmentation is not None:
             _check_whole_counts(scan, self.training)
@@ -106,6 +109,7 @@ class StoredFrames:
             "sha256": self._scan.sha256,
             "probe_sha256": self.instrument.probe_sha256,
             **self._labels.describe(),
+            **self._turns,
         }
         if self._augmentation is not None:
             described["augmentation"] = json.loads(json.dumps(asdict(self._augmentation)))
