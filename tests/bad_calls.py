@@ -277,18 +277,6 @@ FLAGS = [
         infer("--beam-centre", "500,500"),
     ),
     Case(
-        "--beam-centre NaN",
-        (SCAN, "--beam-centre", "nan", "give"),
-        nothing,
-        infer("--beam-centre", "nan,nan"),
-    ),
-    Case(
-        "--beam-centre infinite",
-        (SCAN, "--beam-centre", "inf", "give"),
-        nothing,
-        infer("--beam-centre", "inf,16"),
-    ),
-    Case(
         "--step-m without a raster",
         (SCAN, "--step-m", "--raster"),
         nothing,

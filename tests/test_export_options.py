@@ -136,7 +136,7 @@ def exported(monkeypatch):
             kind: Made(graph, whole.golden.outputs[kind], whole.tolerance[kind])
             for kind, graph in whole.graphs.items()
         }
-        return Exported(package, Deviation(0.0, 0.0, 0.0), made, Judge.REFERENCE, ())
+        return Exported(package, Deviation(0.0, 0.0, 0.0), made, {}, Judge.REFERENCE, ())
 
     monkeypatch.setattr(cli, "export_package", export)
     return asked

@@ -69,7 +69,7 @@ def ends():
         if name in ("infer", "inspect", "evaluate", "verify", "simulate"):
             kind = option.type
             for value in (kind.min, kind.max):
-                if (option.name, value) == ("frames", kind.max):
+                if (option.name, value) == ("frame_count", kind.max):
                     continue  # takes an hour where the disk has room
                 is_open = kind.min_open if value == kind.min else kind.max_open
                 inside = value + (kind.max - kind.min) / 1e3 * (1 if value == kind.min else -1)
@@ -89,7 +89,11 @@ def test_both_ends_are_survived(call, name, flag, value):
         "evaluate": ("known.wnet", "--data", "scan.cxi", "--provider", "cpu"),
         "verify": ("known.wnet", "--provider", "cpu"),
         "simulate": ("-o", "out.cxi", "--frames", "1"),
+        "train": ("--model", "w3", "--data", "scan.cxi", "-o", "out.safetensors"),
+        "export": ("--model", "w3", "--calibration", "scan.cxi"),
     }[name]
+    if name == "simulate" and flag in ("--energy-ev", "--distance-m", "--pixel-size-m"):
+        words = (*words, "--probe", "scan.cxi")
     if flag == "--raster":
         words = (*words, "--step-m", "1e-7")
     if flag == "--step-m":

@@ -365,7 +365,7 @@ def test_inspect_keeps_what_is_there(here, call):
 def test_inspect_of_a_package_has_no_image(call):
     code, _, err = call("inspect", "x.wnet", "--image", "preview.png")
     assert code == 2
-    assert "--image is for scans" in err
+    assert "--image and --package are for scans" in err
 
 
 @pytest.mark.parametrize("name", ["cnm26id_scan247.cxi", "petra_p25_nearfield.cxi"])

@@ -8,14 +8,14 @@ from pathlib import Path
 import h5py
 import pytest
 from bad_case import FRAMES, PROGRAM, in_process
+from hostile_graphs import forged
 from onnx import helper
-from tiny import content, onnx_bytes
+from tiny import onnx_bytes
 
 from wnet_edge.cli.main import COMMANDS
 from wnet_edge.cli.terminal import prepared_streams, print_line
 from wnet_edge.io.drawing import text_line
 from wnet_edge.one_line import one_line
-from wnet_edge.package import write_package
 
 RED = "\x1b[31m"
 HOSTILE = f"a{RED}\x07\nR-factor: 0.01 (trusted)\r\x9b2Jb\u202ec"
@@ -71,7 +71,7 @@ def test_operators_that_nobody_knows_are_one_line_and_onnx_runtime_says_nothing(
         helper.make_node(f"Evil{RED}\nop", ["counts"], ["amplitude"], name=HOSTILE),
         helper.make_node("Relu", ["counts"], ["phase"]),
     ]
-    write_package(here / "evil.wnet", content(onnx_bytes(nodes, 8)))
+    (here / "evil.wnet").write_bytes(forged(graph=onnx_bytes(nodes, 8)))
     for words in (("verify", "evil.wnet"), ("infer", "scan.cxi", "--package", "evil.wnet")):
         code, out, err = call(*words, "--provider", "cpu")
         assert code == 1

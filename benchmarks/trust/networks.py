@@ -33,7 +33,7 @@ QUALITIES = (
     Quality("2 × 640", 2, 640),
     Quality("4,000", 1, 4000),
     Quality("2 × 4,000", 2, 4000),
-    Quality("good", 4, 5000, from_zoo=True),
+    Quality("good", 6, 10_000, from_zoo=True),
 )
 
 

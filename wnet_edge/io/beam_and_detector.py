@@ -11,7 +11,8 @@ import h5py
 from wnet_edge.errors import ScanError
 from wnet_edge.geometry import PLANCK_EV_M
 from wnet_edge.io.found import Found
-from wnet_edge.io.hdf5 import bad, number_of, unit_of
+from wnet_edge.io.hdf5 import bad
+from wnet_edge.io.hdf5_quantities import number_of, unit_of
 from wnet_edge.io.units import Quantity, unit_factor
 
 _LARGEST_J = 1e-10

@@ -36,17 +36,9 @@ from wnet_edge.io.found import (
 )
 from wnet_edge.io.frame_axes import raster_of
 from wnet_edge.io.frame_stacks import Candidate, choose_stack, merged
-from wnet_edge.io.hdf5 import (
-    bad,
-    dataset_at,
-    followed,
-    mask_of,
-    modes_of,
-    number_of,
-    opened,
-    optional_dataset,
-)
+from wnet_edge.io.hdf5 import bad, dataset_at, followed, mask_of, modes_of, opened, optional_dataset
 from wnet_edge.io.hdf5_frames import Hdf5Frames, frames_of
+from wnet_edge.io.hdf5_quantities import number_of
 from wnet_edge.io.translations import NAME as TRANSLATION_NAME
 from wnet_edge.io.translations import translation_of
 from wnet_edge.io.units import Quantity
@@ -243,13 +235,15 @@ def _stack_of(file: h5py.File, entry: str, dataset: h5py.Dataset) -> Candidate:
     others = [name for other in _entries(file) for name in _detectors(file, other)]
     linked = [name for name in others if followed(file, f"{name}/data") == dataset]
     detector = next(iter([*own, *linked, *free, *detectors]))
+    # A copy of a detector's frames, as some programs write, was taken by it all the same.
+    copied = [name for name in detectors if getattr(data[name], "shape", None) == dataset.shape]
     known = all(f"{detector}/{name}" in file for name in ("distance", "x_pixel_size"))
     places = [followed(file, f"{at}") for at in _translations(entry, dataset.parent.name, detector)]
     return Candidate(
         where=dataset.name,
         dataset=dataset,
         detector=followed(file, detector),
-        has_geometry=known and detector in (*own, *free),
+        has_geometry=known and detector in (*own, *free, *copied),
         has_positions=any(isinstance(place, h5py.Dataset) for place in places),
     )
 

@@ -16,8 +16,9 @@ from wnet_edge.io.beam_and_detector import energy_of_wavelength, optional_number
 from wnet_edge.io.concatenated import concatenated
 from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Wanted, attempt, noted
 from wnet_edge.io.frame_stacks import Candidate
-from wnet_edge.io.hdf5 import mask_of, number_of, optional_dataset
+from wnet_edge.io.hdf5 import mask_of, optional_dataset
 from wnet_edge.io.hdf5_frames import frames_of
+from wnet_edge.io.hdf5_quantities import number_of
 from wnet_edge.io.nexus_tree import child_of, class_of
 from wnet_edge.io.units import Quantity
 from wnet_edge.scan import FrameSource

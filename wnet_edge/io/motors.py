@@ -22,7 +22,7 @@ from wnet_edge.io.axis_names import (
     role_of,
 )
 from wnet_edge.io.found import PositionUnit, as_text
-from wnet_edge.io.hdf5 import unit_of
+from wnet_edge.io.hdf5_quantities import unit_of
 from wnet_edge.io.units import Quantity, unit_factor
 
 _SHOWN = 4

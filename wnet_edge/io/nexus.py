@@ -25,8 +25,9 @@ from wnet_edge.io.cxi import BAD_PIXEL_BITS
 from wnet_edge.io.entries import Entry, asked_entry, choose_entry
 from wnet_edge.io.found import Found, FoundScan, Hdf5Reader, Wanted, as_text, attempt, noted
 from wnet_edge.io.frame_stacks import Candidate, choose_stack
-from wnet_edge.io.hdf5 import dataset_at, mask_of, modes_of, number_of, optional_dataset
+from wnet_edge.io.hdf5 import dataset_at, mask_of, modes_of, optional_dataset
 from wnet_edge.io.hdf5_frames import frames_of
+from wnet_edge.io.hdf5_quantities import number_of
 from wnet_edge.io.nexus_entry import DISTANCES, NexusEntry
 from wnet_edge.io.nexus_positions import positions_of
 from wnet_edge.io.nexus_tree import (

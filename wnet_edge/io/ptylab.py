@@ -20,8 +20,9 @@ from wnet_edge.io.found import (
     Wanted,
     attempt,
 )
-from wnet_edge.io.hdf5 import array_of, bad, factor_of, modes_of, number_of, optional_dataset
+from wnet_edge.io.hdf5 import array_of, bad, modes_of, optional_dataset
 from wnet_edge.io.hdf5_frames import frames_of
+from wnet_edge.io.hdf5_quantities import factor_of, number_of
 from wnet_edge.io.units import Quantity
 from wnet_edge.orientation import Orientation, orient
 from wnet_edge.scan import FrameSource

@@ -23,8 +23,9 @@ from wnet_edge.io.found import (
     as_text,
     attempt,
 )
-from wnet_edge.io.hdf5 import array_of, bad, check_filters, factor_of, optional_dataset, read_whole
+from wnet_edge.io.hdf5 import array_of, bad, check_filters, optional_dataset, read_whole
 from wnet_edge.io.hdf5_frames import frames_of
+from wnet_edge.io.hdf5_quantities import factor_of
 from wnet_edge.io.nexus_tree import child_of
 from wnet_edge.io.stacks import MAX_FRAME_PX
 from wnet_edge.io.units import Quantity

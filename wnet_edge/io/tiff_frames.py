@@ -240,6 +240,8 @@ def _holds_one(path: Path) -> bool:
 def _one_block(path: Path, file: "tifffile.TiffFile") -> FrameSource | None:
     """Frames that one page alone announces, as ImageJ writes stacks beyond 4 GB; else None."""
     page, size = file.pages.first, file.filehandle.size
+    if page.compression != 1:  # its bytes are not its numbers
+        return None
     announced = int((file.imagej_metadata or {}).get("images", 1))
     if page.dataoffsets and page.dataoffsets[0] + announced * page.nbytes > size:
         raise ValueError(f"ends before the last of {announced} frames")

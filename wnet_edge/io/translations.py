@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 
 from wnet_edge.io.found import Found, Positions, PositionUnit
-from wnet_edge.io.hdf5 import array_of, factor_of
+from wnet_edge.io.hdf5 import array_of
+from wnet_edge.io.hdf5_quantities import factor_of
 from wnet_edge.io.units import Quantity, unit_factor
 
 NAME = "translation"

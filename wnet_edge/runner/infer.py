@@ -249,7 +249,10 @@ def _check_lost(
     if frames_flat:
         seen = f"; {frames_flat} of them are as bright everywhere, saturated or never read out"
     elif len(used) and used[-1] + 1 + count == scan.frame_count:
-        seen = f"; all of them from frame {used[-1] + 1} on: did the scan end there?"
+        seen = (
+            f"; all of them from frame {used[-1] + 1} on: if the scan ended there, give "
+            f"--frames-range 0:{used[-1] + 1}"
+        )
     noted = "".join(f"; {note}" for note in scan.notes)
     raise ScanError(
         f"{scan.path}: {count} of {scan.frame_count} frames have no counts, bad ones or no "

@@ -9,7 +9,6 @@ is in both.
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -75,7 +74,7 @@ class StoredFrames:
         seed: int,
         augmentation: Augmentation | None = None,
         workers: int = 0,
-        turns: Mapping[str, str] = MappingProxyType({}),
+        turns: Mapping[str, str] | None = None,
     ) -> None:
         if scan.probe is None:
             raise ScanError(
@@ -89,7 +88,8 @@ class StoredFrames:
             wavelength_m=scan.known_geometry.wavelength_m,
         )
         self._scan, self._labels, self._seed = scan, labels, seed
-        self._augmentation, self._workers, self._turns = augmentation, workers, turns
+        self._augmentation, self._workers = augmentation, workers
+        self._turns = dict(turns or {})
         self.training, self.held_out = _split(scan, labels.usable)
         if augmentation is not None:
             _check_whole_counts(scan, self.training)
