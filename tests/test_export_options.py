@@ -151,7 +151,7 @@ def test_export_passes_on_what_it_is_asked(call, exported, tmp_path, monkeypatch
     assert (options.opset, options.batch_size) == (19, 8)
     assert open_package(tmp_path / "w3.wnet", public_key(1)).signature is not None
     assert call("export", "--model", "w3", "--batch", "dynamic", "--force")[0] == 0
-    assert exported[1] == ExportOptions(OPSET, None, None)
+    assert exported[1] == ExportOptions(OPSET, optional=ExportOptions.precisions)
     refused = call("export", "--model", "w3", "--sign", trusted, "--force")
     assert f"{trusted}: is no Ed25519 private key" in refused[2]
 
