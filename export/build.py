@@ -50,6 +50,9 @@ from wnet_edge.training.checkpoint import TrainingRecord, load_network
 _DIGITS = 4
 """Of how well a network explains a scan."""
 
+_WEAK_R_BLANK = 0.1
+"""Of a blank object, freed of noise: about what right images leave of a measured scan."""
+
 
 def _quietly(_step: str) -> None:
     """Tells nobody."""
@@ -212,7 +215,7 @@ def _own_fit(content: PackageContent, scan: Scan) -> FrameFit | None:
     """How well an FP32 package explains the scan, none of whose frames was trained on.
 
     To four digits, so that the order of a sum is not in the package. None where the scan is too
-    small or too dim to be checked.
+    small, too dim or scatters too weakly to tell.
     """
     try:
         package = pack(content)
@@ -222,6 +225,8 @@ def _own_fit(content: PackageContent, scan: Scan) -> FrameFit | None:
     options = RunnerOptions(Precision.FP32, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
     fit = infer(scan, package, options).self_check.fit
     if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
+        return None
+    if not explains(fit) and fit.r_blank_free < _WEAK_R_BLANK:
         return None
     return FrameFit(
         round(fit.r_factor, _DIGITS),
@@ -240,8 +245,9 @@ def _check_trained(fit: FrameFit | None, scan: Scan, *, allow_untrained: bool) -
     """
     if fit is None:
         return (
-            f"{scan.path}: too small or too dim to tell how well the network explains it: infer "
-            "will call no image of this package trusted",
+            f"{scan.path}: too small, too dim or too weakly scattering to tell how well the "
+            "network explains it: infer will call no image of this package trusted; name another scan with "
+            "--calibration",
         )
     if explains(fit):
         return ()

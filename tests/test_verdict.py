@@ -111,6 +111,7 @@ def test_a_hardly_trained_network_is_told_and_not_trusted():
         (MEASURED, None, Verdict.UNKNOWN, Cause.NO_LEVEL),
         (FrameFit(0.08, 0.004, 0.085, 1.0, 9), MEASURED, Verdict.UNKNOWN, Cause.WEAK_SAMPLE),
         (FrameFit(0.15, 0.004, 0.085, 4.0, 9), MEASURED, Verdict.NOT_TRUSTED, Cause.UNLIKE),
+        (FrameFit(0.09, 0.004, 0.21, 1.0, 9), UNTRAINED, Verdict.NOT_TRUSTED, Cause.UNTRAINED),
         (FrameFit(0.07, 0.004, 0.072, 1.1, 9), UNTRAINED, Verdict.NOT_TRUSTED, Cause.UNTRAINED),
         (FrameFit(0.38, 0.38, 0.44, 1.0, 9), MEASURED, Verdict.UNKNOWN, Cause.NOISE),
         (FrameFit(0.23, 0.004, 0.24, 1.0, 9), MEASURED, Verdict.NOT_TRUSTED, Cause.UNLIKE),

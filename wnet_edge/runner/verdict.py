@@ -11,9 +11,9 @@ from enum import Enum
 
 from wnet_edge.manifest import FrameFit
 
-LEAST_EXPLAINED = 0.4
-"""Of a blank object's misfit. Networks that keep less than half of the true contrast explain less,
-whatever the probe; good ones explain half of a measured scan and more (docs/trust.md)."""
+LEAST_EXPLAINED = 0.45
+"""Of a blank object's misfit. Images with less than half of the true contrast explain 41 % at most,
+whatever the probe; good ones 51 % of a measured scan and more (docs/trust.md)."""
 
 NEAR_RATIO = 1.2
 """Of what an image leaves unexplained over what the package leaves on its own scan, up to which
@@ -25,8 +25,9 @@ MEASURED_UNEXPLAINED = 0.45
 own level is lower was judged on frames simulated with the very probe it knows, which no measured
 frames are; it is held to this one instead."""
 
-CONTRAST_RANGE = (0.7, 1.4)
-"""Of the image's contrast over that which the frames ask for."""
+CONTRAST_RANGE = (0.57, 1.4)
+"""Of the image's contrast over that which the frames ask for: good images have 0.60 and more, those
+with about half of the true contrast 0.54 and less where they explain enough (docs/trust.md)."""
 
 _NOISE_RATIO = 1.3
 """Of the blank object's R-factor over what noise alone gives, below which noise hides what an image
@@ -98,10 +99,10 @@ def judge(fit: FrameFit | None, level: FrameFit | None) -> tuple[Verdict, Cause 
         return Verdict.UNKNOWN, Cause.NO_LEVEL
     if fit.r_blank < _NOISE_RATIO * fit.r_floor:
         return Verdict.UNKNOWN, Cause.NOISE
-    if explains(fit) and fit.unexplained <= NEAR_RATIO * _level(level):
-        return Verdict.TRUSTED, None
     if not explains(level):
         return Verdict.NOT_TRUSTED, Cause.UNTRAINED
+    if explains(fit) and fit.unexplained <= NEAR_RATIO * _level(level):
+        return Verdict.TRUSTED, None
     # Both fit as well as right images of this package do.
     if max(fit.r_free, fit.r_blank_free) <= level.r_free:
         return Verdict.UNKNOWN, Cause.WEAK_SAMPLE
