@@ -245,7 +245,7 @@ def _check_trained(fit: FrameFit | None, scan: Scan, *, allow_untrained: bool) -
     """
     if fit is None:
         return (
-            f"{scan.path}: too small, too dim or too weakly scattering to tell how well the network "
+            f"{scan.path}: too small, too dim or scatters too weakly to tell how well the network "
             "explains it: infer will call no image of this package trusted; name another scan "
             "with --calibration",
         )
