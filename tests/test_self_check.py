@@ -88,6 +88,14 @@ def test_dim_frames_are_freed_of_their_noise(example, package):
     assert result.trusted
 
 
+def test_frames_that_were_normalised_are_judged_without_a_floor(example, package):
+    frames = example.frames.value / example.frames.value.max()
+    result = check(replace(example, frames=Found(frames, "normalised")), package).self_check
+    assert result.trusted
+    assert result.fit.r_floor == 0
+    assert result.fit.explained == pytest.approx(package.manifest.self_check.explained, abs=0.02)
+
+
 def test_a_scan_too_small_to_be_checked_says_so(example, package):
     scan = Framer(example, package).framed(UP, UP).scan
     few = replace(

@@ -155,7 +155,7 @@ class FrameFit:
 
     Attributes:
         r_factor: of the image.
-        r_floor: what Poisson noise alone would give.
+        r_floor: what Poisson noise alone would give; 0 for frames that are not whole counts.
         r_blank: of an object that is 1 everywhere.
         contrast: of the image over that which explains the frames best; 1 is right.
         frames: compared.

@@ -115,6 +115,7 @@ def self_check(
 def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | None:
     """Of the model to measured frames, by their numbers; None where nothing was measured."""
     deviation = blank_deviation = noise = total = 0.0
+    fractions = values = 0
     misfit = np.zeros(len(_CONTRASTS))
     for frame, counts in frames.items():
         valid = counts >= 0
@@ -125,6 +126,8 @@ def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | 
         blank_deviation += float(np.abs(root - modelled_blank).sum())
         noise += float(expected_root_deviation(modelled**2).sum())
         total += float(root.sum())
+        fractions += int(np.count_nonzero(counts[valid] % 1))
+        values += root.size
         # The intensity is a parabola in the contrast, known from three of its points.
         curvature = (double - 2 * image + blank) / 2
         slope = image - blank - curvature
@@ -136,7 +139,8 @@ def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | 
         return None
     return FrameFit(
         r_factor=deviation / total,
-        r_floor=noise / total,
+        # Normalised frames do not tell how many photons they were, nor so their noise.
+        r_floor=0.0 if 2 * fractions > values else noise / total,
         r_blank=blank_deviation / total,
         contrast=1 / _lowest(misfit),
         frames=len(frames),

@@ -63,7 +63,7 @@ class Cause(str, Enum):
     )
     NOISE = (
         "too few counts to judge the image: counting noise alone accounts for nearly all that a "
-        "blank object leaves; expose longer, or give counts if these frames are normalised"
+        "blank object leaves; expose longer"
     )
     UNTRAINED = (
         "the package's network is hardly trained: it does not explain the scan of its own "
