@@ -72,7 +72,8 @@ class Cause(str, Enum):
     UNLIKE = (
         "the image has next to nothing to do with its frames: most likely the detector is turned "
         "or the positions run another way (try --orientation auto --position-orientation auto), or "
-        "the positions are in another unit (--positions-unit) or another order than the frames"
+        "the positions are far off (set points instead of read-backs), in another unit "
+        "(--positions-unit) or in another order than the frames"
     )
     FLAT = (
         "the frames ask for another contrast than the image has: most likely the network was "
