@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +9,12 @@ from tiny import KnownScan
 
 from wnet_edge.cli.main import main
 from wnet_edge.package import write_package
+
+
+def pytest_configure():
+    """Programs that tests start hear Ctrl-C, even where the tests run as a background job."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
