@@ -265,7 +265,9 @@ def test_a_scan_that_ended_early_is_told(known, tmp_path, package):
     frames = known.frames.copy()
     frames[22:] = 0
     scan = open_scan(known.write(tmp_path / "short.cxi", frames=frames))
-    with pytest.raises(ScanError, match=r"14 of 36 .*; all of them from frame 22 on: .*--frames-range 0:22"):
+    with pytest.raises(
+        ScanError, match=r"14 of 36 .*; all of them from frame 22 on: .*--frames-range 0:22"
+    ):
         infer(scan, package, OPTIONS)
 
 
