@@ -44,16 +44,20 @@ class Target(str, Enum):
 
 
 @click.command()
-@click.option("--model", type=click.Choice([m.value for m in ModelName]), help="Of the zoo.")
+@click.option(
+    "--model",
+    type=click.Choice([m.value for m in ModelName]),
+    help="Name of a network whose trained weights ship with wnet-edge.",
+)
 @click.option(
     "--checkpoint",
     type=FILE,
-    help="Trained weights.  [default: the zoo's for --model]",
+    help="Checkpoint of `wnet-edge train`.  [default: the weights shipped for --model]",
 )
 @click.option(
     "--package",
     metavar="NAME|FILE",
-    help="A package that is there already, for --target ort and triton.",
+    help="Existing package to convert, with --target ort or triton.",
 )
 @export_options
 @trust_option
@@ -62,17 +66,19 @@ class Target(str, Enum):
     type=click.Choice([target.value for target in Target]),
     default=Target.PACKAGE.value,
     show_default=True,
-    help="A package file; with ort another beside it that starts faster on this device alone; or "
-    "a model repository of NVIDIA Triton.",
+    help="package: a file for any device; ort: also one compiled for this device, which opens "
+    "faster; triton: a model repository for NVIDIA Triton.",
 )
 @click.option(
     "-o",
     "output",
     type=FILE,
-    help="Package, or folder for triton; the compiled one is NAME.ort.wnet beside it.  "
+    help="Package file, or folder for triton; ort adds NAME.ort.wnet next to the package.  "
     "[default: ./MODEL.wnet, ./triton]",
 )
-@click.option("--report", type=FILE, help="JSON file of all that was tried and what it cost.")
+@click.option(
+    "--report", type=FILE, help="JSON file for all quantisation trials and their accuracy losses."
+)
 @no_links_option
 @force_option
 def command(
@@ -88,9 +94,9 @@ def command(
 ) -> None:
     """Export a network to a package: every precision calibrated, checked and measured.
 
-    A precision that costs more accuracy than the budget is left out, or refused if it was named.
-    With --target ort, ONNX Runtime compiles the graphs, or those of --package, for this device.
-    With --target triton, they are laid out for NVIDIA Triton.
+    A precision that loses more accuracy than the budget allows is left out, or an error if it was
+    named. With --target ort, ONNX Runtime compiles the graphs, or those of --package, for this
+    device. With --target triton, they are written as an NVIDIA Triton model repository.
     """
     if sum(source is not None for source in (model, checkpoint, package)) != 1:
         raise click.UsageError(

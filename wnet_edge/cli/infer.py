@@ -51,24 +51,26 @@ from wnet_edge.runner.ways import RunnerOptions
     "-o",
     "output",
     type=FILE,
-    help="Result file, or the folder for several.  [default: ./SCAN.wnet.h5]",
+    help="Result file; with several scans, folder of the results.  [default: ./SCAN.wnet.h5]",
 )
 @click.option(
     "--image",
     "picture",
     type=FILE,
-    help="Picture.  [default: ./SCAN.wnet.png, or beside -o OUT.h5 as OUT.png]",
+    help="Picture of the result.  [default: ./SCAN.wnet.png, or OUT.png next to -o OUT.h5]",
 )
-@click.option("--no-image", is_flag=True, help="Draw no picture.")
+@click.option("--no-image", is_flag=True, help="Write no picture.")
 @click.option(
     "--format",
     "image_format",
     type=click.Choice([kind.value for kind in ResultFormat]),
     default=ResultFormat.NEXUS.value,
     show_default=True,
-    help="Of the result; tiff is a pair of files.",
+    help="Format of the result; tiff writes phase and amplitude to one file each.",
 )
-@click.option("--strict", is_flag=True, help="Refuse an image that does not explain its frames.")
+@click.option(
+    "--strict", is_flag=True, help="Fail, and write nothing, if the image is not trusted."
+)
 @orientation_options
 @scan_options
 @no_links_option
@@ -93,12 +95,12 @@ def command(
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
-    """Take far-field scans to images of the object: a result file and a picture each.
+    """Reconstruct far-field scans: a result file and a picture for each.
 
-    What a scan's file holds is found by its content; flags say what it does not. Several scans go
-    to a folder, one JSON line each; a bad one does not stop the others. A folder of TIFF files, or
-    a quoted pattern ('scan7/*.tif'), is one scan with a file for each frame. example:scan247 is the
-    embedded scan.
+    The format of a scan file is recognised by its content; options supply what the file lacks.
+    Results of several scans go to a folder, with one line of JSON per scan; a scan that fails does
+    not stop the others. A folder of TIFF files, or a quoted pattern ('scan7/*.tif'), is one scan
+    with one file per frame. example:scan247 is the embedded scan.
     """
     if no_image and picture is not None:
         raise click.UsageError("give either --image or --no-image")

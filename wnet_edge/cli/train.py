@@ -66,9 +66,9 @@ def command(
 ) -> None:
     """Train a network, writing a checkpoint after every epoch.
 
-    Frames are simulated on the fly with a measured probe (--probe), or are those of a scan (--data)
-    with labels of their own or cut from its reconstruction (--labels). Under torchrun several
-    processes train together.
+    Frames are simulated on the fly with a measured probe (--probe), or read from a scan (--data)
+    whose labels are in its file or are cut from its reconstruction (--labels). Under torchrun,
+    several processes train together.
     """
     reading = read_options_from(dict(values))
     frames = FrameOptions(

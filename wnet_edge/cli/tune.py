@@ -32,14 +32,14 @@ _SHOWN = 10
     "precisions",
     type=click.Choice([kind.value for kind in Precision]),
     multiple=True,
-    help="To try; repeatable.  [default: all that the package holds]",
+    help="Precision to try; repeatable.  [default: all in the package]",
 )
 @provider_option
 @click.option(
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
     multiple=True,
-    help="Of the processor, to try; repeatable.  [default: 1, 2, 4 … all cores]",
+    help="Number of CPU threads to try; repeatable.  [default: 1, 2, 4 … all cores]",
 )
 @click.option(
     "--batch-size",
@@ -48,14 +48,14 @@ _SHOWN = 10
     multiple=True,
     default=BATCH_SIZES,
     show_default=True,
-    help="Frames at once, to try; repeatable.",
+    help="Batch size to try, in frames; repeatable.",
 )
 @click.option(
     "--max-phase-rms-rad",
     type=Number(0, math.pi),
     default=MAX_PHASE_RMS_RAD,
     show_default=True,
-    help="How far phases of the golden frames may be from FP32's.",
+    help="Largest RMS phase difference from FP32 on the golden frames, in rad.",
 )
 @json_option
 def command(
@@ -68,10 +68,11 @@ def command(
     max_phase_rms_rad: float,
     as_json: bool,
 ) -> None:
-    """Find the fastest precision, provider, threads and batch on this device, and keep them.
+    """Find the fastest run settings of a package on this device, and store them.
 
-    What is not accurate enough on the package's golden frames is dropped. From then on infer takes
-    the fastest of what its own options leave open, for this package on this device.
+    Precisions, providers, thread counts and batch sizes are timed; what is not accurate enough on
+    the package's golden frames is dropped. From then on, infer uses the fastest settings that its
+    own options allow, for this package on this device.
     """
     opened = opened_package(package, trust)
     options = TuneOptions(

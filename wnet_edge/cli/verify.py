@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from wnet_edge.cli.options import (
+    every_precision_option,
     finite,
     json_option,
     opened_package,
-    precision_option,
     print_json,
     provider_option,
     runner_options_from,
@@ -27,7 +27,7 @@ from wnet_edge.runner.golden import GoldenCheck, check_golden, ways_to_run
 @click.command()
 @click.argument("package", metavar="FILE.wnet|NAME")
 @trust_option
-@precision_option
+@every_precision_option
 @provider_option
 @threads_option
 @json_option
@@ -39,11 +39,11 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Check a package's every byte, and that this machine computes what its maker saw.
+    """Check a package's integrity, and its results on this machine.
 
-    Every precision runs on every provider that works here, unless one is named. A precision that
-    this machine computes wrongly is refused: exit code 1 if it was named, or if it is the one that
-    infer would take.
+    Every precision runs the package's golden frames on every available provider, unless one is
+    named, and is compared with the outputs stored at export. Exit code 1 if they differ for a
+    precision that was named, or for the one that infer would use.
     """
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, 1)
