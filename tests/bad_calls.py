@@ -83,7 +83,7 @@ _OBJECTS = np.array([{"frames": 1}], dtype=object)
 FORMATS = [
     Case(
         "NPZ of pickles",
-        ("scan.npz", "arr_0", "pickled", "save it anew"),
+        ("scan.npz", "arr_0", "pickled", "save it again"),
         npz("scan.npz", arr_0=_OBJECTS),
         called("scan.npz"),
     ),
@@ -107,7 +107,7 @@ FORMATS = [
     ),
     Case(
         "NPY of pickles",
-        ("scan.npy", "pickled", "save it anew"),
+        ("scan.npy", "pickled", "save it again"),
         npy("scan.npy", _OBJECTS),
         called("scan.npy"),
     ),
@@ -217,7 +217,7 @@ FLAGS = [
     ),
     Case(
         "--positions, a picture",
-        ("positions.csv", "is no text", "name a table"),
+        ("positions.csv", "is not text", "name a table"),
         write("positions.csv", b"\x89PNG\r\n\x1a\n" + bytes(64)),
         infer("--positions", "positions.csv"),
     ),
@@ -344,11 +344,11 @@ PROFILES = [
         infer("--profile", "pipe"),
         as_program,
     ),
-    profile("that is broken", "energy-ev = = 3\n", "no profile", "name = value"),
+    profile("that is broken", "energy-ev = = 3\n", "can't be read as TOML", "name = value"),
     profile("too large", "#" * (1 << 21), "too large", "TOML"),
     Case(
         "profile, not text",
-        ("26id.toml", "no profile", "name = value"),
+        ("26id.toml", "can't be read as TOML", "name = value"),
         write("26id.toml", b"\xff\xfe\x00\x01"),
         infer("--profile", "26id.toml"),
     ),
@@ -502,7 +502,7 @@ OUTPUTS = [
     ),
     Case(
         "folder for several scans is a file",
-        ("file", "is no folder", "folder"),
+        ("file", "is not a folder", "folder"),
         all_of(write("file", "mine"), write("b.cxi", "b")),
         ("infer", SCAN, "b.cxi", *WITH_PACKAGE, "-o", "file"),
     ),
@@ -579,14 +579,14 @@ def _long_scan(folder: Path) -> None:
 PROCESS = [
     Case(
         "full disk",
-        ("../small/a.h5", "can't be written", "No space left", "free the disk"),
+        ("../small/a.h5", "can't be written", "No space left", "free disk space"),
         nothing,
         infer("-o", "../small/a.h5"),
         on_full_disk,
     ),
     Case(
         "disk full when the picture comes",
-        ("../small/a.png", "can't be written", "No space left", "free the disk"),
+        ("../small/a.png", "can't be written", "No space left", "free disk space"),
         nothing,
         infer("--image", "../small/a.png"),
         on_full_disk,
@@ -600,7 +600,7 @@ PROCESS = [
     ),
     Case(
         "no room for the result",
-        ("scan.wnet.h5", "can't be written", "free the disk"),
+        ("scan.wnet.h5", "can't be written", "free disk space"),
         _spread,
         INFER,
         with_small_files(75_000),
@@ -661,7 +661,7 @@ WORKSHOP = [
         ("simulate", "--probe", SCAN, "-o", SCAN, "--force"),
     ),
     Case("inspect of a cut scan", (SCAN, "cut short"), cut(SCAN, 0.6), ("inspect", SCAN)),
-    Case("inspect of text", (SCAN, "is no scan file"), write(SCAN, "hello"), ("inspect", SCAN)),
+    Case("inspect of text", (SCAN, "is not a scan file"), write(SCAN, "hello"), ("inspect", SCAN)),
     Case("verify of a scan", (SCAN, "not an intact package"), nothing, ("verify", f"./{SCAN}")),
 ]
 

@@ -159,9 +159,9 @@ FILES = [
     Case("no such file", ("none.cxi", "no such file", "check"), nothing, called("none.cxi")),
     Case("a folder", (".: is a folder", "name a scan file"), nothing, called(".")),
     Case("empty file", (SCAN, "is empty", "copy it again"), write(SCAN, b"")),
-    Case("text", (SCAN, "is no scan file", "convert"), write(SCAN, "row,column\n1,2\n")),
-    Case("JSON", (SCAN, "is no scan file", "convert"), write(SCAN, '{"frames": []}')),
-    Case("a picture", (SCAN, "is no scan file", "convert"), write(SCAN, PNG)),
+    Case("text", (SCAN, "is not a scan file", "convert"), write(SCAN, "row,column\n1,2\n")),
+    Case("JSON", (SCAN, "is not a scan file", "convert"), write(SCAN, '{"frames": []}')),
+    Case("a picture", (SCAN, "is not a scan file", "convert"), write(SCAN, PNG)),
     Case(
         "a pipe",
         ("pipe.cxi", "is a device or a pipe", "save it"),
@@ -210,7 +210,7 @@ FILES = [
     ),
     Case(
         "a line break in the name",
-        ("two lines.cxi", "is no scan file", "convert"),
+        ("two lines.cxi", "is not a scan file", "convert"),
         write("two\nlines.cxi", "text"),
         called("two\nlines.cxi"),
     ),
@@ -237,10 +237,10 @@ FILES = [
 
 STRUCTURE = [
     Case("no frames", (SCAN, "without frames", "--frames"), without(LINK, FRAMES)),
-    Case("a link whose frames are gone", (SCAN, LINK, FRAMES, "mend the link"), without(FRAMES)),
+    Case("a link whose frames are gone", (SCAN, LINK, FRAMES, "correct the link"), without(FRAMES)),
     Case("HDF5 of no known layout", (SCAN, "without frames", "--frames"), _unknown_layout),
     Case("a group for frames", (SCAN, "without frames", "--frames"), _group_for_frames),
-    Case("soft link to itself", (SCAN, LINK, "mend the link"), linked(h5py.SoftLink(LINK))),
+    Case("soft link to itself", (SCAN, LINK, "correct the link"), linked(h5py.SoftLink(LINK))),
     Case(
         "external link to no file",
         (SCAN, LINK, "gone.h5:/entry/data", "copy that file"),
@@ -476,8 +476,8 @@ GEOMETRY = [
         all_of(*(put(f"{DETECTOR}/{axis}_pixel_size", 55.0) for axis in "xy")),
     ),
     _number("pixels that are not square", _PIXEL, 172e-6, "square"),
-    _number("binning 0", f"{DETECTOR}/binning", 0, "1 … 64", "mend"),
-    _number("binning 2.5", f"{DETECTOR}/binning", 2.5, "1 … 64", "mend"),
+    _number("binning 0", f"{DETECTOR}/binning", 0, "1 … 64", "correct"),
+    _number("binning 2.5", f"{DETECTOR}/binning", 2.5, "1 … 64", "correct"),
     Case(
         "another object pixel",
         (SCAN, "object pixel", "nm", "correct energy"),

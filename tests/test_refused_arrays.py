@@ -159,7 +159,7 @@ REFUSALS = {
     npz_of_fortran_order_too_large: "larger than 512 MB, and its frames do not lie one",
     npz_of_unlike_coordinates: "xcoords and ycoords are not (N,) both",
     npz_of_tike_scans: "several scans",
-    text: "is no scan file: neither HDF5, NumPy nor TIFF",
+    text: "is not a scan file: neither HDF5, NumPy nor TIFF",
 }
 
 

@@ -236,8 +236,8 @@ def test_aims_are_told_as_a_share_of_the_ceiling(results):
     claims = aims(FULL, results)
     assert verdict(claims, "Stitched phase of W3") is Verdict.NOT_HELD
     assert "94.7 % of the ceiling, 0.950; the aim lies above the ceiling" in str(claims)
-    assert verdict(claims, "W3, the product, takes at most 0.10") is Verdict.HELD
-    assert verdict(claims, "W3, the product, is no worse") is Verdict.NOT_HELD
+    assert verdict(claims, "W3, back-projected, takes at most 0.10") is Verdict.HELD
+    assert verdict(claims, "W3, back-projected, is no worse") is Verdict.NOT_HELD
 
 
 def test_results_come_back_as_they_were_written(results):

@@ -128,7 +128,9 @@ class WindowFrames:
 
 def as_counts(stored: NDArray[Any]) -> NDArray[np.float32]:
     """Stored numbers of any real type to float32 counts, `NO_COUNT` where there is none."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is no count either
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # what is not a float32 is not a count either
         counts = stored.astype(np.float32)
     if stored.dtype.kind in "ui":
         no_count = stored >= np.iinfo(stored.dtype).max - 1

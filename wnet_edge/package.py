@@ -286,7 +286,7 @@ def _probe(data: bytes, frame_px: int) -> NDArray[np.complex64]:
     power = np.sum(np.abs(probe), dtype=np.float64)
     # NaN and infinity are not within either.
     if not 0 < power <= _MOST_PROBE * probe.size:
-        raise ValueError(f"{PROBE_FILE} is dark, or holds values that are no square-root counts")
+        raise ValueError(f"{PROBE_FILE} is dark, or holds values that are not square-root counts")
     return probe
 
 
@@ -309,7 +309,7 @@ def _golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
     shape = (manifest.golden.frames, 1, manifest.window_px, manifest.window_px)
     arrays = {name: array_from_npy(raw, np.float32, shape) for name, raw in members.items()}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise ValueError(f"{GOLDEN_FILE} holds values that are no numbers")
+        raise ValueError(f"{GOLDEN_FILE} holds values that are not numbers")
     return GoldenFrames(
         counts=arrays["counts.npy"],
         outputs={

@@ -97,7 +97,7 @@ def command(folder: Path, force: bool) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ScanError(
-            f"{folder}: can't be made a folder ({(error.strerror or '').lower()}); name another"
+            f"{folder}: can't be created ({(error.strerror or '').lower()}); name another folder"
         ) from error
     for copy in copies:
         check_output(copy, ScanError, force=force)

@@ -176,7 +176,7 @@ def _make_package(
     force: bool,
 ) -> Package:
     if output.suffix != PACKAGE_SUFFIX:
-        raise PackageError(f"{output}: a package file's name ends in {PACKAGE_SUFFIX}")
+        raise PackageError(f"{output}: a package file's name must end in {PACKAGE_SUFFIX}")
     check_output(output, PackageError, force=force)
     if report is not None:
         check_output(report, ExportError, force=force)
@@ -211,7 +211,7 @@ def _check_usage(
     """Refuse options that another option leaves without a meaning."""
     typed = typed_scan_flags(click.get_current_context())
     if typed and values["calibration"] is None:
-        raise click.UsageError(f"{typed[0]} says something of a scan: it goes with --calibration")
+        raise click.UsageError(f"{typed[0]} is an option for scans: it goes with --calibration")
     if package is None:
         if trust is not None:
             raise click.UsageError("--trust goes with --package")
@@ -222,10 +222,10 @@ def _check_usage(
         if given:
             flag = {"precisions": "precision", "calibrators": "calibrator"}.get(given[0], given[0])
             raise click.UsageError(
-                f"--{flag.replace('_', '-')} is for new graphs; those of --package are made"
+                f"--{flag.replace('_', '-')} is for new graphs; those of --package exist already"
             )
     if target is Target.TRITON and values["sign"] is not None:
-        raise click.UsageError("--sign is for packages; a Triton repository bears no signature")
+        raise click.UsageError("--sign is for packages; a Triton repository can't be signed")
     if report is not None and (target is Target.TRITON or package is not None):
         raise click.UsageError("--report is for new graphs; export a package first")
 

@@ -106,7 +106,7 @@ def command(
         raise click.UsageError("give either --image or --no-image")
     several = len(scans) > 1
     if several and picture is not None:
-        raise click.UsageError("--image names the picture of one scan; -o FOLDER takes several")
+        raise click.UsageError("--image is for one scan; for several, give -o FOLDER")
     if several:
         check_several_scans([Path(resolved(scan)) for scan in scans])
     options = runner_options_from(precision, provider, threads, batch_size)
@@ -185,8 +185,8 @@ def _folder(output: Path | None, *, several: bool) -> Iterator[Path | None]:
         output.mkdir(exist_ok=True)
     except OSError as error:
         raise ResultError(
-            f"{output}: is no folder and can't be made one ({error.strerror}); several scans "
-            "need a folder"
+            f"{output}: is not a folder and can't be created as one ({error.strerror}); several "
+            "scans need a folder"
         ) from error
     try:
         yield output
@@ -213,7 +213,8 @@ def _run_all(jobs: list[Job], package: Package, options: RunnerOptions) -> None:
             print_json(summary(job, package, done))
     if failed:
         raise ScanError(
-            f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their lines say why"
+            f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their JSON lines say "
+            "why"
         )
 
 

@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt as error:
             again = shlex.join(["wnet-edge", *sys.argv[1:]])
             raise WNetEdgeError(
-                f"interrupted, no output is left half-written; again: {again}"
+                f"interrupted, no output is left half-written; run again: {again}"
             ) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             if error.name in WORKSHOP_MODULES:
                 raise WNetEdgeError(
-                    f"{cmd_name} needs {error.name}, which the edge install leaves out: "
+                    f"{cmd_name} needs {error.name}, which the edge install does not include: "
                     "pip install 'wnet-edge[train]'"
                 ) from error
             _check_onnxruntime(error)

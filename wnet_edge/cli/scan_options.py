@@ -64,7 +64,7 @@ class _Pair(click.ParamType[tuple[float, float]]):
             self.fail(f"{value!r} is not {self.name}", param, ctx)
         # NaN is not within either.
         if not (abs(first) <= MAX_PAIRED and abs(second) <= MAX_PAIRED):
-            self.fail(f"{value!r} is beyond {MAX_PAIRED}", param, ctx)
+            self.fail(f"{value!r} is larger than {MAX_PAIRED}", param, ctx)
         return first, second
 
 
@@ -72,18 +72,20 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
     """Make what the profile says the defaults of the command's options."""
     if path is None:
         return None
-    input_file(path, ScanError, "name a TOML file of flags")
+    input_file(path, ScanError, "name a TOML file of scan options")
     try:
         if path.stat().st_size > _MAX_PROFILE_BYTES:
-            raise ScanError(f"{path}: is too large for a profile; name a TOML file of flags")
+            raise ScanError(f"{path}: is too large for a profile; name a TOML file of scan options")
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise ScanError(f"{path}: no profile ({reason}); write flags as name = value") from error
+        raise ScanError(
+            f"{path}: can't be read as TOML ({reason}); write options as name = value"
+        ) from error
     named = {name.replace("-", "_"): value for name, value in values.items()}
     if unknown := sorted(set(named) - set(_PROFILED)):
         raise ScanError(
-            f"{path}: {unknown[0][:40]!r} is no flag of a scan; choose from {', '.join(_PROFILED)}"
+            f"{path}: {unknown[0][:40]!r} is not a scan option; choose from {', '.join(_PROFILED)}"
         )
     _check_profile(ctx, path, named)
     for name in ("positions", "probe", "mask"):

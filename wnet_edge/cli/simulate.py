@@ -154,8 +154,8 @@ def _instrument(probe: str | None, reading: ReadOptions) -> tuple[NDArray[np.com
     found = find_probe(probe, reading)
     if found.full_window_px % WINDOW_PX:
         raise SimulationError(
-            f"{found.path}: a window of {found.full_window_px} px does not bin to {WINDOW_PX} px; "
-            "name a probe of a window that does"
+            f"{found.path}: a window of {found.full_window_px} px can't be binned to {WINDOW_PX} "
+            f"px; name a probe with a window of {WINDOW_PX} px or a multiple"
         )
     return found.modes, found.geometry
 

@@ -90,7 +90,7 @@ def command(
         return
     for line in _table(tuned):
         print_line(line)
-    print_line(f"kept: {path}")
+    print_line(f"stored: {path}")
 
 
 def _tell(step: str) -> None:
@@ -103,13 +103,13 @@ def _table(tuned: Tuned) -> list[str]:
     # Those that are slower are told of too where they are the best of their kind.
     best = {one.way.precision: one for one in reversed(timed)}.values()
     shown = sorted({*timed[:_SHOWN], *best}, key=lambda one: one.ms_a_frame)
-    head = "precision  provider  threads  batch  ms a frame  frames/s  times the fastest"
+    head = "precision  provider  threads  batch  ms per frame  frames/s  × the fastest"
     rows = [_row(one, timed[0]) for one in shown]
     left = len(timed) - len(shown)
     return [
         head,
         *rows,
-        *([f"({left} slower ways)"] if left else []),
+        *([f"({left} slower settings)"] if left else []),
         *(f"{one.precision.value} on {one.provider.value}: {one.reason}" for one in tuned.dropped),
     ]
 
@@ -118,8 +118,8 @@ def _row(one: TimedWay, fastest: TimedWay) -> str:
     way = one.way
     return (
         f"{way.precision.value:9}  {way.provider.value:8}  {way.threads or 'all':>7}  "
-        f"{way.batch_size:5}  {one.ms_a_frame:10.4g}  {1000 / one.ms_a_frame:8.0f}  "
-        f"{one.ms_a_frame / fastest.ms_a_frame:17.2f}"
+        f"{way.batch_size:5}  {one.ms_a_frame:12.4g}  {1000 / one.ms_a_frame:8.0f}  "
+        f"{one.ms_a_frame / fastest.ms_a_frame:13.2f}"
     )
 
 

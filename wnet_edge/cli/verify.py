@@ -75,7 +75,7 @@ def command(
     if not passed:
         failed = [f"{c.precision.value} on {c.provider.value}" for c in checks if not c.passed]
         raise PackageError(
-            f"{opened.path}: {', '.join(failed)} gives other patches here than it should; use "
+            f"{opened.path}: {', '.join(failed)} does not reproduce the golden patches here; use "
             "another --precision or --provider, or update onnxruntime"
         )
 
@@ -94,7 +94,7 @@ def _line(check: GoldenCheck) -> str:
     return (
         f"{check.precision.value} on {check.provider.value} {verdict}: amplitude off by "
         f"{found.amplitude:.2g} (allowed {allowed.amplitude:.2g}), phase by "
-        f"{found.phase_rad:.2g} rad (allowed {allowed.phase_rad:.2g}), on the whole by "
+        f"{found.phase_rad:.2g} rad (allowed {allowed.phase_rad:.2g}), phase RMS by "
         f"{found.phase_rms_rad:.2g} rad (allowed {allowed.phase_rms_rad:.2g})"
     )
 

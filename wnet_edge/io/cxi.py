@@ -259,7 +259,7 @@ def _binning(file: h5py.File, path: Path, detector: str) -> int:
         return 1
     binning = number_of(path, dataset).value
     if not (1 <= binning <= 64 and binning == int(binning)):
-        raise bad(path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "mend it")
+        raise bad(path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "correct it")
     return int(binning)
 
 

@@ -83,7 +83,7 @@ def readable(path: Path, kind: str) -> Iterator[None]:
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ScanError(
-            f"{path}: can't be read as {kind} ({reason}); copy it again, or save it anew"
+            f"{path}: can't be read as {kind} ({reason}); copy it again, or save it again"
         ) from error
 
 

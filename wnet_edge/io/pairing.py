@@ -30,7 +30,7 @@ FEW_FRAMES = 0.1
 """Share of the frames that may lack a position and stay, left out and counted."""
 
 _CURE = "write each frame's own number, counted from 0"
-_ONE_EACH = "write one position a frame, or name others with --positions"
+_ONE_EACH = "write one position per frame, or name others with --positions"
 
 
 def as_frame_numbers(where: str, values: NDArray[np.generic], lowest: int = 0) -> NDArray[np.int64]:
@@ -48,7 +48,7 @@ def as_frame_numbers(where: str, values: NDArray[np.generic], lowest: int = 0) -
     whole = np.isfinite(numbers) & (numbers == np.rint(numbers))
     if not whole.all():
         odd = numbers[~whole][0]
-        raise ScanError(f"{where} holds {odd:g}, which is no frame number; {_CURE}")
+        raise ScanError(f"{where} holds {odd:g}, which is not a frame number; {_CURE}")
     outside = (numbers < lowest) | (numbers >= MAX_FRAMES)
     if outside.any():
         raise ScanError(

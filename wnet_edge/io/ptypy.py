@@ -90,7 +90,7 @@ def _meta(
         return None
     if dataset.dtype.kind not in "uif" or not 1 <= dataset.size <= longest:
         wanted = "one number" if longest == 1 else "one or two numbers"
-        raise bad(path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "mend it")
+        raise bad(path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "correct it")
     values = tuple(float(value) for value in read_whole(path, dataset).reshape(-1))
     if not all(map(math.isfinite, values)):
         listed = ", ".join(map(str, values))

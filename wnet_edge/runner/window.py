@@ -250,8 +250,8 @@ class Framer:
     def _told_centre(self, told: Found[tuple[float, float]]) -> _Centre:
         if not np.isfinite(told.value).all():
             raise ScanError(
-                f"{self._found.path}: {told.where} is {told.value}, no pixel; give --beam-centre "
-                "ROW,COLUMN"
+                f"{self._found.path}: {told.where} is {told.value}, not a pixel; give "
+                "--beam-centre ROW,COLUMN"
             )
         return _Centre((round(told.value[0]), round(told.value[1])), told.where)
 
