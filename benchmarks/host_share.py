@@ -19,15 +19,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.io.picture import PictureOptions, write_picture
-from wnet_edge.io.result import Process, Result, write_result
-from wnet_edge.package import Package, find_package, open_package
+from wnet_edge.embedded import find_package
+from wnet_edge.io.images.result_file import Process, Result, write_result
+from wnet_edge.package.opening import Package, open_package
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
-from wnet_edge.runner.counts import Preparation
-from wnet_edge.runner.infer import window_weight
-from wnet_edge.runner.self_check import FrameSample
-from wnet_edge.stitch import Stitched, Stitcher
+from wnet_edge.pictures.object_picture import PictureOptions, write_picture
+from wnet_edge.runner.image.infer import window_weight
+from wnet_edge.runner.image.self_check import FrameSample
+from wnet_edge.scan.preparation import Preparation
+from wnet_edge.stitching.stitcher import Stitched, Stitcher
 
 _Array = NDArray[np.float32]
 

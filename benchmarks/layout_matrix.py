@@ -20,16 +20,17 @@ import layouts_arrays  # noqa: E402 - the writers of the tests
 import layouts_hdf5  # noqa: E402
 from known_data import KnownScanData  # noqa: E402
 
-from wnet_edge.comparison import ObjectImage, compare  # noqa: E402
+from wnet_edge.comparing.comparison import ObjectImage, compare  # noqa: E402
+from wnet_edge.embedded import find_package  # noqa: E402
+from wnet_edge.framing.framing import Framer  # noqa: E402
 from wnet_edge.io.read_options import ReadOptions  # noqa: E402
 from wnet_edge.io.scan_file import find_scan, open_scan  # noqa: E402
-from wnet_edge.orientation import Orientation, orient  # noqa: E402
-from wnet_edge.package import find_package, open_package  # noqa: E402
-from wnet_edge.runner.infer import infer  # noqa: E402
-from wnet_edge.runner.orientation_search import Choice, choose_orientation  # noqa: E402
-from wnet_edge.runner.providers import Provider  # noqa: E402
-from wnet_edge.runner.ways import RunnerOptions  # noqa: E402
-from wnet_edge.runner.window import Framer  # noqa: E402
+from wnet_edge.package.opening import open_package  # noqa: E402
+from wnet_edge.physics.orientation import Orientation, orient  # noqa: E402
+from wnet_edge.runner.graph.providers import Provider  # noqa: E402
+from wnet_edge.runner.graph.run_settings import RunnerOptions  # noqa: E402
+from wnet_edge.runner.image.infer import infer  # noqa: E402
+from wnet_edge.runner.image.orientation_search import Choice, choose_orientation  # noqa: E402
 
 OPTIONS = RunnerOptions(provider=Provider.CPU, threads=1)
 UP = Orientation.IDENTITY

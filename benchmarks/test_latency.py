@@ -7,11 +7,12 @@ import pytest
 
 from benchmarks.gates import hold
 from benchmarks.interleaved_latency import median_latency_ms, one_round, plausible_counts
-from wnet_edge.manifest import Precision
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.open_graph import OpenGraph
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
+from wnet_edge.embedded import find_package
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.runner.graph.open_graph import OpenGraph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import Way
 
 ROUNDS = 30
 WARM_UP = 5

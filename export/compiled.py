@@ -11,18 +11,20 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnxruntime
 
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
 from wnet_edge.export.graph import serialise
-from wnet_edge.manifest import Compiled, Precision
-from wnet_edge.package import Graph, Package, PackageContent, pack, write_package
-from wnet_edge.processor import processor_name
-from wnet_edge.runner.choice import golden_deviation, opening_fault
-from wnet_edge.runner.compiled_here import mark_compiled
-from wnet_edge.runner.open_graph import OpenGraph, package_settings
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
-from wnet_edge.signature import PrivateKey
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Compiled, Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.package.packing import Graph, PackageContent, pack, write_package
+from wnet_edge.package.signature import PrivateKey
+from wnet_edge.runner.choosing.choice import opening_fault
+from wnet_edge.runner.graph.compiled_here import mark_compiled
+from wnet_edge.runner.graph.golden import golden_deviation
+from wnet_edge.runner.graph.open_graph import OpenGraph, package_settings
+from wnet_edge.runner.graph.processor import processor_name
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import Way
 
 
 def compile_package(

@@ -21,11 +21,8 @@ from wnet_edge.calibration.ranges import BATCH_SIZE
 from wnet_edge.calibration.split import Region, split_by_region
 from wnet_edge.errors import CheckpointError, ScanError
 from wnet_edge.export.options import Material
-from wnet_edge.export.processor import patches_on_processor
-from wnet_edge.geometry import positions_px
-from wnet_edge.manifest import Calibration
-from wnet_edge.package import Patches
-from wnet_edge.runner.accuracy import (
+from wnet_edge.export.run_graph import patches_on_processor
+from wnet_edge.judging.yardstick import (
     Accuracy,
     Loss,
     ScanPart,
@@ -35,7 +32,10 @@ from wnet_edge.runner.accuracy import (
     loss,
     scan_part,
 )
-from wnet_edge.training.batch import Instrument
+from wnet_edge.package.golden import Patches
+from wnet_edge.package.manifest import Calibration
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
 
 GOLDEN_FRAMES = 4
 

@@ -10,9 +10,10 @@ import openvino
 from numpy.typing import NDArray
 
 from wnet_edge.errors import PeerError
-from wnet_edge.package import Package, Patches
-from wnet_edge.runner.batches import RunFrames
-from wnet_edge.runner.ways import Way
+from wnet_edge.package.golden import Patches
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.batches import RunFrames
+from wnet_edge.runner.graph.run_settings import Way
 
 
 def openvino_run(package: Package, way: Way) -> RunFrames:

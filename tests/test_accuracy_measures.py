@@ -9,10 +9,9 @@ import pytest
 from wnet_edge.calibration.split import Region, split_by_region
 from wnet_edge.errors import ScanError
 from wnet_edge.export.budget import Budget
-from wnet_edge.geometry import positions_px
-from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.runner.accuracy import (
+from wnet_edge.judging.yardstick import (
     Judge,
     Loss,
     against_fp32,
@@ -21,6 +20,7 @@ from wnet_edge.runner.accuracy import (
     phase_rms_rad,
     scan_part,
 )
+from wnet_edge.physics.geometry import positions_px
 
 EXAMPLES = Path(__file__).parents[1] / "wnet_edge" / "examples"
 WINDOW_PX = 64

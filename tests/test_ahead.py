@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from wnet_edge.runner.ahead import made_ahead
+from wnet_edge.runner.image.prefetch import made_ahead
 
 
 def threads_named(name):

@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wnet_edge.cli.example import EXAMPLE_SCAN
+from wnet_edge.embedded import EXAMPLE_SCAN, find_package
 from wnet_edge.errors import ScanError
+from wnet_edge.framing.beam_centre import CONVINCING, find_beam_centre
+from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.survey import survey
 from wnet_edge.io.found import Found, FoundScan, Positions
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation, orient
-from wnet_edge.package import find_package, open_package
+from wnet_edge.package.opening import open_package
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.objects import Family, draw_object
+from wnet_edge.physics.orientation import Orientation, orient
 from wnet_edge.physics.probe import probe_far_field
-from wnet_edge.runner.beam_centre import CONVINCING, find_beam_centre
-from wnet_edge.runner.survey import survey
-from wnet_edge.runner.window import Framer
 
 IDENTITY = Orientation.IDENTITY
 

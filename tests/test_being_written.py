@@ -19,8 +19,8 @@ from reader_checks import refusal, write
 from tiny import KnownScan
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io import hdf5_faults
-from wnet_edge.io.hdf5_faults import known_fault
+from wnet_edge.io.containers.hdf5 import faults as hdf5_faults
+from wnet_edge.io.containers.hdf5.faults import known_fault
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 COMPLETE = 36

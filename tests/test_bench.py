@@ -9,17 +9,25 @@ import pytest
 from tiny import content, simple_graph
 
 from wnet_edge.cli import bench as bench_command
+from wnet_edge.embedded import find_package
 from wnet_edge.errors import PackageError
-from wnet_edge.manifest import Precision, Tolerance
-from wnet_edge.package import GoldenFrames, find_package, open_package, write_package
-from wnet_edge.runner import open_graph
-from wnet_edge.runner.bench import batches_to_time, precisions_to_time
-from wnet_edge.runner.end_to_end import EndToEnd, raster_px
-from wnet_edge.runner.in_turn import WARM_UP, Contestant, time_in_turn
-from wnet_edge.runner.open_graph import OpenGraph
-from wnet_edge.runner.placement import by_operator, misplaced, node_times, profile_graph
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision, Tolerance
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import write_package
+from wnet_edge.runner.graph import open_graph
+from wnet_edge.runner.graph.open_graph import OpenGraph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.measuring.bench import batches_to_time, precisions_to_time
+from wnet_edge.runner.measuring.end_to_end import EndToEnd, raster_px
+from wnet_edge.runner.measuring.interleaved import WARM_UP, Contestant, time_in_turn
+from wnet_edge.runner.measuring.node_profile import (
+    by_operator,
+    misplaced,
+    node_times,
+    profile_graph,
+)
 
 CPU = Way(Precision.FP32, Provider.CPU, 1, 2)
 QUANTILES = {"p50_ms", "p95_ms", "p99_ms", "min_ms", "frames_per_second", "ratio"}
@@ -70,7 +78,7 @@ def test_times_are_a_frame_and_of_the_rounds_that_count(monkeypatch):
     # A clock that a run moves on: seconds of warm-up, then 2, 4 and 6.
     seconds = iter([100.0] * WARM_UP + [2.0, 4.0, 6.0])
     now = [0.0]
-    monkeypatch.setattr("wnet_edge.runner.in_turn.perf_counter", lambda: now[0])
+    monkeypatch.setattr("wnet_edge.runner.measuring.interleaved.perf_counter", lambda: now[0])
 
     def run():
         now[0] += next(seconds)
@@ -172,7 +180,7 @@ def test_bad_options_are_usage(call, arguments):
 
 @pytest.mark.usefixtures("tiny")
 def test_end_to_end_goes_on_when_the_raster_is_full(monkeypatch):
-    monkeypatch.setattr("wnet_edge.runner.end_to_end._SCAN_FRAMES", 5)
+    monkeypatch.setattr("wnet_edge.runner.measuring.end_to_end._SCAN_FRAMES", 5)
     package = open_package(Path("a.wnet"))
     with EndToEnd(package, OpenGraph(package, CPU).run, 2) as flow:
         with pytest.raises(ValueError, match="make_room comes first"):

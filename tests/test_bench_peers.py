@@ -11,12 +11,15 @@ from tiny_network import WINDOW_PX, tiny_network
 
 from wnet_edge.cli import bench_peers
 from wnet_edge.cli.bench_peers import Peer, peer_run
+from wnet_edge.embedded import find_package
 from wnet_edge.errors import PeerError
-from wnet_edge.manifest import Precision
-from wnet_edge.package import GoldenFrames, find_package, open_package, write_package
-from wnet_edge.runner.open_graph import OpenGraph
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import write_package
+from wnet_edge.runner.graph.open_graph import OpenGraph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import Way
 
 CPU = Way(Precision.FP32, Provider.CPU, 1, 2)
 

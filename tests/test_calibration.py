@@ -10,7 +10,7 @@ from tiny import gaussian_probe
 from wnet_edge.calibration.frames import check_source, choose_frames, frames_sha256
 from wnet_edge.calibration.ranges import RangeMethod, find_ranges, ranges_of
 from wnet_edge.errors import CalibrationError
-from wnet_edge.manifest import CalibrationSource
+from wnet_edge.package.manifest import CalibrationSource
 from wnet_edge.physics.forward import expected_counts
 
 

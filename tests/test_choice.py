@@ -9,14 +9,23 @@ import pytest
 from tiny import content, several_precisions
 
 from wnet_edge.errors import ResultError
-from wnet_edge.manifest import Precision
-from wnet_edge.package import GoldenFrames, open_package, write_package
-from wnet_edge.runner import choice as choice_module
-from wnet_edge.runner.choice import choose
-from wnet_edge.runner.device import this_device
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep, kept, record_path, room_for
-from wnet_edge.runner.ways import RunnerOptions, Way
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import write_package
+from wnet_edge.runner.choosing import choice as choice_module
+from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.choosing.tune_record import (
+    TimedWay,
+    TuneRecord,
+    keep,
+    kept,
+    record_path,
+    room_for,
+)
+from wnet_edge.runner.graph.device import this_device
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions, Way
 
 INT8_FIRST = (
     TimedWay(Way(Precision.INT8, Provider.CPU, 2, 8), 0.5),
@@ -75,7 +84,7 @@ def test_another_package_or_device_has_no_record(package, tmp_path, monkeypatch)
     other = write_package(tmp_path / "other.wnet", content())
     assert kept(other) is None
     elsewhere = dataclasses.replace(this_device(), cores=999)
-    monkeypatch.setattr("wnet_edge.runner.tuned.this_device", lambda: elsewhere)
+    monkeypatch.setattr("wnet_edge.runner.choosing.tune_record.this_device", lambda: elsewhere)
     assert kept(package) is None
 
 
@@ -149,7 +158,7 @@ def test_a_record_that_was_put_in_anothers_place_is_not_used(package, tmp_path):
 
 def test_a_way_that_fails_by_now_is_warned_of(package, monkeypatch):
     tuned(package, (TimedWay(Way(Precision.FP32, Provider.CUDA, 0, 64), 0.01), *INT8_FIRST))
-    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", _no_cuda)
+    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.missing", _no_cuda)
     chosen = choose(package, RunnerOptions())
     assert (chosen.provider, chosen.precision) == (Provider.CPU, Precision.FP32)
     assert chosen.reason == "cpu because cuda can't be had (no card); fp32 is exact"
@@ -171,10 +180,10 @@ def test_a_provider_that_computes_otherwise_is_not_taken(package, monkeypatch):
     )
     monkeypatch.setattr(choice_module, "offered", lambda: (Provider.CUDA, Provider.CPU))
     monkeypatch.setattr(choice_module, "has_nvidia_card", lambda: True)
-    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", lambda _: None)
+    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.missing", lambda _: None)
     monkeypatch.setattr(Provider, "execution_provider", property(lambda _: "CPUExecutionProvider"))
     monkeypatch.setattr(
-        "wnet_edge.runner.open_graph._providers", lambda *_: ["CPUExecutionProvider"]
+        "wnet_edge.runner.graph.open_graph._providers", lambda *_: ["CPUExecutionProvider"]
     )
     monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: False))
     chosen = choose(wrong, RunnerOptions())

@@ -8,8 +8,8 @@ import pytest
 from onnx import helper
 from tiny import content, onnx_bytes
 
-from wnet_edge.io.result import read_result
-from wnet_edge.package import write_package
+from wnet_edge.io.images.result_file import read_result
+from wnet_edge.package.packing import write_package
 
 
 def fails(outcome, *words):
@@ -108,7 +108,7 @@ def test_several_scans(here, call, known):
     ],
 )
 def test_failures_are_one_line(here, call, monkeypatch, arguments, words):
-    monkeypatch.setattr("wnet_edge.package.files", lambda _: here)
+    monkeypatch.setattr("wnet_edge.embedded._HERE", here)
     fails(call(*arguments), *words)
     assert sorted(path.name for path in here.iterdir()) == ["known.wnet", "scan.cxi"]
 
@@ -127,7 +127,7 @@ def test_interrupted_half_way(here, call, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wnet_edge.stitch.Stitcher.finish", interrupted)
+    monkeypatch.setattr("wnet_edge.stitching.stitcher.Stitcher.finish", interrupted)
     assert call(*INFER)[0] == 1
     assert sorted(path.name for path in here.iterdir()) == ["known.wnet", "scan.cxi"]
 
@@ -136,7 +136,7 @@ def test_demo_writes_and_replaces(here, call, known, monkeypatch):
     (here / "packages").mkdir()
     known.write(here / "example.cxi", binned=True)
     (here / "known.wnet").rename(here / "packages" / "w3.wnet")
-    monkeypatch.setattr("wnet_edge.package.files", lambda _: here)
+    monkeypatch.setattr("wnet_edge.embedded._HERE", here)
     monkeypatch.setattr("wnet_edge.cli.demo.EXAMPLE_SCAN", here / "example.cxi")
     for _ in range(2):
         code, out, _ = call("demo", "--provider", "cpu")

@@ -8,9 +8,9 @@ from network_graphs import NAMES, network_graph
 from onnx import TensorProto, helper, numpy_helper
 from tiny import gaussian_probe, onnx_bytes
 
-from wnet_edge.export.compact import compacted
 from wnet_edge.export.graph import serialise
-from wnet_edge.export.half import to_half
+from wnet_edge.export.half.half import to_half
+from wnet_edge.export.passes.compact import compacted
 from wnet_edge.models.back_projection import BackProjection
 
 

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from wnet_edge.io.result import Process, Result, write_result
+from wnet_edge.io.images.result_file import Process, Result, write_result
 
 NUMBERS = {
     "phase_correlation",

@@ -12,14 +12,15 @@ import tifffile
 from bad_case import in_process
 
 import wnet_edge
-from wnet_edge.comparison import compare
+from wnet_edge.comparing.comparison import compare
 from wnet_edge.errors import ResultError
-from wnet_edge.io.image_context import ImageContext
-from wnet_edge.io.placed_image import read_placed_image
-from wnet_edge.io.reference import read_located_image, read_object_image
-from wnet_edge.io.result import Process, Result
-from wnet_edge.io.result_formats import ResultFormat, default_paths, write_image
+from wnet_edge.io.images.image_context import ImageContext
+from wnet_edge.io.images.object_image_file import read_located_image, read_object_image
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.io.images.result_file import Process, Result
+from wnet_edge.io.images.result_format import ResultFormat, default_paths
 from wnet_edge.io.scan_file import open_scan
+from wnet_edge.io.writers.result_formats import write_image
 
 FORMATS = {
     "cxi": "scan.wnet.cxi",

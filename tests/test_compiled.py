@@ -8,15 +8,17 @@ import pytest
 from signing import write_keys
 from tiny import content
 
+from wnet_edge.embedded import find_package
 from wnet_edge.errors import ExportError, PackageError, ProviderError
 from wnet_edge.export.compiled import compile_package
-from wnet_edge.manifest import Precision
-from wnet_edge.package import find_package, open_package, write_package
-from wnet_edge.runner.choice import choose
-from wnet_edge.runner.compiled_here import mark_compiled
-from wnet_edge.runner.golden import check_golden
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import write_package
+from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.graph.compiled_here import mark_compiled
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.measuring.golden_check import check_golden
 
 CPU = RunnerOptions(provider=Provider.CPU, threads=1)
 
@@ -75,7 +77,7 @@ def test_it_is_refused_elsewhere(compiled, key, value):
 
 
 def test_it_is_refused_on_another_provider(compiled, monkeypatch):
-    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", lambda _: None)
+    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.missing", lambda _: None)
     with pytest.raises(ProviderError, match=r"cuda can't be had \(.* is compiled for cpu\)"):
         choose(compiled, RunnerOptions(provider=Provider.CUDA))
 

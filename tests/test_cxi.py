@@ -7,9 +7,9 @@ import pytest
 from tiny import GEOMETRY, KnownScan, gaussian_probe
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.cxi import read_labels
-from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.io.scan_file import find_scan, open_scan
+from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
 
 DETECTOR = "/entry_1/instrument_1/detector_1"
 SOURCE = "/entry_1/instrument_1/source_1"

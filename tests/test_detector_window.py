@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from wnet_edge.detector_window import DetectorWindow, WindowFrames, as_counts
-from wnet_edge.orientation import Orientation, orient, orient_positions
+from wnet_edge.physics.orientation import Orientation, orient, orient_positions
+from wnet_edge.scan.detector_window import DetectorWindow, WindowFrames, as_counts
 
 RNG = np.random.default_rng(0)
 FRAMES = RNG.poisson(9, (5, 20, 30)).astype(np.uint16)

@@ -8,18 +8,21 @@ import pytest
 from tiny import content
 
 from wnet_edge.errors import ProviderError
-from wnet_edge.manifest import Precision
-from wnet_edge.package import GoldenFrames, open_package, write_package
-from wnet_edge.runner import checkup as checkup_module
-from wnet_edge.runner import device as device_module
-from wnet_edge.runner import installation, providers
-from wnet_edge.runner.checkup import check_up
-from wnet_edge.runner.device import cpu_quota_cores, has_nvidia_card, this_device
-from wnet_edge.runner.installation import EXTRAS, cache_state
-from wnet_edge.runner.providers import Provider, has_nvidia_driver, missing_library, offered
-from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep, room_for
-from wnet_edge.runner.ways import Way
-from wnet_edge.runner.wheels import Wheel
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import write_package
+from wnet_edge.runner.choosing.tune_record import TimedWay, TuneRecord, keep, room_for
+from wnet_edge.runner.doctor import checkup as checkup_module
+from wnet_edge.runner.doctor import installation
+from wnet_edge.runner.doctor.checkup import check_up
+from wnet_edge.runner.doctor.installation import EXTRAS, cache_state
+from wnet_edge.runner.doctor.wheels import Wheel
+from wnet_edge.runner.graph import device as device_module
+from wnet_edge.runner.graph import providers
+from wnet_edge.runner.graph.device import cpu_quota_cores, has_nvidia_card, this_device
+from wnet_edge.runner.graph.providers import Provider, has_nvidia_driver, missing_library, offered
+from wnet_edge.runner.graph.run_settings import Way
 
 ROOT = Path(__file__).parents[1]
 HERE = Path("/site-packages")

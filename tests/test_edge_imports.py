@@ -19,7 +19,7 @@ new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(json.dumps(sorted(new - sys.stdlib_module_names)))
 """
 
-RUNNER = ["bench", "choice", "golden", "fit", "infer", "placement", "checkup"]
+RUNNER = ["measuring.bench", "choosing.choice", "image.job", "doctor.checkup", "measuring.evaluation"]
 EDGE_COMMANDS = [
     "infer",
     "demo",
@@ -48,7 +48,7 @@ def imported(*names):
     "names",
     [
         [f"wnet_edge.runner.{name}" for name in RUNNER],
-        ["wnet_edge.io.cxi", "wnet_edge.io.cxi_writer"],
+        ["wnet_edge.io.readers.cxi", "wnet_edge.io.writers.cxi_writer"],
         *([f"wnet_edge.cli.{name}"] for name in EDGE_COMMANDS),
     ],
     ids=lambda names: names[0],

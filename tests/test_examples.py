@@ -5,8 +5,8 @@ import json
 import h5py
 import pytest
 
-from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN, EXAMPLES, PREFIX
 from wnet_edge.cli.main import COMMANDS, group
+from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN, EXAMPLES, PREFIX
 
 
 @pytest.fixture(autouse=True)

@@ -17,18 +17,20 @@ from torch import nn
 from torch.nn.functional import interpolate
 
 from wnet_edge.cli import export as cli
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
-from wnet_edge.export.build import Exported
-from wnet_edge.export.finish import finished
-from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET, export_fp32
+from wnet_edge.export.export_package import Exported
+from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from wnet_edge.export.options import ExportOptions
 from wnet_edge.export.parity import assert_parity
+from wnet_edge.export.passes.finish import finished
 from wnet_edge.export.precisions import Made
-from wnet_edge.manifest import Precision
+from wnet_edge.export.trace import export_fp32
+from wnet_edge.judging.yardstick import Judge
 from wnet_edge.models.registry import normalise
-from wnet_edge.package import open_package, pack, write_package
-from wnet_edge.runner.accuracy import Judge
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import pack, write_package
 
 
 class Small(nn.Module):

@@ -9,9 +9,9 @@ import pytest
 from array_scans import GEOMETRY_FLAGS, one_step_raster, peak_bytes, refused
 
 from wnet_edge.errors import ScanError
+from wnet_edge.io.containers.stacks import ArrangedFrames
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
-from wnet_edge.io.stacks import ArrangedFrames
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_frames_too_large_one_way_are_read_the_other(tmp_path):
 
 def test_interleaved_frames_are_read_in_slabs(tmp_path, monkeypatch):
     """Never whole, once each while they are asked for in turn, and handed to another process."""
-    monkeypatch.setattr("wnet_edge.io.stacks._SLAB_BYTES", 1 << 20)
+    monkeypatch.setattr("wnet_edge.io.containers.stacks._SLAB_BYTES", 1 << 20)
     frames = np.random.default_rng(0).integers(0, 9, (2000, 32, 32)).astype(np.uint16)
     with h5py.File(tmp_path / "f.h5", "w") as file:
         file["dp"] = np.moveaxis(frames, 0, -1)

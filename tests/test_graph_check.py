@@ -12,19 +12,20 @@ from hostile_graphs import GRAPHS, deep, graph, node
 from tiny import gaussian_probe, simple_graph
 
 from wnet_edge.calibration.ranges import RangeMethod, ranges_of
-from wnet_edge.export.compact import compacted
-from wnet_edge.export.graph import OLDEST_OPSET, OPSET, export_fp32, fix_batch, serialise
-from wnet_edge.export.half_graph import half_graph
-from wnet_edge.export.layers import named
-from wnet_edge.export.quantise import LAYOUTS, Scheme, quantised
-from wnet_edge.graph_check import OPSETS, check_graph, cost_of
-from wnet_edge.graph_operators import OPERATORS
+from wnet_edge.export.graph import OLDEST_OPSET, OPSET, fix_batch, serialise
+from wnet_edge.export.half.half_graph import half_graph
+from wnet_edge.export.int8.layers import named
+from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised
+from wnet_edge.export.passes.compact import compacted
+from wnet_edge.export.trace import export_fp32
 from wnet_edge.models.back_projection import BackProjection
 from wnet_edge.models.ptychonn import PtychoNN, PtychoNNConfig
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.models.w1 import W1, W1Config
 from wnet_edge.models.w3 import FRAME_ONLY, W3, W3Config
-from wnet_edge.onnx_reader import KINDS, read_graph
+from wnet_edge.package.graph.check import OPSETS, check_graph, cost_of
+from wnet_edge.package.graph.onnx_reader import KINDS, read_graph
+from wnet_edge.package.graph.operators import OPERATORS
 
 WINDOW_PX = 32
 NARROW = {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)}

@@ -8,10 +8,10 @@ from network_graphs import network_graph
 from onnx import helper
 from tiny import onnx_bytes
 
-from wnet_edge.export.compact import compacted
 from wnet_edge.export.graph import fix_batch, serialise
-from wnet_edge.export.half import to_half
-from wnet_edge.export.pixel_shuffle import shuffle_in_runs
+from wnet_edge.export.half.half import to_half
+from wnet_edge.export.passes.compact import compacted
+from wnet_edge.export.passes.pixel_shuffle import shuffle_in_runs
 
 W3_CHANNELS_AFTER_UPSAMPLING = [64, 40, 36, 40, 36]
 

@@ -10,13 +10,13 @@ from network_graphs import NAMES, network_graph
 from onnx import TensorProto, helper, numpy_helper
 from tiny import onnx_bytes
 
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
-from wnet_edge.export.compact import compacted
 from wnet_edge.export.graph import serialise
-from wnet_edge.export.half import LIMIT, KeptOperator, Reason, to_half
-from wnet_edge.export.half_graph import half_graph
-from wnet_edge.export.half_rounding import extreme_frames, outputs, rounded_twin
+from wnet_edge.export.half.half import LIMIT, KeptOperator, Reason, to_half
+from wnet_edge.export.half.half_graph import half_graph
+from wnet_edge.export.half.half_rounding import extreme_frames, outputs, rounded_twin
+from wnet_edge.export.passes.compact import compacted
+from wnet_edge.package.golden import Deviation
 
 NORMALISATION = {
     "GreaterOrEqual": 1,

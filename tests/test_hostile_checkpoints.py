@@ -10,7 +10,7 @@ from safetensors import safe_open
 from safetensors.torch import save
 from tiny_training import QUIET, options, supply
 
-from wnet_edge.cli.export_options import zoo_checkpoint
+from wnet_edge.embedded import zoo_checkpoint
 from wnet_edge.errors import CheckpointError
 from wnet_edge.training.loop import train
 

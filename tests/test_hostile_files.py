@@ -17,9 +17,9 @@ from hostile_case import LIMIT_MB, measured
 from tiny import KnownScan
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.hdf5_faults import links_refused
+from wnet_edge.host.linked_files import linked_files
+from wnet_edge.io.containers.hdf5.faults import links_refused
 from wnet_edge.io.scan_file import find_scan, open_scan
-from wnet_edge.linked_files import linked_files
 
 PATIENCE_S = 60
 CASES = [case for case in (*hostile_hdf5.CASES, *hostile_arrays.CASES) if not case.slow]

@@ -14,10 +14,11 @@ from onnx import helper
 from signing import private_key
 from tiny import content, onnx_bytes
 
-from wnet_edge.archive import archive_bytes, archive_members
 from wnet_edge.errors import PackageError
-from wnet_edge.manifest import SCHEMA_VERSION
-from wnet_edge.package import open_package, package_bytes
+from wnet_edge.package.archive import archive_bytes, archive_members
+from wnet_edge.package.manifest import SCHEMA_VERSION
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import package_bytes
 
 CORRUPTIONS = 1000
 

@@ -7,19 +7,19 @@ import pytest
 from tiny import GEOMETRY, KnownScan, content
 
 from wnet_edge.errors import PackageError, ScanError
-from wnet_edge.geometry import central_window_start_px
+from wnet_edge.framing.compatibility import check_far_field, nearest_neighbour_m, remaining_binning
+from wnet_edge.framing.framing import Framer
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.scan_file import find_scan, open_scan
-from wnet_edge.manifest import Precision
-from wnet_edge.package import write_package
-from wnet_edge.runner.counts import Preparation
-from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m, remaining_binning
-from wnet_edge.runner.infer import infer
-from wnet_edge.runner.light import AmplitudeScale
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.verdict import Cause
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.runner.window import Framer
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.packing import write_package
+from wnet_edge.physics.geometry import central_window_start_px
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
+from wnet_edge.runner.image.infer import infer
+from wnet_edge.runner.image.verdict import Cause
+from wnet_edge.scan.preparation import Preparation
 
 OPTIONS = RunnerOptions(provider=Provider.CPU, threads=1, batch_size=7)
 

@@ -10,7 +10,7 @@ import pytest
 from tiny import GEOMETRY
 
 import wnet_edge
-from wnet_edge.io.result import read_result
+from wnet_edge.io.images.result_file import read_result
 
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 KNOWN = ("--package", "known.wnet", "--provider", "cpu")

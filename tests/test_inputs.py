@@ -11,11 +11,11 @@ from signing import private_key, write_keys
 from tiny import several_precisions
 
 from wnet_edge.errors import PackageError, ScanError
-from wnet_edge.inputs import check_no_input, input_file, note_input, one_command
-from wnet_edge.linked_files import TooManyObjectsError, linked_files
-from wnet_edge.manifest import Precision
-from wnet_edge.outputs import check_output
-from wnet_edge.package import write_package
+from wnet_edge.host.inputs import check_no_input, input_file, note_input, one_command
+from wnet_edge.host.linked_files import TooManyObjectsError, linked_files
+from wnet_edge.host.outputs import check_output
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.packing import write_package
 
 KNOWN = ("--package", "known.wnet", "--provider", "cpu")
 RAW = "raw.h5"
@@ -201,7 +201,7 @@ def test_an_output_that_is_not_there_yet_costs_no_look_at_the_links(tmp_path, mo
     def looked(_):
         raise AssertionError
 
-    monkeypatch.setattr("wnet_edge.inputs.linked_files", looked)
+    monkeypatch.setattr("wnet_edge.host.inputs.linked_files", looked)
     (tmp_path / "scan").write_bytes(b"a")
     with one_command():
         note_input(tmp_path / "scan", ScanError)
@@ -209,7 +209,7 @@ def test_an_output_that_is_not_there_yet_costs_no_look_at_the_links(tmp_path, mo
 
 
 def test_a_file_of_too_many_objects_is_not_looked_through_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr("wnet_edge.linked_files.MAX_OBJECTS", 20)
+    monkeypatch.setattr("wnet_edge.host.linked_files.MAX_OBJECTS", 20)
     with h5py.File(tmp_path / "many.h5", "w") as file:
         for number in range(30):
             file.create_group(f"{number}")

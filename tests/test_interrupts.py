@@ -10,12 +10,12 @@ import time
 import pytest
 from bad_calls import _long_scan
 
-from wnet_edge import interrupts
 from wnet_edge.cli.main import main
-from wnet_edge.interrupts import held_back, interruptible, stoppable
-from wnet_edge.runner.open_graph import OpenGraph
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
+from wnet_edge.host import interrupts
+from wnet_edge.host.interrupts import held_back, interruptible, stoppable
+from wnet_edge.runner.graph.open_graph import OpenGraph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import Way
 
 LONG = ("infer", "scan.cxi", "--package", "known.wnet", "--provider", "cpu", "--batch-size", "1")
 STARTED = """
@@ -89,7 +89,7 @@ def test_the_third_signal_ends_what_hangs_and_leaves_no_file(tmp_path):
 import threading
 from pathlib import Path
 from wnet_edge.errors import ScanError
-from wnet_edge.outputs import replacing
+from wnet_edge.host.outputs import replacing
 def hang():
     while True:
         try:
@@ -151,7 +151,9 @@ def test_an_import_that_is_interrupted_says_one_line(tmp_path):
         "import os, time\nos.kill(os.getpid(), 2)\ntry:\n    time.sleep(9)\n"
         "except BaseException as error:\n    raise ImportError('swallowed') from error\n"
     )
-    before = "import sys; sys.path.insert(0, '.')\nfrom wnet_edge.interrupts import leaving_at_once"
+    before = (
+        "import sys; sys.path.insert(0, '.')\nfrom wnet_edge.host.interrupts import leaving_at_once"
+    )
     during = "with leaving_at_once():\n    import slow"
     assert in_python(during, before, cwd=tmp_path) == (1, "", "Error: interrupted\n")
 
@@ -181,8 +183,8 @@ def test_a_command_runs_in_a_thread_of_another_program():
 
 def test_the_first_signal_stops_a_graph_in_whatever_thread_it_runs(here):
     from wnet_edge.errors import ProviderError
-    from wnet_edge.manifest import Precision
-    from wnet_edge.package import open_package
+    from wnet_edge.package.manifest import Precision
+    from wnet_edge.package.opening import open_package
 
     package = open_package(here / "known.wnet")
     graph = OpenGraph(package, Way(Precision.FP32, Provider.CPU))

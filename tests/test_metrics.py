@@ -5,10 +5,10 @@ import pytest
 from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from wnet_edge import metrics
-from wnet_edge.comparison import ObjectImage, compare
+from wnet_edge.comparing import metrics
+from wnet_edge.comparing.comparison import ObjectImage, compare
+from wnet_edge.comparing.registration import whole_pixel_shift
 from wnet_edge.errors import ResultError
-from wnet_edge.registration import whole_pixel_shift
 
 PIXEL_M = 1.5e-8
 

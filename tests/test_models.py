@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 
-from wnet_edge import preprocess
 from wnet_edge.models.back_projection import BackProjection
 from wnet_edge.models.convnext import ConvNeXtBlock, GlobalResponseNorm
 from wnet_edge.models.registry import (
@@ -18,9 +17,10 @@ from wnet_edge.models.registry import (
     normalise,
     parameter_count,
 )
+from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import far_field, inverse_far_field
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
-from wnet_edge.preprocess import bin_frames
+from wnet_edge.scan import counts as preprocess
 
 SPECS = [NetworkSpec(model, seen) for model in ModelName for seen in NetworkInput]
 W3 = NetworkSpec(ModelName.W3, NetworkInput.BACK_PROJECTED)

@@ -10,7 +10,7 @@ from tiny import content
 from wnet_edge.cli.main import COMMANDS
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.scan_options import MAX_PAIRED
-from wnet_edge.package import write_package
+from wnet_edge.package.packing import write_package
 
 OPTIONS = [
     (name, option)
@@ -134,7 +134,7 @@ def test_the_largest_runs_are_survived(call, tmp_path, monkeypatch, name, words)
 
 @pytest.fixture
 def little_memory(monkeypatch):
-    monkeypatch.setattr("wnet_edge.memory.available_bytes", lambda: 10**6)
+    monkeypatch.setattr("wnet_edge.host.memory.available_bytes", lambda: 10**6)
 
 
 @pytest.mark.usefixtures("little_memory")

@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
-from wnet_edge import outputs
 from wnet_edge.errors import ResultError
-from wnet_edge.interrupts import temporary_paths
-from wnet_edge.outputs import check_apart, replacing, together
+from wnet_edge.host import outputs
+from wnet_edge.host.interrupts import temporary_paths
+from wnet_edge.host.outputs import check_apart, replacing, together
 
 
 def write_both(folder, *, force=True):

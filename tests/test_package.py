@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from tiny import content, simple_graph
 
-from wnet_edge.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
 from wnet_edge.canonical_json import canonical_json, from_canonical_json
+from wnet_edge.embedded import find_package
 from wnet_edge.errors import PackageError
-from wnet_edge.manifest import (
+from wnet_edge.package.archive import archive_bytes, archive_members, array_from_npy, npy_bytes
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import (
     SCHEMA_VERSION,
     Manifest,
     Precision,
@@ -21,15 +23,9 @@ from wnet_edge.manifest import (
     Tolerance,
     creation_time,
 )
-from wnet_edge.orientation import Orientation, orient
-from wnet_edge.package import (
-    GoldenFrames,
-    Graph,
-    find_package,
-    open_package,
-    package_bytes,
-    write_package,
-)
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import Graph, package_bytes, write_package
+from wnet_edge.physics.orientation import Orientation, orient
 
 
 @pytest.fixture
@@ -227,7 +223,7 @@ def test_missing_folder_and_large_files(tmp_path, monkeypatch):
         open_package(tmp_path / "none.wnet")
     with pytest.raises(PackageError, match="is a folder"):
         open_package(tmp_path)
-    monkeypatch.setattr("wnet_edge.package_file.MAX_PACKAGE_BYTES", 10)
+    monkeypatch.setattr("wnet_edge.package.opening.MAX_PACKAGE_BYTES", 10)
     (tmp_path / "big.wnet").write_bytes(b"x" * 11)
     with pytest.raises(PackageError, match="more than a package may have"):
         open_package(tmp_path / "big.wnet")
@@ -272,7 +268,7 @@ def test_names_and_files(monkeypatch, tmp_path):
         assert str(find_package(name)) in {name, "a"}
     (tmp_path / "packages").mkdir()
     (tmp_path / "packages" / "w9.wnet").touch()
-    monkeypatch.setattr("wnet_edge.package.files", lambda _: tmp_path)
+    monkeypatch.setattr("wnet_edge.embedded._HERE", tmp_path)
     assert find_package("w9") == tmp_path / "packages" / "w9.wnet"
     with pytest.raises(PackageError, match=r"nope: no embedded package .*available: w9"):
         find_package("nope")

@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wnet_edge.errors import SimulationError
-from wnet_edge.gauge import amplitude_scale, fix_gauge, illumination_weight, probe_intensity
 from wnet_edge.physics.detector import Detector, detect, draw_mask
 from wnet_edge.physics.forward import (
     expected_counts,
@@ -15,6 +14,7 @@ from wnet_edge.physics.forward import (
     propagate,
     propagate_adjoint,
 )
+from wnet_edge.physics.gauge import amplitude_scale, fix_gauge, illumination_weight, probe_intensity
 from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import ZonePlate, defocus, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from wnet_edge.errors import ResultError
-from wnet_edge.io.picture import PictureOptions, draw_picture, write_picture
+from wnet_edge.pictures.object_picture import PictureOptions, draw_picture, write_picture
 
 
 def images(shape=(60, 80)):
@@ -80,7 +80,7 @@ def test_shapes_must_agree():
 
 
 def test_pillow_is_loaded_only_for_a_picture():
-    code = "import sys, wnet_edge.io.picture; sys.exit('PIL' in sys.modules)"
+    code = "import sys, wnet_edge.pictures.object_picture; sys.exit('PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from wnet_edge.errors import ScanError
+from wnet_edge.framing.survey import survey
 from wnet_edge.io.found import Found, FoundScan
-from wnet_edge.runner.survey import survey
 
 
 def frames(photons=4e7):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wnet_edge.preprocess import MASKED, bin_frames, network_counts, normalise
+from wnet_edge.physics.binning import bin_frames
+from wnet_edge.scan.counts import MASKED, network_counts, normalise
 
 
 @given(binning=st.sampled_from([1, 2, 4, 8]), seed=st.integers(0, 999))

@@ -10,8 +10,8 @@ from known_data import small
 from reader_checks import write
 from tiny import gaussian_probe
 
-from wnet_edge.cli.example import EXAMPLE_SCAN
 from wnet_edge.cli.main import group
+from wnet_edge.embedded import EXAMPLE_SCAN
 from wnet_edge.errors import ScanError
 from wnet_edge.io.probe_file import find_probe
 from wnet_edge.io.read_options import ReadOptions

@@ -4,21 +4,21 @@ import numpy as np
 import pytest
 from tiny import content, simple_graph
 
-from wnet_edge.manifest import Precision
-from wnet_edge.package import write_package
-from wnet_edge.runner.choice import check_golden_patches
-from wnet_edge.runner.device import Device, this_device
-from wnet_edge.runner.device_buffers import DeviceBuffers
-from wnet_edge.runner.open_graph import OpenGraph
-from wnet_edge.runner.providers import (
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.packing import write_package
+from wnet_edge.runner.graph.device import Device, this_device
+from wnet_edge.runner.graph.device_buffers import DeviceBuffers
+from wnet_edge.runner.graph.golden import check_golden_patches
+from wnet_edge.runner.graph.open_graph import OpenGraph
+from wnet_edge.runner.graph.providers import (
     Provider,
     has_nvidia_driver,
     missing,
     missing_library,
     offered,
 )
-from wnet_edge.runner.tensorrt import engine_folder, tensorrt_options
-from wnet_edge.runner.ways import Way
+from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.tensorrt import engine_folder, tensorrt_options
 
 DEVICE = Device("Linux x86_64", "a processor", 8, "a card, 570.1", "1.30.0", ("cpu", "cuda"))
 
@@ -72,9 +72,9 @@ def test_buffers_give_what_the_session_gives(package):
 
 def test_a_graph_on_a_card_runs_through_buffers_but_for_odd_batches(package, monkeypatch):
     # The processor's memory stands in for the card's.
-    monkeypatch.setattr("wnet_edge.runner.open_graph._DEVICE_MEMORY", "cpu")
+    monkeypatch.setattr("wnet_edge.runner.graph.open_graph._DEVICE_MEMORY", "cpu")
     monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: True))
-    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", lambda _: None)
+    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.missing", lambda _: None)
     graph = OpenGraph(package, Way(Precision.FP32, Provider.CPU, batch_size=4))
     counts = np.random.default_rng(1).normal(size=(10, 1, 8, 8)).astype(np.float32)
     amplitude, phase = graph.run_all(counts)

@@ -7,11 +7,11 @@ import tiny_network
 from onnx import TensorProto
 
 from wnet_edge.calibration.ranges import RangeMethod, find_ranges
-from wnet_edge.export.layers import layers_of
-from wnet_edge.export.processor import exact_patches, patches_on_processor
-from wnet_edge.export.quantise import LAYOUTS, Scheme, quantised
-from wnet_edge.manifest import Precision
-from wnet_edge.runner.session_settings import X64_PRECISION
+from wnet_edge.export.int8.layers import layers_of
+from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised
+from wnet_edge.export.run_graph import exact_patches, patches_on_processor
+from wnet_edge.package.manifest import Precision
+from wnet_edge.runner.graph.session_settings import X64_PRECISION
 
 SAFE = {X64_PRECISION: True}
 

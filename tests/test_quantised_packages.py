@@ -10,12 +10,13 @@ from tiny import content
 
 from wnet_edge.calibration.ranges import RangeMethod, find_ranges
 from wnet_edge.cli.main import group
-from wnet_edge.export.processor import exact_patches
-from wnet_edge.export.quantise import Scheme, quantised
-from wnet_edge.manifest import Precision, Tolerance
-from wnet_edge.package import GoldenFrames, Graph, write_package
-from wnet_edge.processor import has_vnni
-from wnet_edge.runner.session_settings import X64_PRECISION
+from wnet_edge.export.int8.quantise import Scheme, quantised
+from wnet_edge.export.run_graph import exact_patches
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision, Tolerance
+from wnet_edge.package.packing import Graph, write_package
+from wnet_edge.runner.graph.processor import has_vnni
+from wnet_edge.runner.graph.session_settings import X64_PRECISION
 
 TOLERANCE = Tolerance(amplitude=0.05, phase_rad=0.1, phase_rms_rad=0.01)
 

@@ -8,8 +8,8 @@ import pytest
 from nexusformat.nexus import nxload
 
 from wnet_edge.errors import ResultError
-from wnet_edge.io.reference import read_object_image
-from wnet_edge.io.result import Process, Result, read_result, write_result
+from wnet_edge.io.images.object_image_file import read_object_image
+from wnet_edge.io.images.result_file import Process, Result, read_result, write_result
 
 PROCESS = Process(
     package_name="w3",

@@ -11,18 +11,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from wnet_edge.comparison import compare
+from wnet_edge.comparing.comparison import compare
 from wnet_edge.errors import ResultError
-from wnet_edge.io.image_context import ImageContext
-from wnet_edge.io.reference import read_object_image
-from wnet_edge.io.result import Process, Result, read_result
-from wnet_edge.io.result_formats import (
-    ResultFormat,
-    check_image,
-    default_paths,
-    paths_from,
-    write_image,
-)
+from wnet_edge.io.images.image_context import ImageContext
+from wnet_edge.io.images.object_image_file import read_object_image
+from wnet_edge.io.images.result_file import Process, Result, read_result
+from wnet_edge.io.images.result_format import ResultFormat, default_paths, paths_from
+from wnet_edge.io.writers.result_formats import check_image, write_image
 from wnet_edge.physics.forward import expected_counts
 
 PIXEL_M = 1.585e-8

@@ -9,12 +9,13 @@ from onnx import TensorProto, helper
 from tiny import content, graph_with_weights_in, onnx_bytes, several_precisions, simple_graph
 
 from wnet_edge.errors import PackageError, ProviderError
-from wnet_edge.manifest import Precision, Tolerance
-from wnet_edge.package import GoldenFrames, Graph, write_package
-from wnet_edge.runner.choice import choose, opening_fault
-from wnet_edge.runner.golden import check_golden
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision, Tolerance
+from wnet_edge.package.packing import Graph, write_package
+from wnet_edge.runner.choosing.choice import choose, opening_fault
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.measuring.golden_check import check_golden
 
 CPU = RunnerOptions(provider=Provider.CPU)
 
@@ -55,7 +56,7 @@ def test_auto_says_why_it_falls_back_where_there_is_a_card(package, capfd, monke
     fault = opening_fault(package, Provider.CUDA)
     if fault is None:
         pytest.skip("this machine has CUDA")
-    monkeypatch.setattr("wnet_edge.runner.choice.has_nvidia_card", lambda: card)
+    monkeypatch.setattr("wnet_edge.runner.choosing.choice.has_nvidia_card", lambda: card)
     session = choose(package, RunnerOptions())
     assert session.provider is Provider.CPU
     if card:

@@ -11,14 +11,14 @@ from PIL import Image
 from tiny import GEOMETRY, KnownScan
 
 from wnet_edge.errors import ResultError, ScanError
-from wnet_edge.io.drawing import NOTHING, PAPER
+from wnet_edge.framing.preview import write_preview
 from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency
-from wnet_edge.io.frame_panel import frame_panel
-from wnet_edge.io.panel import BOX
-from wnet_edge.io.positions_panel import positions_panel
-from wnet_edge.io.probe_panel import probe_panel
-from wnet_edge.io.scan_picture import ScanParts, draw_scan_picture
-from wnet_edge.runner.scan_preview import write_preview
+from wnet_edge.pictures.drawing import NOTHING, PAPER
+from wnet_edge.pictures.frame_panel import frame_panel
+from wnet_edge.pictures.panel import BOX
+from wnet_edge.pictures.positions_panel import positions_panel
+from wnet_edge.pictures.probe_panel import probe_panel
+from wnet_edge.pictures.scan_picture import ScanParts, draw_scan_picture
 
 MASKED = (240, 70, 60)
 

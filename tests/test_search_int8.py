@@ -9,11 +9,11 @@ from wnet_edge.calibration.ranges import RangeMethod, ranges_of
 from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget
 from wnet_edge.export.held_out import Measured
-from wnet_edge.export.processor import patches_on_processor
-from wnet_edge.export.search import MARGIN, SPARED_SHARE, Problem, search
-from wnet_edge.manifest import Precision
-from wnet_edge.runner.accuracy import ScanPart, against_fp32
-from wnet_edge.runner.session_settings import X64_PRECISION
+from wnet_edge.export.int8.search import MARGIN, SPARED_SHARE, Problem, search
+from wnet_edge.export.run_graph import patches_on_processor
+from wnet_edge.judging.yardstick import ScanPart, against_fp32
+from wnet_edge.package.manifest import Precision
+from wnet_edge.runner.graph.session_settings import X64_PRECISION
 
 METHODS = (RangeMethod.MINMAX, RangeMethod.PERCENTILE_99_9)
 

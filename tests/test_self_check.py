@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 
 import wnet_edge
+from wnet_edge.embedded import find_package
+from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.training_domain import probe_similarity, unfamiliar, upright_probe
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation, orient
-from wnet_edge.package import find_package, open_package
+from wnet_edge.package.opening import open_package
+from wnet_edge.physics.orientation import Orientation, orient
 from wnet_edge.physics.poisson import expected_root_deviation
 from wnet_edge.physics.probe import shifted_probe
-from wnet_edge.runner.familiarity import probe_similarity, unfamiliar, upright_probe
-from wnet_edge.runner.infer import infer
-from wnet_edge.runner.orientation_search import choose_orientation, middle_frames
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.runner.window import Framer
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.infer import infer
+from wnet_edge.runner.image.orientation_search import choose_orientation, middle_frames
 
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 OPTIONS = RunnerOptions(provider=Provider.CPU)

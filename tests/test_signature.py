@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from signing import private_key, public_key, write_keys
 from tiny import content
 
-from wnet_edge.archive import archive_bytes, archive_members
 from wnet_edge.errors import PackageError, SignatureError
-from wnet_edge.package import open_package, package_bytes, write_package
-from wnet_edge.signature import read_private_key, read_public_key
+from wnet_edge.package.archive import archive_bytes, archive_members
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import package_bytes, write_package
+from wnet_edge.package.signature import read_private_key, read_public_key
 
 MINE, OTHER = 1, 2
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from wnet_edge.errors import ResultError, ScanError
-from wnet_edge.gauge import amplitude_scale, illumination_weight, probe_intensity
-from wnet_edge.stitch import Stitcher, StitchOptions
-from wnet_edge.window_shift import ShiftedCopies, WindowShifter, keys_taps
+from wnet_edge.physics.gauge import amplitude_scale, illumination_weight, probe_intensity
+from wnet_edge.stitching.cubic_shift import ShiftedCopies, WindowShifter, keys_taps
+from wnet_edge.stitching.stitcher import Stitcher, StitchOptions
 
 FULL, PATCH = 32, 16
 START = 8

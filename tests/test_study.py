@@ -21,9 +21,9 @@ from benchmarks.study.scan247 import open_scan247
 from benchmarks.study.steps import Folders, run_steps
 from benchmarks.study.train import training_frames, training_options
 from wnet_edge.cli.main import group
-from wnet_edge.comparison import Comparison
+from wnet_edge.comparing.comparison import Comparison
+from wnet_edge.comparing.patch_errors import PatchErrors
 from wnet_edge.models.registry import ModelName, NetworkInput
-from wnet_edge.single_shot import PatchErrors
 from wnet_edge.training.checkpoint import read_checkpoint
 
 LARGEST_PICTURE_BYTES = 150_000

@@ -7,14 +7,14 @@ from benchmarks.study.centre_stitch import CENTRE_PX, stitch_centres
 from benchmarks.study.epie import EpieOptions, Frames, reconstruct
 from benchmarks.study.scan247 import open_scan247
 from benchmarks.study.sets import illuminated, set_facts
-from wnet_edge.comparison import ObjectImage, compare
+from wnet_edge.comparing.comparison import ObjectImage, compare
+from wnet_edge.comparing.patch_errors import LabelledSet, patch_errors
+from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
-from wnet_edge.preprocess import bin_frames
-from wnet_edge.single_shot import LabelledSet, patch_errors
 
 PIXEL_M, PHOTONS = 10e-9, 1e8
 

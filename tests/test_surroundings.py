@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from bad_case import PROGRAM, as_anybody
 
-from wnet_edge.runner.cache import cache_folder
+from wnet_edge.runner.graph.cache import cache_folder
 
 INFER = ("infer", "scan.cxi", "--package", "known.wnet", "--provider", "cpu")
 

@@ -6,17 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wnet_edge.cli.example import EXAMPLE_SCAN
+from wnet_edge.embedded import EXAMPLE_SCAN, find_package
 from wnet_edge.errors import ScanError
+from wnet_edge.framing.survey import survey
 from wnet_edge.io.found import Found, FoundScan
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.package import find_package, open_package
+from wnet_edge.package.opening import open_package
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.objects import Family
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
-from wnet_edge.preprocess import NOT_A_COUNT
-from wnet_edge.runner.survey import survey
+from wnet_edge.scan.counts import NOT_A_COUNT
 
 
 def smooth(count=24, shape=(24, 40), least=0):

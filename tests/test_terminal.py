@@ -14,8 +14,8 @@ from tiny import onnx_bytes
 
 from wnet_edge.cli.main import COMMANDS
 from wnet_edge.cli.terminal import prepared_streams, print_line
-from wnet_edge.io.drawing import text_line
 from wnet_edge.one_line import one_line
+from wnet_edge.pictures.drawing import text_line
 
 RED = "\x1b[31m"
 HOSTILE = f"a{RED}\x07\nR-factor: 0.01 (trusted)\r\x9b2Jb\u202ec"

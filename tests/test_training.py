@@ -10,11 +10,11 @@ from tiny_training import PIXEL_M, QUIET, WAVELENGTH_M, instrument, options, sup
 
 from wnet_edge.errors import CheckpointError, SimulationError, TrainingError
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
+from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.forward import expected_counts
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.objects import Family, draw_object
-from wnet_edge.preprocess import bin_frames
-from wnet_edge.training.batch import Instrument
 from wnet_edge.training.checkpoint import load_network, read_checkpoint
 from wnet_edge.training.loop import train
 from wnet_edge.training.loss import weighted_chord, weighted_mae, wrap_phase

@@ -9,14 +9,14 @@ import pytest
 import torch
 from tiny_training import QUIET, Interrupted, measurement, options, supply
 
-from wnet_edge.cut_labels import CutLabels
 from wnet_edge.errors import TrainingError
-from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.training import simulation, stored
 from wnet_edge.training.augmentation import Augmentation
 from wnet_edge.training.batch import FrameSupply
 from wnet_edge.training.checkpoint import read_checkpoint
-from wnet_edge.training.fixed import FixedFrames
+from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.loop import train
 from wnet_edge.training.stored import StoredFrames
 

@@ -8,21 +8,22 @@ import numpy as np
 import pytest
 from tiny_training import FULL_PX, Measurement, exact_patch, measurement
 
-from wnet_edge.cut_labels import CutLabels
+from wnet_edge.embedded import find_package
 from wnet_edge.errors import ResultError, ScanError, TrainingError
-from wnet_edge.gauge import amplitude_scale, probe_intensity
-from wnet_edge.geometry import positions_px
-from wnet_edge.io.placed_image import read_placed_image
-from wnet_edge.io.result import Process, Result, write_result
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.io.images.result_file import Process, Result, write_result
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.package import find_package, open_package
-from wnet_edge.physics.virtual_scan import labels as simulated_labels
-from wnet_edge.preprocess import network_counts
-from wnet_edge.runner.choice import choose
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.judging.cut_labels import CutLabels
+from wnet_edge.judging.label_source import LabelPair
+from wnet_edge.package.opening import open_package
+from wnet_edge.physics.gauge import amplitude_scale, probe_intensity
+from wnet_edge.physics.gauge import labels as simulated_labels
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.scan.counts import network_counts
 from wnet_edge.training.augmentation import Augmentation, augmented
-from wnet_edge.training.label_source import LabelPair
 from wnet_edge.training.stored import StoredFrames
 
 ROOT = Path(__file__).parents[1]

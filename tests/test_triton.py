@@ -10,8 +10,9 @@ from tiny import content, simple_graph
 
 from wnet_edge.errors import PackageError
 from wnet_edge.export.triton import config, write_repository
-from wnet_edge.manifest import Precision, Tolerance
-from wnet_edge.package import GoldenFrames, Graph, write_package
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision, Tolerance
+from wnet_edge.package.packing import Graph, write_package
 
 STRING, INT32, INT64, UINT64, MESSAGE, ENUM = 9, 5, 3, 4, 11, 14
 FIELDS = {

@@ -9,14 +9,16 @@ from onnx import helper, numpy_helper
 from tiny import content, onnx_bytes, simple_graph
 
 from wnet_edge.errors import PackageError, ProviderError
-from wnet_edge.manifest import Precision, Tolerance
-from wnet_edge.package import GoldenFrames, Graph, open_package, write_package
-from wnet_edge.runner.choice import choose
-from wnet_edge.runner.device import this_device
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.tuned import TimedWay, TuneRecord, keep, kept, room_for
-from wnet_edge.runner.tuning import TuneOptions, _ranked, thread_counts, tune
-from wnet_edge.runner.ways import RunnerOptions, Way
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision, Tolerance
+from wnet_edge.package.opening import open_package
+from wnet_edge.package.packing import Graph, write_package
+from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.choosing.tune import TuneOptions, _ranked, thread_counts, tune
+from wnet_edge.runner.choosing.tune_record import TimedWay, TuneRecord, keep, kept, room_for
+from wnet_edge.runner.graph.device import this_device
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions, Way
 
 QUICK = TuneOptions(provider=Provider.CPU, threads=(1,), batch_sizes=(1, 4), final_rounds=2)
 
@@ -108,9 +110,9 @@ def test_a_fixed_batch_is_the_only_one(tmp_path):
 
 
 def test_threads_go_up_to_all_cores(monkeypatch):
-    monkeypatch.setattr("wnet_edge.runner.tuning.usable_cores", lambda: 6)
+    monkeypatch.setattr("wnet_edge.runner.choosing.tune.usable_cores", lambda: 6)
     assert thread_counts() == (1, 2, 4, 6)
-    monkeypatch.setattr("wnet_edge.runner.tuning.usable_cores", lambda: 1)
+    monkeypatch.setattr("wnet_edge.runner.choosing.tune.usable_cores", lambda: 1)
     assert thread_counts() == (1,)
 
 

@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wnet_edge
+from wnet_edge.embedded import find_package
+from wnet_edge.framing.framing import Framer
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.manifest import FrameFit
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner import infer as inference
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.self_check import FrameSample, self_check
-from wnet_edge.runner.verdict import LEAST_EXPLAINED, Cause, Verdict, judge
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.runner.window import Framer
+from wnet_edge.package.manifest import FrameFit
+from wnet_edge.package.opening import open_package
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image import infer as inference
+from wnet_edge.runner.image.self_check import FrameSample, self_check
+from wnet_edge.runner.image.verdict import LEAST_EXPLAINED, Cause, Verdict, judge
 
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 UP = Orientation.IDENTITY

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wnet_edge.runner.wheels import Wheel, import_fault, installed_wheels, wheels_fault
+from wnet_edge.runner.doctor.wheels import Wheel, import_fault, installed_wheels, wheels_fault
 
 HERE = Path("/site-packages")
 

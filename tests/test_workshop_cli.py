@@ -14,11 +14,11 @@ from wnet_edge.cli.main import group
 from wnet_edge.cli.train import command
 from wnet_edge.cli.train_options import SECTIONS
 from wnet_edge.errors import WNetEdgeError
-from wnet_edge.io.cxi import read_labels
+from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.package import open_package
+from wnet_edge.judging.label_source import SimulatedLabels
+from wnet_edge.package.opening import open_package
 from wnet_edge.training.checkpoint import load_network, read_checkpoint
-from wnet_edge.training.label_source import SimulatedLabels
 from wnet_edge.training.stored import StoredFrames
 
 ROOT = Path(__file__).parents[1]

@@ -13,9 +13,9 @@ from tiny_training import measurement
 from wnet_edge.cli.main import group
 from wnet_edge.errors import WNetEdgeError
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import open_package
-from wnet_edge.scan import Scan
+from wnet_edge.package.opening import open_package
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import read_checkpoint
 
 W3 = ("--model", "w3", "--epochs", "1", "--device", "cpu", "--no-augment")

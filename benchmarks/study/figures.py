@@ -16,9 +16,9 @@ from benchmarks.study.plan import EQUAL_RATE, NAMES, Run, Study
 from benchmarks.study.results import Results
 from benchmarks.study.scan247 import Scan247
 from benchmarks.study.sets import illuminated, patches
-from wnet_edge.comparison import ObjectImage
+from wnet_edge.comparing.comparison import ObjectImage
+from wnet_edge.comparing.patch_errors import LabelledSet, turned
 from wnet_edge.models.registry import CountsNetwork, ModelName, NetworkInput
-from wnet_edge.single_shot import LabelledSet, turned
 from wnet_edge.training.checkpoint import load_network
 from wnet_edge.training.options import PhaseError
 

@@ -20,10 +20,12 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.errors import PeerError, ProviderError, ResultError
-from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.outputs import check_output, replacing
-from wnet_edge.package import Package
-from wnet_edge.runner.bench import (
+from wnet_edge.host.outputs import check_output, replacing
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import MAX_THREADS, RunnerOptions
+from wnet_edge.runner.measuring.bench import (
     BATCH_SIZES,
     Entrant,
     Opened,
@@ -34,15 +36,13 @@ from wnet_edge.runner.bench import (
     precisions_to_time,
     time_batch,
 )
-from wnet_edge.runner.placement import (
+from wnet_edge.runner.measuring.node_profile import (
     NodeTime,
     OperatorTime,
     by_operator,
     misplaced,
     profile_graph,
 )
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import MAX_THREADS, RunnerOptions
 
 DEFAULT_PACKAGES = ("ptychonn", "w3")
 PLACEMENT_RUNS, PROFILE_RUNS = 1, 50

@@ -4,12 +4,12 @@ from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
 
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import CheckpointError, PeerError
-from wnet_edge.manifest import Precision
-from wnet_edge.package import Package
-from wnet_edge.runner.batches import RunFrames, in_whole_batches
-from wnet_edge.runner.ways import Way
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.batches import RunFrames, in_whole_batches
+from wnet_edge.runner.graph.run_settings import Way
 
 
 class Peer(str, Enum):

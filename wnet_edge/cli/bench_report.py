@@ -10,11 +10,11 @@ import onnxruntime
 
 from wnet_edge.cli.options import command_line
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.package import Package
-from wnet_edge.runner.bench import Entrant, Measured, Row
-from wnet_edge.runner.device import this_device
-from wnet_edge.runner.in_turn import WARM_UP
-from wnet_edge.runner.placement import NodeTime, OperatorTime
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.device import this_device
+from wnet_edge.runner.measuring.bench import Entrant, Measured, Row
+from wnet_edge.runner.measuring.interleaved import WARM_UP
+from wnet_edge.runner.measuring.node_profile import NodeTime, OperatorTime
 
 
 @dataclass(frozen=True)

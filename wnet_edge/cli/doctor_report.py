@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 
 from wnet_edge.cli.options import finite
-from wnet_edge.manifest import FrameFit, Precision
-from wnet_edge.runner.checkup import CheckUp, PrecisionCheck, ProviderCheck
-from wnet_edge.runner.installation import EXTRAS
-from wnet_edge.runner.providers import CURES, WHEELS
-from wnet_edge.runner.verdict import Cause, explains
-from wnet_edge.runner.wheels import overwriting
+from wnet_edge.package.manifest import FrameFit, Precision
+from wnet_edge.runner.doctor.checkup import CheckUp, PrecisionCheck, ProviderCheck
+from wnet_edge.runner.doctor.installation import EXTRAS
+from wnet_edge.runner.doctor.wheels import overwriting
+from wnet_edge.runner.graph.providers import CURES, WHEELS
+from wnet_edge.runner.image.verdict import Cause, explains
 
 _WIDTH = 100
 _NAME_WIDTH = 13

@@ -15,11 +15,11 @@ from wnet_edge.cli.options import (
     trust_option,
 )
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.tuned import TimedWay, keep, room_for
-from wnet_edge.runner.tuning import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
-from wnet_edge.runner.ways import MAX_THREADS
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.runner.choosing.tune import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
+from wnet_edge.runner.choosing.tune_record import TimedWay, keep, room_for
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import MAX_THREADS
 
 _SHOWN = 10
 

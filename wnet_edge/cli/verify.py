@@ -19,9 +19,9 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import PackageError
-from wnet_edge.package import Package
-from wnet_edge.runner.choice import choose
-from wnet_edge.runner.golden import GoldenCheck, check_golden, ways_to_run
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.measuring.golden_check import GoldenCheck, check_golden, ways_to_run
 
 
 @click.command()
