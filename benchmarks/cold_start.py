@@ -18,7 +18,7 @@ from wnet_edge.export.compiled import compile_package
 from wnet_edge.package.opening import open_package
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def opened(package, precision):
     seconds = []
     for _ in range(9):
         began = time.perf_counter()
-        OpenGraph(package, Way(precision, Provider.CPU, 1))
+        OpenGraph(package, RunSettings(precision, Provider.CPU, 1))
         seconds.append(time.perf_counter() - began)
     return 1000 * median(seconds)
 

@@ -58,7 +58,7 @@ class HostShare:
     stitch_rounds: int
 
 
-def host_share_ms_a_frame(frames: int) -> HostShare:
+def host_share_ms_per_frame(frames: int) -> HostShare:
     """Simulate a scan of so many frames of 128 × 128 counts, and time all but the network."""
     package = open_package(find_package("w3"))
     simulated = _Simulated(package, frames)
@@ -164,6 +164,6 @@ def _write(stitched: Stitched, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    share = host_share_ms_a_frame(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    share = host_share_ms_per_frame(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
     for field in fields(share):
         print(f"{field.name} {getattr(share, field.name):.3g}")  # noqa: T201

@@ -15,7 +15,7 @@ import numpy as np
 
 from wnet_edge.comparing.comparison import ObjectImage, compare
 from wnet_edge.embedded import find_package
-from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.framing import Framing
 from wnet_edge.framing.training_domain import probe_similarity
 from wnet_edge.io.found import Found, FoundScan, Positions
 from wnet_edge.io.images.object_image_file import read_object_image
@@ -42,7 +42,7 @@ def image_of(
     found: FoundScan, package: Package, orientation=UP, position_orientation=UP
 ) -> Inference:
     """The scan through the package."""
-    scan = Framer(found, package).framed(orientation, position_orientation).scan
+    scan = Framing(found, package).framed(orientation, position_orientation).scan
     return infer(scan, package, OPTIONS)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.calibration_kernel import in_kernels
 from benchmarks.gates import baseline, hold
-from benchmarks.host_share import host_share_ms_a_frame
+from benchmarks.host_share import host_share_ms_per_frame
 from benchmarks.one_process import SCAN, infer_cost
 from wnet_edge.embedded import find_package
 from wnet_edge.io.scan_file import open_scan
@@ -28,7 +28,7 @@ def host_share():
     """Of a frame, in kernels; and the shares."""
 
     def work():
-        share = host_share_ms_a_frame(HOST_FRAMES)
+        share = host_share_ms_per_frame(HOST_FRAMES)
         return share.total_ms / 1000, share
 
     return in_kernels(work)

@@ -81,7 +81,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredStrip:
     """A strip with its yardstick, and what FP32 gives of it.
 
     Attributes:
@@ -174,7 +174,7 @@ def held_out(material: Material, instrument: Instrument) -> HeldOut:
     )
 
 
-def measured(strip: Strip, graph: bytes) -> Measured:
+def measured(strip: Strip, graph: bytes) -> MeasuredStrip:
     """What a strip is judged by: a reconstruction if there is one, else FP32's own patches.
 
     Args:
@@ -193,7 +193,7 @@ def measured(strip: Strip, graph: bytes) -> Measured:
             f"{part.name}: the beam lights too little of the network's window, or the frames are "
             "too few, for a structural similarity; give a larger scan, or train for a wider window"
         )
-    return Measured(yardstick, patches, accuracy)
+    return MeasuredStrip(yardstick, patches, accuracy)
 
 
 def _strip(part: ScanPart, material: Material) -> Strip:

@@ -17,9 +17,9 @@ from wnet_edge.export.conversion_check import assert_conversion
 from wnet_edge.export.graph import serialise
 from wnet_edge.export.half.half import HalfGraph, to_half
 from wnet_edge.export.half.half_rounding import outputs, rounded_twin
-from wnet_edge.export.held_out import HeldOut, Measured
+from wnet_edge.export.held_out import HeldOut, MeasuredStrip
 from wnet_edge.export.int8.layer_shares import LayerShare, layer_shares
-from wnet_edge.export.int8.search import Found, OverBudgetError, Problem, search
+from wnet_edge.export.int8.search import FoundInt8, OverBudgetError, Problem, search
 from wnet_edge.export.passes.compact import compacted
 from wnet_edge.export.run_graph import exact_patches, patches_on_processor
 from wnet_edge.judging.yardstick import Judge, Loss, loss, phase_rms_rad
@@ -57,8 +57,8 @@ class Source:
     shipped: bytes
     opset: int
     held_out: HeldOut
-    selection: Measured
-    report: Measured
+    selection: MeasuredStrip
+    report: MeasuredStrip
     budget: Budget
     ranges: Sequence[Ranges]
     ask_layers: bool
@@ -85,7 +85,7 @@ class Made:
     loss: Loss | None = None
     phase_rms_rad: float = 0.0
     half: HalfGraph | None = None
-    found: Found | None = None
+    found: FoundInt8 | None = None
     layers: tuple[LayerShare, ...] = ()
 
 

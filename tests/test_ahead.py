@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from wnet_edge.runner.image.prefetch import made_ahead
+from wnet_edge.runner.image.prefetch import prefetched
 
 
 def threads_named(name):
@@ -13,7 +13,7 @@ def threads_named(name):
 
 
 def test_everything_comes_in_order():
-    with made_ahead(lambda item: item * item, range(100), "square") as made:
+    with prefetched(lambda item: item * item, range(100), "square") as made:
         assert list(made) == [(item, item * item) for item in range(100)]
 
 
@@ -28,7 +28,7 @@ def test_work_goes_on_beside_the_caller_but_never_far_ahead():
     def make(item):
         return item, threading.current_thread().name
 
-    with made_ahead(make, items(), "maker") as made:
+    with prefetched(make, items(), "maker") as made:
         for item, (same, name) in made:
             assert item == same
             assert name.startswith("maker")
@@ -46,7 +46,7 @@ def test_an_error_comes_in_its_place_and_ends_the_thread():
     seen = []
     with (
         pytest.raises(OSError, match="the disk is gone"),
-        made_ahead(make, range(100), "failing") as made,
+        prefetched(make, range(100), "failing") as made,
     ):
         seen += (item for item, _ in made)
     assert seen == list(range(5))
@@ -59,8 +59,8 @@ def test_whatever_ends_the_block_ends_the_threads(error):
 
     def interrupted():
         with (
-            made_ahead(str, count(), "outer") as strings,
-            made_ahead(done.append, strings, "inner") as made,
+            prefetched(str, count(), "outer") as strings,
+            prefetched(done.append, strings, "inner") as made,
         ):
             next(made)
             raise error

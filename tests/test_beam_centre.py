@@ -9,7 +9,7 @@ import pytest
 from wnet_edge.embedded import EXAMPLE_SCAN, find_package
 from wnet_edge.errors import ScanError
 from wnet_edge.framing.beam_centre import CONVINCING, find_beam_centre
-from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.framing import Framing
 from wnet_edge.framing.survey import survey
 from wnet_edge.io.found import Found, FoundScan, Positions
 from wnet_edge.io.scan_file import find_scan
@@ -192,7 +192,9 @@ def on_detector(frames, shape, corner):
 
 
 def test_where_the_beam_was_found_and_how_well_is_recorded(frames, package):
-    framed = Framer(scan(on_detector(frames, SHAPE, (20, 100))), package).framed(IDENTITY, IDENTITY)
+    framed = Framing(scan(on_detector(frames, SHAPE, (20, 100))), package).framed(
+        IDENTITY, IDENTITY
+    )
     assert framed.choices["beam_centre_px"] == "84, 164"
     assert framed.choices["beam_centre_from"].startswith("found by the package's probe, agreement")
     assert float(framed.choices["beam_centre_agreement"]) > 0.8
@@ -202,7 +204,7 @@ def test_where_the_beam_was_found_and_how_well_is_recorded(frames, package):
 @pytest.mark.parametrize("told", [(0.0, 0.0), (1100.5, 1035.2), (80.0, 164.0)])
 def test_a_file_that_puts_the_beam_elsewhere_is_told_and_not_believed(frames, package, told):
     found = scan(on_detector(frames, SHAPE, (20, 100)), told)
-    framed = Framer(found, package).framed(IDENTITY, IDENTITY)
+    framed = Framing(found, package).framed(IDENTITY, IDENTITY)
     assert framed.window.centre_px == (84, 164)
     (note,) = framed.scan.notes
     assert note.startswith("the beam is found at row 84, column 164 (agreement 0.")
@@ -212,7 +214,7 @@ def test_a_file_that_puts_the_beam_elsewhere_is_told_and_not_believed(frames, pa
 
 def test_what_the_user_says_goes_before_what_is_found(frames, package):
     found = scan(on_detector(frames, SHAPE, (20, 100)), (90, 160), "--beam-centre")
-    framed = Framer(found, package).framed(IDENTITY, IDENTITY)
+    framed = Framing(found, package).framed(IDENTITY, IDENTITY)
     assert (framed.window.centre_px, framed.beam_centre_from) == ((90, 160), "--beam-centre")
     (note,) = framed.scan.notes
     assert note.startswith("the beam is found at row 84, column 164 (agreement 0.")
@@ -228,7 +230,7 @@ def test_what_the_user_says_goes_before_what_is_found(frames, package):
 )
 def test_a_beam_that_is_not_found_is_assumed_with_a_warning(package, told, assumed):
     flat = np.random.default_rng(0).poisson(5, (8, *SHAPE)).astype(np.uint16)
-    framed = Framer(scan(flat, told), package).framed(IDENTITY, IDENTITY)
+    framed = Framing(scan(flat, told), package).framed(IDENTITY, IDENTITY)
     (note,) = framed.scan.notes
     assert note.startswith("the package's probe does not find the beam (agreement 0.0")
     assert f"taken at {assumed}; give --beam-centre ROW,COLUMN" in note
@@ -236,18 +238,18 @@ def test_a_beam_that_is_not_found_is_assumed_with_a_warning(package, told, assum
 
 def test_a_window_that_leaves_the_detector_is_told_or_refused(frames, package):
     beside = on_detector(frames, (140, 150), (-20, 10))
-    framed = Framer(scan(beside), package).framed(IDENTITY, IDENTITY)
+    framed = Framing(scan(beside), package).framed(IDENTITY, IDENTITY)
     (note,) = framed.scan.notes
     assert note.startswith("15.6 % of the window around the beam at row 44, column 74 lies beyond")
     assert framed.scan.mask[:20].all()
-    far = Framer(scan(on_detector(frames, (140, 150), (-40, 10))), package)
+    far = Framing(scan(on_detector(frames, (140, 150), (-40, 10))), package)
     with pytest.raises(ScanError, match=r"row 24, column 74 \(found by .*\), so 31 % of a window"):
         far.framed(IDENTITY, IDENTITY)
 
 
 @pytest.mark.parametrize("shape", [(120, 128), (127, 127), (126, 200)])
 def test_a_detector_a_little_smaller_than_the_window_will_do(frames, package, shape):
-    small = Framer(scan(frames[:, 4 : 4 + shape[0], : shape[1]]), package)
+    small = Framing(scan(frames[:, 4 : 4 + shape[0], : shape[1]]), package)
     framed = small.framed(IDENTITY, IDENTITY)
     assert framed.scan.frame_px == 128
     assert framed.window.centre_px == (60, 64)

@@ -18,7 +18,7 @@ from wnet_edge.package.packing import write_package
 from wnet_edge.runner.graph import open_graph
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 from wnet_edge.runner.measuring.bench import batches_to_time, precisions_to_time
 from wnet_edge.runner.measuring.end_to_end import EndToEnd, raster_px
 from wnet_edge.runner.measuring.interleaved import WARM_UP, Contestant, time_in_turn
@@ -29,7 +29,7 @@ from wnet_edge.runner.measuring.node_profile import (
     profile_graph,
 )
 
-CPU = Way(Precision.FP32, Provider.CPU, 1, 2)
+CPU = RunSettings(Precision.FP32, Provider.CPU, 1, 2)
 QUANTILES = {"p50_ms", "p95_ms", "p99_ms", "min_ms", "frames_per_second", "ratio"}
 
 
@@ -248,8 +248,8 @@ def as_if_cuda(monkeypatch):
     """The processor stands in for a card, which leaves every node to the processor."""
     create = open_graph._create_session
 
-    def on_the_processor(package, way, settings):
-        return create(package, dataclasses.replace(way, provider=Provider.CPU), settings)
+    def on_the_processor(package, run_settings, settings):
+        return create(package, dataclasses.replace(run_settings, provider=Provider.CPU), settings)
 
     monkeypatch.setattr(open_graph, "_create_session", on_the_processor)
     monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: False))

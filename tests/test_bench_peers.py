@@ -19,9 +19,9 @@ from wnet_edge.package.opening import open_package
 from wnet_edge.package.packing import write_package
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 
-CPU = Way(Precision.FP32, Provider.CPU, 1, 2)
+CPU = RunSettings(Precision.FP32, Provider.CPU, 1, 2)
 
 
 def test_peers_that_are_not_installed_are_told_of(call, tmp_path, monkeypatch):

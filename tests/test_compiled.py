@@ -14,7 +14,7 @@ from wnet_edge.export.compiled import compile_package
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import open_package
 from wnet_edge.package.packing import write_package
-from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.compiled_here import mark_compiled
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -43,8 +43,8 @@ def test_patches_are_those_of_the_portable_package(compiled, precision):
     options = dataclasses.replace(CPU, precision=precision)
     portable = open_package(find_package("w3"))
     counts = portable.golden.counts
-    expected = choose(portable, options).graph.run_all(counts)
-    got = choose(compiled, options).graph.run_all(counts)
+    expected = open_best_graph(portable, options).graph.run_all(counts)
+    got = open_best_graph(compiled, options).graph.run_all(counts)
     np.testing.assert_array_equal(got, expected)
     assert check_golden(compiled, options).passed
 
@@ -73,13 +73,13 @@ def test_it_is_refused_elsewhere(compiled, key, value):
         compiled, manifest=dataclasses.replace(compiled.manifest, compiled=made_for)
     )
     with pytest.raises(PackageError, match=r"is compiled for .*export --package FILE --target ort"):
-        choose(elsewhere, CPU)
+        open_best_graph(elsewhere, CPU)
 
 
 def test_it_is_refused_on_another_provider(compiled, monkeypatch):
-    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.missing", lambda _: None)
+    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.unavailable_reason", lambda _: None)
     with pytest.raises(ProviderError, match=r"cuda can't be had \(.* is compiled for cpu\)"):
-        choose(compiled, RunnerOptions(provider=Provider.CUDA))
+        open_best_graph(compiled, RunnerOptions(provider=Provider.CUDA))
 
 
 def test_one_for_a_card_that_is_not_there_is_an_error(compiled):
@@ -88,7 +88,7 @@ def test_one_for_a_card_that_is_not_there_is_an_error(compiled):
         compiled, manifest=dataclasses.replace(compiled.manifest, compiled=made_for)
     )
     with pytest.raises(ProviderError, match=r"nothing runs it here: .* is compiled for cuda\)$"):
-        choose(elsewhere, RunnerOptions())
+        open_best_graph(elsewhere, RunnerOptions())
 
 
 def test_it_is_run_only_where_it_was_made_or_for_a_trusted_key(call, tmp_path, monkeypatch):

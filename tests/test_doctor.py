@@ -12,7 +12,7 @@ from wnet_edge.package.golden import GoldenFrames
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import open_package
 from wnet_edge.package.packing import write_package
-from wnet_edge.runner.choosing.tune_record import TimedWay, TuneRecord, keep, room_for
+from wnet_edge.runner.choosing.tune_record import TimedSettings, TuneRecord, room_for, write_record
 from wnet_edge.runner.doctor import checkup as checkup_module
 from wnet_edge.runner.doctor import installation
 from wnet_edge.runner.doctor.checkup import check_up
@@ -22,7 +22,7 @@ from wnet_edge.runner.graph import device as device_module
 from wnet_edge.runner.graph import providers
 from wnet_edge.runner.graph.device import cpu_quota_cores, has_nvidia_card, this_device
 from wnet_edge.runner.graph.providers import Provider, has_nvidia_driver, missing_library, offered
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 ROOT = Path(__file__).parents[1]
 HERE = Path("/site-packages")
@@ -79,7 +79,7 @@ def test_json_is_one_object_on_the_last_line(call, package, own_cache):
     assert absent["works"] is False
     assert absent["fault"].startswith("this onnxruntime has no ")
     assert (values["auto"]["works"], values["auto"]["fault"]) == (True, None)
-    assert values["tune"] == {"measured": False, "ms_a_frame": None, "fault": None}
+    assert values["tune"] == {"measured": False, "ms_per_frame": None, "fault": None}
     assert values["cache"]["folder"] == str(own_cache / "wnet-edge")
     assert values["package"]["sha256"] == package.sha256
 
@@ -99,21 +99,25 @@ def test_a_package_that_is_not_there_is_an_error(call):
 
 
 def test_what_was_measured_is_told(call, package):
-    way = Way(Precision.FP32, Provider.CPU, 1, 8)
+    run_settings = RunSettings(Precision.FP32, Provider.CPU, 1, 8)
     path = room_for(package)
-    keep(TuneRecord(package.sha256, this_device(), 0.1, (TimedWay(way, 0.25),)), path)
+    write_record(
+        TuneRecord(package.sha256, this_device(), 0.1, (TimedSettings(run_settings, 0.25),)), path
+    )
     code, out, _ = call("doctor", "--package", package.path, "--json")
     values = json.loads(out)
     assert code == 0
-    assert values["tune"] == {"measured": True, "ms_a_frame": 0.25, "fault": None}
+    assert values["tune"] == {"measured": True, "ms_per_frame": 0.25, "fault": None}
     assert (values["auto"]["threads"], values["auto"]["batch_size"]) == (1, 8)
     assert values["cache"]["size_bytes"] == path.stat().st_size
 
 
 def test_a_damaged_record_is_told_and_does_no_harm(call, package):
-    way = Way(Precision.FP32, Provider.CPU, 1, 8)
+    run_settings = RunSettings(Precision.FP32, Provider.CPU, 1, 8)
     path = room_for(package)
-    keep(TuneRecord(package.sha256, this_device(), 0.1, (TimedWay(way, 0.25),)), path)
+    write_record(
+        TuneRecord(package.sha256, this_device(), 0.1, (TimedSettings(run_settings, 0.25),)), path
+    )
     path.write_bytes(b"{")
     code, out, _ = call("doctor", "--package", package.path)
     assert code == 0
@@ -240,7 +244,7 @@ def test_a_card_that_lies_idle_is_something_to_do(call, package, monkeypatch):
 
 def test_tensorrt_says_that_it_takes_long(package, monkeypatch):
     monkeypatch.setattr(checkup_module, "offered", lambda: (Provider.CPU, Provider.TENSORRT))
-    monkeypatch.setattr(checkup_module, "missing", lambda _: None)
+    monkeypatch.setattr(checkup_module, "unavailable_reason", lambda _: None)
     said = []
     found = check_up(package, said.append)
     assert said == [

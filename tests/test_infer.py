@@ -8,7 +8,7 @@ from tiny import GEOMETRY, KnownScan, content
 
 from wnet_edge.errors import PackageError, ScanError
 from wnet_edge.framing.compatibility import check_far_field, nearest_neighbour_m, remaining_binning
-from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.framing import Framing
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.scan_file import find_scan, open_scan
 from wnet_edge.package.manifest import Precision
@@ -229,7 +229,7 @@ def test_far_field_is_asked_of_the_step(tmp_path, known):
 def test_real_near_field_scan_is_refused(data_dir, package):
     found = find_scan(data_dir / "petra_p25_nearfield.cxi")
     with pytest.raises(ScanError, match=r"petra_p25_nearfield\.cxi: near-field or wrong geometry"):
-        Framer(found, package)
+        Framing(found, package)
 
 
 def test_real_scan_fits_and_runs(tmp_path, data_dir):

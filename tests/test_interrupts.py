@@ -15,7 +15,7 @@ from wnet_edge.host import interrupts
 from wnet_edge.host.interrupts import held_back, interruptible, stoppable
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 LONG = ("infer", "scan.cxi", "--package", "known.wnet", "--provider", "cpu", "--batch-size", "1")
 STARTED = """
@@ -187,7 +187,7 @@ def test_the_first_signal_stops_a_graph_in_whatever_thread_it_runs(here):
     from wnet_edge.package.opening import open_package
 
     package = open_package(here / "known.wnet")
-    graph = OpenGraph(package, Way(Precision.FP32, Provider.CPU))
+    graph = OpenGraph(package, RunSettings(Precision.FP32, Provider.CPU))
     counts = package.golden.counts
     graph.run(counts)
     assert graph in stoppable

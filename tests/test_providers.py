@@ -13,11 +13,11 @@ from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import (
     Provider,
     has_nvidia_driver,
-    missing,
     missing_library,
     offered,
+    unavailable_reason,
 )
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 from wnet_edge.runner.graph.tensorrt import engine_folder, tensorrt_options
 
 DEVICE = Device("Linux x86_64", "a processor", 8, "a card, 570.1", "1.30.0", ("cpu", "cuda"))
@@ -30,22 +30,22 @@ def package(tmp_path):
 
 def test_the_processor_is_always_offered_and_lacks_nothing():
     assert Provider.CPU in offered()
-    assert missing(Provider.CPU) is None
+    assert unavailable_reason(Provider.CPU) is None
 
 
 def test_what_is_not_in_the_wheel_says_which_wheel_has_it():
     assert Provider.OPENVINO not in offered()
-    assert missing(Provider.OPENVINO).endswith(
+    assert unavailable_reason(Provider.OPENVINO).endswith(
         "has no openvino: pip install onnxruntime-openvino in place of the one that is installed"
     )
-    assert missing(Provider.COREML) == "this onnxruntime has no coreml"
+    assert unavailable_reason(Provider.COREML) == "this onnxruntime has no coreml"
 
 
 @pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
 def test_without_a_driver_no_library_is_looked_for(provider):
     if has_nvidia_driver() or provider not in offered():
         pytest.skip("this machine has an NVIDIA driver, or an onnxruntime without CUDA")
-    assert missing(provider).startswith("no NVIDIA driver here")
+    assert unavailable_reason(provider).startswith("no NVIDIA driver here")
     assert ".so" in missing_library(provider)
 
 
@@ -58,7 +58,7 @@ def test_a_device_is_told_from_another():
 
 
 def test_buffers_give_what_the_session_gives(package):
-    session = OpenGraph(package, Way(Precision.FP32, Provider.CPU)).session
+    session = OpenGraph(package, RunSettings(Precision.FP32, Provider.CPU)).session
     buffers = DeviceBuffers(session, (3, 1, 8, 8), "cpu")
     batches = np.random.default_rng(0).normal(size=(4, 3, 1, 8, 8)).astype(np.float32)
     got = [buffers.run(counts) for counts in batches]
@@ -74,8 +74,8 @@ def test_a_graph_on_a_card_runs_through_buffers_but_for_odd_batches(package, mon
     # The processor's memory stands in for the card's.
     monkeypatch.setattr("wnet_edge.runner.graph.open_graph._DEVICE_MEMORY", "cpu")
     monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: True))
-    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.missing", lambda _: None)
-    graph = OpenGraph(package, Way(Precision.FP32, Provider.CPU, batch_size=4))
+    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.unavailable_reason", lambda _: None)
+    graph = OpenGraph(package, RunSettings(Precision.FP32, Provider.CPU, batch_size=4))
     counts = np.random.default_rng(1).normal(size=(10, 1, 8, 8)).astype(np.float32)
     amplitude, phase = graph.run_all(counts)
     np.testing.assert_array_equal(amplitude, np.maximum(counts, 0))
@@ -83,12 +83,14 @@ def test_a_graph_on_a_card_runs_through_buffers_but_for_odd_batches(package, mon
 
 
 def test_tensorrt_is_set_up_for_the_graph(package, tmp_path):
-    half = tensorrt_options(package, Way(Precision.FP16, Provider.TENSORRT, 0, 16), tmp_path)
+    half = tensorrt_options(
+        package, RunSettings(Precision.FP16, Provider.TENSORRT, 0, 16), tmp_path
+    )
     assert (half["trt_fp16_enable"], half["trt_int8_enable"]) == ("True", "False")
     assert half["trt_engine_cache_path"] == str(tmp_path)
     assert half["trt_profile_min_shapes"] == "counts:1x1x8x8"
     assert half["trt_profile_opt_shapes"] == half["trt_profile_max_shapes"] == "counts:16x1x8x8"
-    small = tensorrt_options(package, Way(Precision.INT8, Provider.TENSORRT), tmp_path)
+    small = tensorrt_options(package, RunSettings(Precision.INT8, Provider.TENSORRT), tmp_path)
     assert (small["trt_fp16_enable"], small["trt_int8_enable"]) == ("False", "True")
     assert small["trt_engine_cache_prefix"] == "int8"
     # ONNX Runtime takes a provider's options as text.
@@ -98,7 +100,7 @@ def test_tensorrt_is_set_up_for_the_graph(package, tmp_path):
 def test_a_fixed_batch_has_one_engine_shape(tmp_path):
     source = content(simple_graph(8, batch=4), batch_size=4)
     package = write_package(tmp_path / "fixed.wnet", source)
-    options = tensorrt_options(package, Way(Precision.FP32, Provider.TENSORRT), tmp_path)
+    options = tensorrt_options(package, RunSettings(Precision.FP32, Provider.TENSORRT), tmp_path)
     shapes = {options[f"trt_profile_{name}_shapes"] for name in ("min", "opt", "max")}
     assert shapes == {"counts:4x1x8x8"}
 
@@ -117,7 +119,7 @@ def test_engines_are_kept_apart(package, tmp_path):
 
 @pytest.mark.gpu
 def test_tensorrt_gives_the_golden_outputs(package):
-    if missing(Provider.TENSORRT) is not None:
+    if unavailable_reason(Provider.TENSORRT) is not None:
         pytest.skip("this machine has no TensorRT")
-    graph = OpenGraph(package, Way(Precision.FP32, Provider.TENSORRT))
+    graph = OpenGraph(package, RunSettings(Precision.FP32, Provider.TENSORRT))
     check_golden_patches(package, graph)

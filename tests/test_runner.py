@@ -12,7 +12,7 @@ from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.package.golden import GoldenFrames
 from wnet_edge.package.manifest import Precision, Tolerance
 from wnet_edge.package.packing import Graph, write_package
-from wnet_edge.runner.choosing.choice import choose, opening_fault
+from wnet_edge.runner.choosing.choice import open_best_graph, opening_fault
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.measuring.golden_check import check_golden
@@ -34,7 +34,7 @@ def with_precisions(tmp_path, *kinds):
 
 
 def test_runs_the_graph(package):
-    session = choose(package, RunnerOptions(provider=Provider.CPU, threads=1))
+    session = open_best_graph(package, RunnerOptions(provider=Provider.CPU, threads=1))
     counts = np.linspace(-1, 3, 5 * 64, dtype=np.float32).reshape(5, 1, 8, 8)
     amplitude, phase = session.graph.run(counts)
     np.testing.assert_allclose(amplitude, np.maximum(counts, 0))
@@ -46,8 +46,8 @@ def test_runs_the_graph(package):
 
 def test_same_counts_same_bytes(package):
     counts = np.random.default_rng(0).random((3, 1, 8, 8), dtype=np.float32)
-    first = choose(package, CPU).graph.run(counts)
-    second = choose(package, CPU).graph.run(counts)
+    first = open_best_graph(package, CPU).graph.run(counts)
+    second = open_best_graph(package, CPU).graph.run(counts)
     assert [part.tobytes() for part in first] == [part.tobytes() for part in second]
 
 
@@ -57,7 +57,7 @@ def test_auto_says_why_it_falls_back_where_there_is_a_card(package, capfd, monke
     if fault is None:
         pytest.skip("this machine has CUDA")
     monkeypatch.setattr("wnet_edge.runner.choosing.choice.has_nvidia_card", lambda: card)
-    session = choose(package, RunnerOptions())
+    session = open_best_graph(package, RunnerOptions())
     assert session.provider is Provider.CPU
     if card:
         assert session.reason == f"cpu because cuda can't be had ({fault}); fp32 is exact"
@@ -75,7 +75,7 @@ def test_cuda_is_had_or_refused(package):
         ProviderError,
         match=r"cuda can't be had \(.+\); install .* --provider cpu \(wnet-edge doctor",
     ):
-        choose(package, RunnerOptions(provider=Provider.CUDA))
+        open_best_graph(package, RunnerOptions(provider=Provider.CUDA))
 
 
 @pytest.mark.gpu
@@ -91,27 +91,27 @@ def test_onnxruntime_without_cuda(package, monkeypatch):
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
     fault = opening_fault(package, Provider.CUDA)
     assert fault.endswith("pip install onnxruntime-gpu in place of the one that is installed")
-    assert choose(package, RunnerOptions()).reason == "cpu; fp32 is exact"
+    assert open_best_graph(package, RunnerOptions()).reason == "cpu; fp32 is exact"
 
 
 def test_precision_is_chosen(tmp_path):
     three = with_precisions(tmp_path, *Precision)
-    chosen = choose(three, RunnerOptions(Precision.INT8, Provider.CPU))
+    chosen = open_best_graph(three, RunnerOptions(Precision.INT8, Provider.CPU))
     assert (chosen.precision, chosen.reason) == (Precision.INT8, "cpu as asked; int8 as asked")
-    assert choose(three, CPU).precision is Precision.FP32
+    assert open_best_graph(three, CPU).precision is Precision.FP32
     one = with_precisions(tmp_path / "..", Precision.INT8)
-    assert choose(one, CPU).reason == "cpu as asked; int8 is what the package holds"
+    assert open_best_graph(one, CPU).reason == "cpu as asked; int8 is what the package holds"
     with pytest.raises(PackageError, match="holds no fp16 graph; choose from int8"):
-        choose(one, RunnerOptions(Precision.FP16, Provider.CPU))
+        open_best_graph(one, RunnerOptions(Precision.FP16, Provider.CPU))
 
 
 @pytest.mark.parametrize("fixed", [1, 4, 16])
 def test_a_fixed_batch_takes_any_number_of_frames(tmp_path, package, fixed):
     source = content(simple_graph(8, batch=fixed), batch_size=fixed)
     whole = write_package(tmp_path / "fixed.wnet", source)
-    session = choose(whole, RunnerOptions(provider=Provider.CPU, batch_size=10))
+    session = open_best_graph(whole, RunnerOptions(provider=Provider.CPU, batch_size=10))
     assert session.graph.batch_size == {1: 10, 4: 12, 16: 16}[fixed]
-    free = choose(package, CPU)
+    free = open_best_graph(package, CPU)
     for count in (1, 4, 5, 17):
         counts = np.random.default_rng(count).normal(size=(count, 1, 8, 8)).astype(np.float32)
         for got, expected in zip(session.graph.run(counts), free.graph.run(counts), strict=True):
@@ -161,13 +161,13 @@ def test_what_onnx_runtime_can_not_load_is_told_in_one_line(tmp_path, capfd):
     nodes.append(helper.make_node("Add", ["counts", "half"], ["amplitude"]))
     package = with_graph(tmp_path, onnx_bytes([*nodes, *passes(("counts", "phase"))], 8))
     with pytest.raises(PackageError, match="can't load a graph") as caught:
-        choose(package, CPU)
+        open_best_graph(package, CPU)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
 
 def test_failing_provider_is_told_in_one_line(package):
-    session = choose(package, CPU)
+    session = open_best_graph(package, CPU)
     with pytest.raises(ProviderError, match=r"cpu failed on 2 frames .*--batch-size") as caught:
         session.graph.run(np.zeros((2, 1, 9, 9), np.float32))
     assert "\n" not in str(caught.value)
@@ -227,4 +227,4 @@ def test_weights_outside_the_package_are_not_read(tmp_path, package, monkeypatch
     monkeypatch.chdir(tmp_path)
     graph = graph_with_weights_in("weights.bin")
     with pytest.raises(PackageError, match="can't load a graph"):
-        choose(dataclasses.replace(package, graphs={Precision.FP32: graph}), CPU)
+        open_best_graph(dataclasses.replace(package, graphs={Precision.FP32: graph}), CPU)

@@ -8,7 +8,7 @@ from tiny import gaussian_probe
 from wnet_edge.calibration.ranges import RangeMethod, ranges_of
 from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget
-from wnet_edge.export.held_out import Measured
+from wnet_edge.export.held_out import MeasuredStrip
 from wnet_edge.export.int8.search import MARGIN, SPARED_SHARE, Problem, search
 from wnet_edge.export.run_graph import patches_on_processor
 from wnet_edge.judging.yardstick import ScanPart, against_fp32
@@ -45,7 +45,7 @@ def problem(graph):
 
     def with_budget(max_ssim_drop):
         budget = Budget(max_ssim_drop=max_ssim_drop)
-        return Problem(graph, Precision.INT8, Measured(yardstick, fp32, accuracy), run, budget)
+        return Problem(graph, Precision.INT8, MeasuredStrip(yardstick, fp32, accuracy), run, budget)
 
     return with_budget
 

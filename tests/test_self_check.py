@@ -9,8 +9,12 @@ import pytest
 
 import wnet_edge
 from wnet_edge.embedded import find_package
-from wnet_edge.framing.framing import Framer
-from wnet_edge.framing.training_domain import probe_similarity, unfamiliar, upright_probe
+from wnet_edge.framing.framing import Framing
+from wnet_edge.framing.training_domain import (
+    outside_training_domain,
+    probe_similarity,
+    upright_probe,
+)
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.package.opening import open_package
@@ -40,7 +44,7 @@ def example():
 
 
 def check(found, package, orientation=UP, position_orientation=UP):
-    scan = Framer(found, package).framed(orientation, position_orientation).scan
+    scan = Framing(found, package).framed(orientation, position_orientation).scan
     return infer(scan, package, OPTIONS)
 
 
@@ -98,7 +102,7 @@ def test_frames_that_were_normalised_are_judged_without_a_floor(example, package
 
 
 def test_a_scan_too_small_to_be_checked_says_so(example, package):
-    scan = Framer(example, package).framed(UP, UP).scan
+    scan = Framing(example, package).framed(UP, UP).scan
     few = replace(
         scan,
         frames=scan.frames[:3],
@@ -129,15 +133,19 @@ def test_similarity_of_probes(package):
 
 
 def test_what_is_unfamiliar_is_told(package):
-    assert unfamiliar(package, 5e7, None) == unfamiliar(package, 5e7, 1.0) == ()
-    assert "fewer than the 1e+05" in unfamiliar(package, 9e4, None)[0]
+    assert (
+        outside_training_domain(package, 5e7, None)
+        == outside_training_domain(package, 5e7, 1.0)
+        == ()
+    )
+    assert "fewer than the 1e+05" in outside_training_domain(package, 9e4, None)[0]
     even = np.ones((1, 128, 128), np.complex64)
     _, similarity = upright_probe(even, UP, package)
-    assert "% like the package's" in unfamiliar(package, 5e7, similarity)[0]
+    assert "% like the package's" in outside_training_domain(package, 5e7, similarity)[0]
 
 
 def test_middle_frames_lie_together(example, package):
-    scan = Framer(example, package).framed(UP, UP).scan
+    scan = Framing(example, package).framed(UP, UP).scan
     numbers = middle_frames(scan)
     assert len(numbers) == len(set(numbers.tolist())) == 200
     span_px = np.ptp(scan.positions_m[numbers], axis=0) / scan.object_pixel_size_m
@@ -164,14 +172,14 @@ def stored(found, orientation, *, corner):
 )
 def test_auto_finds_the_way_up(data_dir, package, orientation, corner):
     found = find_scan(data_dir / "cnm26id_scan247.cxi")
-    framer = Framer(stored(found, orientation, corner=corner), package)
+    framer = Framing(stored(found, orientation, corner=corner), package)
     choice = choose_orientation(framer, package, OPTIONS, None, UP)
     assert choice.orientation is orientation
     assert choice.framed.window.from_corner is corner
     assert choice.warnings == ()
     line = choice.search_lines[0]
     assert line.startswith(f"orientation {orientation.value}, R-factor 0.09")
-    plain = Framer(found, package).framed(UP, UP)
+    plain = Framing(found, package).framed(UP, UP)
     np.testing.assert_array_equal(choice.framed.scan.frames[7], plain.scan.frames[7])
     np.testing.assert_array_equal(choice.framed.scan.mask, plain.scan.mask)
 
@@ -184,7 +192,7 @@ def test_a_search_that_could_compare_nothing_says_so(example, package):
         frames=Found(example.frames.value[:12], "few"),
         positions=Found(Positions(corners), "apart"),
     )
-    choice = choose_orientation(Framer(few, package), package, OPTIONS, None, UP)
+    choice = choose_orientation(Framing(few, package), package, OPTIONS, None, UP)
     assert choice.warnings == ("orientation is not clear: name it if you know it",)
 
 
@@ -192,7 +200,7 @@ def test_dead_frames_in_the_middle_do_not_stop_the_search(example, package):
     frames = example.frames.value.copy()
     frames[:40] = 0  # the scan spirals outwards
     dim = replace(example, frames=Found(frames, "dead"))
-    choice = choose_orientation(Framer(dim, package), package, OPTIONS, None, UP)
+    choice = choose_orientation(Framing(dim, package), package, OPTIONS, None, UP)
     assert choice.orientation is UP
 
 
@@ -207,7 +215,7 @@ def test_a_probe_is_turned_as_its_frames_are(package):
 
 def test_auto_finds_which_way_the_positions_run(example, package):
     flipped = Positions(example.positions.value.values * [1, -1])
-    framer = Framer(replace(example, positions=Found(flipped, "flipped")), package)
+    framer = Framing(replace(example, positions=Found(flipped, "flipped")), package)
     choice = choose_orientation(framer, package, OPTIONS, UP, None)
     assert choice.position_orientation is Orientation.FLIP_COLUMNS
     assert json.dumps(choice.search_lines)

@@ -19,7 +19,7 @@ from wnet_edge.package.opening import open_package
 from wnet_edge.physics.gauge import amplitude_scale, probe_intensity
 from wnet_edge.physics.gauge import labels as simulated_labels
 from wnet_edge.physics.geometry import positions_px
-from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.scan.counts import network_counts
@@ -251,7 +251,9 @@ def test_labels_of_the_real_scan_are_what_the_embedded_network_sees():
     supply = StoredFrames(scan, labels, seed=0)
     assert len(supply.training) > 250
     batch = next(supply.validation(64, 64))
-    session = choose(open_package(find_package("w3")), RunnerOptions(provider=Provider.CPU))
+    session = open_best_graph(
+        open_package(find_package("w3")), RunnerOptions(provider=Provider.CPU)
+    )
     _, phase_rad = session.graph.run(batch.counts.numpy())
     lit = np.broadcast_to(supply.instrument.weight > 1, phase_rad.shape)
     found = np.corrcoef(phase_rad[lit], batch.phase_rad.numpy()[lit])[0, 1]

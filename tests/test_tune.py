@@ -13,12 +13,18 @@ from wnet_edge.package.golden import GoldenFrames
 from wnet_edge.package.manifest import Precision, Tolerance
 from wnet_edge.package.opening import open_package
 from wnet_edge.package.packing import Graph, write_package
-from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.choosing.tune import TuneOptions, _ranked, thread_counts, tune
-from wnet_edge.runner.choosing.tune_record import TimedWay, TuneRecord, keep, kept, room_for
+from wnet_edge.runner.choosing.tune_record import (
+    TimedSettings,
+    TuneRecord,
+    read_record,
+    room_for,
+    write_record,
+)
 from wnet_edge.runner.graph.device import this_device
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import RunnerOptions, Way
+from wnet_edge.runner.graph.run_settings import RunnerOptions, RunSettings
 
 QUICK = TuneOptions(provider=Provider.CPU, threads=(1,), batch_sizes=(1, 4), final_rounds=2)
 
@@ -61,8 +67,8 @@ def package(tmp_path):
 
 def test_what_is_not_accurate_is_dropped_with_the_reason(package):
     tuned = tune(package, QUICK, told)
-    assert {one.way.precision for one in tuned.record.timed} == {Precision.FP32}
-    assert {one.way.batch_size for one in tuned.record.timed} == {1, 4}
+    assert {one.run_settings.precision for one in tuned.record.timed} == {Precision.FP32}
+    assert {one.run_settings.batch_size for one in tuned.record.timed} == {1, 4}
     reasons = {one.precision: one.reason for one in tuned.dropped}
     assert reasons[Precision.FP16] == "it gives other patches than it should, off by 0.3 rad"
     assert reasons[Precision.INT8].endswith("0.3 rad RMS from those of fp32, more than 0.1")
@@ -70,21 +76,24 @@ def test_what_is_not_accurate_is_dropped_with_the_reason(package):
 
 def test_a_larger_budget_takes_more(package):
     tuned = tune(package, dataclasses.replace(QUICK, max_phase_rms_rad=0.4), told)
-    assert {one.way.precision for one in tuned.record.timed} == {Precision.FP32, Precision.INT8}
+    assert {one.run_settings.precision for one in tuned.record.timed} == {
+        Precision.FP32,
+        Precision.INT8,
+    }
 
 
 def test_infer_takes_what_tune_kept(package):
     tuned = tune(package, QUICK, told)
-    keep(tuned.record, room_for(package))
-    assert kept(package) == tuned.record
-    chosen = choose(package, RunnerOptions())
-    assert chosen.graph.way == tuned.record.timed[0].way
+    write_record(tuned.record, room_for(package))
+    assert read_record(package) == tuned.record
+    chosen = open_best_graph(package, RunnerOptions())
+    assert chosen.graph.run_settings == tuned.record.timed[0].run_settings
     assert "was the fastest in wnet-edge tune" in chosen.reason
 
 
 def test_ties_go_to_the_more_exact_and_to_fewer_threads():
     def timed(precision, threads, ms):
-        return TimedWay(Way(precision, Provider.CPU, threads), ms)
+        return TimedSettings(RunSettings(precision, Provider.CPU, threads), ms)
 
     fp16, slow = timed(Precision.FP16, 1, 1.0), timed(Precision.FP32, 1, 1.2)
     two, one = timed(Precision.FP32, 2, 1.01), timed(Precision.FP32, 1, 1.04)
@@ -106,7 +115,7 @@ def test_a_fixed_batch_is_the_only_one(tmp_path):
         tmp_path / "fixed.wnet", content(simple_graph(8, batch=4), batch_size=4)
     )
     tuned = tune(package, QUICK, told)
-    assert {one.way.batch_size for one in tuned.record.timed} == {4}
+    assert {one.run_settings.batch_size for one in tuned.record.timed} == {4}
 
 
 def test_threads_go_up_to_all_cores(monkeypatch):
@@ -132,9 +141,9 @@ def test_command(call, tmp_path, monkeypatch, own_cache):
 
 def test_infer_says_that_it_took_what_was_measured(call, here):
     package = open_package(here / "known.wnet")
-    timed = (TimedWay(Way(Precision.FP32, Provider.CPU, 1, 3), 0.25),)
+    timed = (TimedSettings(RunSettings(Precision.FP32, Provider.CPU, 1, 3), 0.25),)
     record = TuneRecord(package.sha256, this_device(), 0.1, timed)
-    keep(record, room_for(package))
+    write_record(record, room_for(package))
     code, out, _ = call("infer", "scan.cxi", "--package", "known.wnet")
     assert code == 0
     assert "fp32 on cpu, 1 thread, 3 frames at once, was the fastest in wnet-edge tune" in out

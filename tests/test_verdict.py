@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import wnet_edge
 from wnet_edge.embedded import find_package
-from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.framing import Framing
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.package.manifest import FrameFit
 from wnet_edge.package.opening import open_package
@@ -36,7 +36,7 @@ shares = st.floats(1e-6, 3)
 def seen():
     """The embedded scan through w3: what the self-check is given."""
     package = open_package(find_package("w3"))
-    scan = Framer(find_scan(EXAMPLE), package).framed(UP, UP).scan
+    scan = Framing(find_scan(EXAMPLE), package).framed(UP, UP).scan
     caught = {}
 
     def caught_check(sample, scan, package, stitched, compared_frames):

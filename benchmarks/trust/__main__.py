@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.trust.networks import QUALITIES, Quality, make_networks, package_path, scan_path
 from benchmarks.trust.probes import REFERENCE_247, SCAN_247, ProbeName, Sample, truth
 from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
-from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.framing import Framing
 from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.package.opening import open_package
@@ -79,7 +79,7 @@ def _row(
     folder: Path, name: ProbeName, quality: Quality, path: Path, reference: ObjectImage
 ) -> Row:
     package = open_package(package_path(folder, name, quality))
-    scan = Framer(find_scan(path), package).framed(Orientation.IDENTITY, Orientation.IDENTITY).scan
+    scan = Framing(find_scan(path), package).framed(Orientation.IDENTITY, Orientation.IDENTITY).scan
     made = infer(scan, package, RunnerOptions(provider=Provider.CPU))
     image = ObjectImage(
         "image", made.stitched.image, made.stitched.coverage, scan.object_pixel_size_m

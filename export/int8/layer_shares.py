@@ -15,7 +15,7 @@ from onnxruntime import InferenceSession
 
 from wnet_edge.export.graph import INPUT
 from wnet_edge.export.int8.quantise import quantised
-from wnet_edge.export.int8.search import Found, LayerCost, Problem
+from wnet_edge.export.int8.search import FoundInt8, LayerCost, Problem
 from wnet_edge.export.run_graph import session_on_processor
 from wnet_edge.package.manifest import Setting
 
@@ -39,7 +39,7 @@ class LayerShare(LayerCost):
 
 def layer_shares(
     problem: Problem,
-    found: Found,
+    found: FoundInt8,
     counts: NDArray[np.float32],
     quantisation: Mapping[str, Setting],
 ) -> tuple[LayerShare, ...]:

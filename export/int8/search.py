@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from wnet_edge.calibration.ranges import RangeMethod, Ranges
 from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget, described
-from wnet_edge.export.held_out import Measured
+from wnet_edge.export.held_out import MeasuredStrip
 from wnet_edge.export.int8.layers import Layer, layers_of
 from wnet_edge.export.int8.quantise import Scheme, quantised
 from wnet_edge.judging.yardstick import Judge, Loss, against_fp32, phase_rms_rad
@@ -100,7 +100,7 @@ class LayerCost:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundInt8:
     """The graph that was chosen, and how.
 
     Attributes:
@@ -132,18 +132,18 @@ class Problem:
 
     graph: bytes
     layout: Precision
-    selection: Measured
+    selection: MeasuredStrip
     run: Run
     budget: Budget
 
     @cached_property
-    def own(self) -> Measured:
+    def own(self) -> MeasuredStrip:
         """FP32's own image of the strip, as the yardstick."""
         known = self.selection
         if known.yardstick.judge is Judge.FP32:
             return known
         yardstick = against_fp32(known.yardstick.part, known.fp32)
-        return Measured(yardstick, known.fp32, yardstick.accuracy(known.fp32))
+        return MeasuredStrip(yardstick, known.fp32, yardstick.accuracy(known.fp32))
 
     def measured(self, ranges: Ranges, scheme: Scheme) -> tuple[bytes, Trial]:
         """A candidate and what it costs."""
@@ -172,7 +172,7 @@ class Problem:
         return self.share(trial) <= 1
 
 
-def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
+def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
     """The graph that is nearest to FP32 of those within the budget, few layers in float first.
 
     Raises:
@@ -191,14 +191,14 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> Found:
     holding = [m for m in measured if problem.holds(m.trial)]
     if holding:
         chosen = min(holding, key=_cost)
-        return Found(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), costs)
+        return FoundInt8(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), costs)
     dearest = [cost.layer.name for cost in costs if cost.layer.name not in spared]
     for count in _growing(len(dearest)):
         kept = spared.union(dearest[:count])
         tried = _Measured.of(problem, best.ranges, replace(best.scheme, kept=kept))
         trials.append(tried.trial)
         if problem.holds(tried.trial):
-            return Found(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
+            return FoundInt8(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
     # Every share of a budget of zero is the same.
     nearest = min(trials, key=lambda t: (problem.share(t), t.phase_rms_rad))
     raise OverBudgetError(

@@ -24,7 +24,7 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.framing.framing import Framer
+from wnet_edge.framing.framing import Framing
 from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.judging.yardstick import Judge
@@ -82,7 +82,7 @@ def command(
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, batch_size)
     framed = choose_orientation(
-        Framer(find_scan(scan, read_options_from(reading)), opened),
+        Framing(find_scan(scan, read_options_from(reading)), opened),
         opened,
         options,
         way_up(orientation, opened.manifest.orientation),

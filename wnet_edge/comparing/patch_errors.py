@@ -67,7 +67,7 @@ def illuminated(intensity: Maps) -> NDArray[np.bool_]:
     return bright
 
 
-def turned(amplitude: Maps, phase_rad: Maps, truth: LabelledSet, weight: Maps) -> Maps:
+def phase_aligned(amplitude: Maps, phase_rad: Maps, truth: LabelledSet, weight: Maps) -> Maps:
     """Phases (N, n, n) float32 that agree with the labels in the weighted mean, near them."""
     patch = amplitude * np.exp(1j * phase_rad)
     label = truth.amplitude * np.exp(1j * truth.phase_rad)
@@ -93,7 +93,7 @@ def patch_errors(
         weight: (n, n) illumination weight.
         mask: (n, n), True where judged.
     """
-    near = turned(amplitude, phase_rad, truth, weight)
+    near = phase_aligned(amplitude, phase_rad, truth, weight)
     share = weight[mask] / weight[mask].mean()
     phase = _judged(near, truth.phase_rad, mask, share)
     modulus = _judged(amplitude, truth.amplitude, mask, share)

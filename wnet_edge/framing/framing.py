@@ -110,7 +110,7 @@ class Target(Protocol):
         ...
 
 
-class Framer:
+class Framing:
     """Gives a scan as a package would see it, any way up, having looked at its frames once.
 
     Args:

@@ -55,7 +55,9 @@ def _purity(modes: NDArray[np.complex64]) -> float:
     return float(np.sum(np.abs(flat @ flat.conj().T) ** 2))
 
 
-def unfamiliar(package: Package, median_counts: float, similarity: float | None) -> tuple[str, ...]:
+def outside_training_domain(
+    package: Package, median_counts: float, similarity: float | None
+) -> tuple[str, ...]:
     """What sets a scan apart from the package's training, one line each.
 
     Args:

@@ -17,7 +17,7 @@ from wnet_edge.comparing.patch_errors import (
     PatchErrors,
     illuminated,
     patch_errors,
-    turned,
+    phase_aligned,
 )
 from wnet_edge.errors import ScanError
 from wnet_edge.io.images.placed_image import PlacedImage
@@ -235,5 +235,5 @@ def phase_rms_rad(part: ScanPart, patches: Patches, fp32: Patches) -> float:
     amplitude, phase_rad = (values[:, 0] for values in patches)
     known = LabelledSet(part.name, part.counts, fp32[0][:, 0], fp32[1][:, 0])
     weight = illumination_weight(part.intensity)
-    difference = turned(amplitude, phase_rad, known, weight) - known.phase_rad
+    difference = phase_aligned(amplitude, phase_rad, known, weight) - known.phase_rad
     return float(np.sqrt(np.mean(weight * difference**2, dtype=np.float64)))

@@ -10,7 +10,7 @@ import h5py
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.hdf5.quantities import number_of, unit_of
-from wnet_edge.io.containers.hdf5.reader import bad
+from wnet_edge.io.containers.hdf5.reader import dataset_error
 from wnet_edge.io.containers.units import Quantity, unit_factor
 from wnet_edge.io.found import Found
 from wnet_edge.physics.geometry import PLANCK_EV_M
@@ -76,7 +76,7 @@ def energy_of_wavelength(
     if wavelength_m is None:
         return None
     if wavelength_m.value < 0:
-        raise bad(path, dataset, f"is {wavelength_m.value:g} m", "write the wavelength")
+        raise dataset_error(path, dataset, f"is {wavelength_m.value:g} m", "write the wavelength")
     return Found(PLANCK_EV_M / wavelength_m.value, wavelength_m.where)
 
 

@@ -12,7 +12,7 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.file_kind import FileKind, kind_of
 from wnet_edge.io.containers.hdf5.reader import (
     as_text,
-    bad,
+    dataset_error,
     decoded,
     is_complex,
     opened,
@@ -77,7 +77,9 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
                 f"{path}: has no dataset {dataset_path}, nor is there a file of that name; check it"
             )
         if dataset.dtype.kind not in "uifb" and not is_complex(dataset):
-            raise bad(path, dataset, f"holds {dataset.dtype}, not numbers", "name another")
+            raise dataset_error(
+                path, dataset, f"holds {dataset.dtype}, not numbers", "name another"
+            )
         unit = dataset.attrs.get("units", dataset.attrs.get("unit"))
         return NamedArray(
             values=decoded(dataset, read_whole(path, dataset)),

@@ -23,8 +23,8 @@ from wnet_edge.io.containers.hdf5.quantities import number_of
 from wnet_edge.io.containers.hdf5.reader import (
     Hdf5Reader,
     as_text,
-    bad,
     dataset_at,
+    dataset_error,
     followed,
     mask_of,
     modes_of,
@@ -146,7 +146,9 @@ def read_labels(path: Path) -> Labels | None:
         window_px = parts[0].shape[-1] if parts[0].shape else 0
         for part in parts:
             if part.dtype.kind != "f" or part.shape != (frame_count, window_px, window_px):
-                raise bad(path, part, f"is not ({frame_count}, h, h) floating point", "simulate")
+                raise dataset_error(
+                    path, part, f"is not ({frame_count}, h, h) floating point", "simulate"
+                )
         attributes = parts[0].parent.attrs
         binning = attributes.get("binning")
         if attributes.get("window_px") != window_px or not isinstance(binning, np.integer):
@@ -260,7 +262,9 @@ def _binning(file: h5py.File, path: Path, detector: str) -> int:
         return 1
     binning = number_of(path, dataset).value
     if not (1 <= binning <= 64 and binning == int(binning)):
-        raise bad(path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "mend it")
+        raise dataset_error(
+            path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "mend it"
+        )
     return int(binning)
 
 

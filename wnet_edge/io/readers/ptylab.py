@@ -16,7 +16,7 @@ from wnet_edge.io.containers.hdf5.quantities import factor_of, number_of
 from wnet_edge.io.containers.hdf5.reader import (
     Hdf5Reader,
     array_of,
-    bad,
+    dataset_error,
     modes_of,
     optional_dataset,
 )
@@ -110,7 +110,9 @@ def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
     turning = optional_dataset(file, path, "orientation")
     number = 0.0 if turning is None else number_of(path, turning).value
     if number not in range(len(_ORIENTATIONS)):
-        raise bad(path, turning, f"is {number:g}, not 0 … 7", "write one of PtyLab's numbers")
+        raise dataset_error(
+            path, turning, f"is {number:g}, not 0 … 7", "write one of PtyLab's numbers"
+        )
     orientation = _ORIENTATIONS[int(number)]
     if orientation is Orientation.IDENTITY:
         return frames

@@ -20,8 +20,8 @@ from wnet_edge.io.containers.hdf5.reader import (
     Hdf5Reader,
     array_of,
     as_text,
-    bad,
     check_filters,
+    dataset_error,
     optional_dataset,
     read_whole,
 )
@@ -90,11 +90,13 @@ def _meta(
         return None
     if dataset.dtype.kind not in "uif" or not 1 <= dataset.size <= longest:
         wanted = "one number" if longest == 1 else "one or two numbers"
-        raise bad(path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "mend it")
+        raise dataset_error(
+            path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "mend it"
+        )
     values = tuple(float(value) for value in read_whole(path, dataset).reshape(-1))
     if not all(map(math.isfinite, values)):
         listed = ", ".join(map(str, values))
-        raise bad(path, dataset, f"is {listed}", "write the number")
+        raise dataset_error(path, dataset, f"is {listed}", "write the number")
     return Found(values, dataset.name)
 
 
@@ -110,7 +112,7 @@ def _pixel_size(file: h5py.File, path: Path) -> Found[float] | None:
     rows_m, columns_m = psize.value[0], psize.value[-1]
     if not math.isclose(rows_m, columns_m, rel_tol=1e-3):
         fault = f"is {rows_m:.4g} m × {columns_m:.4g} m"
-        raise bad(path, file["meta/psize"], fault, "bin frames to square pixels")
+        raise dataset_error(path, file["meta/psize"], fault, "bin frames to square pixels")
     return Found(rows_m, psize.where)
 
 
@@ -163,7 +165,7 @@ def _used(path: Path, weights: h5py.Dataset, frame: tuple[int, ...]) -> NDArray[
     fits = weights.shape[-2:] == frame and weights.ndim in (2, 3) and max(frame) <= MAX_FRAME_PX
     if not fits or weights.dtype.kind not in "uifb":
         fault = f"is {weights.dtype} {weights.shape}, not numbers for frames of {frame}"
-        raise bad(path, weights, fault, "prepare the scan again, or leave weights out")
+        raise dataset_error(path, weights, fault, "prepare the scan again, or leave weights out")
     check_filters(path, weights)
     if weights.ndim == 2:
         return np.asarray(read_whole(path, weights) > 0)

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from wnet_edge.errors import ProviderError, ResultError
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.choosing.tune_record import TimedWay, TuneRecord, kept
+from wnet_edge.runner.choosing.tune_record import TimedSettings, TuneRecord, read_record
 from wnet_edge.runner.graph.device import has_nvidia_card
 from wnet_edge.runner.graph.golden import check_golden_patches
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import CURES, Provider, has_nvidia_driver, offered
-from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions, Way
+from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions, RunSettings
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenGraph:
     """What was settled on.
 
     Attributes:
@@ -36,15 +36,15 @@ class Choice:
     @property
     def precision(self) -> Precision:
         """Of the graph."""
-        return self.graph.way.precision
+        return self.graph.run_settings.precision
 
     @property
     def provider(self) -> Provider:
         """That it runs on."""
-        return self.graph.way.provider
+        return self.graph.run_settings.provider
 
 
-def choose(package: Package, options: RunnerOptions) -> Choice:
+def open_best_graph(package: Package, options: RunnerOptions) -> ChosenGraph:
     """Open the graph of a package that fits `options` best.
 
     Raises:
@@ -53,26 +53,26 @@ def choose(package: Package, options: RunnerOptions) -> Choice:
     """
     record, warnings = _kept(package)
     faults: list[str] = []
-    for way, reason in _candidates(package, options, record, faults):
+    for run_settings, reason in _candidates(package, options, record, faults):
         try:
-            graph = OpenGraph(package, way)
-            if options.provider is Provider.AUTO and way.provider is not Provider.CPU:
+            graph = OpenGraph(package, run_settings)
+            if options.provider is Provider.AUTO and run_settings.provider is not Provider.CPU:
                 check_golden_patches(package, graph)
         except ProviderError as error:
             if options.provider is not Provider.AUTO:
                 raise refusal(options.provider, error) from error
-            faults.append(f"{way.provider.value} can't be had ({error})")
-            if _was_expected(way, record):
+            faults.append(f"{run_settings.provider.value} can't be had ({error})")
+            if _was_expected(run_settings, record):
                 warnings = (*warnings, f"{faults[-1]}: wnet-edge doctor says more")
             continue
-        return Choice(graph, reason, warnings)
+        return ChosenGraph(graph, reason, warnings)
     raise ProviderError(f"{package.path}: nothing runs it here: {'; '.join(faults)}")
 
 
 def opening_fault(package: Package, provider: Provider) -> str | None:
     """Why a provider can't open a graph of this package here; None if it can."""
     try:
-        OpenGraph(package, Way(default_precision(package, provider)[0], provider))
+        OpenGraph(package, RunSettings(default_precision(package, provider)[0], provider))
     except ProviderError as error:
         return str(error)
     return None
@@ -100,18 +100,22 @@ def refusal(provider: Provider, fault: object) -> ProviderError:
 
 def _kept(package: Package) -> tuple[TuneRecord | None, tuple[str, ...]]:
     try:
-        return kept(package), ()
+        return read_record(package), ()
     except ResultError as error:
         return None, (str(error),)
 
 
 def _candidates(
     package: Package, options: RunnerOptions, record: TuneRecord | None, faults: Sequence[str]
-) -> Iterator[tuple[Way, str]]:
+) -> Iterator[tuple[RunSettings, str]]:
     """Ways with their reasons, the best first; `faults` grows by those that were tried in vain."""
-    tuned = [one for one in record.timed if one.way.fits(options)] if record is not None else []
+    tuned = (
+        [one for one in record.timed if one.run_settings.fits(options)]
+        if record is not None
+        else []
+    )
     if record is not None and tuned:
-        yield tuned[0].way, _tuned_reason(tuned[0], record)
+        yield tuned[0].run_settings, _tuned_reason(tuned[0], record)
     providers = [options.provider]
     if options.provider is Provider.AUTO:
         # Where no card is seen there is nothing to tell; `wnet-edge doctor` says what it takes.
@@ -122,8 +126,8 @@ def _candidates(
         if options.precision is not None:
             precision, why = options.precision, f"{options.precision.value} as asked"
         threads = 0 if options.threads is None else options.threads
-        way = Way(precision, provider, threads, options.batch_size or BATCH_SIZE)
-        yield way, f"{_provider_reason(provider, options, faults)}; {why}"
+        run_settings = RunSettings(precision, provider, threads, options.batch_size or BATCH_SIZE)
+        yield run_settings, f"{_provider_reason(provider, options, faults)}; {why}"
 
 
 def _provider_reason(provider: Provider, options: RunnerOptions, faults: Sequence[str]) -> str:
@@ -134,26 +138,27 @@ def _provider_reason(provider: Provider, options: RunnerOptions, faults: Sequenc
     return f"{provider.value} works here"
 
 
-def _tuned_reason(fastest: TimedWay, record: TuneRecord) -> str:
-    way = fastest.way
-    threads = f"{way.threads} thread{'s' if way.threads > 1 else ''}, "
-    cores = threads if way.provider is Provider.CPU else ""
+def _tuned_reason(fastest: TimedSettings, record: TuneRecord) -> str:
+    run_settings = fastest.run_settings
+    threads = f"{run_settings.threads} thread{'s' if run_settings.threads > 1 else ''}, "
+    cores = threads if run_settings.provider is Provider.CPU else ""
     line = (
-        f"{way.precision.value} on {way.provider.value}, {cores}{way.batch_size} frames at once, "
-        f"was the fastest in wnet-edge tune ({fastest.ms_a_frame:.3g} ms a frame)"
+        f"{run_settings.precision.value} on {run_settings.provider.value}, {cores}"
+        f"{run_settings.batch_size} frames at once, was the fastest in wnet-edge tune "
+        f"({fastest.ms_per_frame:.3g} ms a frame)"
     )
     slower = [
-        f"{kind.value} took {other.ms_a_frame / fastest.ms_a_frame:.2f} times as long"
+        f"{kind.value} took {other.ms_per_frame / fastest.ms_per_frame:.2f} times as long"
         for kind in Precision
-        if kind is not way.precision and (other := record.best_of(kind)) is not None
+        if kind is not run_settings.precision and (other := record.best_of(kind)) is not None
     ]
     return "; ".join([line, *slower])
 
 
-def _was_expected(way: Way, record: TuneRecord | None) -> bool:
+def _was_expected(run_settings: RunSettings, record: TuneRecord | None) -> bool:
     """Whether a user would count on it: a card, or what was measured here."""
-    measured = record is not None and any(one.way == way for one in record.timed)
-    return measured or (way.provider.is_nvidia and _nvidia_here())
+    measured = record is not None and any(one.run_settings == run_settings for one in record.timed)
+    return measured or (run_settings.provider.is_nvidia and _nvidia_here())
 
 
 def _nvidia_here() -> bool:

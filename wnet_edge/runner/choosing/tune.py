@@ -19,12 +19,12 @@ from wnet_edge.package.golden import Deviation
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.choosing.choice import refusal
-from wnet_edge.runner.choosing.tune_record import TimedWay, TuneRecord
+from wnet_edge.runner.choosing.tune_record import TimedSettings, TuneRecord
 from wnet_edge.runner.graph.device import this_device, usable_cores
 from wnet_edge.runner.graph.golden import golden_fault
 from wnet_edge.runner.graph.open_graph import OpenGraph, check_held
-from wnet_edge.runner.graph.providers import Provider, missing, offered
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.providers import Provider, offered, unavailable_reason
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 MAX_PHASE_RMS_RAD = 0.1
@@ -91,7 +91,7 @@ class Tuned:
 class _Field:
     """Ways that are still in the race, with the graphs that run them."""
 
-    graphs: dict[Way, OpenGraph] = field(default_factory=dict)
+    graphs: dict[RunSettings, OpenGraph] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
 
 
@@ -118,9 +118,12 @@ def tune(package: Package, options: TuneOptions, progress: Progress) -> Tuned:
     heat_ms = _in_turn(package, entrants.graphs, _HEAT_ROUNDS)
     finalists = _finalists(heat_ms)
     progress(f"{len(finalists)} of them, {options.final_rounds} runs each")
-    graphs = {way: entrants.graphs[way] for way in finalists}
+    graphs = {run_settings: entrants.graphs[run_settings] for run_settings in finalists}
     final_ms = _in_turn(package, graphs, options.final_rounds)
-    timed = [TimedWay(way, round(ms, 6)) for way, ms in (heat_ms | final_ms).items()]
+    timed = [
+        TimedSettings(run_settings, round(ms, 6))
+        for run_settings, ms in (heat_ms | final_ms).items()
+    ]
     record = TuneRecord(
         package_sha256=package.sha256,
         device=this_device(),
@@ -130,12 +133,14 @@ def tune(package: Package, options: TuneOptions, progress: Progress) -> Tuned:
     return Tuned(record, tuple(entrants.dropped))
 
 
-def _ranked(timed: Sequence[TimedWay]) -> tuple[TimedWay, ...]:
+def _ranked(timed: Sequence[TimedSettings]) -> tuple[TimedSettings, ...]:
     """The fastest first, ties decided."""
-    by_time = sorted(timed, key=lambda one: one.ms_a_frame)
-    tied = [one for one in by_time if one.ms_a_frame <= _TIE_RATIO * by_time[0].ms_a_frame]
+    by_time = sorted(timed, key=lambda one: one.ms_per_frame)
+    tied = [one for one in by_time if one.ms_per_frame <= _TIE_RATIO * by_time[0].ms_per_frame]
     exactness = list(Precision)
-    tied.sort(key=lambda one: (exactness.index(one.way.precision), one.way.threads))
+    tied.sort(
+        key=lambda one: (exactness.index(one.run_settings.precision), one.run_settings.threads)
+    )
     return (*tied, *by_time[len(tied) :])
 
 
@@ -148,19 +153,19 @@ def _entrants(package: Package, options: TuneOptions, progress: Progress) -> _Fi
         for precision in options.precisions or package.graphs:
             progress(f"{precision.value} on {provider.value}: golden frames")
             try:
-                ways = _ways(package, precision, provider, options)
-                _check_accurate(package, next(iter(ways.values())), options.max_phase_rms_rad)
+                candidates = _candidates(package, precision, provider, options)
+                _check_accurate(package, next(iter(candidates.values())), options.max_phase_rms_rad)
             except ProviderError as error:
                 entrants.dropped.append(Dropped(precision, provider, str(error)))
             else:
-                entrants.graphs |= ways
+                entrants.graphs |= candidates
     return entrants
 
 
 def _providers(options: TuneOptions) -> tuple[Provider, ...]:
     if options.provider is Provider.AUTO:
-        return tuple(kind for kind in offered() if missing(kind) is None)
-    fault = missing(options.provider)
+        return tuple(kind for kind in offered() if unavailable_reason(kind) is None)
+    fault = unavailable_reason(options.provider)
     if fault is not None:
         raise refusal(options.provider, fault)
     return (options.provider,)
@@ -168,7 +173,7 @@ def _providers(options: TuneOptions) -> tuple[Provider, ...]:
 
 def _check_accurate(package: Package, graph: OpenGraph, limit_rad: float) -> None:
     """See that a graph gives the golden patches, and near FP32's where the package has those."""
-    golden, precision = package.golden, graph.way.precision
+    golden, precision = package.golden, graph.run_settings.precision
     patches = graph.run_all(golden.counts)
     fault = golden_fault(package, precision, Deviation.between(patches, golden.outputs[precision]))
     if fault is not None:
@@ -183,19 +188,21 @@ def _check_accurate(package: Package, graph: OpenGraph, limit_rad: float) -> Non
         )
 
 
-def _ways(
+def _candidates(
     package: Package, precision: Precision, provider: Provider, options: TuneOptions
-) -> dict[Way, OpenGraph]:
+) -> dict[RunSettings, OpenGraph]:
     """One open graph for each number of threads serves every batch size."""
     fixed = package.manifest.batch_size
     batch_sizes = options.batch_sizes if fixed is None else (fixed,)
     threads = (options.threads or thread_counts()) if provider is Provider.CPU else (0,)
-    ways: dict[Way, OpenGraph] = {}
+    candidates: dict[RunSettings, OpenGraph] = {}
     for count in threads:
         # The largest first: what a card's buffers and engines are made for.
-        largest = OpenGraph(package, Way(precision, provider, count, max(batch_sizes)))
-        ways |= {Way(precision, provider, count, size): largest for size in batch_sizes}
-    return ways
+        largest = OpenGraph(package, RunSettings(precision, provider, count, max(batch_sizes)))
+        candidates |= {
+            RunSettings(precision, provider, count, size): largest for size in batch_sizes
+        }
+    return candidates
 
 
 def thread_counts() -> tuple[int, ...]:
@@ -205,26 +212,28 @@ def thread_counts() -> tuple[int, ...]:
     return (*powers, cores)
 
 
-def _in_turn(package: Package, graphs: Mapping[Way, OpenGraph], rounds: int) -> dict[Way, float]:
+def _in_turn(
+    package: Package, graphs: Mapping[RunSettings, OpenGraph], rounds: int
+) -> dict[RunSettings, float]:
     """Median milliseconds a frame of each way, all run once a round, the first not counted.
 
     A way that fails, for want of memory say, is left out.
     """
-    counts = _batch(package, max(way.batch_size for way in graphs))
-    seconds: dict[Way, list[float]] = {way: [] for way in graphs}
+    counts = _batch(package, max(run_settings.batch_size for run_settings in graphs))
+    seconds: dict[RunSettings, list[float]] = {run_settings: [] for run_settings in graphs}
     began_all = perf_counter()
     for done in range(rounds + 1):
         if done > 1 and perf_counter() - began_all > _LONGEST_S:
             break
-        for way in list(seconds):
+        for run_settings in list(seconds):
             began = perf_counter()
             try:
-                graphs[way].run(counts[: way.batch_size])
+                graphs[run_settings].run(counts[: run_settings.batch_size])
             except ProviderError:
-                del seconds[way]
+                del seconds[run_settings]
             else:
-                seconds[way].append((perf_counter() - began) / way.batch_size)
-    return {way: 1000 * median(values[1:]) for way, values in seconds.items()}
+                seconds[run_settings].append((perf_counter() - began) / run_settings.batch_size)
+    return {run_settings: 1000 * median(values[1:]) for run_settings, values in seconds.items()}
 
 
 def _batch(package: Package, size: int) -> NDArray[np.float32]:
@@ -233,9 +242,16 @@ def _batch(package: Package, size: int) -> NDArray[np.float32]:
     return np.resize(counts, (size, *counts.shape[1:])).astype(np.float32, copy=False)
 
 
-def _finalists(heat_ms: Mapping[Way, float]) -> Sequence[Way]:
+def _finalists(heat_ms: Mapping[RunSettings, float]) -> Sequence[RunSettings]:
     """The fastest ways, and the fastest of each precision on each provider."""
-    fastest = sorted(heat_ms, key=lambda way: heat_ms[way])
-    near = [way for way in fastest if heat_ms[way] <= _FINAL_RATIO * heat_ms[fastest[0]]]
-    kinds = {(way.precision, way.provider): way for way in reversed(fastest)}
+    fastest = sorted(heat_ms, key=lambda run_settings: heat_ms[run_settings])
+    near = [
+        run_settings
+        for run_settings in fastest
+        if heat_ms[run_settings] <= _FINAL_RATIO * heat_ms[fastest[0]]
+    ]
+    kinds = {
+        (run_settings.precision, run_settings.provider): run_settings
+        for run_settings in reversed(fastest)
+    }
     return list(dict.fromkeys([*near, *kinds.values()]))

@@ -11,7 +11,7 @@ from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.cache import cache_folder
 from wnet_edge.runner.graph.device import Device, this_device
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 MAX_RECORD_BYTES = 1 << 20
 _LONGEST_MS = 3.6e6
@@ -19,16 +19,16 @@ _LONGEST_MS = 3.6e6
 
 
 @dataclass(frozen=True)
-class TimedWay:
+class TimedSettings:
     """A way that is accurate enough, and how fast it is.
 
     Attributes:
-        way: precision, provider, threads, batch.
-        ms_a_frame: wall time of the graph, median.
+        run_settings: precision, provider, threads, batch.
+        ms_per_frame: wall time of the graph, median.
     """
 
-    way: Way
-    ms_a_frame: float
+    run_settings: RunSettings
+    ms_per_frame: float
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class TuneRecord:
     package_sha256: str
     device: Device
     max_phase_rms_rad: float
-    timed: tuple[TimedWay, ...]
+    timed: tuple[TimedSettings, ...]
 
-    def best_of(self, precision: Precision) -> TimedWay | None:
+    def best_of(self, precision: Precision) -> TimedSettings | None:
         """The best of one precision; None where none was accurate enough or measured."""
-        return next((one for one in self.timed if one.way.precision is precision), None)
+        return next((one for one in self.timed if one.run_settings.precision is precision), None)
 
 
 def record_path(package_sha256: str, device: Device) -> Path:
@@ -75,7 +75,7 @@ def room_for(package: Package) -> Path:
     return path
 
 
-def keep(record: TuneRecord, path: Path) -> None:
+def write_record(record: TuneRecord, path: Path) -> None:
     """Write a record to where `room_for` said, in place of an earlier one.
 
     Raises:
@@ -85,7 +85,7 @@ def keep(record: TuneRecord, path: Path) -> None:
         temporary.write_bytes(canonical_json(record))
 
 
-def kept(package: Package) -> TuneRecord | None:
+def read_record(package: Package) -> TuneRecord | None:
     """The record of this package on this device; None where nothing was measured.
 
     Raises:
@@ -129,10 +129,10 @@ def _check(record: TuneRecord, package: Package, device: Device) -> None:
     if not 0 <= record.max_phase_rms_rad <= math.pi:
         raise ValueError(f"max_phase_rms_rad is {record.max_phase_rms_rad}")
     for one in record.timed:
-        if not 0 < one.ms_a_frame <= _LONGEST_MS:
-            raise ValueError(f"ms_a_frame is {one.ms_a_frame}")
-        if one.way.precision not in package.graphs:
-            raise ValueError(f"the package has no {one.way.precision.value}")
+        if not 0 < one.ms_per_frame <= _LONGEST_MS:
+            raise ValueError(f"ms_per_frame is {one.ms_per_frame}")
+        if one.run_settings.precision not in package.graphs:
+            raise ValueError(f"the package has no {one.run_settings.precision.value}")
 
 
 def _folder() -> Path:

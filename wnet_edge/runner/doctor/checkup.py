@@ -12,16 +12,16 @@ from wnet_edge.errors import PackageError, ProviderError, ResultError
 from wnet_edge.package.golden import Deviation
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.choosing.choice import choose
-from wnet_edge.runner.choosing.tune_record import TuneRecord, kept
+from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.choosing.tune_record import TuneRecord, read_record
 from wnet_edge.runner.doctor.installation import CacheState, cache_state, versions
 from wnet_edge.runner.doctor.wheels import Wheel, installed_wheels, overwriting, wheels_fault
 from wnet_edge.runner.graph.device import Device, cpu_quota_cores, has_nvidia_card, this_device
 from wnet_edge.runner.graph.golden import check_golden_patches, golden_deviation, golden_fault
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.processor import has_vnni
-from wnet_edge.runner.graph.providers import CURES, Provider, missing, offered
-from wnet_edge.runner.graph.run_settings import RunnerOptions, Way
+from wnet_edge.runner.graph.providers import CURES, Provider, offered, unavailable_reason
+from wnet_edge.runner.graph.run_settings import RunnerOptions, RunSettings
 
 _CONTAINER = "in a container, start it with --gpus all"
 
@@ -68,12 +68,12 @@ class AutoCheck:
     """What runs where nothing is asked for.
 
     Attributes:
-        way: that is taken; None where none can be.
+        run_settings: that is taken; None where none can be.
         reason: why.
         fault: why it is not to be used; None if it gives the golden patches.
     """
 
-    way: Way | None
+    run_settings: RunSettings | None
     reason: str
     fault: str | None
 
@@ -217,46 +217,50 @@ def _provider_checks(package: Package, tell: Callable[[str], None]) -> tuple[Pro
     others = [kind for kind in Provider if kind not in (Provider.AUTO, *built)]
     return (
         *(_tried(package, provider, tell) for provider in built),
-        *(ProviderCheck(provider, False, missing(provider), ()) for provider in others),
+        *(ProviderCheck(provider, False, unavailable_reason(provider), ()) for provider in others),
     )
 
 
 def _tried(package: Package, provider: Provider, tell: Callable[[str], None]) -> ProviderCheck:
-    fault = missing(provider)
+    fault = unavailable_reason(provider)
     if fault is not None:
         return ProviderCheck(provider, True, fault, ())
     if provider is Provider.TENSORRT:
         tell("tensorrt builds an engine for each precision, which may take minutes, and keeps it")
-    checks = tuple(_precision_check(package, Way(kind, provider)) for kind in package.graphs)
+    checks = tuple(
+        _precision_check(package, RunSettings(kind, provider)) for kind in package.graphs
+    )
     faults = dict.fromkeys(check.fault for check in checks)
     if len(faults) == 1 and None not in faults and checks[0].deviation is None:
         return ProviderCheck(provider, True, checks[0].fault, ())
     return ProviderCheck(provider, True, None, checks)
 
 
-def _precision_check(package: Package, way: Way) -> PrecisionCheck:
+def _precision_check(package: Package, run_settings: RunSettings) -> PrecisionCheck:
     try:
-        graph = OpenGraph(package, way)
+        graph = OpenGraph(package, run_settings)
         deviation = golden_deviation(package, graph)
     except (PackageError, ProviderError) as error:
-        return PrecisionCheck(way.precision, None, str(error))
-    return PrecisionCheck(way.precision, deviation, golden_fault(package, way.precision, deviation))
+        return PrecisionCheck(run_settings.precision, None, str(error))
+    return PrecisionCheck(
+        run_settings.precision, deviation, golden_fault(package, run_settings.precision, deviation)
+    )
 
 
 def _auto_check(package: Package) -> AutoCheck:
     try:
-        choice = choose(package, RunnerOptions())
+        choice = open_best_graph(package, RunnerOptions())
     except (PackageError, ProviderError) as error:
         return AutoCheck(None, "nothing works", str(error))
     try:
         check_golden_patches(package, choice.graph)
     except ProviderError as error:
-        return AutoCheck(choice.graph.way, choice.reason, str(error))
-    return AutoCheck(choice.graph.way, choice.reason, None)
+        return AutoCheck(choice.graph.run_settings, choice.reason, str(error))
+    return AutoCheck(choice.graph.run_settings, choice.reason, None)
 
 
 def _tune_check(package: Package) -> TuneCheck:
     try:
-        return TuneCheck(kept(package), None)
+        return TuneCheck(read_record(package), None)
     except ResultError as error:
         return TuneCheck(None, str(error))

@@ -13,7 +13,7 @@ def golden_deviation(package: Package, graph: OpenGraph) -> Deviation:
     Raises:
         ProviderError: as `OpenGraph.run`.
     """
-    expected = package.golden.outputs[graph.way.precision]
+    expected = package.golden.outputs[graph.run_settings.precision]
     return Deviation.between(graph.run_all(package.golden.counts), expected)
 
 
@@ -23,7 +23,7 @@ def check_golden_patches(package: Package, graph: OpenGraph) -> None:
     Raises:
         ProviderError: if it fails or gives others.
     """
-    fault = golden_fault(package, graph.way.precision, golden_deviation(package, graph))
+    fault = golden_fault(package, graph.run_settings.precision, golden_deviation(package, graph))
     if fault is not None:
         raise ProviderError(fault)
 

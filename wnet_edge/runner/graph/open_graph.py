@@ -20,8 +20,8 @@ from wnet_edge.runner.graph.compiled_here import is_compiled_here
 from wnet_edge.runner.graph.device import this_device
 from wnet_edge.runner.graph.device_buffers import DeviceBuffers
 from wnet_edge.runner.graph.processor import processor_name
-from wnet_edge.runner.graph.providers import Provider, missing
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.providers import Provider, unavailable_reason
+from wnet_edge.runner.graph.run_settings import RunSettings
 from wnet_edge.runner.graph.session_settings import run_options, session_settings
 from wnet_edge.runner.graph.tensorrt import engine_folder, tensorrt_options
 
@@ -33,7 +33,7 @@ class OpenGraph:
     """A graph, ready to run.
 
     Attributes:
-        way: how it runs.
+        run_settings: how it runs.
         window_px: edge of its input and outputs.
         batch_size: frames that are best run at once.
 
@@ -44,16 +44,19 @@ class OpenGraph:
     """
 
     def __init__(
-        self, package: Package, way: Way, settings: onnxruntime.SessionOptions | None = None
+        self,
+        package: Package,
+        run_settings: RunSettings,
+        settings: onnxruntime.SessionOptions | None = None,
     ) -> None:
-        check_held(package, way.precision)
-        _check_room(package, way)
-        self.way = way
+        check_held(package, run_settings.precision)
+        _check_room(package, run_settings)
+        self.run_settings = run_settings
         self.window_px = package.manifest.window_px
         self._package = package
         self._fixed_batch = package.manifest.batch_size
-        self.batch_size = _whole_batches(way.batch_size, self._fixed_batch)
-        self.session = _create_session(package, way, settings)
+        self.batch_size = _whole_batches(run_settings.batch_size, self._fixed_batch)
+        self.session = _create_session(package, run_settings, settings)
         self._buffers: DeviceBuffers | None = None
         self._run_options = run_options()
         stoppable.add(self)
@@ -89,8 +92,9 @@ class OpenGraph:
             amplitude, phase = self._run_on_device(counts)
         except Exception as error:  # ONNX Runtime's errors share no other base
             raise ProviderError(
-                f"{self._package.path}: {self.way.provider.value} failed on {len(counts)} frames "
-                f"({_one_line(error)}); try {self._smaller_batch()} or another --provider"
+                f"{self._package.path}: {self.run_settings.provider.value} failed on "
+                f"{len(counts)} frames ({_one_line(error)}); try "
+                f"{self._smaller_batch()} or another --provider"
             ) from error
         if amplitude.shape != counts.shape or phase.shape != counts.shape:
             raise self._broken(f"it gives {amplitude.shape} and {phase.shape} for {counts.shape}")
@@ -99,7 +103,7 @@ class OpenGraph:
     def _run_on_device(self, counts: NDArray[np.float32]) -> Patches:
         """Through buffers in the card's memory, but for batches of another size than most."""
         usual = self._fixed_batch or self.batch_size
-        if not self.way.provider.is_nvidia or len(counts) != usual:
+        if not self.run_settings.provider.is_nvidia or len(counts) != usual:
             amplitude, phase = self.session.run(
                 ["amplitude", "phase"], {"counts": counts}, self._run_options
             )
@@ -115,8 +119,8 @@ class OpenGraph:
 
     def _broken(self, fault: str) -> PackageError:
         return PackageError(
-            f"{self._package.path}: {self.way.precision.file} breaks the contract: {fault}; "
-            "export the package again"
+            f"{self._package.path}: {self.run_settings.precision.file} breaks the contract: "
+            f"{fault}; export the package again"
         )
 
 
@@ -131,12 +135,12 @@ def check_held(package: Package, precision: Precision) -> None:
         raise PackageError(f"{package.path}: holds no {precision.value} graph; choose from {held}")
 
 
-def _check_room(package: Package, way: Way) -> None:
+def _check_room(package: Package, run_settings: RunSettings) -> None:
     """See that a batch has room in the processor's memory; a card's driver says so itself."""
-    cost, fixed = package.costs[way.precision], package.manifest.batch_size
-    if cost is None or way.provider is not Provider.CPU:
+    cost, fixed = package.costs[run_settings.precision], package.manifest.batch_size
+    if cost is None or run_settings.provider is not Provider.CPU:
         return
-    frames = way.batch_size if fixed is None else fixed
+    frames = run_settings.batch_size if fixed is None else fixed
     check_memory(
         frames * cost.values_per_frame * _FP32_BYTES,
         f"{package.path}: {frames} frames at once",
@@ -145,19 +149,21 @@ def _check_room(package: Package, way: Way) -> None:
     )
 
 
-def package_settings(package: Package, way: Way) -> onnxruntime.SessionOptions:
+def package_settings(package: Package, run_settings: RunSettings) -> onnxruntime.SessionOptions:
     """How ONNX Runtime is set up for one graph of a package."""
     manifest = package.manifest
-    quantisation = manifest.precisions[way.precision].quantisation
-    return session_settings(way.threads, quantisation, compiled=manifest.compiled is not None)
+    quantisation = manifest.precisions[run_settings.precision].quantisation
+    return session_settings(
+        run_settings.threads, quantisation, compiled=manifest.compiled is not None
+    )
 
 
-def _check_compiled_for_this(package: Package, way: Way) -> None:
+def _check_compiled_for_this(package: Package, run_settings: RunSettings) -> None:
     """A compiled graph has the memory layout of one processor: on another it computes nonsense."""
     compiled = package.manifest.compiled
     if compiled is None:
         return
-    if way.provider.value != compiled.provider:
+    if run_settings.provider.value != compiled.provider:
         raise ProviderError(f"{package.path} is compiled for {compiled.provider}")
     made_for = (compiled.processor, compiled.onnxruntime)
     if made_for != (processor_name(), onnxruntime.__version__):
@@ -167,7 +173,7 @@ def _check_compiled_for_this(package: Package, way: Way) -> None:
             "use the package it was made from, or compile that here: "
             "wnet-edge export --package FILE --target ort"
         )
-    if not (package.trusted or is_compiled_here(package.graphs[way.precision])):
+    if not (package.trusted or is_compiled_here(package.graphs[run_settings.precision])):
         raise PackageError(
             f"{package.path}: was not compiled by you on this machine, and what a compiled graph "
             "does can't be told from its file; compile the package it was made from: wnet-edge "
@@ -181,44 +187,46 @@ def _whole_batches(wanted: int, fixed: int | None) -> int:
 
 
 def _create_session(
-    package: Package, way: Way, settings: onnxruntime.SessionOptions | None
+    package: Package, run_settings: RunSettings, settings: onnxruntime.SessionOptions | None
 ) -> onnxruntime.InferenceSession:
-    fault = missing(way.provider)
+    fault = unavailable_reason(run_settings.provider)
     if fault is not None:
         raise ProviderError(fault)
-    _check_compiled_for_this(package, way)
-    settings = settings or package_settings(package, way)
+    _check_compiled_for_this(package, run_settings)
+    settings = settings or package_settings(package, run_settings)
     try:
         session = onnxruntime.InferenceSession(
-            package.graphs[way.precision],
+            package.graphs[run_settings.precision],
             settings,
-            providers=_providers(package, way),
+            providers=_providers(package, run_settings),
             enable_fallback=0,
         )
     except Exception as error:  # ONNX Runtime's errors share no other base
-        if way.provider is not Provider.CPU:
+        if run_settings.provider is not Provider.CPU:
             raise ProviderError(_one_line(error)) from error
         raise PackageError(
             f"{package.path}: ONNX Runtime {onnxruntime.__version__} can't load a graph of it "
             f"({_one_line(error)}); update onnxruntime or export the package again"
         ) from error
-    if session.get_providers()[0] != way.provider.execution_provider:
+    if session.get_providers()[0] != run_settings.provider.execution_provider:
         raise ProviderError(f"ONNX Runtime takes {session.get_providers()[0]} in its place")
     return session
 
 
-def _providers(package: Package, way: Way) -> list[str | tuple[str, dict[str, str]]]:
+def _providers(
+    package: Package, run_settings: RunSettings
+) -> list[str | tuple[str, dict[str, str]]]:
     """The provider and, behind it, those that take the nodes which it leaves."""
     processor = Provider.CPU.execution_provider
-    if way.provider is Provider.CPU:
+    if run_settings.provider is Provider.CPU:
         return [processor]
-    if way.provider is not Provider.TENSORRT:
-        return [way.provider.execution_provider, processor]
+    if run_settings.provider is not Provider.TENSORRT:
+        return [run_settings.provider.execution_provider, processor]
     folder = engine_folder(package, this_device(), cache_folder())
     folder.mkdir(parents=True, exist_ok=True)
-    options = tensorrt_options(package, way, folder)
+    options = tensorrt_options(package, run_settings, folder)
     cuda = Provider.CUDA.execution_provider
-    return [(way.provider.execution_provider, options), cuda, processor]
+    return [(run_settings.provider.execution_provider, options), cuda, processor]
 
 
 def _one_line(error: Exception) -> str:

@@ -87,7 +87,7 @@ def has_nvidia_driver() -> bool:
     return True
 
 
-def missing(provider: Provider) -> str | None:
+def unavailable_reason(provider: Provider) -> str | None:
     """What keeps a provider from working, as far as that is seen without a graph; None: nothing.
 
     Loads CUDA's libraries from NVIDIA's pip packages, where there are any, on the way.

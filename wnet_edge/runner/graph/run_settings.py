@@ -37,7 +37,7 @@ class RunnerOptions:
 
 
 @dataclass(frozen=True)
-class Way:
+class RunSettings:
     """How a graph is run, with nothing left open.
 
     Attributes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.device import Device
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 _KEY_DIGITS = 16
 
@@ -25,7 +25,7 @@ def engine_folder(package: Package, device: Device, cache: Path) -> Path:
     return cache / "tensorrt" / key[:_KEY_DIGITS]
 
 
-def tensorrt_options(package: Package, way: Way, folder: Path) -> dict[str, str]:
+def tensorrt_options(package: Package, run_settings: RunSettings, folder: Path) -> dict[str, str]:
     """Options of ONNX Runtime's TensorRT provider.
 
     One engine serves every batch up to the way's own, for which it is tuned. INT8 is computed where
@@ -33,20 +33,20 @@ def tensorrt_options(package: Package, way: Way, folder: Path) -> dict[str, str]
 
     Args:
         package: a verified package.
-        way: precision and batch size.
+        run_settings: precision and batch size.
         folder: where engines and timings are kept; it exists.
     """
     fixed = package.manifest.batch_size
-    smallest, largest = (fixed, fixed) if fixed is not None else (1, way.batch_size)
+    smallest, largest = (fixed, fixed) if fixed is not None else (1, run_settings.batch_size)
     window = package.manifest.window_px
     options = {
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(folder),
-        "trt_engine_cache_prefix": way.precision.value,
+        "trt_engine_cache_prefix": run_settings.precision.value,
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(folder),
-        "trt_fp16_enable": str(way.precision is Precision.FP16),
-        "trt_int8_enable": str(way.precision is Precision.INT8),
+        "trt_fp16_enable": str(run_settings.precision is Precision.FP16),
+        "trt_int8_enable": str(run_settings.precision is Precision.INT8),
     }
     sizes = {"min": smallest, "opt": largest, "max": largest}
     return options | {

@@ -19,12 +19,12 @@ from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.gauge import illumination_weight, probe_intensity
 from wnet_edge.physics.geometry import central_window_start_px, positions_px
-from wnet_edge.runner.choosing.choice import Choice, choose
+from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.amplitude_scale import AmplitudeScale, Light
 from wnet_edge.runner.image.laps import Laps, Timing
-from wnet_edge.runner.image.prefetch import made_ahead
+from wnet_edge.runner.image.prefetch import prefetched
 from wnet_edge.runner.image.self_check import FrameSample, SelfCheck, self_check
 from wnet_edge.scan.preparation import Preparation, Prepared
 from wnet_edge.scan.scan import Scan
@@ -126,7 +126,7 @@ def infer(
     effort = effort or Effort()
     binning = remaining_binning(scan, package.manifest)
     weight = window_weight(package)
-    choice = choose(package, options)
+    choice = open_best_graph(package, options)
     graph = choice.graph
     light = Light(scan)
     sample = FrameSample.of(scan.frame_count)
@@ -142,8 +142,8 @@ def infer(
     parts = _parts(scan, graph.batch_size)
     with (
         _stitcher(scan, graph.window_px, weight, effort) as stitcher,
-        made_ahead(laps.beside("read", read), parts, "read") as frames,
-        made_ahead(
+        prefetched(laps.beside("read", read), parts, "read") as frames,
+        prefetched(
             laps.beside("network", run), _prepared(frames, scan, binning, sample, laps), "network"
         ) as patches,
     ):
@@ -277,7 +277,7 @@ def window_weight(package: Package) -> NDArray[np.float32]:
         raise PackageError(f"{package.path}: {error}; export it with a measured probe") from error
 
 
-def _warnings(scan: Scan, choice: Choice, inference: Inference) -> tuple[str, ...]:
+def _warnings(scan: Scan, choice: ChosenGraph, inference: Inference) -> tuple[str, ...]:
     lines = [*choice.warnings, *scan.notes]
     if inference.frames_lost:
         lines.append(

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError, ScanError
-from wnet_edge.framing.framing import FramedScan, Framer
-from wnet_edge.framing.training_domain import unfamiliar, upright_probe
+from wnet_edge.framing.framing import FramedScan, Framing
+from wnet_edge.framing.training_domain import outside_training_domain, upright_probe
 from wnet_edge.host.inputs import note_input, one_command
 from wnet_edge.host.outputs import check_apart, check_output, together
 from wnet_edge.io.found import FoundScan
@@ -31,7 +31,7 @@ from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import Inference, check_scan, infer
-from wnet_edge.runner.image.orientation_search import Choice, choose_orientation
+from wnet_edge.runner.image.orientation_search import ChosenOrientation, choose_orientation
 from wnet_edge.runner.image.provenance import as_utf8, process_record
 from wnet_edge.runner.image.verdict import Verdict
 
@@ -116,7 +116,7 @@ def framed_by(
     options: RunnerOptions,
     orientation: Orientation | None,
     position_orientation: Orientation | None,
-) -> Choice:
+) -> ChosenOrientation:
     """The scan as the package would see it: what a job does before its first frame is inferred.
 
     Orientations that are None are found by trial.
@@ -126,7 +126,7 @@ def framed_by(
         PackageError: if the package does not fit it.
         ProviderError: if an orientation is to be found and the network can't run.
     """
-    framer = Framer(found, package)
+    framer = Framing(found, package)
     choice = choose_orientation(framer, package, options, orientation, position_orientation)
     check_scan(choice.framed.scan, package)
     return choice
@@ -159,7 +159,7 @@ def _run(job: Job, package: Package, options: RunnerOptions, progress: Progress)
     check_image(job.image_format, job.outputs, size_m, context, force=job.force)
     with progress(job.scan.name, framed.scan.frame_count) as step:
         inference = infer(framed.scan, package, options, step)
-    strange = unfamiliar(package, inference.median_counts, similarity)
+    strange = outside_training_domain(package, inference.median_counts, similarity)
     inference = replace(inference, warnings=(*choice.warnings, *strange, *inference.warnings))
     if job.strict and not inference.self_check.trusted:
         raise ScanError(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError
-from wnet_edge.framing.framing import FramedScan, Framer
+from wnet_edge.framing.framing import FramedScan, Framing
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -38,7 +38,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenOrientation:
     """A scan the right way up, and how clearly that won.
 
     Attributes:
@@ -82,12 +82,12 @@ class Choice:
 
 
 def choose_orientation(
-    framer: Framer,
+    framer: Framing,
     package: Package,
     options: RunnerOptions,
     orientation: Orientation | None,
     position_orientation: Orientation | None,
-) -> Choice:
+) -> ChosenOrientation:
     """The scan with the orientations given, those that are None found by trial.
 
     Raises:
@@ -112,7 +112,7 @@ def choose_orientation(
         if orientation is None and positions is not Orientation.IDENTITY:
             tried = best_detector()
             detector = tried[0].orientation
-    return Choice(framer.framed(detector, positions), tried, positions_tried)
+    return ChosenOrientation(framer.framed(detector, positions), tried, positions_tried)
 
 
 def _ranked(

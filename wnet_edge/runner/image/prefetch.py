@@ -17,7 +17,7 @@ _AHEAD = 2
 
 
 @contextmanager
-def made_ahead(
+def prefetched(
     make: Callable[[Item], Made], items: Iterable[Item], name: str
 ) -> Iterator[Iterator[tuple[Item, Made]]]:
     """Every item with what `make` makes of it in a thread called `name`, in order.

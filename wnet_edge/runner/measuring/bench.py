@@ -14,11 +14,11 @@ from functools import partial
 from wnet_edge.errors import PackageError
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.choosing.choice import choose, default_precision
+from wnet_edge.runner.choosing.choice import default_precision, open_best_graph
 from wnet_edge.runner.graph.batches import RunFrames
 from wnet_edge.runner.graph.open_graph import check_held
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import RunnerOptions, Way
+from wnet_edge.runner.graph.run_settings import RunnerOptions, RunSettings
 from wnet_edge.runner.measuring.end_to_end import EndToEnd
 from wnet_edge.runner.measuring.interleaved import WARM_UP, Contestant, Latency, time_in_turn
 
@@ -34,12 +34,12 @@ class Entrant:
 
     Attributes:
         package: of the graph.
-        way: how it runs.
+        run_settings: how it runs.
         runtime: `RUNTIME`, or a peer's name.
     """
 
     package: Package
-    way: Way
+    run_settings: RunSettings
     runtime: str = RUNTIME
 
     @property
@@ -53,7 +53,7 @@ Opened = tuple[Entrant, RunFrames]
 
 
 @dataclass(frozen=True)
-class Measured:
+class TimedGraph:
     """How long something takes.
 
     Attributes:
@@ -78,8 +78,8 @@ class Row:
 
     entrant: Entrant
     batch_size: int
-    graph: Measured
-    end_to_end: Measured | None
+    graph: TimedGraph
+    end_to_end: TimedGraph | None
 
 
 def precisions_to_time(
@@ -131,17 +131,18 @@ def open_graphs(
         PackageError: as `choose`.
         ProviderError: as `choose`.
     """
-    choices = [(package, choose(package, options)) for package, options in graphs]
+    choices = [(package, open_best_graph(package, options)) for package, options in graphs]
     opened: list[Opened] = [
-        (Entrant(package, choice.graph.way), choice.graph.run) for package, choice in choices
+        (Entrant(package, choice.graph.run_settings), choice.graph.run)
+        for package, choice in choices
     ]
     return opened, tuple(line for _, choice in choices for line in choice.warnings)
 
 
 def frames_to_run(opened: Sequence[Opened], batch_size: int, runs: int) -> int:
     """Frames of which `time_batch` tells its `progress`."""
-    ways = sum(2 if entrant.is_own else 1 for entrant, _ in opened)
-    return ways * (WARM_UP + runs) * batch_size
+    candidates = sum(2 if entrant.is_own else 1 for entrant, _ in opened)
+    return candidates * (WARM_UP + runs) * batch_size
 
 
 def time_batch(
@@ -185,5 +186,5 @@ def time_batch(
     ]
 
 
-def _measured(latencies: Sequence[Latency]) -> list[Measured]:
-    return [Measured(latency, latency.p50_ms / latencies[0].p50_ms) for latency in latencies]
+def _measured(latencies: Sequence[Latency]) -> list[TimedGraph]:
+    return [TimedGraph(latency, latency.p50_ms / latencies[0].p50_ms) for latency in latencies]

@@ -24,7 +24,7 @@ from wnet_edge.judging.yardstick import (
 from wnet_edge.package.golden import Patches
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.choosing.choice import choose
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.open_graph import check_held
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -140,7 +140,7 @@ class _Ran:
 def _ran(
     package: Package, options: RunnerOptions, precision: Precision, counts: NDArray[np.float32]
 ) -> _Ran:
-    choice = choose(package, replace(options, precision=precision))
+    choice = open_best_graph(package, replace(options, precision=precision))
     return _Ran(choice.graph.run_all(counts), choice.provider)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from wnet_edge.package.golden import Deviation
 from wnet_edge.package.manifest import Precision, Tolerance
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.choosing.choice import choose, opening_fault
+from wnet_edge.runner.choosing.choice import open_best_graph, opening_fault
 from wnet_edge.runner.graph.golden import golden_deviation
 from wnet_edge.runner.graph.providers import Provider, offered
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -59,7 +59,7 @@ def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
         PackageError: as `choose`.
         ProviderError: as `choose`.
     """
-    choice = choose(package, options)
+    choice = open_best_graph(package, options)
     return GoldenCheck(
         precision=choice.precision,
         provider=choice.provider,

@@ -76,6 +76,6 @@ def time_in_turn(
 
 
 def _latency(times_s: Sequence[float], frames: int) -> Latency:
-    ms_a_frame = 1000 * np.asarray(times_s) / frames
-    p50, p95, p99, least = (float(q) for q in np.quantile(ms_a_frame, (0.5, 0.95, 0.99, 0)))
+    ms_per_frame = 1000 * np.asarray(times_s) / frames
+    p50, p95, p99, least = (float(q) for q in np.quantile(ms_per_frame, (0.5, 0.95, 0.99, 0)))
     return Latency(p50, p95, p99, least)

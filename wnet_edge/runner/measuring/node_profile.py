@@ -16,7 +16,7 @@ from wnet_edge.errors import ProviderError
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.open_graph import OpenGraph, package_settings
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import Way
+from wnet_edge.runner.graph.run_settings import RunSettings
 from wnet_edge.runner.measuring.end_to_end import detector_frames
 from wnet_edge.scan.preparation import Preparation
 
@@ -64,12 +64,14 @@ class OperatorTime:
     share: float
 
 
-def profile_graph(package: Package, way: Way, batch_size: int, runs: int) -> tuple[NodeTime, ...]:
+def profile_graph(
+    package: Package, run_settings: RunSettings, batch_size: int, runs: int
+) -> tuple[NodeTime, ...]:
     """Run a graph under ONNX Runtime's profiler; its nodes in the order in which they ran.
 
     Args:
         package: of the graph.
-        way: how it runs.
+        run_settings: how it runs.
         batch_size: frames a run.
         runs: that are counted, after a few that are not.
 
@@ -77,13 +79,13 @@ def profile_graph(package: Package, way: Way, batch_size: int, runs: int) -> tup
         PackageError: as `OpenGraph`.
         ProviderError: as `OpenGraph` and its `run`, or if no profile comes of it.
     """
-    settings = package_settings(package, way)
+    settings = package_settings(package, run_settings)
     settings.enable_profiling = True
     frames, mask = detector_frames(package, batch_size)
     counts = Preparation(mask, package.manifest.binning).prepare(frames).counts
     with TemporaryDirectory() as folder:
         settings.profile_file_prefix = str(Path(folder) / "profile")
-        graph = OpenGraph(package, way, settings)
+        graph = OpenGraph(package, run_settings, settings)
         for _ in range(_WARM_UP + runs):
             graph.run(counts)
         try:

@@ -18,9 +18,9 @@ from wnet_edge.io.containers.hdf5.faults import HDF5_ERRORS, Fault, known_fault,
 from wnet_edge.io.containers.hdf5.links import LinkedDataset
 from wnet_edge.io.containers.hdf5.reader import (
     MATLAB_CLASS,
-    bad,
     check_filters,
     check_link,
+    dataset_error,
     opened,
     opened_alone,
 )
@@ -122,7 +122,9 @@ def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
         pieces = math.prod(-(-length // step) for length, step in pairs)
         if pieces > _MAX_PIECES:
             fault = f"has {pieces} chunks a frame"
-            raise bad(path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them one")
+            raise dataset_error(
+                path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them one"
+            )
     return found
 
 

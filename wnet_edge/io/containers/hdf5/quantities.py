@@ -6,7 +6,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from wnet_edge.io.containers.hdf5.reader import as_text, bad, read_whole
+from wnet_edge.io.containers.hdf5.reader import as_text, dataset_error, read_whole
 from wnet_edge.io.containers.stacks import MAX_FRAMES
 from wnet_edge.io.containers.units import Quantity, unit_factor
 from wnet_edge.io.found import Found
@@ -33,14 +33,14 @@ def number_of(
         ScanError: if it is not one number, or its unit is missing or unknown.
     """
     if not 1 <= (dataset.size or 0) <= MAX_FRAMES or dataset.dtype.kind not in "uif":
-        raise bad(path, dataset, "is not one number", "write a scalar")
+        raise dataset_error(path, dataset, "is not one number", "write a scalar")
     values = read_whole(path, dataset).astype(np.float64).reshape(-1)
     value = float(np.median(values))
     if np.ptp(values) > _SAME_NUMBER * abs(value):
         fault = f"is not one number but {values.min():.6g} … {values.max():.6g}"
-        raise bad(path, dataset, fault, "write a scalar")
+        raise dataset_error(path, dataset, fault, "write a scalar")
     if not math.isfinite(value):
-        raise bad(path, dataset, f"is {value}", "write the number")
+        raise dataset_error(path, dataset, f"is {value}", "write the number")
     if quantity is None:
         return Found(value, dataset.name)
     return Found(value * factor_of(path, dataset, quantity, unit), dataset.name)
@@ -61,5 +61,7 @@ def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str |
     factor = unit_factor(given, quantity)
     if factor is None:
         fault = f"is in {given[:20]!r}, which is no known unit" if given else "has no unit"
-        raise bad(path, dataset, fault, f"write its attribute units, {quantity.value} say")
+        raise dataset_error(
+            path, dataset, fault, f"write its attribute units, {quantity.value} say"
+        )
     return factor

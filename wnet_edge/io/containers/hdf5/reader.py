@@ -135,7 +135,7 @@ def _child(group: LinkedGroup, path: Path, name: str) -> Any:  # noqa: ANN401 - 
         return None
 
 
-def bad(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
+def dataset_error(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
     """The error of a dataset: file, dataset, what is wrong, what to do."""
     return ScanError(f"{path}: {dataset.name} {fault}; {cure}")
 
@@ -151,7 +151,9 @@ def check_filters(path: Path, dataset: h5py.Dataset) -> None:
         code, _, _, name = creation.get_filter(index)
         if not h5py.h5z.filter_avail(code):
             fault = f"is compressed with filter {code} ({as_text(name)[:40]}), which is not here"
-            raise bad(path, dataset, fault, "update hdf5plugin, or rewrite it with h5repack")
+            raise dataset_error(
+                path, dataset, fault, "update hdf5plugin, or rewrite it with h5repack"
+            )
 
 
 def read_whole(path: Path, dataset: h5py.Dataset, at: tuple[int, ...] = ()) -> NDArray[Any]:
@@ -163,12 +165,14 @@ def read_whole(path: Path, dataset: h5py.Dataset, at: tuple[int, ...] = ()) -> N
     """
     size = math.prod(dataset.shape[len(at) :]) * dataset.dtype.itemsize
     if size > MAX_WHOLE_BYTES:
-        raise bad(path, dataset, f"claims {dataset.shape}, {size / 1e6:.0f} MB", "name another")
+        raise dataset_error(
+            path, dataset, f"claims {dataset.shape}, {size / 1e6:.0f} MB", "name another"
+        )
     check_filters(path, dataset)
     try:
         check_chunks(dataset)
     except ValueError as error:
-        raise bad(path, dataset, f"is damaged: {error}", "copy it again") from error
+        raise dataset_error(path, dataset, f"is damaged: {error}", "copy it again") from error
     return np.asarray(dataset[at])
 
 
@@ -198,12 +202,12 @@ def array_of(
         wanted in (None, n) for n, wanted in zip(dataset.shape, shape, strict=True)
     )
     if fits and dataset.size > 4 * MAX_FRAMES:
-        raise bad(path, dataset, f"claims {dataset.shape} numbers", cure)
+        raise dataset_error(path, dataset, f"claims {dataset.shape} numbers", cure)
     if dataset.dtype.kind not in kinds or not fits:
         fault = f"is {dataset.dtype} {dataset.shape}, not numbers {expected}".replace("'", "")
-        raise bad(path, dataset, fault, cure)
+        raise dataset_error(path, dataset, fault, cure)
     if frame_count is not None and dataset.shape[0] > _MANY_MORE * (frame_count + _MANY_MORE):
-        raise bad(
+        raise dataset_error(
             path, dataset, f"holds {dataset.shape[0]} positions for {frame_count} frames", cure
         )
     return read_whole(path, dataset)
@@ -219,7 +223,9 @@ def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
     """
     if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uibf":
         fault = f"is {dataset.dtype} {dataset.shape}, not numbers (H, W)"
-        raise bad(path, dataset, fault, "write one mask for all frames, or give --mask none")
+        raise dataset_error(
+            path, dataset, fault, "write one mask for all frames, or give --mask none"
+        )
     values = read_whole(path, dataset)
     if values.dtype.kind == "f":
         return Found((values != 0).astype(_MASK), dataset.name)
@@ -250,7 +256,7 @@ def modes_of(
     fits = 2 <= len(shape) <= 3 and shape[-1] == shape[-2] <= MAX_FRAME_PX
     if not is_complex(dataset) or not fits or (len(shape) == 3 and shape[0] > MAX_MODES):
         fault = f"is {dataset.dtype} {dataset.shape}, not complex (modes, n, n)"
-        raise bad(path, dataset, fault, "write a probe, or name another with --probe")
+        raise dataset_error(path, dataset, fault, "write a probe, or name another with --probe")
     values = decoded(dataset, read_whole(path, dataset, at))
     probe = values.astype(np.complex64).reshape(-1, *shape[-2:])
     return Found(probe, dataset.name)
