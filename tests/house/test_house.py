@@ -11,7 +11,7 @@ if sys.version_info >= (3, 11):
 else:
     pytest.skip("tomllib came with Python 3.11", allow_module_level=True)
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 

@@ -24,7 +24,7 @@ from wnet_edge.runner.graph.device import cpu_quota_cores, has_nvidia_card, this
 from wnet_edge.runner.graph.providers import Provider, has_nvidia_driver, missing_library, offered
 from wnet_edge.runner.graph.run_settings import RunSettings
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HERE = Path("/site-packages")
 
 

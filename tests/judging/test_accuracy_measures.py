@@ -22,7 +22,7 @@ from wnet_edge.judging.yardstick import (
 )
 from wnet_edge.physics.geometry import positions_px
 
-EXAMPLES = Path(__file__).parents[1] / "wnet_edge" / "examples"
+EXAMPLES = Path(__file__).parents[2] / "wnet_edge" / "examples"
 WINDOW_PX = 64
 
 

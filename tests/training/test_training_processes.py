@@ -12,7 +12,7 @@ from torchrun_training import KINDS
 
 from wnet_edge.training.checkpoint import read_checkpoint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROGRAM, TORCHRUN = (Path(sys.executable).with_name(n) for n in ("wnet-edge", "torchrun"))
 TWO = (TORCHRUN, "--standalone", "--nproc-per-node", "2")
 MEASURED = (
@@ -25,7 +25,7 @@ MEASURED = (
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The same trainings by one process and by two."""
     one, two = (tmp_path_factory.mktemp("processes") / name for name in ("one", "two"))
-    script = Path(__file__).with_name("torchrun_training.py")
+    script = Path(__file__).parents[1] / "torchrun_training.py"
     # The probe made for the tests differs in its last bits with the threads of linear algebra.
     threads = {**os.environ, "OMP_NUM_THREADS": "1"}
     for words in ([sys.executable, script, one], [*TWO, script, two]):

@@ -26,7 +26,7 @@ from wnet_edge.scan.counts import network_counts
 from wnet_edge.training.augmentation import Augmentation, augmented
 from wnet_edge.training.stored import StoredFrames
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
 REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 

@@ -21,7 +21,7 @@ from wnet_edge.package.opening import open_package
 from wnet_edge.training.checkpoint import load_network, read_checkpoint
 from wnet_edge.training.stored import StoredFrames
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
 REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 

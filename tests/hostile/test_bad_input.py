@@ -1,6 +1,6 @@
 """Bad input through the real command line: one line that names file and cure, nothing left behind.
 
-`pytest tests/test_bad_input.py -s -k table` prints the table of all cases.
+`pytest tests/hostile/test_bad_input.py -s -k table` prints the table of all cases.
 """
 
 import json

@@ -11,7 +11,7 @@ import pytest
 
 from wnet_edge.cli.main import COMMANDS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROGRAM = Path(sys.executable).with_name("wnet-edge")
 PROGRAMS = {"wnet-edge": PROGRAM, "openssl": Path("openssl")}
 DOCUMENTS = [
