@@ -1,7 +1,8 @@
 """What a scan file was found to hold, and where, before anything is judged or assumed.
 
-Every reader gives a `FoundScan`; command-line flags replace parts of it; `wnet_edge.io.complete`
-makes the `Scan` of it that the flow frames → preprocess → graph → patches → stitch → image takes.
+Every reader gives a `FoundScan`; command-line flags replace parts of it;
+`wnet_edge.io.parts.complete_scan` makes the `Scan` of it that the flow frames → preprocess → graph
+→ patches → stitch → image takes.
 """
 
 from collections.abc import Callable
@@ -10,12 +11,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.scan import FrameSource
+from wnet_edge.scan.frame_source import FrameSource
 
 T = TypeVar("T")
 
@@ -213,26 +213,3 @@ class Wanted:
     entry: str | None = None
     frames: str | None = None
     positions_unit: str | None = None
-
-
-@dataclass(frozen=True)
-class Hdf5Reader:
-    """One HDF5 layout: how to tell it by content, and how to read it.
-
-    Attributes:
-        recognises: whether an open file is of this layout; cheap, raises nothing.
-        read: what the open file holds, of that what is wanted where there are entries; ScanError
-            in one line where a part is damaged.
-    """
-
-    recognises: Callable[[h5py.File], bool]
-    read: Callable[[h5py.File, Path, Wanted], FoundScan]
-
-
-def as_text(value: Any) -> str:  # noqa: ANN401 - an HDF5 attribute is of any type
-    """An HDF5 attribute or scalar dataset as text; what is no text gives its repr."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(-1)[0]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)

@@ -1,0 +1,315 @@
+"""Export as one step: checkpoint in, a package that was checked against the network out.
+
+checkpoint → FP32 graph → parity with PyTorch → every precision, measured → package file.
+Calibration, choices and figures come from three strips of a scan that training never saw.
+"""
+
+import math
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import onnx
+import onnxruntime
+
+from wnet_edge.calibration.ranges import ranges_of, read_ranges
+from wnet_edge.errors import CheckpointError, ExportError, PackageError
+from wnet_edge.export.graph import serialise
+from wnet_edge.export.held_out import held_out, measured
+from wnet_edge.export.int8.layers import named
+from wnet_edge.export.int8.quantise import LAYOUTS
+from wnet_edge.export.int8.search import OverBudgetError
+from wnet_edge.export.options import ExportOptions, Material
+from wnet_edge.export.parity import assert_parity
+from wnet_edge.export.passes.compact import compacted
+from wnet_edge.export.passes.finish import finished
+from wnet_edge.export.precisions import Made, Source, make
+from wnet_edge.export.trace import export_fp32
+from wnet_edge.judging.yardstick import Judge
+from wnet_edge.models.registry import parameter_count
+from wnet_edge.package.golden import Deviation, GoldenFrames
+from wnet_edge.package.manifest import (
+    CountRange,
+    FrameFit,
+    Precision,
+    Setting,
+    Training,
+    creation_time,
+)
+from wnet_edge.package.opening import Package
+from wnet_edge.package.packing import PackageContent, pack, write_package
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions
+from wnet_edge.runner.image.infer import infer
+from wnet_edge.runner.image.verdict import CONTRAST_RANGE, LEAST_EXPLAINED, explains
+from wnet_edge.scan.scan import Scan
+from wnet_edge.training.checkpoint import TrainingRecord, load_network
+
+_DIGITS = 4
+"""Of how well a network explains a scan."""
+
+_WEAK_R_BLANK = 0.1
+"""Of a blank object, freed of noise: about what right images leave of a measured scan."""
+
+
+def _quietly(_step: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A written package, and how its graphs came to be.
+
+    Attributes:
+        package: as it was written.
+        parity: of its FP32 graph with the trained network.
+        made: by precision.
+        left_out: what was tried of optional precisions that miss the budget, and why they do.
+        judge: what accuracy was measured against.
+        warnings: what the user should know, one line each.
+    """
+
+    package: Package
+    parity: Deviation
+    made: dict[Precision, Made]
+    left_out: dict[Precision, OverBudgetError]
+    judge: Judge
+    warnings: tuple[str, ...]
+
+
+def export_package(
+    checkpoint: Path,
+    material: Material,
+    output: Path,
+    options: ExportOptions,
+    *,
+    force: bool,
+    tell: Callable[[str], None] = _quietly,
+) -> Exported:
+    """Export a checkpoint to a package file with a graph for every precision asked for.
+
+    Args:
+        checkpoint: trained weights.
+        material: what is measured with.
+        output: package file.
+        options: how it is made.
+        force: replace the file if it is there.
+        tell: told of each step that begins.
+
+    Raises:
+        CheckpointError: if the checkpoint is missing or damaged, trained for another instrument, or
+            trained on this scan.
+        ScanError: if the scan is too small to be split.
+        CalibrationError: if its frames are of another kind than was said, or the file of ranges is
+            of something else.
+        ResultError: if the reference does not explain its frames.
+        OverBudgetError: if a precision costs more than the budget, and is not optional.
+        ExportError: if the graph and the network differ, or the network is hardly trained.
+        PackageError: if the package can't be written.
+    """
+    network, loaded = load_network(checkpoint)
+    instrument, record, scan = loaded.instrument, loaded.record, material.scan
+    _check_not_trained_on(scan, record)
+    created = _created(record)
+    if options.ranges is not None and options.ranges.exists():
+        read_ranges(options.ranges)
+    tell(f"reading {scan.path.name}")
+    split = held_out(material, instrument)
+    tell(f"tracing {record.network.model.value}")
+    graph = export_fp32(network, instrument.window_px, options.opset)
+    graph = serialise(named(onnx.load_from_string(graph)))
+    shipped = serialise(compacted(onnx.load_from_string(graph)))
+    parity = assert_parity(shipped, network, split.counts)
+    # Once, whatever the number of layouts.
+    ranges = []
+    if any(precision in LAYOUTS for precision in options.precisions):
+        tell("finding ranges")
+        ranges = ranges_of(graph, split.counts, options.calibrators, options.ranges)
+    source = Source(
+        graph=graph,
+        shipped=shipped,
+        opset=options.opset,
+        held_out=split,
+        selection=measured(split.selection, shipped),
+        report=measured(split.report, shipped),
+        budget=options.budget,
+        ranges=ranges,
+        ask_layers=options.ask_layers,
+    )
+    fp32 = make(Precision.FP32, source)
+
+    def content_of(made: dict[Precision, Made]) -> PackageContent:
+        return PackageContent(
+            model=record.network.model.value,
+            parameter_count=parameter_count(network),
+            window_px=instrument.window_px,
+            binning=instrument.binning,
+            object_pixel_size_m=instrument.object_pixel_size_m,
+            probe=instrument.probe,
+            graphs={precision: one.graph for precision, one in made.items()},
+            golden=GoldenFrames(
+                split.golden, {precision: one.golden for precision, one in made.items()}
+            ),
+            tolerance={precision: one.tolerance for precision, one in made.items()},
+            training=_training(record),
+            versions=_versions(),
+            created=created,
+            batch_size=options.batch_size,
+            calibration=split.calibration,
+            orientation=material.orientation,
+        )
+
+    tell(f"comparing its image with the frames of {scan.path.name}")
+    fit = _own_fit(finished(content_of({Precision.FP32: fp32})), scan)
+    doubts = _check_trained(fit, scan, allow_untrained=options.allow_untrained)
+    made: dict[Precision, Made] = {}
+    left_out: dict[Precision, OverBudgetError] = {}
+    for precision in options.precisions:
+        tell(f"making and measuring {precision.value}")
+        try:
+            made[precision] = fp32 if precision is Precision.FP32 else make(precision, source)
+        except OverBudgetError as error:
+            if precision not in options.optional:
+                raise
+            left_out[precision] = error
+    content = replace(finished(content_of(made)), self_check=fit)
+    return Exported(
+        package=write_package(output, content, force=force, key=options.key),
+        parity=parity,
+        made=made,
+        left_out=left_out,
+        judge=source.report.yardstick.judge,
+        warnings=(*split.warnings, *doubts, *map(_left_out, left_out.values())),
+    )
+
+
+def _left_out(error: OverBudgetError) -> str:
+    """What to say of a precision that is not in the package."""
+    return (
+        f"{error.precision.value} is left out of the package: {error.reason}; allow more with "
+        "--max-ssim-drop and --max-psnr-drop-db"
+    )
+
+
+def _created(record: TrainingRecord) -> str:
+    try:
+        return creation_time(datetime.fromisoformat(record.created).timestamp())
+    except (ValueError, OverflowError, OSError) as error:
+        raise ExportError(
+            f"SOURCE_DATE_EPOCH is not a number of seconds since 1970 ({error}); unset it"
+        ) from error
+
+
+def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
+    """Refuse a scan whose frames the network knows: it would be judged better than it is."""
+    if record.settings["data"].get("sha256") == scan.sha256:
+        raise CheckpointError(
+            f"{scan.path}: the network was trained on this scan; name another one of the same "
+            "instrument with --calibration"
+        )
+
+
+def _own_fit(content: PackageContent, scan: Scan) -> FrameFit | None:
+    """How well an FP32 package explains the scan, none of whose frames was trained on.
+
+    To four digits, so that the order of a sum is not in the package. None where the scan is too
+    small, too dim or scatters too weakly to tell.
+    """
+    try:
+        package = pack(content)
+    except ValueError as error:
+        raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
+    # All of it named: what was measured on this device for such a package decides nothing.
+    options = RunnerOptions(Precision.FP32, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
+    fit = infer(scan, package, options).self_check.fit
+    if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
+        return None
+    if not explains(fit) and fit.r_blank_free < _WEAK_R_BLANK:
+        return None
+    return FrameFit(
+        round(fit.r_factor, _DIGITS),
+        round(fit.r_floor, _DIGITS),
+        round(fit.r_blank, _DIGITS),
+        round(fit.contrast, _DIGITS),
+        fit.frames,
+    )
+
+
+def _check_trained(fit: FrameFit | None, scan: Scan, *, allow_untrained: bool) -> tuple[str, ...]:
+    """What is to be said of a network that explains its own instrument's scan too little.
+
+    Raises:
+        ExportError: if it does, and `allow_untrained` is not set.
+    """
+    if fit is None:
+        return (
+            f"{scan.path}: too small, too dim or scatters too weakly to tell how well the network "
+            "explains it: infer will call no image of this package trusted; name another scan "
+            "with --calibration",
+        )
+    if explains(fit):
+        return ()
+    low, high = CONTRAST_RANGE
+    told = (
+        f"{scan.path}: the network explains {100 * fit.explained:.0f} % of what a blank object "
+        f"leaves of it unexplained, with contrast {fit.contrast:.2f} (at least "
+        f"{100 * LEAST_EXPLAINED:.0f} % and {low:g} … {high:g} are needed)"
+    )
+    if not allow_untrained:
+        raise ExportError(
+            f"{told}: it is hardly trained, or for another probe; train it longer, or package it "
+            "all the same with --allow-untrained"
+        )
+    return (f"{told}: infer will call hardly any image of this package trusted",)
+
+
+def _training(record: TrainingRecord) -> Training:
+    settings = record.settings
+    data, recipe = settings["data"], settings["recipe"]
+    told = {key: settings[key] for key in settings if key not in ("seed", "epochs", "data")}
+    told["network"] = {k: v for k, v in settings["network"].items() if k != "model"}
+    last = record.history[-1]
+    return Training(
+        recipe=f"{data['source']}, {recipe['name']}",
+        seed=settings["seed"],
+        data_sha256=data.get("sha256", data["probe_sha256"]),
+        epochs=record.epoch,
+        frames=data["frames_per_epoch"],
+        counts=_trained_counts(data),
+        settings=_flat(told) | {n: last[n] for n in last if n.startswith("validation")},
+    )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Setting]:
+    """Nested settings under dotted names; what is no plain value, an infinite one say, as text."""
+    flat: dict[str, Setting] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            plain = isinstance(value, str | int) or (
+                isinstance(value, float) and math.isfinite(value)
+            )
+            flat[prefix + key] = value if plain else str(value)
+    return flat
+
+
+def _trained_counts(data: dict[str, Any]) -> CountRange | None:
+    """Of simulated frames, which is where the flux is known."""
+    if "detector" not in data:
+        return None
+    low, high = data["detector"]["photons"]
+    return CountRange(float(low), float(high))
+
+
+def _versions() -> dict[str, str]:
+    names = ("wnet-edge", "torch", "onnx", "onnxscript", "numpy")
+    return {
+        "python": platform.python_version(),
+        "onnxruntime": onnxruntime.__version__,
+        **{name: version(name) for name in names},
+    }

@@ -1,0 +1,176 @@
+"""What the names of a table's columns mean: which are x and y, in what unit, which counts frames.
+
+Two columns are a position if their names are alike but for x and y: `samx samy`, `x_um y_um`,
+`Sample X (um)` and `Sample Y (um)`, whatever else they say; or if they are row and column,
+horizontal and vertical.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from wnet_edge.io.containers.units import Quantity, unit_factor
+from wnet_edge.io.found import PositionUnit
+
+_PIXELS = ("px", "pixel", "pixels")
+_OPPOSITES = {
+    ("column", "row"),
+    ("col", "row"),
+    ("columns", "rows"),
+    ("horizontal", "vertical"),
+    ("horiz", "vert"),
+    ("horz", "vert"),
+    ("hor", "vert"),
+    ("hor", "ver"),
+    ("h", "v"),
+}
+_NUMBER = r"(?:#|no|nr|num|number|id|idx|index|indices)"
+_FRAMES = re.compile(rf"(?:frame|image|img|pattern|diffraction)s?(?: ?{_NUMBER})?")
+_COUNTS = re.compile(
+    rf"{_NUMBER}|n|i|(?:point|pt|shot|event|scan ?point|seq|sequence|pos|position) ?{_NUMBER}|"
+    r"(?:point|pt|shot|event|scan ?point|seq|sequence)s?"
+)
+
+
+def _words(*words: str) -> re.Pattern[str]:
+    """Finds one of the words, alone or with x or y behind it."""
+    return re.compile(rf"(?<![a-z])(?:{'|'.join(words)})(?![a-wz])")
+
+
+_NO_LENGTH = _words(
+    *("angle", "theta", "tilt", "phi", "chi", "err", "error", "sigma", "std", "stdev", "var"),
+    *("size", "width", "fwhm", "velocity", "speed", "force", "max", "min", "counts", "flux"),
+)
+_PLAIN_AFFIXES = re.compile(r"probe|translation|coordinates?|coords?|positions?|pos|motors?|[ _.-]")
+_SET_POINT = _words(
+    *("set", "setpoint", "target", "demand", "nominal", "command", "cmd", "val", "desired"),
+    *("planned", "goal", "requested"),
+)
+_READ_BACK = _words(
+    *("read", "readback", "rbv", "rb", "actual", "act", "enc", "encoder", "meas", "measured"),
+    *("real", "interferometer", "interf", "corrected", "refined", "true"),
+)
+
+
+class Trust(IntEnum):
+    """How surely a pair of columns is where the sample was; the most sure goes first."""
+
+    SET_POINT = 0
+    GRID = 1  # row and column, which may be places in a raster
+    NAMED = 2
+    PLAIN = 3  # nothing but x and y
+    READ_BACK = 4
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's name.
+
+    Attributes:
+        index: of the column.
+        text: as written.
+        name: lower case, without unit.
+        unit: as written, `px` for pixels; None where there is none.
+    """
+
+    index: int
+    text: str
+    name: str
+    unit: str | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two columns that are a position.
+
+    Attributes:
+        x: counted along the columns of an image.
+        y: along its rows.
+        trust: against other pairs.
+    """
+
+    x: Column
+    y: Column
+    trust: Trust
+
+
+def as_columns(names: Sequence[str]) -> list[Column]:
+    """Names of columns, taken apart."""
+    return [Column(index, text, *_name_and_unit(text)) for index, text in enumerate(names)]
+
+
+def pairs_of(columns: Sequence[Column]) -> list[Pair]:
+    """The pairs that are most sure to be positions; those in no unit of length only if alone."""
+    pairs = [
+        Pair(x, y, _trust(x, y))
+        for x in columns
+        for y in columns
+        if x is not y and _are_pair(x.name, y.name) and not _NO_LENGTH.search(x.name)
+    ]
+    pairs = [pair for pair in pairs if pair.x.unit is None or is_length(pair.x.unit)] or pairs
+    best = max((pair.trust for pair in pairs), default=Trust.NAMED)
+    return [pair for pair in pairs if pair.trust is best]
+
+
+def numbers_frames(column: Column) -> bool:
+    """Whether a column's name says that it numbers frames."""
+    return bool(_FRAMES.fullmatch(_spaced(column.name)))
+
+
+def counts_something(column: Column) -> bool:
+    """Whether a column's name says that it counts, points of the scan say."""
+    return bool(_COUNTS.fullmatch(_spaced(column.name)))
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"[ _.-]+", " ", name).strip()
+
+
+def is_length(unit: str) -> bool:
+    """Whether a unit is one of length, or pixels."""
+    return unit == PositionUnit.OBJECT_PIXEL.value or bool(unit_factor(unit, Quantity.LENGTH))
+
+
+def as_unit(text: str) -> str | None:
+    """A unit that stands alone, `um`, `(um)` or `[um]`; None for anything else."""
+    unit = text.strip().strip("()[]{}").strip()
+    if unit.lower() in _PIXELS:
+        return PositionUnit.OBJECT_PIXEL.value
+    return unit if unit and unit_factor(unit, Quantity.LENGTH) else None
+
+
+def _name_and_unit(text: str) -> tuple[str, str | None]:
+    """`x_um`, `x (um)`, `x [um]`, `x/um` and `x um` all are x in um."""
+    lower = text.strip().lower()
+    found = re.fullmatch(r"(.+?)\s*[(\[{]\s*(.*?)\s*[)\]}]|(.+?)\s*/\s*(.+)", lower)
+    if found:
+        name, unit = (found[1], found[2]) if found[1] else (found[3], found[4])
+    else:
+        name, _, unit = lower.rpartition("_") if "_" in lower else lower.rpartition(" ")
+        if not name or (unit_factor(unit, Quantity.LENGTH) is None and unit not in _PIXELS):
+            name, unit = lower, ""
+    if unit in _PIXELS:
+        unit = PositionUnit.OBJECT_PIXEL.value
+    return name.strip(), unit or None
+
+
+def _are_pair(x: str, y: str) -> bool:
+    """Whether the names are those of a column and a row, alike otherwise."""
+    if len(x) == len(y):
+        unlike = [(a, b) for a, b in zip(x, y, strict=True) if a != b]
+        if unlike == [("x", "y")]:
+            return True
+    words_x, words_y = re.split(r"[\W_]+", x), re.split(r"[\W_]+", y)
+    unlike_words = [(a, b) for a, b in zip(words_x, words_y, strict=False) if a != b]
+    return len(words_x) == len(words_y) and len(unlike_words) == 1 and unlike_words[0] in _OPPOSITES
+
+
+def _trust(x: Column, y: Column) -> Trust:
+    if _READ_BACK.search(x.name):
+        return Trust.READ_BACK
+    if _SET_POINT.search(x.name):
+        return Trust.SET_POINT
+    if (_PLAIN_AFFIXES.sub("", x.name), _PLAIN_AFFIXES.sub("", y.name)) == ("x", "y"):
+        return Trust.PLAIN
+    return Trust.GRID if x.name.startswith("col") else Trust.NAMED
