@@ -274,7 +274,7 @@ def _disagreement(beam: BeamCentre, told: Found[tuple[float, float]] | None) -> 
     return (
         f"the beam is found at row {row}, column {column} (agreement {beam.agreement:.2f}), not at "
         f"{told_row:.6g}, {told_column:.6g} as {told.where} says"
-        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN goes before both")
+        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN overrides both")
     )
 
 

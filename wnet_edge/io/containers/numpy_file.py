@@ -149,7 +149,7 @@ def read_rest(file: IO[bytes], name: str, header: ArrayHeader) -> NDArray[Any]:
         room[filled : filled + len(data)] = np.frombuffer(data, np.uint8)
         filled += len(data)
     if file.read(1):  # at the end of an archive's member its checksum is compared, too
-        raise ValueError(f"`{name}` goes on after its {len(room)} bytes")
+        raise ValueError(f"`{name}` continues after its {len(room)} bytes")
     return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 

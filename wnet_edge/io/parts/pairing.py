@@ -236,7 +236,7 @@ def _by_place(where: str, position_count: int, numbers: NDArray[np.int64]) -> _P
     else:
         raise ScanError(
             f"{where} holds {position_count} positions for {len(some)} frames of numbers {first} … "
-            f"{last}; write a column of frame numbers beside the positions"
+            f"{last}; write a column of frame numbers next to the positions"
         )
     return _Pairs(position, numbers)
 
