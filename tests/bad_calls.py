@@ -164,7 +164,7 @@ FLAGS = [
         infer("--positions", f"{SCAN}:/gone"),
     ),
     Case(
-        "--positions of a scan without",
+        "--positions of a scan without positions",
         ("other.cxi", "no positions", "name the dataset"),
         all_of(
             lambda folder: (folder / "other.cxi").write_bytes((folder / SCAN).read_bytes()),
@@ -222,13 +222,13 @@ FLAGS = [
         infer("--positions", "positions.csv"),
     ),
     Case(
-        "--positions that may be anything",
+        "--positions with unnamed columns",
         ("positions.csv", "3 columns without names", "--positions positions.csv:2,3"),
         write("positions.csv", "".join(f"{n} {n % 6} {n // 6}\n" for n in range(36))),
         infer("--positions", "positions.csv", "--positions-unit", "um"),
     ),
     Case(
-        "--positions with commas for points",
+        "--positions with decimal commas",
         ("positions.csv", "2 names", "4 fields", "decimal marks"),
         write("positions.csv", "x_um,y_um\n" + "1,5,0,5\n" * 36),
         infer("--positions", "positions.csv"),
@@ -246,7 +246,7 @@ FLAGS = [
         infer("--frames-range", "30:40"),
     ),
     Case(
-        "--frames-axes of no axes",
+        "--frames-axes of unknown axes",
         (SCAN, "/data_1/data", "--frames-axes NHX", "R, C, H, W"),
         nothing,
         infer("--frames-axes", "NHX"),
@@ -283,7 +283,7 @@ FLAGS = [
         infer("--step-m", "1e-7"),
     ),
     Case(
-        "--raster of other than the frames",
+        "--raster of another size than the frames",
         (SCAN, "raster of 5 × 5", "25 positions for 36 frames"),
         nothing,
         infer("--raster", "5x5", "--step-m", "2.5e-7"),
@@ -488,7 +488,7 @@ OUTPUTS = [
         as_program,
     ),
     Case(
-        "output's name longer than any",
+        "output's name too long",
         (".h5", "name"),
         nothing,
         infer("-o", "x" * 300 + ".h5"),
@@ -585,7 +585,7 @@ PROCESS = [
         on_full_disk,
     ),
     Case(
-        "disk full when the picture comes",
+        "disk full while writing the picture",
         ("../small/a.png", "can't be written", "No space left", "free disk space"),
         nothing,
         infer("--image", "../small/a.png"),
@@ -616,7 +616,7 @@ PROCESS = [
 
 WORKSHOP = [
     Case(
-        "simulate --probe of a scan without",
+        "simulate --probe of a scan without a probe",
         (SCAN, "no probe", "name a file"),
         without(PROBE),
         ("simulate", "-o", "simulated.cxi", "--probe", SCAN),
@@ -628,7 +628,7 @@ WORKSHOP = [
         ("simulate", "-o", "simulated.cxi", "--probe", SCAN),
     ),
     Case(
-        "train --probe of a scan without",
+        "train --probe of a scan without a probe",
         (SCAN, "no probe", "name a file"),
         without(PROBE),
         ("train", "--model", "w3", "-o", "w3.safetensors", "--probe", SCAN),
@@ -655,7 +655,7 @@ WORKSHOP = [
         as_program,
     ),
     Case(
-        "simulate to the scan whose probe it takes",
+        "simulate into the scan with the probe",
         (SCAN, "read by this command", "another output"),
         nothing,
         ("simulate", "--probe", SCAN, "-o", SCAN, "--force"),

@@ -203,7 +203,7 @@ FILES = [
         as_anybody,
     ),
     Case(
-        "name longer than any",
+        "name too long",
         ("x.cxi", "name too long", "check the path"),
         nothing,
         called("x" * 300 + ".cxi", "-o", "a.h5", "--image", "a.png"),
@@ -228,7 +228,7 @@ FILES = [
         lambda folder: _damage_chunk(folder, 0),
     ),
     Case(
-        "a damaged frame, met half-way",
+        "a damaged frame, read later",
         (SCAN, LINK, "copy it again"),
         lambda folder: _damage_chunk(folder, NOT_LOOKED_AT_FIRST),
     ),
@@ -238,7 +238,7 @@ FILES = [
 STRUCTURE = [
     Case("no frames", (SCAN, "without frames", "--frames"), without(LINK, FRAMES)),
     Case("a link whose frames are gone", (SCAN, LINK, FRAMES, "correct the link"), without(FRAMES)),
-    Case("HDF5 of no known layout", (SCAN, "without frames", "--frames"), _unknown_layout),
+    Case("HDF5 of unknown layout", (SCAN, "without frames", "--frames"), _unknown_layout),
     Case("a group for frames", (SCAN, "without frames", "--frames"), _group_for_frames),
     Case("soft link to itself", (SCAN, LINK, "correct the link"), linked(h5py.SoftLink(LINK))),
     Case(
@@ -332,7 +332,7 @@ COUNTS = [
         changed(FRAMES, lambda frames: frames.astype(np.float32).byteswap()),
     ),
     Case(
-        "counts beyond all numbers",
+        "counts out of range",
         (SCAN, "36 of 36 frames", "give frames"),
         changed(FRAMES, lambda frames: np.full(frames.shape, 1e300)),
     ),
@@ -424,7 +424,7 @@ POSITIONS = [
         (SCAN, "positions span", "Mpx", "check the unit"),
         _spanning(0.9),
     ),
-    Case("positions beyond all numbers", (SCAN, TRANSLATION, "write metres"), _spanning(1.7e308)),
+    Case("positions out of range", (SCAN, TRANSLATION, "write metres"), _spanning(1.7e308)),
     Case(
         "positions 10⁹ m away",
         (SCAN, "positions begin at", "too far out", "check their unit"),
@@ -464,7 +464,7 @@ _PIXEL = f"{DETECTOR}/x_pixel_size"
 GEOMETRY = [
     _number("energy below zero", _ENERGY, -1e4 * JOULE_PER_EV, "--energy-ev"),
     _number("energy NaN", _ENERGY, np.nan, "write the number"),
-    _number("energy in eV, said to be J", _ENERGY, 1e4, "--energy-ev", units="J"),
+    _number("energy in eV, labelled J", _ENERGY, 1e4, "--energy-ev", units="J"),
     _number("energy in parsec", _ENERGY, 1e4, "'parsec'", "attribute units", units="parsec"),
     _number("energy as text", _ENERGY, "10 keV", "is not one number", "write a scalar"),
     _number("two energies", _ENERGY, [1.0, 2.0], "is not one number", "write a scalar"),
@@ -497,7 +497,7 @@ MASK_AND_PROBE = [
         put(f"{DETECTOR}/mask", np.full((32, 32), 8, "u4")),
     ),
     Case(
-        "mask the wrong way round",
+        "mask inverted",
         (SCAN, f"{DETECTOR}/mask marks 96.9 %", "inverted?", "--mask-good", "--mask none"),
         put(f"{DETECTOR}/mask", (np.arange(32) > 0) * np.ones((32, 1), "u4")),
     ),
@@ -507,7 +507,7 @@ MASK_AND_PROBE = [
         put(f"{DETECTOR}/mask", np.full((32, 32), b"ok")),
     ),
     Case(
-        "mask a frame",
+        "one mask per frame",
         (SCAN, f"{DETECTOR}/mask", "not numbers (H, W)", "--mask none"),
         put(f"{DETECTOR}/mask", np.zeros((36, 32, 32), "u4")),
     ),

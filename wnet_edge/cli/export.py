@@ -94,8 +94,8 @@ def command(
     """
     if sum(source is not None for source in (model, checkpoint, package)) != 1:
         raise click.UsageError(
-            "give either --model, for the zoo's weights, or --checkpoint, or --package with "
-            "--target ort or triton"
+            "give either --model, for weights that ship with wnet-edge, or --checkpoint, or "
+            "--package with --target ort or triton"
         )
     kind = Target(target)
     _check_usage(values, package, trust, report, kind)
