@@ -226,7 +226,7 @@ def test_faults_are_named(path, name, value, words):
 )
 def test_unknown_units_are_refused(path, name, units):
     edit(path, lambda file: file[name].attrs.update(units=units))
-    refuses(path, name, "no known unit")
+    refuses(path, name, "not a known unit")
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_missing_positions_stay_missing(tmp_path, known):
         ("x,y\n1,5,0,5\n3,5,2,5\n", "if its commas are decimal marks, write points"),
         ("x,y\n3,1.5,0.5\n7,3.5,2.5\n", "has 2 names (x, y), but line 2 has 3 fields"),
         ("x,y,z\n1,2\n3,4\n", "has 3 names (x, y, z), but line 2 has 2 fields"),
-        ("0 1.5 0.5\n1 3.5 2.5\n", "say which columns are x and y: --positions"),
+        ("0 1.5 0.5\n1 3.5 2.5\n", "say which columns are x and y, e.g. --positions"),
         ("0.1 1 5\n0.2 3 2\n0.4 2 7\n", "has 3 columns without names (line 1: 0.1, 1, 5)"),
         ("samx,samy,fx,fy\n1,2,3,4\n", "names several positions (samx, samy; fx, fy)"),
         ("x;y\n1,001;2,002\n3,003;4,004\n", "is a decimal comma, or a thousand and more"),
