@@ -352,7 +352,7 @@ PROFILES = [
         write("26id.toml", b"\xff\xfe\x00\x01"),
         infer("--profile", "26id.toml"),
     ),
-    profile("of an unknown flag", "voltage = 3\n", "'voltage'", "energy_ev"),
+    profile("of an unknown option", "voltage = 3\n", "'voltage'", "energy_ev"),
     profile("of a word for a number", 'energy-ev = "ten"\n', "energy-ev", "ten"),
     profile("of a list for a number", "energy-ev = [1, 2]\n", "energy-ev"),
     profile("of a truth value for a number", "energy-ev = true\n", "energy-ev"),
