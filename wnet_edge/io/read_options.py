@@ -1,8 +1,14 @@
-"""What a user says of a scan file that the file does not say, or says wrongly."""
+"""What a user says of a scan that its file does not say, or says wrongly."""
 
 from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from wnet_edge.io.found import ZeroFrequency
+
+Part = str | NDArray[Any]
+"""Of a scan: text that names where it is, or the array itself."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +21,12 @@ class ReadOptions:
         frames_axes: what each axis of the frames' array counts, a letter each (`FRAMES_AXES`).
         frames_range: first and end (exclusive) of the frames to take, by their places in the file.
         positions: `FILE`, `FILE:DATASET` or a dataset in the scan file; or two of them, rows and
-            columns, with a comma between.
+            columns, with a comma between; or an array (N, 2) row, column in metres, unless
+            `positions_unit` says another unit.
         positions_unit: of positions, "um" say, or "px" for object pixels; before their own.
-        probe: likewise; "none" leaves the file's probe out.
-        mask: likewise, not zero where a pixel must not be used; "none" leaves the file's mask out.
+        probe: likewise, or an array (modes, n, n) complex; "none" leaves the file's probe out.
+        mask: likewise, or an array (H, W), not zero where a pixel must not be used; "none" leaves
+            the file's mask out.
         mask_good: what a good pixel holds in the mask, wherever that is from: "0", or "1" for
             anything but 0; None: "0".
         raster: rows, columns of a raster scan that has no positions.
@@ -34,10 +42,10 @@ class ReadOptions:
     frames: str | None = None
     frames_axes: str | None = None
     frames_range: tuple[int, int] | None = None
-    positions: str | None = None
+    positions: Part | None = None
     positions_unit: str | None = None
-    probe: str | None = None
-    mask: str | None = None
+    probe: Part | None = None
+    mask: Part | None = None
     mask_good: str | None = None
     raster: tuple[int, int] | None = None
     step_m: float | None = None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.containers.frame_axes import Stack, found_stack, raster_of
+from wnet_edge.io.containers.frame_axes import Stack, arrange, found_stack, raster_of
 from wnet_edge.io.containers.frame_by_frame import FrameByFrame
 from wnet_edge.io.containers.numpy_file import (
     ArrayHeader,
@@ -148,6 +148,18 @@ def read_npy(path: Path) -> FoundScan:
     """
     frames = npy_stack(path)
     return FoundScan(path, "NPY", frames=frames, raster=raster_of(frames))
+
+
+def read_frames_array(frames: NDArray[Any]) -> FoundScan:
+    """Frames in memory; everything else comes by options.
+
+    Raises:
+        ScanError: if they are no stack of numbers within limits.
+    """
+    path = Path("frames")
+    stack = Stack(path, "the array", frames.shape, frames.dtype, partial(arrange, frames))
+    found = found_stack(stack)
+    return FoundScan(path, "NumPy array", frames=found, raster=raster_of(found))
 
 
 def npz_stack(path: Path, archive: zipfile.ZipFile, name: str) -> Found[FrameSource]:

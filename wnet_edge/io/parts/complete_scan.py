@@ -66,11 +66,7 @@ def complete_scan(
         seen = _centred(found, SeenFrames(source.value, detector_mask(found)))
     geometry = known_geometry(found)
     full_px = seen.frames.shape[1] * found.binning
-    # Object pixels of a file are those of its own frames, not of the window cut from them.
-    stored_pixel_m = assumed_object_pixel_size_m
-    if geometry is not None:
-        stored_px = min(source.value.shape[1:]) * found.binning
-        stored_pixel_m = geometry.object_pixel_size_m(stored_px)
+    stored_pixel_m = _stored_object_pixel_m(found) or assumed_object_pixel_size_m
     notes = seen.notes
     if found.being_written:
         notes += (f"the file {BEING_WRITTEN.what}: these are its frames so far",)
@@ -169,6 +165,24 @@ def detector_mask(found: FoundScan) -> NDArray[np.bool_]:
             "marks a good pixel (0 or 1), or give --mask none"
         )
     return mask
+
+
+def known_positions_m(found: FoundScan) -> NDArray[np.float64]:
+    """(N, 2) row, column in metres; NaN for a frame that has none.
+
+    Raises:
+        ScanError: if there are none, too many are bad, or object pixels are of unknown size.
+    """
+    values, bad = _positions_m(found, _stored_object_pixel_m(found))
+    return np.where(bad[:, None], np.nan, values)
+
+
+def _stored_object_pixel_m(found: FoundScan) -> float | None:
+    """Of a file's own frames, not of a window cut from them; None without a geometry."""
+    geometry = known_geometry(found)
+    if geometry is None:
+        return None
+    return geometry.object_pixel_size_m(min(required_frames(found).value.shape[1:]) * found.binning)
 
 
 def _positions_m(

@@ -7,7 +7,7 @@ itself lacks of energy and distance is then taken from there, too.
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from wnet_edge.io.containers.units import Quantity, unit_factor
 from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit
 from wnet_edge.io.parts.array_parts import as_mask, as_position_pair, as_positions, as_probe
 from wnet_edge.io.parts.csv_positions import read_positions_table
-from wnet_edge.io.parts.named_array import locate, read_array, read_npy_array
-from wnet_edge.io.read_options import NONE, ReadOptions
+from wnet_edge.io.parts.named_array import NamedArray, locate, read_array, read_npy_array
+from wnet_edge.io.read_options import NONE, Part, ReadOptions
 from wnet_edge.io.readers.npz import named_frames
 
 T = TypeVar("T")
@@ -48,7 +48,10 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         found = replace(found, positions=_raster_positions(found, options.step_m))
     if options.positions is not None:
         found = _positions(found, options, options.positions, find)
-    if options.probe == NONE:
+    if isinstance(options.probe, np.ndarray):
+        probe = as_probe(_named(options.probe, "probe"))
+        found = replace(found, probe=probe, probe_pixel_size_m=None)
+    elif options.probe == NONE:
         found = replace(found, probe=None, probe_pixel_size_m=None)
     elif options.probe is not None:
         found = _probe(found, options.probe, find)
@@ -56,14 +59,16 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
 
 
 def _given_mask(
-    found: FoundScan, text: str | None, mask_good: str | None
+    found: FoundScan, text: Part | None, mask_good: str | None
 ) -> Found[NDArray[np.bool_]] | None:
     """The file's mask, the one that `text` names or none, turned as `mask_good` says.
 
     Readers take for good what is 0.
     """
     mask = found.mask
-    if text == NONE:
+    if isinstance(text, np.ndarray):
+        mask = as_mask(_named(text, "mask"))
+    elif text == NONE:
         mask = None
     elif text is not None:
         mask = _mask(found, text)
@@ -140,7 +145,15 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
     return Found(positions, f"raster of {rows} × {columns}, --step-m")
 
 
-def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
+def _named(values: NDArray[Any], name: str) -> NamedArray:
+    """An array of the caller's; positions are in metres unless said otherwise."""
+    return NamedArray(values, "m" if name == "positions" else None, (), f"the array {name}")
+
+
+def _positions(found: FoundScan, options: ReadOptions, text: Part, find: Find) -> FoundScan:
+    if isinstance(text, np.ndarray):
+        given = as_positions(_named(text, "positions"), options.positions_unit)
+        return replace(found, positions=given)
     path, name = locate(text, found.path)
     kind = kind_of(path)
     if kind is not FileKind.OTHER and name is not None and "," in name:
