@@ -2,6 +2,6 @@
 
 import os
 
-# Before ONNX Runtime is loaded: its wheels carry telemetry to Microsoft, which begins by leaving a
-# file `.ses` in the temporary folder. Who wants it sets the variable to 0.
+# Set before ONNX Runtime is loaded: its wheels send telemetry to Microsoft, which starts by writing
+# a file `.ses` to the temporary folder. To enable it, set the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,6 +1,6 @@
-"""How far one set of patches is from another, and whether that is near enough.
+"""Deviation between two sets of patches, and whether it is within a tolerance.
 
-Asked of every graph that export makes, and of every machine that runs a package.
+Checked for every graph that export writes and, on golden frames, where a package runs.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from wnet_edge.package import Patches
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far patches are from those they should be, over some frames.
+    """Deviation of patches from the expected ones, over some frames.
 
     Attributes:
         amplitude: largest absolute difference, dimensionless.
-        phase_rad: largest absolute difference, wrapped.
-        phase_rms_rad: root mean square difference, wrapped.
+        phase_rad: largest absolute wrapped difference.
+        phase_rms_rad: root mean square of the wrapped difference.
     """
 
     amplitude: float
@@ -28,7 +28,7 @@ class Deviation:
 
     @classmethod
     def between(cls, a: Patches, b: Patches) -> "Deviation":
-        """Of patches `a` from patches `b`, all of one shape."""
+        """Deviation of patches `a` from patches `b`, all of one shape."""
         turn = wrapped_difference_rad(a[1].astype(np.float64), b[1])
         return cls(
             amplitude=float(np.abs(a[0].astype(np.float64) - b[0]).max()),
@@ -37,7 +37,7 @@ class Deviation:
         )
 
     def or_worse(self, other: "Deviation") -> "Deviation":
-        """The larger of each of the three."""
+        """The larger value of each of the three measures."""
         return Deviation(
             max(self.amplitude, other.amplitude),
             max(self.phase_rad, other.phase_rad),
@@ -45,7 +45,7 @@ class Deviation:
         )
 
     def within(self, limit: Tolerance) -> bool:
-        """Whether none of the three is above its limit; one that is NaN is."""
+        """Whether none of the three exceeds its limit; NaN counts as exceeding."""
         return (
             self.amplitude <= limit.amplitude
             and self.phase_rad <= limit.phase_rad
@@ -53,7 +53,7 @@ class Deviation:
         )
 
     def share_of(self, limit: Tolerance) -> float:
-        """The largest of the three in terms of a limit above zero; 1 is just allowed."""
+        """Largest ratio of a measure to its limit (all limits > 0); at most 1 if within."""
         return max(
             self.amplitude / limit.amplitude,
             self.phase_rad / limit.phase_rad,

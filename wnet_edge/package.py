@@ -1,8 +1,8 @@
 """The package file `NAME.wnet`: graphs, probe, golden frames and manifest in one archive.
 
-All that inference needs to take frames to patches, and proof that nothing in it has changed.
-Opening verifies the archive byte for byte, the manifest's schema and every SHA-256 before any of it
-is handed on; nothing is ever unpickled.
+Everything that inference needs to turn frames into patches, protected against change: opening
+verifies the archive byte for byte, the manifest's schema and every SHA-256 before anything is used.
+No pickle.
 """
 
 import hashlib
@@ -50,15 +50,15 @@ from wnet_edge.signature import (
 from wnet_edge.verification import seal, verified_members
 
 _MOST_PROBE = 1e7
-"""Square-root counts in a pixel, in the mean: 1e14 photons there, more than any detector counts."""
+"""Limit on the mean of |probe| in square-root counts: 1e14 photons per pixel, beyond any detector."""
 
 Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Amplitude and phase in rad, both (N, 1, H, W) float32: what a graph gives back."""
+"""Amplitude and phase in rad, both (N, 1, H, W) float32: the outputs of a graph."""
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph to be packed: its bytes and what the manifest says of it (see `GraphEntry`)."""
+    """A graph to be packed: its bytes and its manifest values (see `GraphEntry`)."""
 
     content: bytes
     opset: int
@@ -68,7 +68,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class GoldenFrames:
-    """Frames with the outputs that each precision's graph gave for them.
+    """Golden frames: a few frames with the outputs of each precision's graph.
 
     Attributes:
         counts: (N, 1, H, W) float32, the graph's input.
@@ -81,14 +81,14 @@ class GoldenFrames:
 
 @dataclass(frozen=True)
 class PackageContent:
-    """What goes into a package; see `Manifest` for each field's meaning.
+    """Content of a package to be written; see `Manifest` for the other fields.
 
     Attributes:
         probe: (modes, frame_px, frame_px) complex64 in square-root counts, frame_px being
             window_px × binning.
-        graphs: by precision.
-        golden: outputs of every precision in `graphs`.
-        tolerance: how near another machine has to come to `golden`.
+        graphs: graphs by precision.
+        golden: golden frames, with outputs of every precision in `graphs`.
+        tolerance: largest permitted deviation from `golden` on another machine, by precision.
     """
 
     model: str
@@ -115,15 +115,15 @@ class Package:
     """A verified package.
 
     Attributes:
-        path: where it was read from.
-        sha256: of the whole file.
-        manifest: what it says of itself.
+        path: file it was read from.
+        sha256: hash of the whole file.
+        manifest: contents of `manifest.json`.
         graphs: ONNX bytes by precision.
-        costs: what each takes; None of a compiled one.
+        costs: memory and work of each graph; None for a compiled one.
         probe: (modes, frame_px, frame_px) complex64 in square-root counts, read-only.
         golden: golden frames, read-only.
-        signature: who it says has signed it; None if nobody has.
-        trusted: whether that was checked against a key that the user named.
+        signature: signature found in the file; None if there is none.
+        trusted: whether the signature was verified with a key given by the user.
     """
 
     path: Path
@@ -143,7 +143,7 @@ class Package:
 
 
 def find_package(name_or_file: str) -> Path:
-    """Where a package lies: a file if the text ends in `.wnet` or has a path separator.
+    """Path of a package: a file if the text ends in `.wnet` or has a path separator.
 
     Any other text is the name of an embedded package.
 
@@ -163,18 +163,17 @@ def find_package(name_or_file: str) -> Path:
 
 
 def embedded_packages() -> dict[str, Path]:
-    """Name to path of the packages that were installed with the program."""
+    """Packages that ship with wnet-edge: name to path."""
     folder = Path(str(files("wnet_edge") / "packages"))
     return {path.stem: path for path in sorted(folder.glob(f"*{PACKAGE_SUFFIX}"))}
 
 
 def open_package(path: Path, trusted: PublicKey | None = None) -> Package:
-    """Read and verify a package: archive, schema, every hash, and whose it is if that is asked.
+    """Read and verify a package: archive, schema, every hash, and the signature if a key is given.
 
     Raises:
-        PackageError: if the file is missing, too large, not to the byte what was written, or made
-            by another version.
-        SignatureError: if it does not bear a signature of `trusted`.
+        PackageError: if the file is missing, too large, damaged or of another schema version.
+        SignatureError: if it has no valid signature by `trusted`.
     """
     data = read_package_file(path)
     try:
@@ -186,10 +185,10 @@ def open_package(path: Path, trusted: PublicKey | None = None) -> Package:
 
 
 def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> bytes:
-    """The one archive of this content: same content and key, same bytes, wherever it is made.
+    """Bytes of the package file: reproducible for the same content and key on any machine.
 
     Raises:
-        ValueError: if the content does not fit together.
+        ValueError: if the content is inconsistent.
     """
     graphs = {kind: content.graphs[kind] for kind in Precision if kind in content.graphs}
     members = {kind.file: graph.content for kind, graph in graphs.items()}
@@ -233,10 +232,10 @@ def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> byt
 
 
 def pack(content: PackageContent) -> Package:
-    """The package of this content, in memory only.
+    """Build a package in memory only.
 
     Raises:
-        ValueError: if the content does not fit together.
+        ValueError: if the content is inconsistent.
     """
     return _verified(Path("unwritten.wnet"), package_bytes(content))
 
@@ -244,11 +243,11 @@ def pack(content: PackageContent) -> Package:
 def write_package(
     path: Path, content: PackageContent, *, force: bool = False, key: PrivateKey | None = None
 ) -> Package:
-    """Write a package whole or not at all, signed with `key` if given; give it back as it reads.
+    """Write a package atomically, signed with `key` if given; returns it as read back.
 
     Raises:
-        PackageError: if the content does not fit together, or the file exists and `force` is False,
-            or can't be written.
+        PackageError: if the content is inconsistent, the file exists and `force` is False, or it
+            can't be written.
     """
     if path.suffix != PACKAGE_SUFFIX:
         raise PackageError(f"{path}: a package file's name ends in {PACKAGE_SUFFIX}")
@@ -284,7 +283,7 @@ def _probe(data: bytes, frame_px: int) -> NDArray[np.complex64]:
     if len(probe) > MAX_PROBE_MODES:
         raise ValueError(f"{PROBE_FILE} has {len(probe)} modes, more than {MAX_PROBE_MODES}")
     power = np.sum(np.abs(probe), dtype=np.float64)
-    # NaN and infinity are not within either.
+    # The comparison is false for NaN and infinity, too.
     if not 0 < power <= _MOST_PROBE * probe.size:
         raise ValueError(f"{PROBE_FILE} is dark, or holds values that are no square-root counts")
     return probe

@@ -1,6 +1,6 @@
-"""The bytes of a package file, its kind and size looked at before the first is read.
+"""Reading the bytes of a package file, after a check of file type and size.
 
-First step of opening a package; what the bytes say is `wnet_edge.package`'s business.
+First step of opening a package; `wnet_edge.package` decodes and verifies them.
 """
 
 from pathlib import Path
@@ -10,14 +10,14 @@ from wnet_edge.inputs import input_file, note_input
 
 PACKAGE_SUFFIX = ".wnet"
 MAX_PACKAGE_BYTES = 192 << 20
-"""Five times the largest network's in three precisions; opening takes three times the file."""
+"""Five times the package of the largest network; opening needs three times the file in memory."""
 
 
 def read_package_file(path: Path) -> bytes:
-    """The whole file.
+    """Read a package file whole.
 
     Raises:
-        PackageError: if it is missing, no file, too large or can't be read.
+        PackageError: if it is missing, no regular file, too large or unreadable.
     """
     note_input(path, PackageError, "the package")
     input_file(path, PackageError, f"name a {PACKAGE_SUFFIX} file or an embedded package")

@@ -1,9 +1,9 @@
-"""Where windows lie on the image, to a fraction of a pixel: the first half of stitching.
+"""Layout of the windows on the image, and subpixel placing of patches: the first half of stitching.
 
-A window lies at a fractional place on the object; the image has whole pixels only. `Layout` says
-how large the image is and on which of its pixels each window lies; `PatchPlacer` weights patches
-and resamples each by its own fraction of a pixel. Weight and weight × patch go through the same
-kernel, so that their ratio is the patch at the new place.
+Windows lie at fractional object positions, the image has whole pixels. `Layout` holds the size of
+the image and the pixel on which each window begins; `PatchPlacer` weights patches and shifts each
+by its own fraction of a pixel. Weight and weight × patch go through the same kernel, so that their
+ratio is the shifted patch.
 """
 
 from collections import deque
@@ -16,21 +16,21 @@ from wnet_edge.errors import ScanError
 from wnet_edge.geometry import central_window_start_px
 from wnet_edge.window_shift import ShiftedCopies, WindowShifter, keys_taps
 
-_FARTHEST_PX = 1e9  # float64 still holds a millionth of a pixel there
-_LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a dark spot
+_FARTHEST_PX = 1e9  # float64 still resolves a millionth of a pixel there
+_LEAST_WEIGHT = 1e-3  # relative to the largest; less is kernel overshoot beside dark pixels
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The image that a scan's windows fit on, and where on it each of them lies.
+    """Shape of the image that holds all windows of a scan, and the place of each on it.
 
     Attributes:
         shape: (H, W) of the image.
-        origin_px: (2,) int64: image pixel (0, 0) is this row, column of the object.
+        origin_px: (2,) int64, object row, column of image pixel (0, 0).
         window_offset_px: (2,) float64: position_px + offset = centre of the top-left pixel of that
             frame's network window in the image.
-        corner_px: (N, 2) int64, image pixel on which each network window begins.
-        fraction_px: (N, 2) float64 in [0, 1): how much further it begins.
+        corner_px: (N, 2) int64, whole part of each network window's top-left corner, image pixels.
+        fraction_px: (N, 2) float64 in [0, 1), the rest of it.
     """
 
     shape: tuple[int, int]
@@ -43,14 +43,14 @@ class Layout:
 def lay_out(
     positions_px: ArrayLike, full_window_px: int, window_px: int, max_image_px: int
 ) -> Layout:
-    """Layout of the central `window_px` of each full window.
+    """Layout of the central `window_px` × `window_px` of each frame's full window.
 
     Args:
         positions_px: (N, 2) row, column of the top-left pixel of each full window, object pixels,
             any sign.
         full_window_px: edge of the full window.
         window_px: edge of the network's window.
-        max_image_px: pixels that an image may have.
+        max_image_px: largest number of pixels of an image.
 
     Raises:
         ScanError: if positions are not finite, or span more than an image may have.
@@ -78,7 +78,7 @@ def lay_out(
             f"the positions begin at {lowest[0]:.3g}, {lowest[1]:.3g} object pixels, too far out "
             "to tell pixels apart: check their unit, or subtract their mean"
         )
-    # To a millionth of a pixel, so that 4.9999999999 does not lose the window's first row.
+    # Rounded to a millionth of a pixel, so that 4.9999999999 does not lose the window's first row.
     top_left = np.round(positions + central_window_start_px(full_window_px, window_px), 6)
     whole = np.floor(top_left).astype(np.int64)
     origin = whole.min(axis=0)
@@ -96,11 +96,11 @@ def lay_out(
 
 
 class PatchPlacer:
-    """Weights patches and resamples them on the image's pixels, up to `most` at a time.
+    """Weights patches and shifts them onto the image's pixels, up to `most` at a time.
 
     Args:
-        weight: (h, w), illumination weight of the window.
-        most: patches at a time.
+        weight: (h, w) float32, illumination weight of the window.
+        most: largest number of patches per call.
     """
 
     def __init__(self, weight: NDArray[np.float32], most: int) -> None:
@@ -121,16 +121,16 @@ class PatchPlacer:
         scale: NDArray[np.float32],
         fraction: NDArray[np.float64],
     ) -> tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.bool_]]:
-        """Weighted patches (B, h, w), their weights, and which are usable (B,).
+        """Weighted, shifted patches (B, h, w), their shifted weights, and usable (B,).
 
-        The arrays hold until the next call. A frame without counts, or with values that are not
-        finite, gives zeros and is not usable.
+        The arrays are buffers, valid until the next call. A frame without counts or with non-finite
+        values gives zeros and is not usable.
 
         Args:
-            amplitude: (B, h, w) relative to the patch's RMS.
+            amplitude: (B, h, w), relative to the amplitude scale.
             phase: (B, h, w) rad.
-            scale: (B,) that RMS.
-            fraction: (B, 2), how much further than on its first pixel each begins.
+            scale: (B,), amplitude scale: illumination-weighted RMS of each patch.
+            fraction: (B, 2), row and column shift in [0, 1) pixel.
         """
         with np.errstate(invalid="ignore", over="ignore"):
             level = amplitude.sum(axis=(1, 2))
@@ -159,9 +159,9 @@ class PatchPlacer:
 
 
 def growth_order(corner_px: NDArray[np.int64], window_px: int) -> list[int]:
-    """Indices of all windows, so ordered that each overlaps one before it where any does.
+    """Order of the N windows in which each overlaps an earlier one, where any does.
 
-    Breadth first over cells of half a window, from the cell in the middle of the scan.
+    Breadth-first over cells of half a window, from the centre of the scan.
     """
     cell = corner_px // (window_px // 2)
     members: dict[tuple[int, int], list[int]] = {}

@@ -1,13 +1,13 @@
-"""Patches into one complex image: the last step of frames → preprocess → graph → patches → image.
+"""Stitching of patches into one complex image: the last step of frames → patches → image.
 
-A frame does not know the global phase of its patch, so each patch comes with a phase offset of its
-own, and the stitcher recovers all of them. With w the illumination weight, laid at the frame's
-place on the image's pixels, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². Here each patch is
-laid down as it comes, turned to agree with what lies there; how the phases then come to rest is in
-`settling`.
+A diffraction frame does not determine the global phase of its patch, so each patch has an unknown
+phase offset φ, and the stitcher recovers all of them. With w the illumination weight, shifted to
+the frame's position, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². Patches are first added
+greedily as they arrive, each rotated in phase to agree with the image so far; the iterations that
+follow are in `settling`.
 
-Placed patches wait in a temporary file and are read into memory some at a time, so that memory
-holds the image and a few hundred bytes a frame, however long the scan.
+Placed patches are kept in a temporary file and read in chunks, so that memory holds the image and a
+few hundred bytes per frame, however long the scan.
 """
 
 import cmath
@@ -27,12 +27,13 @@ from wnet_edge.window_shift import MIN_WINDOW_PX
 
 @dataclass(frozen=True)
 class StitchOptions:
-    """How hard the stitcher tries.
+    """Stopping criteria and size limit of the stitcher.
 
     Attributes:
-        max_rounds: at most so many passes over all patches after the first.
-        tolerance_rad: settled when no offset, less the mean, changes by more in a round.
-        max_image_px: an image of more pixels is refused before it is allocated.
+        max_rounds: largest number of relaxation sweeps after the greedy pass.
+        tolerance_rad: converged when no offset changes by more in a sweep, relative to the mean
+            change.
+        max_image_px: largest number of pixels; a larger image is refused before allocation.
     """
 
     max_rounds: int = 50
@@ -42,21 +43,21 @@ class StitchOptions:
 
 @dataclass(frozen=True)
 class Stitched:
-    """One image of the object, and where it lies.
+    """Stitched complex image of the object with its coverage and its place on the object.
 
     Attributes:
-        image: (H, W) complex64, zero where nothing is covered. Its global phase, which no frame
-            knows, is such that Σ coverage · image is real and positive.
-        coverage: (H, W) float32, summed weight.
+        image: (H, W) complex64, zero where coverage is zero. Its global phase, which is not
+            measurable, is chosen so that Σ coverage · image is real and positive.
+        coverage: (H, W) float32, summed illumination weight.
         window_offset_px: (2,) float64 row, column: position_px + offset = centre of the top-left
             pixel of that frame's network window in this image.
-        origin_px: (2,) int64: image pixel (0, 0) is this row, column of the object, where the full
-            window of a frame at position p begins at row, column p.
-        offsets_rad: (N,) float64: phase added to each patch; 0 for a frame that was left out.
-        used: (N,) bool: False for frames without counts, with values that are not finite, or that
-            were never added.
-        rounds: passes over all patches after the first.
-        largest_change_rad: of an offset in the last round, less the mean change.
+        origin_px: (2,) int64, object row, column of image pixel (0, 0), in the coordinates of the
+            positions.
+        offsets_rad: (N,) float64, phase added to each patch; 0 for a frame that was left out.
+        used: (N,) bool, False for frames without counts, with non-finite values, or never added.
+        rounds: number of relaxation sweeps after the greedy pass.
+        largest_change_rad: largest change of an offset in the last sweep, relative to the mean
+            change.
     """
 
     image: NDArray[np.complex64]
@@ -70,9 +71,9 @@ class Stitched:
 
 
 class Stitcher:
-    """Takes patches in scan order, batch by batch, then gives the image.
+    """Stitches patches, added batch by batch in scan order, into one complex image.
 
-    A context manager: the temporary file goes when the block ends, however it ends.
+    A context manager: the temporary file is deleted on exit, also after an error.
 
         with Stitcher(positions_px, 128, 64, weight) as stitcher:
             for amplitude, phase, scale in batches:
@@ -85,11 +86,11 @@ class Stitcher:
         full_window_px: edge of the full window.
         patch_px: edge of a patch, the central part of the full window.
         weight: (patch_px, patch_px) float32 ≥ 0, illumination weight of the network's window.
-        options: when to stop.
+        options: stopping criteria and size limit.
 
     Raises:
         ScanError: if positions are not finite or span more pixels than an image may have.
-        ResultError: if the temporary file finds no room.
+        ResultError: if there is no disk space for the temporary file.
         ValueError: if shapes or weights are not as above.
     """
 
@@ -132,7 +133,7 @@ class Stitcher:
         self.close()
 
     def close(self) -> None:
-        """Let the temporary file go; nothing can be added any more."""
+        """Delete the temporary file; `add` and `finish` raise from then on."""
         self._laid.file.close()
 
     def add(
@@ -141,18 +142,20 @@ class Stitcher:
         phase: NDArray[np.float32],
         scale: NDArray[np.float32],
     ) -> None:
-        """Lay the next B patches on the image, each turned to agree with what lies there already.
+        """Add the next B patches, each rotated in phase to agree with the image so far.
 
-        Frames without counts (amplitude or scale zero) and frames with values that are not finite
-        get no weight.
+        Frames without counts (amplitude or scale zero) and frames with non-finite values get no
+        weight.
 
         Args:
-            amplitude: (B, h, w) relative to the patch's illumination-weighted RMS.
-            phase: (B, h, w) rad.
-            scale: (B,) that RMS; the image's amplitude is scale · amplitude.
+            amplitude: (B, h, w) float32, relative to the amplitude scale.
+            phase: (B, h, w) float32 rad.
+            scale: (B,) float32, amplitude scale: illumination-weighted RMS of each patch; the
+                image's amplitude is scale · amplitude.
 
         Raises:
-            ValueError: if shapes disagree, or more frames come than there are positions.
+            ValueError: if shapes disagree, more frames are added than there are positions, or the
+                stitcher is closed.
         """
         expected = (len(scale), self._patch_px, self._patch_px)
         if amplitude.shape != expected or phase.shape != expected or np.ndim(scale) != 1:
@@ -169,7 +172,7 @@ class Stitcher:
             self._add_chunk(amplitude[part], phase[part], np.asarray(scale[part], np.float32))
 
     def finish(self) -> Stitched:
-        """Recover the offsets and give the image; closes the stitcher.
+        """Solve for the phase offsets and return the image; closes the stitcher.
 
         Raises:
             ResultError: if no frame had a usable patch.
@@ -195,7 +198,7 @@ class Stitcher:
         covered = self._laid.coverage > 0
         np.divide(self._laid.total, self._laid.coverage, out=self._laid.total, where=covered)
         self._laid.total *= np.complex64(turn)
-        self._laid.total[~covered] = 0  # what rounding left
+        self._laid.total[~covered] = 0  # rounding residue
         offsets = np.angle(np.exp(1j * self._laid.offset_rad) * turn)
         return Stitched(
             image=self._laid.total,
@@ -214,7 +217,7 @@ class Stitcher:
         phase: NDArray[np.float32],
         scale: NDArray[np.float32],
     ) -> None:
-        """Place up to `CHUNK` patches, write them to the file and sum them greedily."""
+        """Place up to `CHUNK` patches, write them to the file and add them greedily."""
         first, last = self._added, self._added + len(scale)
         fraction = self._layout.fraction_px[first:last]
         placed, weights, usable = self._placer.place(amplitude, phase, scale, fraction)
@@ -236,7 +239,7 @@ class Stitcher:
         region: NDArray[np.complex64],
         power: float,
     ) -> None:
-        """Turn one placed patch to agree with the image under it, and add it."""
+        """Rotate one placed patch in phase to agree with the image under it, and add it."""
         agreement = complex(np.vdot(patch, region))
         if abs(agreement) <= LEAST_OVERLAP * power:
             self._seeds += 1
@@ -244,10 +247,10 @@ class Stitcher:
         region += patch * np.complex64(cmath.rect(1, self._laid.offset_rad[frame]))
 
     def _grow(self) -> None:
-        """Lay all patches anew, outwards from the middle.
+        """Repeat the greedy pass outwards from the centre of the scan.
 
-        A scan whose order jumps begins as islands, each with a phase of its own; where they meet
-        later the seams, once closed around a loop, would never heal.
+        In a scan whose order jumps, the greedy pass starts as islands with independent phases;
+        phase vortices where they meet around a loop would survive every later sweep.
         """
         self._laid.total[:] = 0
         for frame in growth_order(self._layout.corner_px, self._patch_px):
