@@ -50,7 +50,7 @@ from wnet_edge.signature import (
 from wnet_edge.verification import seal, verified_members
 
 _MOST_PROBE = 1e7
-"""Limit on the mean of |probe| in square-root counts: 1e14 photons per pixel, beyond any detector."""
+"""Limit on the mean |probe| in square-root counts: 1e14 photons per pixel, beyond any detector."""
 
 Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Amplitude and phase in rad, both (N, 1, H, W) float32: the outputs of a graph."""

@@ -1,7 +1,7 @@
-"""From files to files: a scan's path to a result file and a picture of it.
+"""Inference from file to file: reads a scan, infers its image, writes a result file and a picture.
 
-What `wnet-edge infer` and `demo` do, for programs as well: read, frame, infer, write, each step in
-its own module.
+What `wnet-edge infer` and `demo` do, also for use from Python: read, frame, infer, write, each step
+in its own module.
 """
 
 from collections.abc import Callable, Iterable
@@ -35,24 +35,24 @@ from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import FramedScan, Framer
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
-"""Takes a label and a number of frames; inside it, the callback that `infer` calls."""
+"""Takes a label and a number of frames; the context gives the callback that `infer` calls."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One scan to take to an image.
+    """One scan to infer, with its output files and options.
 
     Attributes:
-        scan: file of any format that is read.
-        outputs: files to write, as `wnet_edge.io.result_formats` names them.
+        scan: scan file in any supported format.
+        outputs: files to write, as named by `wnet_edge.io.result_formats`.
         picture: PNG to write; None for none.
-        image_format: of the outputs.
-        reading: what the user says of the scan's file.
-        orientation: of the detector; None: found by trial.
-        position_orientation: of the positions; None: found by trial.
-        strict: refuse an image that does not explain its frames.
+        image_format: format of the outputs.
+        reading: user's overrides for the content of the scan file.
+        orientation: of the detector; None to search for it.
+        position_orientation: of the positions; None to search for it.
+        strict: raise if the image does not explain its frames.
         force: replace existing files.
-        command_line: for the record in the result file.
+        command_line: stored in the result file as provenance.
     """
 
     scan: Path
@@ -69,13 +69,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What a job gave.
+    """Result of a job.
 
     Attributes:
         inference: the image.
-        framed: the scan as the package saw it.
-        search_lines: how its way up was found.
-        write_s: seconds that result and picture took to be written.
+        framed: the scan, cropped and oriented for the package.
+        search_lines: report of the orientation search, one line each.
+        write_s: time to write result and picture, s.
     """
 
     inference: Inference
@@ -85,7 +85,7 @@ class Done:
 
 
 def check_jobs(jobs: Iterable[Job], package: Package) -> None:
-    """See that every output may be written, before any scan is read.
+    """Check that every output can be written, before any scan is read.
 
     Raises:
         ResultError: if an output exists and `force` is False, can't be written, is the package or
@@ -105,7 +105,7 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
 
 
 def _files(job: Job) -> tuple[Path, ...]:
-    """All that a job writes."""
+    """All files that a job writes."""
     return job.outputs if job.picture is None else (*job.outputs, job.picture)
 
 
@@ -116,14 +116,14 @@ def framed_by(
     orientation: Orientation | None,
     position_orientation: Orientation | None,
 ) -> Choice:
-    """The scan as the package would see it: what a job does before its first frame is inferred.
+    """Crop and orient a scan for the package; what a job does before its first frame is inferred.
 
-    Orientations that are None are found by trial.
+    Orientations that are None are searched for.
 
     Raises:
         ScanError: if the scan lacks a part or is not far-field.
-        PackageError: if the package does not fit it.
-        ProviderError: if an orientation is to be found and the network can't run.
+        PackageError: if the package is not compatible with it.
+        ProviderError: if an orientation is searched for and the network can't run.
     """
     framer = Framer(found, package)
     choice = choose_orientation(framer, package, options, orientation, position_orientation)
@@ -132,13 +132,13 @@ def framed_by(
 
 
 def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
-    """Read the scan, infer, write result and picture: each whole, new ones both or neither.
+    """Read the scan, infer its image, and write result and picture atomically, both or neither.
 
     Raises:
         ScanError: if the scan can't be read, is not far-field or, with `strict`, is not explained
             by its image.
-        PackageError: if the package does not fit it.
-        ProviderError: if the provider can't be had.
+        PackageError: if the package is not compatible with it.
+        ProviderError: if the provider is unavailable.
         ResultError: if an output can't be written.
     """
     with one_command():
