@@ -1,7 +1,6 @@
-"""The formats an image can be written in, and which file each of them makes.
+"""Output formats of an image, and the files of each.
 
-The end of the flow, where `wnet-edge infer --format` chooses. Every format is a module of its own
-beside this one.
+Chosen by `wnet-edge infer --format`. Every format has a module of its own.
 """
 
 from enum import Enum
@@ -17,12 +16,12 @@ from wnet_edge.outputs import check_output
 
 
 class ResultFormat(str, Enum):
-    """What an image is written as."""
+    """Output formats of an image."""
 
-    NEXUS = "nexus"  # our own: everything that is known of the image
-    PTYCHODUS = "ptychodus"  # a start for Ptychodus and pty-chi
+    NEXUS = "nexus"  # result file with all data and provenance
+    PTYCHODUS = "ptychodus"  # start for Ptychodus and pty-chi
     CXI = "cxi"  # Coherent X-ray Imaging format 1.6
-    TIFF = "tiff"  # phase and amplitude, a file each
+    TIFF = "tiff"  # phase and amplitude, one file each
 
 
 _SUFFIXES = {
@@ -34,12 +33,12 @@ _SUFFIXES = {
 
 
 def default_paths(image_format: ResultFormat, folder: Path, stem: str) -> tuple[Path, ...]:
-    """The files that scan STEM becomes in `folder`: one, or phase and amplitude for TIFF."""
+    """Default output files of scan STEM in `folder`: one, or phase and amplitude for TIFF."""
     return tuple(folder / f"{stem}{suffix}" for suffix in _SUFFIXES[image_format])
 
 
 def paths_from(image_format: ResultFormat, output: Path) -> tuple[Path, ...]:
-    """The files that `-o output` means: OUT.tif is OUT.phase.tif and OUT.amplitude.tif."""
+    """Output files for `-o output`: OUT.tif gives OUT.phase.tif and OUT.amplitude.tif."""
     if image_format is not ResultFormat.TIFF:
         return (output,)
     suffix = output.suffix if output.suffix.lower() in (".tif", ".tiff") else ""
@@ -50,9 +49,9 @@ def paths_from(image_format: ResultFormat, output: Path) -> tuple[Path, ...]:
 
 
 def picture_beside(output: Path) -> Path:
-    """The picture that goes with `-o output`: OUT.h5 has OUT.png beside it.
+    """Path of the picture for `-o output`: OUT.png beside OUT.h5.
 
-    Only a suffix that names a format goes: scan_0.15 is no file of format 15.
+    Only the suffix of a known format is replaced: that of scan_0.15 is none.
     """
     suffix = output.suffix if output.suffix[1:2].isalpha() else ""
     return output.with_name(f"{output.name.removesuffix(suffix)}.png")
@@ -66,11 +65,11 @@ def check_image(
     *,
     force: bool = False,
 ) -> None:
-    """See that an image could be written to `paths`, before any work is spent on it.
+    """Check that an image can be written to `paths`, before any work is spent on it.
 
     Raises:
-        ResultError: if a file exists and `force` is not set, can't be written, the format needs
-            what is not known of the scan, or a package that is not installed.
+        ResultError: if a file exists and `force` is False, can't be written, or the format needs
+            data that the scan lacks, or a package that is not installed.
     """
     for path in paths:
         check_output(path, ResultError, force=force)
@@ -88,12 +87,10 @@ def write_image(
     *,
     force: bool = False,
 ) -> None:
-    """Write the image to `paths`, which are those of `default_paths` or `paths_from`.
-
-    All files of a format are written, whole, or none is.
+    """Write the image to `paths` from `default_paths` or `paths_from`, atomically.
 
     Raises:
-        ResultError: as `check_image`, or if the disk refuses them.
+        ResultError: as `check_image`, or if they can't be written.
     """
     match image_format:
         case ResultFormat.NEXUS:
