@@ -13,22 +13,23 @@ from pathlib import Path
 
 import numpy as np
 
-from wnet_edge.comparison import ObjectImage, compare
-from wnet_edge.geometry import Geometry
+from wnet_edge.comparing.comparison import ObjectImage, compare
+from wnet_edge.embedded import find_package
+from wnet_edge.framing.framing import Framing
+from wnet_edge.framing.training_domain import probe_similarity
 from wnet_edge.io.found import Found, FoundScan, Positions
-from wnet_edge.io.reference import read_object_image
+from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import Package, find_package, open_package
+from wnet_edge.package.opening import Package, open_package
 from wnet_edge.physics.detector import Detector
+from wnet_edge.physics.geometry import Geometry
 from wnet_edge.physics.objects import Family
+from wnet_edge.physics.orientation import Orientation
 from wnet_edge.physics.probe import ZonePlate, defocus, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
-from wnet_edge.runner.familiarity import probe_similarity
-from wnet_edge.runner.infer import Inference, infer
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.runner.window import Framer
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.infer import Inference, infer
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -41,7 +42,7 @@ def image_of(
     found: FoundScan, package: Package, orientation=UP, position_orientation=UP
 ) -> Inference:
     """The scan through the package."""
-    scan = Framer(found, package).framed(orientation, position_orientation).scan
+    scan = Framing(found, package).framed(orientation, position_orientation).scan
     return infer(scan, package, OPTIONS)
 
 

@@ -10,16 +10,17 @@ import pytest
 
 from benchmarks.gates import hold
 from wnet_edge.calibration.split import Region, split_by_region
-from wnet_edge.comparison import ObjectImage, compare
-from wnet_edge.geometry import positions_px
-from wnet_edge.io.reference import read_object_image
+from wnet_edge.comparing.comparison import ObjectImage, compare
+from wnet_edge.embedded import find_package
+from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.manifest import Precision
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.infer import infer
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.scan import some_frames
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.infer import infer
+from wnet_edge.scan.scan import some_frames
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import CalibrationError
-from wnet_edge.manifest import CalibrationSource
+from wnet_edge.package.manifest import CalibrationSource
 from wnet_edge.physics.probe import probe_far_field
 
 LARGEST_COUNT = 256

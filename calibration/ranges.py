@@ -24,7 +24,7 @@ from onnxruntime.quantization.calibrate import CalibrationDataReader, create_cal
 
 from wnet_edge.calibration.frames import frames_sha256
 from wnet_edge.errors import CalibrationError
-from wnet_edge.outputs import replacing
+from wnet_edge.host.outputs import replacing
 
 BATCH_SIZE = 8
 """Frames per calibration step; the moving average runs over steps."""

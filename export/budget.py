@@ -7,7 +7,7 @@ import math
 from dataclasses import asdict, dataclass
 
 from wnet_edge.errors import ExportError
-from wnet_edge.runner.accuracy import Loss
+from wnet_edge.judging.yardstick import Loss
 
 
 @dataclass(frozen=True)

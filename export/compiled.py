@@ -11,18 +11,20 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnxruntime
 
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
 from wnet_edge.export.graph import serialise
-from wnet_edge.manifest import Compiled, Precision
-from wnet_edge.package import Graph, Package, PackageContent, pack, write_package
-from wnet_edge.processor import processor_name
-from wnet_edge.runner.choice import golden_deviation, opening_fault
-from wnet_edge.runner.compiled_here import mark_compiled
-from wnet_edge.runner.open_graph import OpenGraph, package_settings
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
-from wnet_edge.signature import PrivateKey
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Compiled, Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.package.packing import Graph, PackageContent, pack, write_package
+from wnet_edge.package.signature import PrivateKey
+from wnet_edge.runner.choosing.choice import opening_fault
+from wnet_edge.runner.graph.compiled_here import mark_compiled
+from wnet_edge.runner.graph.golden import golden_deviation
+from wnet_edge.runner.graph.open_graph import OpenGraph, package_settings
+from wnet_edge.runner.graph.processor import processor_name
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 
 def compile_package(
@@ -51,7 +53,9 @@ def compile_package(
     for graph in compiled.graphs.values():
         mark_compiled(graph)
     for precision in content.graphs:
-        deviation = golden_deviation(compiled, OpenGraph(compiled, Way(precision, provider)))
+        deviation = golden_deviation(
+            compiled, OpenGraph(compiled, RunSettings(precision, provider))
+        )
         _check(package, precision, deviation)
     return write_package(output, content, force=force, key=key)
 
@@ -95,12 +99,12 @@ def _content(package: Package, provider: Provider) -> PackageContent:
 def _compiled(package: Package, precision: Precision, provider: Provider) -> Graph:
     """The graph as optimised by ONNX Runtime on creation of a session."""
     entry = package.manifest.precisions[precision]
-    way = Way(precision, provider)
-    settings = package_settings(package, way)
+    run_settings = RunSettings(precision, provider)
+    settings = package_settings(package, run_settings)
     with TemporaryDirectory() as folder:
         path = Path(folder) / precision.file
         settings.optimized_model_filepath = str(path)
-        OpenGraph(package, way, settings)
+        OpenGraph(package, run_settings, settings)
         model = onnx.load(path)
     # ONNX Runtime's numbering of fused nodes varies from run to run; renamed for the same bytes.
     for number, node in enumerate(model.graph.node):

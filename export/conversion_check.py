@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
-from wnet_edge.export.half_rounding import extreme_frames
+from wnet_edge.export.half.half_rounding import extreme_frames
 from wnet_edge.export.parity import BATCH_SIZES, varied
-from wnet_edge.export.processor import patches_on_processor
-from wnet_edge.manifest import Precision, Setting, Tolerance
-from wnet_edge.package import Patches
+from wnet_edge.export.run_graph import patches_on_processor
+from wnet_edge.package.golden import Deviation, Patches
+from wnet_edge.package.manifest import Precision, Setting, Tolerance
 
 LARGEST_RMS_RAD = 0.03
 """Largest RMS phase deviation of ONNX Runtime's kernels from the graph's definition: 0.02 for the

@@ -21,11 +21,8 @@ from wnet_edge.calibration.ranges import BATCH_SIZE
 from wnet_edge.calibration.split import Region, split_by_region
 from wnet_edge.errors import CheckpointError, ScanError
 from wnet_edge.export.options import Material
-from wnet_edge.export.processor import patches_on_processor
-from wnet_edge.geometry import positions_px
-from wnet_edge.manifest import Calibration
-from wnet_edge.package import Patches
-from wnet_edge.runner.accuracy import (
+from wnet_edge.export.run_graph import patches_on_processor
+from wnet_edge.judging.yardstick import (
     Accuracy,
     Loss,
     ScanPart,
@@ -35,7 +32,10 @@ from wnet_edge.runner.accuracy import (
     loss,
     scan_part,
 )
-from wnet_edge.training.batch import Instrument
+from wnet_edge.package.golden import Patches
+from wnet_edge.package.manifest import Calibration
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
 
 GOLDEN_FRAMES = 4
 
@@ -81,7 +81,7 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredStrip:
     """A strip with ground truth, and FP32's patches and accuracy on it.
 
     Attributes:
@@ -174,7 +174,7 @@ def held_out(material: Material, instrument: Instrument) -> HeldOut:
     )
 
 
-def measured(strip: Strip, graph: bytes) -> Measured:
+def measured(strip: Strip, graph: bytes) -> MeasuredStrip:
     """Run FP32 on a strip; ground truth is the reconstruction if there is one, else FP32's output.
 
     Args:
@@ -193,7 +193,7 @@ def measured(strip: Strip, graph: bytes) -> Measured:
             f"{part.name}: the beam lights too little of the network's window, or the frames are "
             "too few, for a structural similarity; give a larger scan, or train for a wider window"
         )
-    return Measured(yardstick, patches, accuracy)
+    return MeasuredStrip(yardstick, patches, accuracy)
 
 
 def _strip(part: ScanPart, material: Material) -> Strip:

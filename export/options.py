@@ -7,11 +7,11 @@ from wnet_edge.calibration.ranges import DEFAULT_METHODS, RangeMethod
 from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
-from wnet_edge.io.placed_image import PlacedImage
-from wnet_edge.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
-from wnet_edge.orientation import Orientation
-from wnet_edge.scan import Scan
-from wnet_edge.signature import PrivateKey
+from wnet_edge.io.images.placed_image import PlacedImage
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
+from wnet_edge.package.signature import PrivateKey
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.scan.scan import Scan
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
-from wnet_edge.export.processor import session_on_processor
-from wnet_edge.manifest import Tolerance
+from wnet_edge.export.run_graph import session_on_processor
 from wnet_edge.models.registry import CountsNetwork
-from wnet_edge.preprocess import MASKED
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Tolerance
+from wnet_edge.scan.counts import MASKED
 
 BATCH_SIZES = (1, 2, 7, 32)
 LIMIT = Tolerance(amplitude=1e-3, phase_rad=1e-3, phase_rms_rad=1e-3)

@@ -13,20 +13,21 @@ from numpy.typing import NDArray
 
 from wnet_edge.calibration.ranges import Ranges
 from wnet_edge.export.budget import Budget, described
-from wnet_edge.export.compact import compacted
 from wnet_edge.export.conversion_check import assert_conversion
 from wnet_edge.export.graph import serialise
-from wnet_edge.export.half import HalfGraph, to_half
-from wnet_edge.export.half_rounding import outputs, rounded_twin
-from wnet_edge.export.held_out import HeldOut, Measured
-from wnet_edge.export.layer_shares import LayerShare, layer_shares
-from wnet_edge.export.processor import exact_patches, patches_on_processor
-from wnet_edge.export.search import Found, OverBudgetError, Problem, search
-from wnet_edge.manifest import Precision, Retention, Setting, Tolerance
-from wnet_edge.package import Graph, Patches
-from wnet_edge.processor import processor_name
-from wnet_edge.runner.accuracy import Judge, Loss, loss, phase_rms_rad
-from wnet_edge.runner.session_settings import X64_PRECISION
+from wnet_edge.export.half.half import HalfGraph, to_half
+from wnet_edge.export.half.half_rounding import outputs, rounded_twin
+from wnet_edge.export.held_out import HeldOut, MeasuredStrip
+from wnet_edge.export.int8.layer_shares import LayerShare, layer_shares
+from wnet_edge.export.int8.search import FoundInt8, OverBudgetError, Problem, search
+from wnet_edge.export.passes.compact import compacted
+from wnet_edge.export.run_graph import exact_patches, patches_on_processor
+from wnet_edge.judging.yardstick import Judge, Loss, loss, phase_rms_rad
+from wnet_edge.package.golden import Patches
+from wnet_edge.package.manifest import Precision, Retention, Setting, Tolerance
+from wnet_edge.package.packing import Graph
+from wnet_edge.runner.graph.processor import processor_name
+from wnet_edge.runner.graph.session_settings import X64_PRECISION
 
 FP32_TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.02)
 """Tolerance of the golden outputs for other processors and TF32: an order of magnitude above the
@@ -56,8 +57,8 @@ class Source:
     shipped: bytes
     opset: int
     held_out: HeldOut
-    selection: Measured
-    report: Measured
+    selection: MeasuredStrip
+    report: MeasuredStrip
     budget: Budget
     ranges: Sequence[Ranges]
     ask_layers: bool
@@ -84,7 +85,7 @@ class Made:
     loss: Loss | None = None
     phase_rms_rad: float = 0.0
     half: HalfGraph | None = None
-    found: Found | None = None
+    found: FoundInt8 | None = None
     layers: tuple[LayerShare, ...] = ()
 
 

@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from wnet_edge.errors import CheckpointError, PeerError
-from wnet_edge.package import Package, Patches
-from wnet_edge.runner.batches import RunFrames
+from wnet_edge.package.golden import Patches
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.batches import RunFrames
 from wnet_edge.training.checkpoint import load_network
 
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from wnet_edge.errors import PackageError
-from wnet_edge.manifest import Manifest, Precision
-from wnet_edge.outputs import check_folders, placing_folders
-from wnet_edge.package import Package
+from wnet_edge.host.outputs import check_folders, placing_folders
+from wnet_edge.package.manifest import Manifest, Precision
+from wnet_edge.package.opening import Package
 
 MAX_BATCH_SIZE = 64
 """Largest batch that Triton forms; bounds the GPU memory that a graph needs."""

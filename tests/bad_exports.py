@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 from bad_case import SCAN, Arguments, Case, Spoil, all_of, nothing, write
 
-from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN
-from wnet_edge.cli.export_options import zoo_checkpoint
+from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN, zoo_checkpoint
 
 
 def export(*words: str) -> Arguments:

@@ -16,7 +16,7 @@ import pytest
 from bad_case import Case, good_folder, nothing
 from tiny import KnownScan
 
-from wnet_edge.cli.example import EXAMPLE_SCAN
+from wnet_edge.embedded import EXAMPLE_SCAN
 
 NEAR_FIELD = Path(__file__).parents[2] / "shared" / "data" / "petra_p25_nearfield.cxi"
 

@@ -30,7 +30,7 @@ from bad_case import (
 )
 from tiny import gaussian_probe
 
-from wnet_edge.io.units import JOULE_PER_EV
+from wnet_edge.io.containers.units import JOULE_PER_EV
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + bytes(64)
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

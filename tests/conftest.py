@@ -8,7 +8,7 @@ import pytest
 from tiny import KnownScan
 
 from wnet_edge.cli.main import main
-from wnet_edge.package import write_package
+from wnet_edge.package.packing import write_package
 
 
 def pytest_configure():

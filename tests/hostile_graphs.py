@@ -14,8 +14,8 @@ from hostile_case import Hostile
 from onnx import TensorProto, helper, numpy_helper
 from tiny import content, graph_with_weights_in, onnx_bytes, simple_graph
 
-from wnet_edge.archive import archive_bytes, archive_members, npy_bytes
-from wnet_edge.package import package_bytes
+from wnet_edge.package.archive import archive_bytes, archive_members, npy_bytes
+from wnet_edge.package.packing import package_bytes
 
 FILE = "bad.wnet"
 WINDOW_PX = 8

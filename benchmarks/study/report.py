@@ -12,10 +12,10 @@ from benchmarks.study.evaluate import PERFECT
 from benchmarks.study.plan import HELD_OUT_FAMILIES, NAMES, TRAINED_FAMILIES, Run, Study
 from benchmarks.study.results import Outcome, Results, zoo_name
 from benchmarks.study.sets import REAL, TRAINED
+from wnet_edge.comparing.patch_errors import ILLUMINATED_SHARE
 from wnet_edge.errors import ResultError
+from wnet_edge.host.outputs import replacing
 from wnet_edge.models.registry import ModelName, NetworkInput
-from wnet_edge.outputs import replacing
-from wnet_edge.single_shot import ILLUMINATED_SHARE
 
 _STUDY = "python -m benchmarks.study"
 _FRAME, _BACK = NetworkInput.FRAME, NetworkInput.BACK_PROJECTED

@@ -8,7 +8,7 @@ from benchmarks.study.figures import label
 from benchmarks.study.networks import cost_key
 from benchmarks.study.plan import Run
 from benchmarks.study.results import Ceiling, NetworkCost, Outcome, PatchErrors, Results
-from wnet_edge.comparison import Comparison
+from wnet_edge.comparing.comparison import Comparison
 
 Cells = Sequence[str]
 

@@ -20,10 +20,12 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.errors import PeerError, ProviderError, ResultError
-from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.outputs import check_output, replacing
-from wnet_edge.package import Package
-from wnet_edge.runner.bench import (
+from wnet_edge.host.outputs import check_output, replacing
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import MAX_THREADS, RunnerOptions
+from wnet_edge.runner.measuring.bench import (
     BATCH_SIZES,
     Entrant,
     Opened,
@@ -34,15 +36,13 @@ from wnet_edge.runner.bench import (
     precisions_to_time,
     time_batch,
 )
-from wnet_edge.runner.placement import (
+from wnet_edge.runner.measuring.node_profile import (
     NodeTime,
     OperatorTime,
     by_operator,
     misplaced,
     profile_graph,
 )
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import MAX_THREADS, RunnerOptions
 
 DEFAULT_PACKAGES = ("ptychonn", "w3")
 PLACEMENT_RUNS, PROFILE_RUNS = 1, 50
@@ -168,7 +168,7 @@ def _time_all(
         own, warnings = open_graphs([(p, replace(asked, batch_size=size)) for p, asked in graphs])
         told.tell(warnings)
         graphs = [
-            (package, replace(asked, provider=entrant.way.provider))
+            (package, replace(asked, provider=entrant.run_settings.provider))
             for (package, asked), (entrant, _) in zip(graphs, own, strict=True)
         ]
         contestants = own + _open_peers([entrant for entrant, _ in own], peers, told)
@@ -182,22 +182,24 @@ def _open_peers(entrants: Sequence[Entrant], peers: Sequence[Peer], told: _Told)
     opened = []
     for entrant in entrants:
         for peer in peers:
-            way = replace(entrant.way, provider=Provider.CPU)
+            run_settings = replace(entrant.run_settings, provider=Provider.CPU)
             try:
-                run = peer_run(peer, entrant.package, way)
+                run = peer_run(peer, entrant.package, run_settings)
             except PeerError as error:
                 told.tell([str(error)])
             else:
-                opened.append((Entrant(entrant.package, way, peer.value), run))
+                opened.append((Entrant(entrant.package, run_settings, peer.value), run))
     return opened
 
 
 def _misplaced(entrants: Sequence[Entrant]) -> list[Misplaced]:
     """Graphs with nodes that their provider left to another; the processor has none to leave."""
     found = [
-        Misplaced(entrant, misplaced(_nodes(entrant, PLACEMENT_RUNS), entrant.way.provider))
+        Misplaced(
+            entrant, misplaced(_nodes(entrant, PLACEMENT_RUNS), entrant.run_settings.provider)
+        )
         for entrant in entrants
-        if entrant.is_own and entrant.way.provider is not Provider.CPU
+        if entrant.is_own and entrant.run_settings.provider is not Provider.CPU
     ]
     return [one for one in found if one.nodes]
 
@@ -207,7 +209,9 @@ def _profile(entrant: Entrant) -> tuple[OperatorTime, ...]:
 
 
 def _nodes(entrant: Entrant, runs: int) -> tuple[NodeTime, ...]:
-    return profile_graph(entrant.package, entrant.way, entrant.way.batch_size, runs)
+    return profile_graph(
+        entrant.package, entrant.run_settings, entrant.run_settings.batch_size, runs
+    )
 
 
 def _report(findings: Findings, output: Path | None, *, force: bool, as_json: bool) -> None:

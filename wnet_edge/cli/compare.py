@@ -8,8 +8,8 @@ import click
 
 from wnet_edge.cli.example import DATA
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.comparison import Comparison, compare
-from wnet_edge.io.reference import read_object_image
+from wnet_edge.comparing.comparison import Comparison, compare
+from wnet_edge.io.images.object_image_file import read_object_image
 
 
 @click.command()

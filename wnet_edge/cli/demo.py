@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from wnet_edge.cli.example import EXAMPLE_SCAN
 from wnet_edge.cli.infer import report
 from wnet_edge.cli.options import (
     command_line,
@@ -13,8 +12,9 @@ from wnet_edge.cli.options import (
     runner_options,
     runner_options_from,
 )
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.job import Job, run_job
+from wnet_edge.embedded import EXAMPLE_SCAN, find_package
+from wnet_edge.package.opening import open_package
+from wnet_edge.runner.image.job import Job, run_job
 
 PACKAGE = "w3"
 RESULT, PICTURE = Path("wnet-edge-demo.h5"), Path("wnet-edge-demo.png")

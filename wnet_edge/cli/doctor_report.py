@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 
 from wnet_edge.cli.options import finite
-from wnet_edge.manifest import FrameFit, Precision
-from wnet_edge.runner.checkup import CheckUp, PrecisionCheck, ProviderCheck
-from wnet_edge.runner.installation import EXTRAS
-from wnet_edge.runner.providers import CURES, WHEELS
-from wnet_edge.runner.verdict import Cause, explains
-from wnet_edge.runner.wheels import overwriting
+from wnet_edge.package.manifest import FrameFit, Precision
+from wnet_edge.runner.doctor.checkup import CheckUp, PrecisionCheck, ProviderCheck
+from wnet_edge.runner.doctor.installation import EXTRAS
+from wnet_edge.runner.doctor.wheels import overwriting
+from wnet_edge.runner.graph.providers import CURES, WHEELS
+from wnet_edge.runner.image.verdict import Cause, explains
 
 _WIDTH = 100
 _NAME_WIDTH = 13
@@ -77,7 +77,7 @@ def as_lines(checkup: CheckUp) -> Iterator[str]:
 
 def as_values(checkup: CheckUp) -> dict[str, object]:
     """For `--json`."""
-    way = checkup.auto.way
+    run_settings = checkup.auto.run_settings
     record = checkup.tune.record
     level = checkup.package.manifest.self_check
     return {
@@ -102,16 +102,16 @@ def as_values(checkup: CheckUp) -> dict[str, object]:
         "providers": [_provider_values(check) for check in checkup.providers],
         "auto": {
             "works": checkup.auto.fault is None,
-            "precision": way and way.precision.value,
-            "provider": way and way.provider.value,
-            "threads": way and way.threads,
-            "batch_size": way and way.batch_size,
+            "precision": run_settings and run_settings.precision.value,
+            "provider": run_settings and run_settings.provider.value,
+            "threads": run_settings and run_settings.threads,
+            "batch_size": run_settings and run_settings.batch_size,
             "reason": checkup.auto.reason,
             "fault": checkup.auto.fault,
         },
         "tune": {
             "measured": record is not None,
-            "ms_a_frame": record.timed[0].ms_a_frame if record and record.timed else None,
+            "ms_per_frame": record.timed[0].ms_per_frame if record and record.timed else None,
             "fault": checkup.tune.fault,
         },
         "cache": asdict(checkup.cache) | {"folder": str(checkup.cache.folder)},
@@ -191,8 +191,12 @@ def _verdict(check: PrecisionCheck) -> str:
 def _choice(checkup: CheckUp) -> Iterator[Line]:
     auto, tune, cache = checkup.auto, checkup.tune, checkup.cache
     mark = Mark.OK if auto.fault is None else Mark.PROBLEM
-    way = "nothing" if auto.way is None else _told(auto.way.precision, auto.way.provider.value)
-    yield Line(mark, "auto", f"{way} ({auto.reason})")
+    run_settings = (
+        "nothing"
+        if auto.run_settings is None
+        else _told(auto.run_settings.precision, auto.run_settings.provider.value)
+    )
+    yield Line(mark, "auto", f"{run_settings} ({auto.reason})")
     if tune.fault is not None:
         yield Line(Mark.PROBLEM, "tune", "its record can't be used")
     elif tune.record is None:

@@ -24,14 +24,14 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.framing.framing import Framing
+from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.manifest import Precision
-from wnet_edge.orientation import Orientation
-from wnet_edge.runner.accuracy import Judge
-from wnet_edge.runner.evaluation import Evaluated, Evaluation, evaluate
-from wnet_edge.runner.orientation_search import choose_orientation
-from wnet_edge.runner.window import Framer
+from wnet_edge.judging.yardstick import Judge
+from wnet_edge.package.manifest import Precision
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.image.orientation_search import choose_orientation
+from wnet_edge.runner.measuring.evaluation import Evaluated, Evaluation, evaluate
 
 _COLUMNS = (
     ("single_phase_psnr_db", "phase PSNR", "{:.2f} dB"),
@@ -82,7 +82,7 @@ def command(
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, batch_size)
     framed = choose_orientation(
-        Framer(find_scan(scan, read_options_from(reading)), opened),
+        Framing(find_scan(scan, read_options_from(reading)), opened),
         opened,
         options,
         way_up(orientation, opened.manifest.orientation),

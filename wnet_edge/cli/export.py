@@ -9,27 +9,21 @@ from typing import Any
 
 import click
 
-from wnet_edge.cli.export_options import (
-    NEW_GRAPHS,
-    export_options,
-    material_from,
-    options_from,
-    zoo_checkpoint,
-)
+from wnet_edge.cli.export_options import NEW_GRAPHS, export_options, material_from, options_from
 from wnet_edge.cli.export_report import print_report, print_warnings, write_refusal, write_report
 from wnet_edge.cli.options import FILE, force_option, no_links_option, opened_package, trust_option
 from wnet_edge.cli.scan_options import typed_scan_flags
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import zoo_checkpoint
 from wnet_edge.errors import CalibrationError, ExportError, PackageError
-from wnet_edge.export.build import export_package
 from wnet_edge.export.compiled import compile_package
+from wnet_edge.export.export_package import export_package
+from wnet_edge.export.int8.search import OverBudgetError
 from wnet_edge.export.options import ExportOptions
-from wnet_edge.export.search import OverBudgetError
 from wnet_edge.export.triton import check_repository, write_repository
+from wnet_edge.host.outputs import check_apart, check_output, together
 from wnet_edge.models.registry import ModelName
-from wnet_edge.outputs import check_apart, check_output, together
-from wnet_edge.package import Package
-from wnet_edge.package_file import PACKAGE_SUFFIX
+from wnet_edge.package.opening import PACKAGE_SUFFIX, Package
 
 REPOSITORY = Path("triton")
 COMPILED_SUFFIX = f".ort{PACKAGE_SUFFIX}"

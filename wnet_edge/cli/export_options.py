@@ -1,27 +1,26 @@
 """The options of `wnet-edge export` that say what a package holds and how it is measured."""
 
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from wnet_edge.calibration.ranges import RangeMethod
-from wnet_edge.cli.example import DATA, EXAMPLE_REFERENCE, EXAMPLE_SCAN
+from wnet_edge.cli.example import DATA
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import FILE
 from wnet_edge.cli.scan_options import known_orientation_options, read_options_from, scan_options
 from wnet_edge.cli.workshop_scan import framed_for, turns_from
-from wnet_edge.errors import CheckpointError
+from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN
 from wnet_edge.export.budget import Budget
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from wnet_edge.export.options import ExportOptions, Material
-from wnet_edge.io.cxi import is_simulated
-from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.io.readers.cxi import is_simulated
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
-from wnet_edge.signature import read_private_key
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
+from wnet_edge.package.signature import read_private_key
 from wnet_edge.training.checkpoint import read_checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -183,15 +182,3 @@ def material_from(values: dict[str, Any], source: Path) -> Material:
         simulated=is_simulated(path),
         orientation=turns.frames,
     )
-
-
-def zoo_checkpoint(model: str) -> Path:
-    """Weights that came with the program.
-
-    Raises:
-        CheckpointError: if the zoo has none of that name.
-    """
-    path = Path(str(files("wnet_edge") / "zoo" / f"{model}-cnm26id.safetensors"))
-    if not path.is_file():
-        raise CheckpointError(f"the zoo holds no {model}: train one and name it with --checkpoint")
-    return path

@@ -9,12 +9,12 @@ from pathlib import Path
 from wnet_edge.cli.options import finite
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.errors import ExportError
-from wnet_edge.export.build import Exported
+from wnet_edge.export.export_package import Exported
+from wnet_edge.export.int8.search import OverBudgetError
 from wnet_edge.export.precisions import Made
-from wnet_edge.export.search import OverBudgetError
-from wnet_edge.manifest import GraphEntry, Precision
-from wnet_edge.outputs import replacing
-from wnet_edge.runner.accuracy import Judge
+from wnet_edge.host.outputs import replacing
+from wnet_edge.judging.yardstick import Judge
+from wnet_edge.package.manifest import GraphEntry, Precision
 
 
 def print_report(exported: Exported) -> None:

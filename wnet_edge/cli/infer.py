@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from wnet_edge.cli.example import named, resolved
 from wnet_edge.cli.options import (
     FILE,
     command_line,
@@ -32,14 +31,20 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import named, resolved
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
-from wnet_edge.io.image_files import is_of_images
-from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from, picture_beside
-from wnet_edge.io.tiff_frames import check_several_scans
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import Package
-from wnet_edge.runner.job import Done, Job, check_jobs, run_job
-from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.io.containers.image_files import is_of_images
+from wnet_edge.io.containers.tiff.frames import check_several_scans
+from wnet_edge.io.images.result_format import (
+    ResultFormat,
+    default_paths,
+    paths_from,
+    picture_beside,
+)
+from wnet_edge.package.opening import Package
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
 
 
 @click.command()

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from wnet_edge.cli.example import resolved
 from wnet_edge.cli.inspect_scan import readiness, scan_report
 from wnet_edge.cli.options import (
     FILE,
@@ -26,14 +25,14 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line
+from wnet_edge.embedded import embedded_packages, resolved
 from wnet_edge.errors import ResultError
-from wnet_edge.inputs import note_input
+from wnet_edge.framing.preview import write_preview
+from wnet_edge.host.inputs import note_input
+from wnet_edge.host.outputs import check_output
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation
-from wnet_edge.outputs import check_output
-from wnet_edge.package import embedded_packages
-from wnet_edge.package_file import PACKAGE_SUFFIX
-from wnet_edge.runner.scan_preview import write_preview
+from wnet_edge.package.opening import PACKAGE_SUFFIX
+from wnet_edge.physics.orientation import Orientation
 
 
 @click.command()

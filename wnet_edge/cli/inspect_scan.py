@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError, WNetEdgeError
-from wnet_edge.io.complete import known_geometry
-from wnet_edge.io.cxi import read_labels
+from wnet_edge.framing.compatibility import check_far_field, nearest_neighbour_m
 from wnet_edge.io.found import Found, FoundScan, Positions
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import Package
-from wnet_edge.runner.fit import check_far_field, nearest_neighbour_m
-from wnet_edge.runner.job import framed_by
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.scan import FrameSource
+from wnet_edge.io.parts.complete_scan import known_geometry
+from wnet_edge.io.readers.cxi import read_labels
+from wnet_edge.package.opening import Package
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.job import framed_by
+from wnet_edge.scan.frame_source import FrameSource
 
 T = TypeVar("T")
 

@@ -26,8 +26,8 @@ import click
 
 from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
 from wnet_edge.errors import ProviderError, WNetEdgeError
-from wnet_edge.inputs import one_command
-from wnet_edge.interrupts import (
+from wnet_edge.host.inputs import one_command
+from wnet_edge.host.interrupts import (
     FAILED,
     exit_code,
     interrupted,
@@ -35,8 +35,8 @@ from wnet_edge.interrupts import (
     leave_if_hung,
     leaving_at_once,
 )
-from wnet_edge.outputs import check_current_folder
-from wnet_edge.runner.wheels import import_fault
+from wnet_edge.host.outputs import check_current_folder
+from wnet_edge.runner.doctor.wheels import import_fault
 
 COMMANDS = {
     "demo": "the embedded scan through the embedded package, to an image",

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 import click
 
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.io.hdf5_faults import links_refused
-from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.embedded import find_package
+from wnet_edge.io.containers.hdf5.faults import links_refused
 from wnet_edge.one_line import one_line
-from wnet_edge.package import Package, find_package, open_package
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import BATCH_SIZE, MAX_THREADS, RunnerOptions
-from wnet_edge.signature import read_public_key
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.package.opening import Package, open_package
+from wnet_edge.package.signature import read_public_key
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import BATCH_SIZE, MAX_THREADS, RunnerOptions
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -16,10 +16,10 @@ from wnet_edge.cli.example import PART
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import AUTO, FILE
 from wnet_edge.errors import ScanError
-from wnet_edge.inputs import input_file
+from wnet_edge.host.inputs import input_file
 from wnet_edge.io.found import ZeroFrequency
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.orientation import Orientation
+from wnet_edge.physics.orientation import Orientation
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -14,12 +14,12 @@ from wnet_edge.cli.options import FILE, force_option, frame_progress, no_links_o
 from wnet_edge.cli.scan_options import geometry_from, geometry_options
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import ScanError, SimulationError
-from wnet_edge.geometry import Geometry
-from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.host.outputs import check_output, check_room
 from wnet_edge.io.probe_file import find_probe
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.outputs import check_output, check_room
+from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
 from wnet_edge.physics.detector import MAX_PHOTONS, Detector
+from wnet_edge.physics.geometry import Geometry
 from wnet_edge.physics.objects import Family
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan

@@ -22,9 +22,9 @@ from wnet_edge.cli.train_frames import FROM_COMMAND_LINE, FrameOptions, frame_su
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
 from wnet_edge.cli.workshop_scan import turns_from
 from wnet_edge.errors import CheckpointError, TrainingError
-from wnet_edge.interrupts import exit_code
+from wnet_edge.host.interrupts import exit_code
+from wnet_edge.host.outputs import check_output
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
-from wnet_edge.outputs import check_output
 from wnet_edge.training.curves import curve_path
 from wnet_edge.training.device import DeviceName, training_device
 from wnet_edge.training.distributed import joined, processes

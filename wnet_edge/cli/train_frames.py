@@ -9,21 +9,21 @@ from wnet_edge.cli.scan_options import GEOMETRY_FLAGS
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.cli.train_options import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
 from wnet_edge.cli.workshop_scan import Turns, framed_for, own_probe
-from wnet_edge.cut_labels import CutLabels
 from wnet_edge.errors import ScanError, TrainingError
-from wnet_edge.io.cxi import read_labels
-from wnet_edge.io.placed_image import read_placed_image
-from wnet_edge.io.probe_file import find_probe
+from wnet_edge.host.memory import check_memory
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.io.probe_file import find_probe, instrument_of
 from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.memory import check_memory
+from wnet_edge.judging.cut_labels import CutLabels
+from wnet_edge.judging.label_source import LabelSource, SimulatedLabels
 from wnet_edge.physics.objects import Family
-from wnet_edge.scan import Scan
+from wnet_edge.scan.scan import Scan
 from wnet_edge.training.augmentation import Augmentation
-from wnet_edge.training.batch import FrameSupply, instrument_of
+from wnet_edge.training.batch import FrameSupply
 from wnet_edge.training.distributed import processes
-from wnet_edge.training.fixed import FixedFrames
-from wnet_edge.training.label_source import LabelSource, SimulatedLabels
+from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.options import RecipeName
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 from wnet_edge.training.stored import StoredFrames

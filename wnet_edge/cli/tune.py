@@ -15,11 +15,11 @@ from wnet_edge.cli.options import (
     trust_option,
 )
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.tuned import TimedWay, keep, room_for
-from wnet_edge.runner.tuning import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
-from wnet_edge.runner.ways import MAX_THREADS
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.runner.choosing.tune import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
+from wnet_edge.runner.choosing.tune_record import TimedSettings, room_for, write_record
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import MAX_THREADS
 
 _SHOWN = 10
 
@@ -83,7 +83,7 @@ def command(
     )
     path = room_for(opened)
     tuned = tune(opened, options, _tell)
-    keep(tuned.record, path)
+    write_record(tuned.record, path)
     if as_json:
         print_json(_values(tuned, path))
         return
@@ -100,8 +100,8 @@ def _tell(step: str) -> None:
 def _table(tuned: Tuned) -> list[str]:
     timed = tuned.record.timed
     # Those that are slower are told of too where they are the best of their kind.
-    best = {one.way.precision: one for one in reversed(timed)}.values()
-    shown = sorted({*timed[:_SHOWN], *best}, key=lambda one: one.ms_a_frame)
+    best = {one.run_settings.precision: one for one in reversed(timed)}.values()
+    shown = sorted({*timed[:_SHOWN], *best}, key=lambda one: one.ms_per_frame)
     head = "precision  provider  threads  batch  ms a frame  frames/s  times the fastest"
     rows = [_row(one, timed[0]) for one in shown]
     left = len(timed) - len(shown)
@@ -113,12 +113,12 @@ def _table(tuned: Tuned) -> list[str]:
     ]
 
 
-def _row(one: TimedWay, fastest: TimedWay) -> str:
-    way = one.way
+def _row(one: TimedSettings, fastest: TimedSettings) -> str:
+    run_settings, ratio = one.run_settings, one.ms_per_frame / fastest.ms_per_frame
     return (
-        f"{way.precision.value:9}  {way.provider.value:8}  {way.threads or 'all':>7}  "
-        f"{way.batch_size:5}  {one.ms_a_frame:10.4g}  {1000 / one.ms_a_frame:8.0f}  "
-        f"{one.ms_a_frame / fastest.ms_a_frame:17.2f}"
+        f"{run_settings.precision.value:9}  {run_settings.provider.value:8}  "
+        f"{run_settings.threads or 'all':>7}  {run_settings.batch_size:5}  "
+        f"{one.ms_per_frame:10.4g}  {1000 / one.ms_per_frame:8.0f}  {ratio:17.2f}"
     )
 
 
@@ -131,11 +131,11 @@ def _values(tuned: Tuned, path: Path) -> dict[str, object]:
         "kept": str(path),
         "timed": [
             {
-                "precision": one.way.precision.value,
-                "provider": one.way.provider.value,
-                "threads": one.way.threads,
-                "batch_size": one.way.batch_size,
-                "ms_a_frame": one.ms_a_frame,
+                "precision": one.run_settings.precision.value,
+                "provider": one.run_settings.provider.value,
+                "threads": one.run_settings.threads,
+                "batch_size": one.run_settings.batch_size,
+                "ms_per_frame": one.ms_per_frame,
             }
             for one in record.timed
         ],

@@ -19,9 +19,9 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.errors import PackageError
-from wnet_edge.package import Package
-from wnet_edge.runner.choice import choose
-from wnet_edge.runner.golden import GoldenCheck, check_golden, ways_to_run
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.measuring.golden_check import GoldenCheck, check_golden, ways_to_run
 
 
 @click.command()
@@ -54,7 +54,7 @@ def command(
         checks.append(check_golden(opened, one))
         if not as_json:
             print_line(_line(checks[-1]))
-    default = choose(opened, replace(options, batch_size=None))
+    default = open_best_graph(opened, replace(options, batch_size=None))
     passed = all(
         check.passed
         for check in checks

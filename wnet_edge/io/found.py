@@ -1,7 +1,8 @@
 """Content of a scan file as found, with the origin of every part, before validation.
 
-Every reader returns a `FoundScan`; command-line flags replace parts of it; `wnet_edge.io.complete`
-validates it and makes the `Scan` for frames → preprocess → graph → patches → stitch → image.
+Every reader returns a `FoundScan`; command-line flags replace parts of it;
+`wnet_edge.io.parts.complete_scan` validates it and makes the `Scan` for frames → preprocess → graph
+→ patches → stitch → image.
 """
 
 from collections.abc import Callable
@@ -10,12 +11,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar, cast
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.scan import FrameSource
+from wnet_edge.scan.frame_source import FrameSource
 
 T = TypeVar("T")
 
@@ -212,26 +212,3 @@ class Wanted:
     entry: str | None = None
     frames: str | None = None
     positions_unit: str | None = None
-
-
-@dataclass(frozen=True)
-class Hdf5Reader:
-    """Reader of one HDF5 layout.
-
-    Attributes:
-        recognises: whether an open file has this layout; cheap, raises nothing.
-        read: reads the open file, with the user's choice of entry and frames; raises ScanError in
-            one line if a part is damaged.
-    """
-
-    recognises: Callable[[h5py.File], bool]
-    read: Callable[[h5py.File, Path, Wanted], FoundScan]
-
-
-def as_text(value: Any) -> str:  # noqa: ANN401 - an HDF5 attribute is of any type
-    """An HDF5 attribute or scalar dataset as text; the repr of a value that is not text."""
-    if isinstance(value, np.ndarray) and value.size == 1:
-        value = value.reshape(-1)[0]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return str(value)

@@ -11,18 +11,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ScanError
-from wnet_edge.geometry import PLANCK_EV_M, Geometry
-from wnet_edge.io.array_file import locate_file, read_array, read_npy_array
-from wnet_edge.io.array_parts import as_probe
-from wnet_edge.io.complete import known_geometry
-from wnet_edge.io.file_kind import FileKind, kind_of
+from wnet_edge.errors import ScanError, SimulationError
+from wnet_edge.io.containers.file_kind import FileKind, kind_of
+from wnet_edge.io.containers.hdf5.reader import followed, opened
+from wnet_edge.io.containers.numpy_file import member_names, opened_npz
 from wnet_edge.io.found import Found, FoundScan, Unreadable
-from wnet_edge.io.hdf5 import followed, opened
-from wnet_edge.io.named_parts import named_parts
-from wnet_edge.io.numpy_file import member_names, opened_npz
+from wnet_edge.io.parts.array_parts import as_probe
+from wnet_edge.io.parts.complete_scan import known_geometry
+from wnet_edge.io.parts.named_array import locate_file, read_array, read_npy_array
 from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.readers.flag_overrides import named_parts
 from wnet_edge.io.scan_file import find_scan
+from wnet_edge.physics.geometry import PLANCK_EV_M, Geometry
+from wnet_edge.physics.instrument import Instrument
 
 PIXEL_TOLERANCE = 0.01
 """Relative difference up to which the pixel sizes of file and geometry count as equal."""
@@ -228,3 +229,21 @@ def _pixel_m(found: FoundScan, probe_px: int, *, named: bool) -> float:
                 "probe of the full window with --probe, or a product, which says its pixel"
             )
     return computed_m
+
+
+def instrument_of(probe: MeasuredProbe, window_px: int) -> Instrument:
+    """The instrument of a probe, as a network with this window sees it.
+
+    Raises:
+        SimulationError: if the probe does not fit the window.
+    """
+    try:
+        return Instrument(
+            probe=probe.modes,
+            window_px=window_px,
+            binning=max(probe.full_window_px // window_px, 1),
+            object_pixel_size_m=probe.object_pixel_size_m,
+            wavelength_m=probe.wavelength_m,
+        )
+    except SimulationError as error:
+        raise SimulationError(f"{probe.path}: {error}; choose another --window") from error

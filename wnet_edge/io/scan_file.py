@@ -8,20 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io import any_hdf5, cxi, eiger, nexus, ptychodus, ptylab, ptypy
-from wnet_edge.io.complete import complete_scan
-from wnet_edge.io.file_kind import FileKind, kind_of
+from wnet_edge.io.containers.file_kind import FileKind, kind_of
+from wnet_edge.io.containers.frame_axes import settled_axes
+from wnet_edge.io.containers.hdf5.reader import opened
+from wnet_edge.io.containers.image_files import is_of_images
+from wnet_edge.io.containers.numpy_frames import read_npy
+from wnet_edge.io.containers.tiff.frames import read_images, read_tiff
 from wnet_edge.io.found import FoundScan, Wanted
-from wnet_edge.io.frame_axes import settled_axes
-from wnet_edge.io.hdf5 import opened
-from wnet_edge.io.image_files import is_of_images
-from wnet_edge.io.named_parts import named_parts
-from wnet_edge.io.npz import read_npz
-from wnet_edge.io.numpy_frames import read_npy
-from wnet_edge.io.pairing import paired
+from wnet_edge.io.parts.complete_scan import complete_scan
+from wnet_edge.io.parts.pairing import paired
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.io.tiff_frames import read_images, read_tiff
-from wnet_edge.scan import Scan
+from wnet_edge.io.readers import any_hdf5, cxi, eiger, nexus, ptychodus, ptylab, ptypy
+from wnet_edge.io.readers.flag_overrides import named_parts
+from wnet_edge.io.readers.npz import read_npz
+from wnet_edge.scan.scan import Scan
 
 HDF5_READERS = (
     nexus.PTYCHOGRAPHY_READER,

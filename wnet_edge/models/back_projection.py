@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from wnet_edge.geometry import central_window_start_px
-from wnet_edge.preprocess import bin_frames
+from wnet_edge.physics.binning import bin_frames
+from wnet_edge.physics.geometry import central_window_start_px
 
 _DARK_AMPLITUDE = 0.1
 """Relative to the empty beam's RMS amplitude; weaker pixels have no phase for a measured count."""

@@ -1,6 +1,6 @@
 """Networks by name, and their common form for training and export: counts to amplitude and phase.
 
-`build` returns a module that includes the normalisation of `wnet_edge.preprocess`, the
+`build` returns a module that includes the normalisation of `wnet_edge.scan.counts`, the
 back-projection and the amplitude's range, so that the exported graph takes raw counts.
 """
 
@@ -105,7 +105,7 @@ class CountsNetwork(nn.Module):
 
 
 def normalise(counts: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-    """Torch twin of `wnet_edge.preprocess.normalise`: sqrt(counts / mean over unmasked pixels).
+    """Torch twin of `wnet_edge.scan.counts.normalise`: sqrt(counts / mean over unmasked pixels).
 
     Counts and `valid`, 1 where a pixel is not masked and 0 where it is: (B, 1, H, W).
     """

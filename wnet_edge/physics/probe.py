@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
-from wnet_edge.gauge import probe_intensity
-from wnet_edge.geometry import central_window_start_px
+from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import Wave, far_field, inverse_far_field
-from wnet_edge.preprocess import bin_frames
+from wnet_edge.physics.gauge import probe_intensity
+from wnet_edge.physics.geometry import central_window_start_px
 
 
 @dataclass(frozen=True)

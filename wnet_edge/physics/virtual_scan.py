@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
-from wnet_edge.gauge import amplitude_scale, fix_gauge, probe_intensity
-from wnet_edge.geometry import central_window_start_px
-from wnet_edge.memory import check_memory
+from wnet_edge.host.memory import check_memory
 from wnet_edge.physics.detector import Detector, detect, draw_mask
 from wnet_edge.physics.forward import expected_counts
+from wnet_edge.physics.gauge import labels
 from wnet_edge.physics.objects import Family, draw_object
 
 _TILE_PX = 384
@@ -125,22 +124,6 @@ class VirtualScan:
             amplitude, phase_rad = labels(patches, self.probe, self.options.window_px)
             counts = detect(expected, self.options.detector, self.mask, rng=rng)
             yield LabelledFrames(counts, amplitude, phase_rad)
-
-
-def labels(
-    patches: NDArray[np.complex64], probe: NDArray[np.complex64], window_px: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Training labels (amplitude, phase_rad) of patches (N, H, W) under a probe (modes, H, W).
-
-    Amplitude relative to the patch's RMS under the whole probe, and phase with the gauge fixed in
-    the network's window; both (N, window_px, window_px) float32, the centre of the patch.
-    """
-    intensity = probe_intensity(probe)
-    start = central_window_start_px(patches.shape[-1], window_px)
-    window = slice(start, start + window_px)
-    scale = np.maximum(amplitude_scale(patches, intensity), 1e-6)[:, None, None]
-    label = fix_gauge(patches[:, window, window] / scale, intensity[window, window])
-    return np.abs(label), np.angle(label)
 
 
 def _raster(options: ScanOptions, rng: np.random.Generator) -> NDArray[np.int64]:

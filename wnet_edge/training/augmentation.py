@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import TrainingError
-from wnet_edge.preprocess import MASKED
+from wnet_edge.scan.counts import MASKED
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from wnet_edge.errors import CheckpointError, SimulationError
-from wnet_edge.inputs import input_file
+from wnet_edge.host.inputs import input_file
+from wnet_edge.host.outputs import replacing
 from wnet_edge.models.registry import (
     CountsNetwork,
     ModelName,
@@ -22,8 +23,7 @@ from wnet_edge.models.registry import (
     NetworkSpec,
     build,
 )
-from wnet_edge.outputs import replacing
-from wnet_edge.training.batch import Instrument
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.training.checkpoint_metadata import MAX_METADATA_BYTES, check_metadata
 
 SCHEMA_VERSION = 2

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import cast
 
-from wnet_edge.manifest import MAX_FRAME_PX, MAX_WINDOW_PX, MIN_WINDOW_PX
 from wnet_edge.models.registry import MAX_WIDTH, MIN_WIDTH
+from wnet_edge.package.manifest import MAX_FRAME_PX, MAX_WINDOW_PX, MIN_WINDOW_PX
 
 MAX_METADATA_BYTES = 16 << 20
 

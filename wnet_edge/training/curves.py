@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wnet_edge.errors import TrainingError
-from wnet_edge.outputs import replacing
+from wnet_edge.host.outputs import replacing
 
 _CHECKPOINT_SUFFIX = ".safetensors"
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from wnet_edge.errors import CheckpointError
-from wnet_edge.interrupts import temporary_paths
+from wnet_edge.host.interrupts import temporary_paths
 
 _MAX_BYTES = 4096
 _BOOT, _NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")

@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from wnet_edge.errors import CheckpointError, TrainingError
+from wnet_edge.host.outputs import together
 from wnet_edge.models.registry import CountsNetwork
-from wnet_edge.outputs import together
 from wnet_edge.training.batch import Batch, FrameSupply
 from wnet_edge.training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
 from wnet_edge.training.curves import EpochErrors, TensorBoard, curve_path, write_curve

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
 from wnet_edge.physics.detector import Detector
+from wnet_edge.physics.gauge import labels
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import spatial_frequencies_per_m
-from wnet_edge.physics.virtual_scan import labels
-from wnet_edge.preprocess import MASKED
-from wnet_edge.training.batch import Batch, Instrument, joined_batches, split_batches
+from wnet_edge.scan.counts import MASKED
+from wnet_edge.training.batch import Batch, joined_batches, split_batches
 from wnet_edge.training.workers import in_order
 
 _VALIDATION_STREAM = 2**31

@@ -10,7 +10,7 @@ from torch import nn
 from wnet_edge.errors import CheckpointError, TrainingError
 from wnet_edge.models.dynamo import no_compiler_folder
 from wnet_edge.models.registry import CountsNetwork, NetworkSpec, build
-from wnet_edge.training.batch import Instrument
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.training.checkpoint import Checkpoint, load_weights, read_checkpoint, select
 from wnet_edge.training.options import Recipe, TrainingOptions
 

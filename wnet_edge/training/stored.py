@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError, TrainingError
-from wnet_edge.geometry import positions_px
-from wnet_edge.measured_counts import read_counts
-from wnet_edge.scan import Scan
+from wnet_edge.judging.label_source import LabelSource
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
+from wnet_edge.scan.measured_counts import read_counts
+from wnet_edge.scan.scan import Scan
 from wnet_edge.training.augmentation import Augmentation, augmented
-from wnet_edge.training.batch import Batch, Instrument, split_batches
-from wnet_edge.training.label_source import LabelSource
+from wnet_edge.training.batch import Batch, split_batches
 from wnet_edge.training.workers import in_order
 
 _POOL_FRAMES = 2048

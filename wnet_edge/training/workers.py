@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import torch
 
-from wnet_edge.interrupts import SIGNALS
+from wnet_edge.host.interrupts import SIGNALS
 from wnet_edge.training.distributed import processes
 
 Task = TypeVar("Task")

@@ -1,0 +1,1 @@
+"""Two images of one object: registered, then compared."""

@@ -1,0 +1,81 @@
+"""What ships inside the program: packages, an example scan with its reconstruction, weights.
+
+The one place that knows where they lie, and the names by which commands and programs take them:
+`w3` for a package, `example:scan247` for a scan.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+from wnet_edge.errors import CheckpointError, PackageError, ScanError
+from wnet_edge.package.opening import PACKAGE_SUFFIX
+
+_HERE = Path(str(files("wnet_edge")))
+_EXAMPLES = _HERE / "examples"
+
+EXAMPLE_SCAN = _EXAMPLES / "cnm26id_scan247_64px.cxi"
+EXAMPLE_REFERENCE = _EXAMPLES / "cnm26id_scan247_reference.npz"
+EXAMPLE_LICENCE = _EXAMPLES / "LICENSE.tike"
+
+PREFIX = "example:"
+EXAMPLES = {"scan247": EXAMPLE_SCAN, "scan247-reference": EXAMPLE_REFERENCE}
+"""Name to file."""
+
+
+def find_package(name_or_file: str) -> Path:
+    """Path of a package: a file if the text ends in `.wnet` or has a path separator.
+
+    Any other text is the name of an embedded package.
+
+    Raises:
+        PackageError: if no embedded package has that name.
+    """
+    if name_or_file.endswith(PACKAGE_SUFFIX) or "/" in name_or_file or "\\" in name_or_file:
+        return Path(name_or_file)
+    embedded = embedded_packages()
+    if name_or_file not in embedded:
+        available = ", ".join(sorted(embedded)) or "none"
+        raise PackageError(
+            f"{name_or_file}: no embedded package of that name (available: {available}); "
+            f"a package file's name ends in {PACKAGE_SUFFIX}"
+        )
+    return embedded[name_or_file]
+
+
+def embedded_packages() -> dict[str, Path]:
+    """Packages that ship with wnet-edge: name to path."""
+    return {path.stem: path for path in sorted((_HERE / "packages").glob(f"*{PACKAGE_SUFFIX}"))}
+
+
+def resolved(text: str) -> str:
+    """A path as it was typed, or where the example lies that `example:NAME[:DATASET]` names.
+
+    Raises:
+        ScanError: if there is no such example.
+    """
+    if not text.startswith(PREFIX):
+        return text
+    name, colon, dataset = text.removeprefix(PREFIX).partition(":")
+    if name not in EXAMPLES:
+        known = ", ".join(PREFIX + known for known in EXAMPLES)
+        raise ScanError(
+            f"{PREFIX}{name}: no such example; choose from {known}, or ./{PREFIX}{name}"
+        )
+    return f"{EXAMPLES[name]}{colon}{dataset}"
+
+
+def named(text: str) -> Path:
+    """What outputs are named after: the path as it was typed, or an example's name."""
+    return Path(text.removeprefix(PREFIX))
+
+
+def zoo_checkpoint(model: str) -> Path:
+    """Weights that came with the program.
+
+    Raises:
+        CheckpointError: if the zoo has none of that name.
+    """
+    path = _HERE / "zoo" / f"{model}-cnm26id.safetensors"
+    if not path.is_file():
+        raise CheckpointError(f"the zoo holds no {model}: train one and name it with --checkpoint")
+    return path

@@ -1,0 +1,1 @@
+"""Files, memory and signals as the operating system gives them."""

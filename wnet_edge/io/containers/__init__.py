@@ -1,0 +1,1 @@
+"""File containers: HDF5, TIFF, NumPy and text, whatever they hold."""

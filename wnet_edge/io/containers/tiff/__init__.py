@@ -1,0 +1,1 @@
+"""TIFF files, read without trusting them."""

@@ -1,0 +1,1 @@
+"""The parts of a scan in whatever file: frames, positions, beam, detector."""

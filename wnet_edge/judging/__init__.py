@@ -1,0 +1,1 @@
+"""Patches and images held against ground truth."""

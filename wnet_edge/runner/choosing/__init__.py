@@ -1,0 +1,1 @@
+"""Which provider and precision run a package."""

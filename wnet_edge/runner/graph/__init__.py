@@ -1,0 +1,1 @@
+"""A package's graph, opened on an execution provider."""

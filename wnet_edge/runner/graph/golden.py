@@ -1,0 +1,35 @@
+"""Whether an opened graph gives the golden patches that its package holds."""
+
+from wnet_edge.errors import ProviderError
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.open_graph import OpenGraph
+
+
+def golden_deviation(package: Package, graph: OpenGraph) -> Deviation:
+    """How far a graph's patches of the golden frames are from those that the package holds.
+
+    Raises:
+        ProviderError: as `OpenGraph.run`.
+    """
+    expected = package.golden.outputs[graph.run_settings.precision]
+    return Deviation.between(graph.run_all(package.golden.counts), expected)
+
+
+def check_golden_patches(package: Package, graph: OpenGraph) -> None:
+    """See that a graph gives the golden patches here.
+
+    Raises:
+        ProviderError: if it fails or gives others.
+    """
+    fault = golden_fault(package, graph.run_settings.precision, golden_deviation(package, graph))
+    if fault is not None:
+        raise ProviderError(fault)
+
+
+def golden_fault(package: Package, precision: Precision, deviation: Deviation) -> str | None:
+    """What is wrong with a graph that is so far from the golden patches; None if it is allowed."""
+    if deviation.within(package.manifest.golden.tolerance[precision]):
+        return None
+    return f"it gives other patches than it should, off by {deviation.phase_rms_rad:.2g} rad"

@@ -1,0 +1,1 @@
+"""Patches to one image: placed, phases synchronised, summed."""
