@@ -37,7 +37,7 @@ class GoldenFrames:
 
 
 def golden_bytes(golden: GoldenFrames) -> bytes:
-    """The archive member that holds them."""
+    """Encode golden frames as the bytes of their archive member."""
     arrays = {"counts.npy": golden.counts}
     for kind in Precision:
         if kind in golden.outputs:
@@ -48,10 +48,10 @@ def golden_bytes(golden: GoldenFrames) -> bytes:
 
 
 def golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
-    """Read from their archive member.
+    """Decode golden frames from the bytes of their archive member.
 
     Raises:
-        ValueError: if they are not those that the manifest tells of.
+        ValueError: if they do not match the manifest.
     """
     members, comment = archive_members(data)
     kinds = manifest.kinds()

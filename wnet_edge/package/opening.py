@@ -84,11 +84,12 @@ def open_package(path: Path, trusted: PublicKey | None = None) -> Package:
 
 
 def verified_package(path: Path, data: bytes, trusted: PublicKey | None = None) -> Package:
-    """The package that `data` holds, every byte of it checked.
+    """Verify the bytes of a package and decode it; `path` is used in messages.
 
     Raises:
-        ValueError: if it is not intact.
-        SignatureError: if it does not bear a signature of `trusted`.
+        ValueError: if the package is damaged.
+        PackageError: if it is of another schema version.
+        SignatureError: if it has no valid signature by `trusted`.
     """
     found = verified_members(path, data, trusted)
     manifest, members = found.manifest, found.members

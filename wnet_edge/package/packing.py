@@ -1,4 +1,4 @@
-"""A package written: its content to one sealed archive, the same bytes for the same content."""
+"""Writing of packages: reproducible bytes for the same content, optionally signed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Frames of a scan, wherever they are read from, a slice at a time."""
+"""Sources of a scan's frames, read lazily by slices."""
 
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ class FrameSource(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         ...
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
@@ -42,7 +42,7 @@ class SelectedFrames:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         return self._source.dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature

@@ -5,7 +5,7 @@ For given offsets φ_n the best image is the weighted mean; for a given image th
 SIAM J. Optim. 26, 2355, 2016). Relaxation sweeps alternate the two frame by frame (Gauss–Seidel):
 the image is updated after every new offset, each patch is compared with the mean of the others, and
 steps are extended by successive over-relaxation (Young, 1954). Long-range phase errors, which would
-take tens of such sweeps, are left to the coarse-grid correction of `region_phases`.
+take tens of such sweeps, are left to the coarse-grid correction of `coarse_phases`.
 """
 
 import cmath

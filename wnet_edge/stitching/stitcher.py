@@ -4,7 +4,7 @@ A diffraction frame does not determine the global phase of its patch, so each pa
 phase offset φ, and the stitcher recovers all of them. With w the illumination weight, shifted to
 the frame's position, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². Patches are first added
 greedily as they arrive, each rotated in phase to agree with the image so far; the iterations that
-follow are in `settling`.
+follow are in `phase_offsets`.
 
 Placed patches are kept in a temporary file and read in chunks, so that memory holds the image and a
 few hundred bytes per frame, however long the scan.

@@ -1,4 +1,4 @@
-"""The formats an image is written in, and the names of their files."""
+"""Output formats of an image, and the names of their files."""
 
 from enum import Enum
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""tifffile, an optional package, imported when a TIFF file asks for it."""
+"""Import of tifffile, an optional dependency, only when a TIFF file needs it."""
 
 from pathlib import Path
 from types import ModuleType
