@@ -25,7 +25,7 @@ from wnet_edge.package.opening import Package, open_package
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
-from wnet_edge.runner.image.infer import window_weight
+from wnet_edge.runner.image.assembler import window_weight
 from wnet_edge.runner.image.self_check import FrameSample
 from wnet_edge.scan.preparation import Preparation
 from wnet_edge.stitching.stitcher import Stitched, Stitcher
@@ -64,14 +64,14 @@ def host_share_ms_per_frame(frames: int) -> HostShare:
     simulated = _Simulated(package, frames)
     seconds = dict.fromkeys(("prepare", "stitch", "write"), 0.0)
     preparation = Preparation(simulated.mask, simulated.binning)
-    sample = FrameSample.of(frames)
+    sample = FrameSample(frames)
     with (
         TemporaryDirectory() as folder,
         Stitcher(
-            simulated.positions_px,
             package.manifest.frame_px,
             package.manifest.window_px,
             window_weight(package),
+            expected_px=simulated.positions_px,
         ) as stitcher,
     ):
         for first, raw, amplitude, phase_rad in simulated.batches():
@@ -80,7 +80,9 @@ def host_share_ms_per_frame(frames: int) -> HostShare:
             sample.add(first, batch.counts)
             prepared = time.thread_time()
             scale = np.sqrt(batch.totals / simulated.photons).astype(np.float32)
-            stitcher.add(amplitude, phase_rad, scale)
+            stitcher.add(
+                simulated.positions_px[first : first + len(raw)], amplitude, phase_rad, scale
+            )
             seconds["prepare"] += prepared - began
             seconds["stitch"] += time.thread_time() - prepared
         began = time.thread_time()

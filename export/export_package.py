@@ -42,6 +42,7 @@ from wnet_edge.package.manifest import (
 )
 from wnet_edge.package.opening import Package
 from wnet_edge.package.packing import PackageContent, pack, write_package
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions
 from wnet_edge.runner.image.infer import infer
@@ -226,7 +227,7 @@ def _own_fit(content: PackageContent, scan: Scan) -> FrameFit | None:
         raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
     # All options given, so that no tuning record of this device has an influence.
     options = RunnerOptions(Precision.FP32, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
-    fit = infer(scan, package, options).self_check.fit
+    fit = infer(scan, open_best_graph(package, options)).self_check.fit
     if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
         return None
     if not explains(fit) and fit.r_blank_free < _WEAK_R_BLANK:

@@ -205,8 +205,8 @@ def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
     amplitude, phase_rad = (values[:, 0] for values in patches)
     full_px, size = part.probe.shape[-1], part.counts.shape[-1]
     weight = illumination_weight(part.intensity)
-    with Stitcher(part.positions_px, full_px, size, weight) as stitcher:
-        stitcher.add(amplitude, phase_rad, scale)
+    with Stitcher(full_px, size, weight, expected_px=part.positions_px) as stitcher:
+        stitcher.add(part.positions_px, amplitude, phase_rad, scale)
         made = stitcher.finish()
     return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.scan.frame_source import FrameSource, SelectedFrames
 
 
@@ -100,6 +101,17 @@ class Scan:
         if self.geometry is None and self.assumed_object_pixel_size_m is not None:
             return self.assumed_object_pixel_size_m
         return self.known_geometry.object_pixel_size_m(self.full_window_px)
+
+    @property
+    def setup(self) -> FrameSetup:
+        """Detector and probe common to all frames.
+
+        Raises:
+            ScanError: if the object pixel is neither known nor assumed.
+        """
+        return FrameSetup(
+            self.path, self.mask, self.full_window_px, self.object_pixel_size_m, self.probe
+        )
 
     @property
     def sha256(self) -> str:

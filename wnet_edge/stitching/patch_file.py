@@ -16,20 +16,29 @@ _BYTES = np.dtype(np.complex64).itemsize
 
 
 class PatchFile:
-    """Anonymous temporary file for `count` patches, (patch_px, patch_px) complex64 each.
+    """Anonymous temporary file of patches, (patch_px, patch_px) complex64 each.
 
-    Without a name, it disappears when it is closed or the process ends, however that happens. Its
-    disk space is allocated at once, so that a full disk is noticed before the scan, not after it.
+    Without a name, it disappears when it is closed or the process ends, however that happens.
+
+    Args:
+        patch_px: edge of a patch.
+        count: number of patches whose disk space is allocated at once, so that a full disk is
+            noticed before the scan, not after it; the file grows for more.
 
     Raises:
         ResultError: if there is not enough disk space.
     """
 
-    def __init__(self, count: int, patch_px: int) -> None:
+    def __init__(self, patch_px: int, count: int) -> None:
         self._patch_px = patch_px
         self._patch_bytes = patch_px * patch_px * _BYTES
-        size = count * self._patch_bytes
+        self._count = 0
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        self._reserve(max(count, 1))
+
+    def _reserve(self, count: int) -> None:
+        """Allocate disk space for `count` patches."""
+        size = count * self._patch_bytes
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(self._file.fileno(), 0, size)
@@ -41,6 +50,7 @@ class PatchFile:
                 f"no room for {size / 1e6:.0f} MB of patches in {tempfile.gettempdir()} "
                 f"({error.strerror}): free some, or set TMPDIR to another folder"
             ) from error
+        self._count = count
 
     @property
     def closed(self) -> bool:
@@ -52,7 +62,13 @@ class PatchFile:
         self._file.close()
 
     def write(self, first: int, patches: NDArray[np.complex64]) -> None:
-        """Write patches (B, patch_px, patch_px) from number `first` on."""
+        """Write patches (B, patch_px, patch_px) from number `first` on.
+
+        Raises:
+            ResultError: if there is not enough disk space.
+        """
+        if first + len(patches) > self._count:
+            self._reserve(max(first + len(patches), 2 * self._count))
         self._file.seek(first * self._patch_bytes)
         self._file.write(np.ascontiguousarray(patches).data)
 

@@ -15,11 +15,11 @@ class Timing:
     """Busy time of each step and total time, in seconds.
 
     One thread reads frames and another runs the network, while the main thread does everything
-    else. So opening, preparing, stitching, checking and waiting add up to `total_s`; reading and
-    network run concurrently with them.
+    else. So preparing, stitching, checking and waiting add up to `total_s`; reading and network run
+    concurrently with them, and opening the graph, which may serve many scans, precedes them.
 
     Attributes:
-        open_s: loading the graph.
+        open_s: choosing and opening the graph.
         read_s: reading frames, in a separate thread.
         prepare_s: binning and masking them.
         network_s: running the network, in a separate thread.
@@ -66,7 +66,7 @@ class Laps:
 
         return timed
 
-    def timing(self) -> Timing:
-        """Times so far."""
+    def timing(self, open_s: float) -> Timing:
+        """Times so far, with the given time for opening the graph."""
         steps = {f"{step}_s": seconds for step, seconds in self._seconds.items()}
-        return Timing(**steps, total_s=self._last - self._began)
+        return Timing(open_s=open_s, **steps, total_s=self._last - self._began)
