@@ -51,7 +51,7 @@ from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
 
 _DIGITS = 4
-"""Significant digits of the R-factors in the manifest."""
+"""Decimal places of the R-factors in the manifest."""
 
 _WEAK_R_BLANK = 0.1
 """Noise-free R-factor of a blank object below which a sample scatters too weakly to judge: about
@@ -218,8 +218,8 @@ def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
 def _own_fit(content: PackageContent, scan: Scan) -> FrameFit | None:
     """R-factors of an FP32 package on the scan, none of whose frames was trained on.
 
-    Rounded to four digits, so that they do not depend on the order of summation. None if the scan
-    is too small, too dim or scatters too weakly.
+    Rounded to four decimal places, so that they do not depend on the order of summation. None if
+    the scan is too small, too dim or scatters too weakly.
     """
     try:
         package = pack(content)

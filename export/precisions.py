@@ -34,7 +34,7 @@ FP32_TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.02)
 largest rounding error seen, an order below the effect of a broken kernel."""
 
 _DIGITS = 4
-"""Digits of measured figures, so that the package does not depend on the order of summation."""
+"""Decimal places of measured figures, so that they do not depend on the order of summation."""
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,9 @@ def _unnamed_columns(where: str, width: int) -> tuple[str, ...]:
 def as_probe(array: NamedArray) -> Found[NDArray[np.complex64]]:
     """Convert an array (n, n), or (…, modes, n, n) with leading axes of length 1, to a probe.
 
+    Returns:
+        (modes, n, n) complex64.
+
     Raises:
         ScanError: if it is not complex, not square or too large.
     """
