@@ -10,10 +10,11 @@ What is offered here is public, documented in the README and kept; what lies bel
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-# Before ONNX Runtime is loaded: its wheels carry telemetry to Microsoft, which begins by leaving a
-# file `.ses` in the temporary folder. Who wants it sets the variable to 0.
+TYPE_CHECKING = False  # of `typing`, whose import takes longer than all the rest
+
+# Set before ONNX Runtime is loaded: its wheels send telemetry to Microsoft, which starts by writing
+# a file `.ses` to the temporary folder. To enable it, set the variable to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ _PLACES = {
 """Loaded when they are first asked for, so that `import wnet_edge` costs nothing."""
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever was asked for
+def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _PLACES[name]
-    value = getattr(import_module(f"{__name__}.{module}"), attribute)
+    value: object = getattr(import_module(f"{__name__}.{module}"), attribute)
     globals()[name] = value
     return value
 

@@ -1,4 +1,4 @@
-"""What a user says of a scan that its file does not say, or says wrongly."""
+"""What a user says of a scan, in place of its file or beyond it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,29 +13,31 @@ Part = str | NDArray[Any]
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Parts of a scan given by flag; each replaces what the file holds, None leaves it.
+    """Parts of a scan given by flags; each overrides that of the file, None keeps the file's.
 
     Attributes:
-        entry: name of an entry, in a file of several.
-        frames: path of a dataset in the scan file; geometry and mask of its detector come along.
-        frames_axes: what each axis of the frames' array counts, a letter each (`FRAMES_AXES`).
-        frames_range: first and end (exclusive) of the frames to take, by their places in the file.
+        entry: name of an entry, in a file with several.
+        frames: path of a dataset in the scan file; geometry and mask of its detector are used.
+        frames_axes: meaning of each axis of the frames' array, one letter each (`FRAMES_AXES`).
+        frames_range: first and end (exclusive) of the frames to take, by index in the file.
         positions: `FILE`, `FILE:DATASET` or a dataset in the scan file; or two of them, rows and
-            columns, with a comma between; or an array (N, 2) row, column in metres, unless
-            `positions_unit` says another unit.
-        positions_unit: of positions, "um" say, or "px" for object pixels; before their own.
-        probe: likewise, or an array (modes, n, n) complex; "none" leaves the file's probe out.
-        mask: likewise, or an array (H, W), not zero where a pixel must not be used; "none" leaves
-            the file's mask out.
-        mask_good: what a good pixel holds in the mask, wherever that is from: "0", or "1" for
-            anything but 0; None: "0".
-        raster: rows, columns of a raster scan that has no positions.
+            columns, separated by a comma; or an array (N, 2) row, column in metres unless
+            `positions_unit` says otherwise.
+        positions_unit: unit of the positions, such as "um", or "px" for object pixels; overrides
+            their own.
+        probe: `FILE`, `FILE:DATASET` or a dataset in the scan file, or an array (modes, n, n)
+            complex; "none" ignores the file's.
+        mask: likewise, or an array (H, W), nonzero for pixels that must not be used; "none"
+            ignores the file's.
+        mask_good: value of a good pixel in the mask from file or flag: "0", or "1" for anything
+            but 0; None means "0".
+        raster: rows, columns of a raster scan without positions.
         step_m: step of that raster along both axes.
         energy_ev: photon energy.
-        distance_m: sample to detector.
+        distance_m: sample-to-detector distance.
         pixel_size_m: edge of a pixel of the frames.
         beam_centre_px: row, column of zero frequency in the frames.
-        zero_frequency: where zero frequency lies.
+        zero_frequency: location of zero frequency.
     """
 
     entry: str | None = None
@@ -57,4 +59,4 @@ class ReadOptions:
 
 
 NONE = "none"
-"""Of `probe` and `mask`: do without."""
+"""Value of `probe` and `mask` for using none."""

@@ -1,7 +1,7 @@
-"""From a path to what lies there: the one place that knows all formats of scans.
+"""Reading of scan files in any format: detection of the format, and the user's overrides.
 
-A file's format is told by its content, never by its name: HDF5 layouts by their groups, archives
-and arrays by their first bytes. What a flag says replaces what the file says.
+A file's format is detected from its content, never from its name: HDF5 layouts by their groups,
+archives and arrays by their first bytes. Flags override the content of the file.
 """
 
 from dataclasses import replace
@@ -37,20 +37,20 @@ HDF5_READERS = (
     nexus.READER,
     any_hdf5.READER,
 )
-"""Tried in this order: a layout that is told by a more particular sign comes first."""
+"""Readers in the order in which they are tried: layouts with more specific features come first."""
 
 _OTHER_READERS = {FileKind.NPZ: read_npz, FileKind.NPY: read_npy, FileKind.TIFF: read_tiff}
 
 
 def find_scan(source: Path | NDArray[Any], options: ReadOptions | None = None) -> FoundScan:
-    """What a file holds and where, with what `options` say in place of it.
+    """Find the parts of a scan in a file, overridden by `options`.
 
     Args:
         source: the file; or frames in memory, (N, H, W) counts.
-        options: other parts, or what the file says wrongly.
+        options: parts that replace those of the file.
 
     Raises:
-        ScanError: in one line with the cure, if it is no file, of no known format, or damaged.
+        ScanError: in one line with the remedy, if it is no file, of unknown format, or damaged.
     """
     options = options or ReadOptions()
     wanted = Wanted(options.entry, options.frames, options.positions_unit)
@@ -61,7 +61,7 @@ def find_scan(source: Path | NDArray[Any], options: ReadOptions | None = None) -
 
 
 def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
-    """The scan in a file whose frames are square and centred already.
+    """Open a scan file whose frames are already square and centred.
 
     Raises:
         ScanError: as `find_scan`, or if a part is missing or makes no sense.

@@ -1,7 +1,7 @@
-"""The parts of a scan that the user names by flag, in place of what the file holds.
+"""Parts of a scan given by flags, which override those of the file.
 
-`--positions` and `--probe` may name another scan file, a Ptychodus product say; what the scan
-itself lacks of energy and distance is then taken from there, too.
+`--positions` and `--probe` may name another scan file, such as a Ptychodus product; energy and
+distance that the scan itself lacks are then taken from there, too.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,13 @@ Find = Callable[[Path, ReadOptions | None], FoundScan]
 
 
 def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan:
-    """The scan with every part that `options` name; `find` reads another scan file.
+    """The scan with all parts in `options` replaced; `find` reads another scan file.
 
     Raises:
-        ScanError: if what is named is not there, or is not what it should be.
+        ScanError: if a given part does not exist, or is not of the right kind.
     """
     found = _numbers(found, options)
-    if options.frames is not None and found.entry is None:  # else the reader has taken them
+    if options.frames is not None and found.entry is None:  # else the reader has used it
         found = _frames(found, options.frames)
     if options.frames_axes is not None:
         found = with_axes(found, options.frames_axes)
@@ -61,9 +61,9 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
 def _given_mask(
     found: FoundScan, text: Part | None, mask_good: str | None
 ) -> Found[NDArray[np.bool_]] | None:
-    """The file's mask, the one that `text` names or none, turned as `mask_good` says.
+    """The mask from the file, from `text` or none, inverted if `mask_good` requires it.
 
-    Readers take for good what is 0.
+    Readers assume that 0 is good.
     """
     mask = found.mask
     if isinstance(text, np.ndarray):
@@ -82,7 +82,7 @@ def _given_mask(
 
 
 def _check_flags(found: FoundScan, options: ReadOptions) -> None:
-    """Flags that contradict each other, or do nothing alone, are refused."""
+    """Refuse flags that contradict each other, or have no effect alone."""
     if options.entry is not None and found.entry is None:
         raise ScanError(f"{found.path}: {found.format} has no entries; leave out --entry")
     if options.positions is not None and options.step_m is not None:
@@ -127,7 +127,7 @@ def _frames(found: FoundScan, name: str) -> FoundScan:
 
 
 def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
-    """Row by row, each from left to right, as a raster is scanned; or as its array is stored."""
+    """Positions of a raster, row by row from left to right, or in the order of the stored array."""
     if found.raster is None:
         raise ScanError(f"{found.path}: --step-m needs a raster; give --raster ROWSxCOLUMNS")
     rows, columns = found.raster

@@ -1,7 +1,7 @@
-"""From files to files: a scan's path to a result file and a picture of it.
+"""Inference from file to file: reads a scan, infers its image, writes a result file and a picture.
 
-What `wnet-edge infer` and `demo` do, for programs as well: read, frame, infer, write, each step in
-its own module.
+What `wnet-edge infer` and `demo` do, also for use from Python: read, frame, infer, write, each step
+in its own module.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,24 +28,24 @@ from wnet_edge.runner.image.scan_image import (
 )
 
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
-"""Takes a label and a number of frames; inside it, the callback that `infer` calls."""
+"""Takes a label and a number of frames; the context gives the callback that `infer` calls."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One scan to take to an image.
+    """One scan to infer, with its output files and options.
 
     Attributes:
-        scan: file of any format that is read.
-        outputs: files to write, as `wnet_edge.io.writers.result_formats` names them.
+        scan: scan file in any supported format.
+        outputs: files to write, as named by `wnet_edge.io.writers.result_formats`.
         picture: PNG to write; None for none.
-        image_format: of the outputs.
-        reading: what the user says of the scan's file.
-        orientation: of the detector; None: found by trial.
-        position_orientation: of the positions; None: found by trial.
-        strict: refuse an image that does not explain its frames.
+        image_format: format of the outputs.
+        reading: user's overrides for the content of the scan file.
+        orientation: of the detector; None to search for it.
+        position_orientation: of the positions; None to search for it.
+        strict: raise if the image does not explain its frames.
         force: replace existing files.
-        command_line: for the record in the result file.
+        command_line: stored in the result file as provenance.
     """
 
     scan: Path
@@ -62,11 +62,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Done:
-    """What a job gave.
+    """Result of a job.
 
     Attributes:
-        image: with all that is known of it.
-        write_s: seconds that result and picture took to be written.
+        image: the image with all that is known of it.
+        write_s: time to write result and picture, s.
     """
 
     image: ScanImage
@@ -74,7 +74,7 @@ class Done:
 
 
 def check_jobs(jobs: Iterable[Job], package: Package) -> None:
-    """See that every output may be written, before any scan is read.
+    """Check that every output can be written, before any scan is read.
 
     Raises:
         ResultError: if an output exists and `force` is False, can't be written, is the package or
@@ -95,22 +95,22 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
 
 
 def _files(job: Job) -> tuple[Path, ...]:
-    """All that a job writes."""
+    """All files that a job writes."""
     return job.outputs if job.picture is None else (*job.outputs, job.picture)
 
 
 def run_job(job: Job, opened: ChosenGraph, progress: Progress) -> Done:
-    """Read the scan, infer, write result and picture: each whole, new ones both or neither.
+    """Read the scan, infer its image, and write result and picture atomically, both or neither.
 
     Args:
-        job: what to read and to write.
-        opened: graph of the package, which may serve many jobs.
-        progress: shows how far it is.
+        job: scan, output files and options.
+        opened: opened graph of the package, which may serve many jobs.
+        progress: shows the progress.
 
     Raises:
         ScanError: if the scan can't be read, is not far-field or, with `strict`, is not explained
             by its image.
-        PackageError: if the package does not fit it.
+        PackageError: if the package is not compatible with it.
         ProviderError: if the provider fails.
         ResultError: if an output can't be written.
     """
