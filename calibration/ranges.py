@@ -135,7 +135,7 @@ def find_ranges(graph: bytes, counts: NDArray[np.float32], method: RangeMethod) 
         for name, data in found.items()
     }
     if not all(np.isfinite(bound).all() for bound in bounds.values()):
-        raise CalibrationError("the graph gives values that are no numbers; train it again")
+        raise CalibrationError("the graph gives values that are not numbers; train it again")
     return Ranges(method, bounds)
 
 
@@ -192,7 +192,7 @@ def read_ranges(path: Path) -> RangeCache:
         }
         bounds = [bound for found in ranges.values() for bound in found.values()]
         if not all(-_MOST <= low <= high <= _MOST for low, high in bounds):
-            raise ValueError("a range is no range")
+            raise ValueError("a range is not a range")
         return RangeCache(
             graph_sha256=str(plain["graph_sha256"]),
             frames_sha256=str(plain["frames_sha256"]),

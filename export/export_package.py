@@ -202,7 +202,7 @@ def _created(record: TrainingRecord) -> str:
         return creation_time(datetime.fromisoformat(record.created).timestamp())
     except (ValueError, OverflowError, OSError) as error:
         raise ExportError(
-            f"SOURCE_DATE_EPOCH is no number of seconds since 1970 ({error}); unset it"
+            f"SOURCE_DATE_EPOCH is not a number of seconds since 1970 ({error}); unset it"
         ) from error
 
 

@@ -81,5 +81,5 @@ def _run(
 
 def _finite(patches: Patches) -> Patches:
     if not all(np.isfinite(part).all() for part in patches):
-        raise ExportError("a graph gives values that are no numbers; train the network again")
+        raise ExportError("a graph gives values that are not numbers; train the network again")
     return patches

@@ -77,5 +77,7 @@ def zoo_checkpoint(model: str) -> Path:
     """
     path = _HERE / "zoo" / f"{model}-cnm26id.safetensors"
     if not path.is_file():
-        raise CheckpointError(f"the zoo holds no {model}: train one and name it with --checkpoint")
+        raise CheckpointError(
+            f"no trained weights of {model} ship with wnet-edge; train it, and give --checkpoint"
+        )
     return path

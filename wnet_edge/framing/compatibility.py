@@ -125,11 +125,13 @@ def check_overlap(scan: Scan) -> None:
         ScanError: if they do not.
     """
     if scan.frame_count < 2:
-        raise ScanError(f"{scan.path}: holds one frame, which is no scan; give frames that overlap")
+        raise ScanError(
+            f"{scan.path}: holds one frame, which is not a scan; give frames that overlap"
+        )
     if not np.ptp(scan.positions_m[~scan.left_out], axis=0).any():
         raise ScanError(
             f"{scan.path}: all {scan.frame_count} positions are the same, so there is nothing to "
-            "stitch; give the positions that the stage reported, with --positions say"
+            "stitch; give the positions that the stage reported, e.g. with --positions"
         )
 
 

@@ -256,8 +256,8 @@ class Framing:
     def _told_centre(self, told: Found[tuple[float, float]]) -> _Centre:
         if not np.isfinite(told.value).all():
             raise ScanError(
-                f"{self._found.path}: {told.where} is {told.value}, no pixel; give --beam-centre "
-                "ROW,COLUMN"
+                f"{self._found.path}: {told.where} is {told.value}, not a pixel; give "
+                "--beam-centre ROW,COLUMN"
             )
         return _Centre((round(told.value[0]), round(told.value[1])), told.where)
 
@@ -275,7 +275,7 @@ def _disagreement(beam: BeamCentre, told: Found[tuple[float, float]] | None) -> 
     return (
         f"the beam is found at row {row}, column {column} (agreement {beam.agreement:.2f}), not at "
         f"{told_row:.6g}, {told_column:.6g} as {told.where} says"
-        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN goes before both")
+        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN overrides both")
     )
 
 

@@ -212,5 +212,5 @@ def _wrapped(frame: NDArray[Any], numbers: NDArray[np.float64]) -> Iterator[str]
     elif numbers.max() > 0.95 * largest and _kinship(frame) < _NO_KINSHIP:
         yield (
             f"values go up to {largest} and hardly follow their neighbours: counts did not fit "
-            f"{frame.dtype} and began anew at 0; write them wider"
+            f"{frame.dtype} and started again at 0; write them wider"
         )

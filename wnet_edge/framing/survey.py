@@ -115,7 +115,7 @@ def survey(found: FoundScan) -> Survey:
     rim = cut_off(total, mask)
     if rim.sum() >= _LONG_RIM_PX:
         notes.append(
-            f"{int(rim.sum())} pixels without a count in any frame lie right beside bright ones "
+            f"{int(rim.sum())} pixels without a count in any frame lie right next to bright ones "
             f"({places(rim)}): name a mask of the beamstop or the dead part with --mask"
         )
     notes += _top_notes(top)

@@ -175,7 +175,7 @@ def _told_as(error: type[WNetEdgeError], path: Path) -> Iterator[None]:
     except OSError as cause:
         reason = cause.strerror or " ".join(str(cause).split())
         raise error(
-            f"{path}: can't be written ({reason}); free the disk or name another"
+            f"{path}: can't be written ({reason}); free disk space or name another"
         ) from cause
 
 
@@ -215,13 +215,13 @@ def check_folders(
     if mode is None and not parent.parent.is_dir():
         raise error(f"{parent}: no folder {parent.parent}; create it first")
     if mode is not None and not stat.S_ISDIR(mode):
-        raise error(f"{parent}: is no folder; name another")
+        raise error(f"{parent}: is not a folder; name another")
     if not os.access(parent if mode is not None else parent.parent, os.W_OK):
         raise error(f"{parent}: can't be written to; name another")
     for name in names:
         path = parent / name
         if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
-            raise error(f"{path}: is no folder; name another")
+            raise error(f"{path}: is not a folder; name another")
         check_no_input(path, error)
         if os.path.lexists(path) and not force:
             raise error(f"{path}: exists already; replace it with --force or name another folder")

@@ -216,7 +216,7 @@ def _pixel_m(found: FoundScan, probe_px: int, *, named: bool) -> float:
     if written_m is not None and not by_flag:
         if not math.isclose(computed_m, written_m, rel_tol=PIXEL_TOLERANCE):
             raise ScanError(
-                f"{found.path}: has a probe of {1e9 * written_m:.4g} nm a pixel, but energy, "
+                f"{found.path}: has a probe of {1e9 * written_m:.4g} nm per pixel, but energy, "
                 f"distance and detector pixel make it {1e9 * computed_m:.4g} nm; give both "
                 "--distance-m and --pixel-size-m, or neither"
             )

@@ -83,5 +83,5 @@ def _read(path: Path | NDArray[Any], wanted: Wanted) -> FoundScan:
     if kind in _OTHER_READERS:
         return _OTHER_READERS[kind](path)
     raise ScanError(
-        f"{path}: is no scan file: neither HDF5, NumPy nor TIFF; convert it to CXI or NPZ"
+        f"{path}: is not a scan file: neither HDF5, NumPy nor TIFF; convert it to CXI or NPZ"
     )

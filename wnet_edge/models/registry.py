@@ -130,7 +130,7 @@ def build(
         ValueError: if the window is no multiple of 16.
     """
     if window_px % 16:
-        raise ValueError(f"a window of {window_px} px is no multiple of 16")
+        raise ValueError(f"a window of {window_px} px is not a multiple of 16")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _network(spec)

@@ -61,7 +61,7 @@ def golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
     shape = (manifest.golden.frames, 1, manifest.window_px, manifest.window_px)
     arrays = {name: array_from_npy(raw, np.float32, shape) for name, raw in members.items()}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise ValueError(f"{GOLDEN_FILE} holds values that are no numbers")
+        raise ValueError(f"{GOLDEN_FILE} holds values that are not numbers")
     return GoldenFrames(
         counts=arrays["counts.npy"],
         outputs={

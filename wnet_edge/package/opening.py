@@ -113,7 +113,7 @@ def _probe(data: bytes, frame_px: int) -> NDArray[np.complex64]:
     power = np.sum(np.abs(probe), dtype=np.float64)
     # The comparison is false for NaN and infinity, too.
     if not 0 < power <= _MOST_PROBE * probe.size:
-        raise ValueError(f"{PROBE_FILE} is dark, or holds values that are no square-root counts")
+        raise ValueError(f"{PROBE_FILE} is dark, or holds values that are not square-root counts")
     return probe
 
 

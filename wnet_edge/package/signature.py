@@ -79,7 +79,7 @@ def read_private_key(path: Path) -> PrivateKey:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise SignatureError(
-            f"{path}: is no Ed25519 private key in PEM; make one with "
+            f"{path}: is not an Ed25519 private key in PEM; make one with "
             "openssl genpkey -algorithm ed25519 -out KEY"
         )
     return PrivateKey(path, key)
@@ -102,7 +102,7 @@ def read_public_key(path: Path) -> PublicKey:
         key = None
     if not isinstance(key, Ed25519PublicKey):
         raise SignatureError(
-            f"{path}: is no Ed25519 public key in PEM; take it from the private one with "
+            f"{path}: is not an Ed25519 public key in PEM; take it from the private one with "
             "openssl pkey -in KEY -pubout -out PUBKEY"
         )
     return PublicKey(path, key)
@@ -151,7 +151,7 @@ def check_signature(signature: Signature | None, manifest_json: bytes, trusted: 
     except InvalidSignature as error:
         raise SignatureError(
             f"its signature is not of the key in {trusted.path}, which it names; get the package "
-            "anew from its maker"
+            "again from its maker"
         ) from error
 
 

@@ -88,7 +88,7 @@ def first_pixels(
     if len(bad):
         raise ScanError(
             f"{len(bad)} of {len(positions)} positions are not finite (the first is that of frame "
-            f"{bad[0]}): mend or drop these frames"
+            f"{bad[0]}): correct or drop these frames"
         )
     lowest, highest = positions.min(axis=0).tolist(), positions.max(axis=0).tolist()
     height, width = (high - low + window_px for low, high in zip(lowest, highest, strict=True))

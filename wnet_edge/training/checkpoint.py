@@ -143,7 +143,7 @@ def load_weights(network: CountsNetwork, checkpoint: Checkpoint, path: Path) -> 
     """
     weights = select(checkpoint.tensors, "model.")
     if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
-        raise CheckpointError(f"{path}: holds weights that are no finite numbers; train again")
+        raise CheckpointError(f"{path}: holds weights that are not finite numbers; train again")
     try:
         network.network.load_state_dict(weights)
     except RuntimeError as error:

@@ -49,13 +49,13 @@ def check_metadata(metadata: object) -> None:
         ValueError: naming the value that is not valid.
     """
     if not isinstance(metadata, dict):
-        raise ValueError("its metadata are no object")
+        raise ValueError("its metadata are not an object")
     for where in _OBJECTS:
         if not isinstance(_at(metadata, where), dict):
-            raise ValueError(f"{where} is no object")
+            raise ValueError(f"{where} is not an object")
     for where in _TEXTS:
         if not isinstance(_at(metadata, where), str):
-            raise ValueError(f"{where} is no text")
+            raise ValueError(f"{where} is not text")
     for where, (kind, low, high) in NUMBERS.items():
         value = _at(metadata, where)
         # bool is an int in Python, but true is not 1 in JSON.
@@ -85,7 +85,7 @@ def _told(value: object) -> str:
 def _check_history(history: object) -> None:
     """Check the history: an object of finite numbers for every epoch."""
     if not isinstance(history, list) or not 1 <= len(history) <= _MOST_EPOCHS:
-        raise ValueError("history is no list of epochs")
+        raise ValueError("history is not a list of epochs")
     for epoch in history:
         if not isinstance(epoch, dict) or not all(
             type(value) in (int, float) and abs(value) <= _LARGEST for value in epoch.values()
@@ -98,7 +98,7 @@ def _check_data(data: dict[str, object]) -> None:
     for name in ("sha256", "probe_sha256"):
         found = data.get(name)
         if name in data and not (isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)):
-            raise ValueError(f"settings.data.{name} is no SHA-256")
+            raise ValueError(f"settings.data.{name} is not a SHA-256")
     if "detector" not in data:
         return
     detector = data["detector"]
@@ -109,16 +109,16 @@ def _check_data(data: dict[str, object]) -> None:
         and all(type(value) in (int, float) for value in photons)
         and 0 < photons[0] <= photons[1] <= _LARGEST
     ):
-        raise ValueError("settings.data.detector.photons is no range of counts")
+        raise ValueError("settings.data.detector.photons is not a range of counts")
 
 
 def _check_created(created: str) -> None:
     try:
         moment = datetime.fromisoformat(created)
     except ValueError as error:
-        raise ValueError("created is no ISO 8601 time") from error
+        raise ValueError("created is not an ISO 8601 time") from error
     if moment.tzinfo is None or not 1970 <= moment.year <= 9000:
-        raise ValueError("created is no time in UTC, from 1970 on")
+        raise ValueError("created is not a time in UTC, from 1970 on")
 
 
 class _Counter:

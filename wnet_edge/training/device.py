@@ -38,7 +38,7 @@ def training_device(wanted: DeviceName) -> torch.device:
         )
     if wanted is DeviceName.CUDA:
         raise TrainingError(
-            f"--device cuda: PyTorch {torch.__version__} can't use a card here ({fault}); give "
+            f"--device cuda: PyTorch {torch.__version__} can't use a GPU here ({fault}); give "
             "--device cpu, or install NVIDIA's driver and a PyTorch that was built for it"
         )
     return PROCESSOR
@@ -57,4 +57,4 @@ def _cuda_fault() -> str | None:
             torch.cuda.current_device()  # raises with the reason
         except (RuntimeError, AssertionError) as error:
             return " ".join(str(error).split())
-    return " ".join(str(told[-1].message).split()) if told else "no card is seen"
+    return " ".join(str(told[-1].message).split()) if told else "no GPU is found"

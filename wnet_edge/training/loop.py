@@ -106,7 +106,7 @@ def train(
     here = processes()
     if options.batch_size < here.count:
         raise TrainingError(
-            f"{options.batch_size} frames a batch are too few for {here.count} processes; give a "
+            f"{options.batch_size} frames per batch are too few for {here.count} processes; give a "
             "larger --batch-size"
         )
     state = start(options, supply.instrument, initial)
@@ -202,7 +202,7 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
             frames += len(batch.counts)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"{run.options.batch_size} frames a batch do not fit into the memory of the card; give "
+            f"{run.options.batch_size} frames per batch do not fit into the GPU's memory; give "
             "a smaller --batch-size, or --device cpu"
         ) from error
     average_statistics(state.network.network)

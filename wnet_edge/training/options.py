@@ -108,7 +108,7 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         """Refuse what can't train."""
         if self.epochs < 1 or self.batch_size < 2 or self.validation_frames < 1:
-            raise TrainingError("training needs 1 epoch, 2 frames a batch and 1 validation frame")
+            raise TrainingError("training needs 1 epoch, 2 frames per batch and 1 validation frame")
 
     def settings(self) -> dict[str, Any]:
         """Settings that must be unchanged to resume, as JSON values; `freeze_norm` only if True."""

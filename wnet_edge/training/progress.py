@@ -49,13 +49,13 @@ class Progress:
     def moved(self, before: str, now: str) -> None:
         """Report that training resumes on another kind of device."""
         self._say(
-            f"Warning: trained on {before} so far, goes on on {now}: the weights will differ, as "
-            "rounding does, from those of a training that stayed"
+            f"Warning: trained on {before} so far, continues on {now}: the weights will differ by "
+            "rounding from those of a training on one device"
         )
 
     def nothing_left(self) -> None:
         """Report that a training to resume is already complete."""
-        self._say(f"all {self._epochs} epochs are trained already, nothing is left to do")
+        self._say(f"all {self._epochs} epochs are trained already; nothing to do")
 
     def _say(self, line: str) -> None:
         if self._shown:

@@ -86,8 +86,8 @@ def restore(
     changed = sorted(k for k in {*settings, *trained} if trained.get(k) != settings.get(k))
     if changed:
         raise CheckpointError(
-            f"{path}: trained with another {', '.join(changed)}; resume with the same options, or "
-            "start from its weights with --init"
+            f"{path}: trained with a different {', '.join(changed)}; resume with the same options, "
+            "or start from its weights with --init"
         )
     load_weights(state.network, checkpoint, path)
     try:

@@ -174,6 +174,6 @@ def _check_whole_counts(scan: Scan, numbers: NDArray[np.int64]) -> None:
     counts = np.maximum(read_counts(scan, numbers[:1], 1), 0)
     if np.abs(counts.sum() - np.rint(counts).sum()) > _LARGEST_FRACTION * counts.sum():
         raise TrainingError(
-            f"{scan.path}: frames are no whole counts, so they can't be thinned to less flux; "
+            f"{scan.path}: frames are not whole counts, so they can't be thinned to less flux; "
             "give --no-augment, or frames in photons"
         )

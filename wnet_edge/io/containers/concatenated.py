@@ -30,7 +30,7 @@ def concatenated(path: Path, stacks: Sequence[Found[FrameSource]]) -> Found[Fram
         )
         if wanted != got:
             raise ScanError(
-                f"{path}: {stack.where} holds {got[0]} {got[1]} a frame, but {first.where} "
+                f"{path}: {stack.where} holds {got[0]} {got[1]} per frame, but {first.where} "
                 f"{wanted[0]} {wanted[1]}; name one of them with --frames"
             )
     total = sum(stack.value.shape[0] for stack in stacks)

@@ -120,7 +120,7 @@ def with_axes(found: FoundScan, axes: str) -> FoundScan:
     stack = _stack(found)
     if stack is None:
         raise ScanError(
-            f"{found.path}: its frames are no array of its own; leave out --frames-axes"
+            f"{found.path}: its frames are not an array of their own; leave out --frames-axes"
         )
     letters = axes.upper()
     kind = Counter(letters.replace("1", ""))
@@ -172,7 +172,7 @@ def settled_axes(found: FoundScan) -> FoundScan:
 
 
 def _noted(found: FoundScan, stack: Stack, axes: str) -> FoundScan:
-    why = "as MATLAB stores arrays" if axes == stack.told else "as the number of positions tells"
+    why = "as MATLAB stores arrays" if axes == stack.told else "as the number of positions implies"
     note = f"the axes of {stack.where} {stack.shape} are taken as {axes}, {why} (--frames-axes)"
     return replace(found, notes=(*found.notes, note))
 

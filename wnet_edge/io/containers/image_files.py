@@ -46,10 +46,10 @@ def _unchecked(path: Path) -> tuple[list[Path], tuple[str, ...]]:
     if not path.is_dir():
         images = [Path(name) for name in glob.glob(str(path))]  # noqa: PTH207 - any pattern
         if not images:
-            raise ScanError(f"{path}: no file is called so; check the pattern")
+            raise ScanError(f"{path}: no such file; check the pattern")
         odd = next((i for i in images if i.is_dir() or kind_of(i) is not FileKind.TIFF), None)
         if odd is not None:
-            raise ScanError(f"{path}: {odd.name} is no TIFF; give a pattern of TIFF files only")
+            raise ScanError(f"{path}: {odd.name} is not a TIFF; give a pattern of TIFF files only")
         return sorted(images, key=_natural), ()
     try:
         entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]

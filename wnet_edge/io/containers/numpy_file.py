@@ -83,7 +83,7 @@ def readable(path: Path, kind: str) -> Iterator[None]:
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ScanError(
-            f"{path}: can't be read as {kind} ({reason}); copy it again, or save it anew"
+            f"{path}: can't be read as {kind} ({reason}); copy it again, or save it again"
         ) from error
 
 
@@ -149,7 +149,7 @@ def read_rest(file: IO[bytes], name: str, header: ArrayHeader) -> NDArray[Any]:
         room[filled : filled + len(data)] = np.frombuffer(data, np.uint8)
         filled += len(data)
     if file.read(1):  # reading to the end of an archive's member also verifies its checksum
-        raise ValueError(f"`{name}` goes on after its {len(room)} bytes")
+        raise ValueError(f"`{name}` continues after its {len(room)} bytes")
     return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 

@@ -132,5 +132,5 @@ def check_frames(path: Path, where: str, shape: tuple[int, int, int], other_axes
     if not 2 <= min(height, width) <= max(height, width) <= MAX_FRAME_PX:
         cure = f"cut them to at most {MAX_FRAME_PX} px"
         if other_axes:
-            cure += f", or say what its axes are, --frames-axes {other_axes} say"
+            cure += f", or say what its axes are, e.g. --frames-axes {other_axes}"
         raise ScanError(f"{path}: {where} has frames of {height} × {width} px; {cure}")

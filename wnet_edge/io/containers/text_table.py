@@ -21,7 +21,7 @@ _SEPARATORS = ("\t", ";", ",", None)
 _LOOKED_AT = 400
 """Number of lines examined to find the separator."""
 
-CURE = "write x and y, or row and column, of each frame, one frame a line, with names above"
+CURE = "write x and y, or row and column, of each frame, one frame per line, with names above"
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -96,7 +96,8 @@ class TextTable:
             value = number(field, comma=comma)
             if value is None:
                 raise ScanError(
-                    f"{self.path}: line {line} is no position ({field[:40]!r} is no number); {CURE}"
+                    f"{self.path}: line {line} is not a position ({field[:40]!r} is not a number); "
+                    f"{CURE}"
                 )
             values.append(value)
         return values
@@ -207,7 +208,7 @@ def _decoded(path: Path, data: bytes) -> str:
     except UnicodeDecodeError:
         text = data.decode("latin-1")  # for example µ of an old Windows program
     if "\0" in text:
-        raise ScanError(f"{path}: is no text; name a table, an NPY, or NPZ or HDF5 with a dataset")
+        raise ScanError(f"{path}: is not text; name a table, an NPY, or NPZ or HDF5 with a dataset")
     return text.lstrip("\ufeff").translate(_AS_ASCII)
 
 

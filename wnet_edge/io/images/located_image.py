@@ -77,7 +77,7 @@ def read_hdf5_image(path: Path) -> LocatedImage:
                 return _of_product(path, _product_values(path, file))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ResultError(f"{path}: is damaged ({reason}); make it anew") from error
+        raise ResultError(f"{path}: is damaged ({reason}); create it again") from error
     result = read_result(path)
     image = ObjectImage(str(path), result.image, result.coverage, result.pixel_size_m)
     return LocatedImage(image, result.origin_px.astype(np.float64))
@@ -98,7 +98,7 @@ def read_tiff_image(path: Path) -> LocatedImage:
     phase, amplitude = _pair(path)
     (phases, size_m, origin), (amplitudes, _, _) = (_page(part) for part in (phase, amplitude))
     if phases.shape != amplitudes.shape:
-        raise ResultError(f"{path}: phase and amplitude differ in shape; make them anew")
+        raise ResultError(f"{path}: phase and amplitude differ in shape; create them again")
     image = (amplitudes * np.exp(np.complex64(1j) * phases)).astype(np.complex64)
     return LocatedImage(ObjectImage(str(path), image, None, size_m), origin)
 
@@ -201,7 +201,7 @@ def _complex_image(path: Path, dataset: h5py.Dataset) -> NDArray[np.complex64]:
 def _positive(path: Path, name: str, value: Any) -> float:  # noqa: ANN401 - of any file
     number = float(np.asarray(value).reshape(-1)[0]) if np.size(value) == 1 else math.nan
     if not (math.isfinite(number) and number > 0):
-        raise ResultError(f"{path}: its {name} of {value} can't be; make it anew")
+        raise ResultError(f"{path}: its {name} of {value} is impossible; create it again")
     return number
 
 
@@ -214,11 +214,11 @@ def _pair(path: Path) -> tuple[Path, Path]:
         if f".{part}." in path.name:
             beside = path.with_name(path.name.replace(f".{part}.", f".{other}."))
             if not beside.is_file():
-                raise ResultError(f"{path}: {beside.name} is not beside it; an image needs both")
+                raise ResultError(f"{path}: {beside.name} is not next to it; an image needs both")
             return (path, beside) if part == "phase" else (beside, path)
     raise ResultError(
-        f"{path}: is no phase or amplitude of a pair; name NAME.phase.tif, NAME.amplitude.tif "
-        "beside it"
+        f"{path}: is not a phase or amplitude of a pair; name NAME.phase.tif, with "
+        "NAME.amplitude.tif next to it"
     )
 
 
@@ -237,7 +237,7 @@ def _page(path: Path) -> tuple[NDArray[np.float32], float | None, NDArray[np.flo
             size_m = 0.01 / page.resolution[0] if known else None
     except (OSError, ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ResultError(f"{path}: can't be read as TIFF ({reason}); make it anew") from error
+        raise ResultError(f"{path}: can't be read as TIFF ({reason}); create it again") from error
     origin = [told.get(key) for key in ORIGIN_KEYS]
     if any(not isinstance(value, (int, float)) for value in origin):
         return image, size_m, None

@@ -75,7 +75,7 @@ def read_located_image(path: Path) -> LocatedImage:
             return LocatedImage(_read_archive(path, archive))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
-        raise ResultError(f"{path}: damaged or no .npz archive ({reason}); {_CURE}") from error
+        raise ResultError(f"{path}: damaged, or not an .npz archive ({reason}); {_CURE}") from error
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> ObjectImage:
     if pixel is not None and not (
         pixel.size == 1 and pixel.dtype.kind == "f" and 0 < float(pixel.item()) < math.inf
     ):
-        raise ResultError(f"{path}: `object_pixel_m` is not one positive number; mend the archive")
+        raise ResultError(f"{path}: `object_pixel_m` is not one positive number; correct it")
     probe, windows = (
         read_member(archive, "probe", MAX_IMAGE_PX),
         read_member(archive, "window_top_left_px", MAX_IMAGE_PX),
@@ -112,9 +112,9 @@ def _coverage(
 ) -> NDArray[np.float32]:
     """Coverage (H, W) float32: summed probe weight of all windows, to whole pixels."""
     if probe.ndim != 3 or not np.isfinite(probe).all():
-        raise ResultError(f"{path}: `probe` is not (modes, h, w) of finite values; mend it")
+        raise ResultError(f"{path}: `probe` is not (modes, h, w) of finite values; correct it")
     if windows.ndim != 2 or windows.shape[1] != 2 or not 0 < len(windows) <= _MAX_WINDOWS:
-        raise ResultError(f"{path}: `window_top_left_px` is not (N, 2); mend it")
+        raise ResultError(f"{path}: `window_top_left_px` is not (N, 2); correct it")
     height, width = probe.shape[1:]
     inside = (windows >= -0.5) & (windows <= np.subtract(shape, (height, width)) + 0.5)
     if not inside.all():

@@ -122,7 +122,7 @@ def _corners_px(path: Path, scan: Scan, positions: NDArray[np.float64]) -> NDArr
         )
     placed: NDArray[np.float64] = windows.astype(np.float64)
     if not np.isfinite(placed).all():
-        raise ResultError(f"{path}: `{_WINDOWS}` is not finite; mend the archive")
+        raise ResultError(f"{path}: `{_WINDOWS}` is not finite; correct the archive")
     if (placed != np.rint(placed)).any():
         return placed
     known = ~scan.left_out

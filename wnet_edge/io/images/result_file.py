@@ -171,7 +171,9 @@ def read_result(path: Path) -> Result:
         raise ResultError(str(error)) from error
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise ResultError(f"{path}: damaged or no result file ({reason}); make it anew") from error
+        raise ResultError(
+            f"{path}: damaged, or not a result file ({reason}); create it again"
+        ) from error
 
 
 def _group(parent: Any, name: str, nx_class: str) -> Any:  # noqa: ANN401 - h5py has no types
@@ -263,12 +265,12 @@ def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
         isinstance(group.get(name), h5py.Dataset) for name in _IMAGES
     ):
         raise ResultError(
-            f"{path}: no result file, it has no /{_DATA} with {', '.join(_IMAGES)}; "
+            f"{path}: not a result file, it has no /{_DATA} with {', '.join(_IMAGES)}; "
             "give a file that wnet-edge infer has written"
         )
     shape = group["phase"].shape
     if any(group[name].shape != shape for name in _IMAGES) or len(shape) != 2 or 0 in shape:
-        raise ResultError(f"{path}: phase, amplitude and coverage differ in shape; make it anew")
+        raise ResultError(f"{path}: phase, amplitude and coverage differ in shape; create it again")
     if shape[0] * shape[1] > MAX_IMAGE_PX:
         raise ResultError(f"{path}: {shape[0]} × {shape[1]} pixels are too many to read")
     images = {name: group[name][()].astype(np.float32, copy=False) for name in _IMAGES}
@@ -277,7 +279,9 @@ def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
         images[name][unseen] = 0
     pixel_size_m = group.attrs.get("pixel_size_m")
     if pixel_size_m is not None and not (np.isfinite(pixel_size_m) and pixel_size_m > 0):
-        raise ResultError(f"{path}: a pixel size of {pixel_size_m} m can't be; make it anew")
+        raise ResultError(
+            f"{path}: its pixel size of {pixel_size_m} m is impossible; create it again"
+        )
     return Result(
         **images,
         window_offset_px=np.asarray(group.attrs["window_offset_px"], dtype=np.float64),

@@ -102,14 +102,14 @@ def _unit_of(array: NamedArray, unit: str | None) -> tuple[float, PositionUnit]:
     """Factor to metres or object pixels, from the user's unit or else the array's own."""
     written = unit or array.unit
     if written is None:
-        raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
+        raise ScanError(f"{array.where} has no unit; give --positions-unit, e.g. um, or px")
     if written == PositionUnit.OBJECT_PIXEL.value:
         return 1.0, PositionUnit.OBJECT_PIXEL
     factor = unit_factor(written, Quantity.LENGTH)
     if factor is None:
         raise ScanError(
-            f"{array.where} is in {written[:20]!r}, which is no unit of length; "
-            "give --positions-unit, um say, or px"
+            f"{array.where} is in {written[:20]!r}, which is not a unit of length; "
+            "give --positions-unit, e.g. um, or px"
         )
     return factor, PositionUnit.METRE
 

@@ -61,7 +61,7 @@ def photon_energy(path: Path, dataset: h5py.Dataset | None, unit: str) -> Found[
     if likely == unit or factor is None or number <= 0:
         return energy
     note = f"{energy.where} is {number:g} without a unit and is taken as {likely}; "
-    return Found(number * factor, energy.where, notes=(f"{note}--energy-ev says another",))
+    return Found(number * factor, energy.where, notes=(f"{note}--energy-ev overrides it",))
 
 
 def energy_of_wavelength(

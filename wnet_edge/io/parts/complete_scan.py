@@ -133,7 +133,7 @@ def known_geometry(found: FoundScan) -> Geometry | None:
         if part is not None and not low <= part.value <= high:
             raise ScanError(
                 f"{found.path}: {part.where} is {part.value:.6g} {unit}, not within "
-                f"{low:.3g} … {high:.3g} {unit}; mend its unit, or give {flag}"
+                f"{low:.3g} … {high:.3g} {unit}; correct its unit, or give {flag}"
             )
     if found.energy_ev is None or found.distance_m is None or found.pixel_size_m is None:
         return None
@@ -217,7 +217,7 @@ def _positions_m(
     if span_m > LARGEST_SPAN_M:
         raise ScanError(
             f"{found.path}: {where} spans {span_m:.3g} m, which no scan does; write metres, or "
-            f"give {'' if found.entry else f'--positions {where} '}--positions-unit, um say"
+            f"give {'' if found.entry else f'--positions {where} '}--positions-unit, e.g. um"
         )
     return values, bad
 

@@ -58,7 +58,7 @@ def choose_entry(entries: Sequence[Entry], not_looked_at: int = 0) -> tuple[int,
     best = max(entries, key=lambda e: (e.has_frames, e.is_default, e.has_positions, e.has_geometry))
     others = [e.name for e in entries if e.has_frames and not _is_part(e.name, best.name)]
     rest = f", and {not_looked_at} that were not looked at" if not_looked_at else ""
-    notes = (f"entry {best.name} is read; --entry takes another: {_listed(others)}{rest}",)
+    notes = (f"entry {best.name} is read; --entry selects another: {_listed(others)}{rest}",)
     return entries.index(best), notes if others or rest else ()
 
 

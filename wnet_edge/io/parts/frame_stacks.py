@@ -160,7 +160,7 @@ def choose_stack(
     named = ", ".join(stack.described for stack in others[:_SHOWN])
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     why = _why(best, others)
-    return best, (f"frames are {best.where}{why}; --frames takes another: {named}{more}",)
+    return best, (f"frames are {best.where}{why}; --frames selects another: {named}{more}",)
 
 
 def _why(best: Candidate, others: Sequence[Candidate]) -> str:

@@ -128,7 +128,7 @@ def _judged(offer: Offer, counts: tuple[int, ...], unit: str | None) -> Motor | 
         why = f"{dataset.size} for {math.prod(counts)} frames"
         return Misfit(dataset.name, tuple(readings), why)
     if metres is None and written:
-        why = f"in {written[:20]!r}, which is no known unit of length"
+        why = f"in {written[:20]!r}, which is not a known unit of length"
         return Misfit(dataset.name, tuple(readings), why)
     said = (role_of(part) for part in (name, label, *reversed(groups)))
     role = next((role for role in said if role is not None), Role.UNSAID)

@@ -108,7 +108,7 @@ def _aligned(table: TextTable, line: Line, names: list[str]) -> list[Column]:
         if counts_rows(first) or all(number(field, comma=False) is None for field in first):
             names = ["", *names]  # R's write.table: an unnamed column of row names
         elif any(not is_whole(field) for field in first):
-            names = [*names, ""]  # the first has fractions, is no counter: the last has no name
+            names = [*names, ""]  # it has fractions, so it is not a counter: the last has no name
     if len(names) != table.width:
         shown = ", ".join(names[:SHOWN])[:100]
         raise ScanError(
@@ -157,4 +157,4 @@ def columns_shown(table: TextTable, names: NamesAbove | None) -> str:
 def say_which(table: TextTable) -> str:
     """Remedy for unknown columns, for the end of a message."""
     places = "1,2" if table.width == 2 else "2,3"
-    return f"; {CURE}, or say which columns are x and y: --positions {table.path}:{places} say"
+    return f"; {CURE}, or say which columns are x and y, e.g. --positions {table.path}:{places}"

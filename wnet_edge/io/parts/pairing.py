@@ -29,7 +29,7 @@ FEW_FRAMES = 0.1
 """Largest fraction of frames without position that stay in the scan, marked as left out."""
 
 _CURE = "write each frame's own number, counted from 0"
-_ONE_EACH = "write one position a frame, or name others with --positions"
+_ONE_EACH = "write one position per frame, or name others with --positions"
 
 
 def as_frame_numbers(where: str, values: NDArray[np.generic], lowest: int = 0) -> NDArray[np.int64]:
@@ -47,7 +47,7 @@ def as_frame_numbers(where: str, values: NDArray[np.generic], lowest: int = 0) -
     whole = np.isfinite(numbers) & (numbers == np.rint(numbers))
     if not whole.all():
         odd = numbers[~whole][0]
-        raise ScanError(f"{where} holds {odd:g}, which is no frame number; {_CURE}")
+        raise ScanError(f"{where} holds {odd:g}, which is not a frame number; {_CURE}")
     outside = (numbers < lowest) | (numbers >= MAX_FRAMES)
     if outside.any():
         raise ScanError(
@@ -235,7 +235,7 @@ def _by_place(where: str, position_count: int, numbers: NDArray[np.int64]) -> _P
     else:
         raise ScanError(
             f"{where} holds {position_count} positions for {len(some)} frames of numbers {first} … "
-            f"{last}; write a column of frame numbers beside the positions"
+            f"{last}; write a column of frame numbers next to the positions"
         )
     return _Pairs(position, numbers)
 

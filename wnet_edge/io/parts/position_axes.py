@@ -233,13 +233,13 @@ def _notes(pair: _Pair) -> tuple[str, ...]:
     notes = list(pair.notes)
     motors = (pair.rows, pair.columns)
     if pair.worse:
-        what = "not set points" if pair.role is Role.UNSAID else "what was read back, not"
+        what = "not set points" if pair.role is Role.UNSAID else "read-backs, not"
         notes.append(f"positions are {what} {', '.join(pair.worse)}")
     if set_points := [m.dataset.name for m in motors if m.role is Role.SET]:
-        notes.append(f"{', '.join(set_points)} are set points: nothing that was read back is there")
+        notes.append(f"{', '.join(set_points)} are set points: there are no read-backs")
     if bare := [m.dataset.name for m in motors if m.metres is None]:
         notes.append(
-            f"{', '.join(bare)} have no unit and are taken as metres; --positions-unit says another"
+            f"{', '.join(bare)} have no unit and are taken as metres; --positions-unit overrides it"
         )
     still = [
         m.dataset.name for m, values in zip(motors, pair.values.T, strict=True) if not _span(values)

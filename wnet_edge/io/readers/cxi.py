@@ -262,7 +262,7 @@ def _binning(file: h5py.File, path: Path, detector: str) -> int:
     binning = number_of(path, dataset).value
     if not (1 <= binning <= 64 and binning == int(binning)):
         raise dataset_error(
-            path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "mend it"
+            path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "correct it"
         )
     return int(binning)
 

@@ -83,7 +83,7 @@ def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
     if fitting:
         found = concatenated(path, [frames_of(path, stack.opened()) for stack in fitting])
         left = ", ".join(stack.described for stack in known if stack not in fitting)
-        note = f"frames are {found.where}; --frames takes another: {left}"
+        note = f"frames are {found.where}; --frames selects another: {left}"
         return noted(found, (note,)) if left else found
     single = optional_dataset(file, path, f"{DATA}/data", SLS_IMAGES)
     return None if single is None else frames_of(path, single)

@@ -94,7 +94,7 @@ def _check_flags(found: FoundScan, options: ReadOptions) -> None:
     is_px = unit == PositionUnit.OBJECT_PIXEL.value
     if unit is not None and not is_px and unit_factor(unit, Quantity.LENGTH) is None:
         raise ScanError(
-            f"{found.path}: --positions-unit {unit[:20]} is no unit of length; give um, say, or px"
+            f"{found.path}: --positions-unit {unit[:20]} is not a unit of length; give um or px"
         )
     if options.raster is not None and options.step_m is None:
         raise ScanError(f"{found.path}: --raster goes with --step-m; give both")
@@ -133,8 +133,8 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
     rows, columns = found.raster
     if min(rows, columns) < 1 or rows * columns > MAX_FRAMES or not 0 < step_m < 1:
         raise ScanError(
-            f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m can't be; "
-            "mend --raster or --step-m"
+            f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m is impossible; "
+            "correct --raster or --step-m"
         )
     numbers = np.arange(rows * columns)
     if columns_first(found.frames):

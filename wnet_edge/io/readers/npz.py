@@ -73,7 +73,7 @@ def read_npz(path: Path) -> FoundScan:
     """
     with opened_npz(path) as archive:
         if MANIFEST_FILE in archive.namelist():
-            raise ScanError(f"{path}: is a package, no scan; name it with --package")
+            raise ScanError(f"{path}: is a package, not a scan; name it with --package")
         names = set(member_names(archive))
         if names >= {"probe_position_x_m", "probe_position_y_m"}:
             return _ptychodus(path, archive)
@@ -136,7 +136,7 @@ def _metres_or_pixels(positions: NDArray[Any]) -> str:
 def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
     x, y = (_array(path, archive, f"{axis}coords") for axis in "xy")
     if x is None or y is None or x.values.ndim != 1 or x.values.shape != y.values.shape:
-        raise ScanError(f"{path}: xcoords and ycoords are not (N,) both; write one of each a frame")
+        raise ScanError(f"{path}: xcoords and ycoords are not both (N,); write one each per frame")
     name = "diff3d" if "diff3d" in member_names(archive) else "diffraction"
     frames = _ptychopinn_frames(path, archive, name, len(x.values))
     amplitudes = _are_amplitudes(frames)

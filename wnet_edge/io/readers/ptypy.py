@@ -91,7 +91,7 @@ def _meta(
     if dataset.dtype.kind not in "uif" or not 1 <= dataset.size <= longest:
         wanted = "one number" if longest == 1 else "one or two numbers"
         raise dataset_error(
-            path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "mend it"
+            path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "correct it"
         )
     values = tuple(float(value) for value in read_whole(path, dataset).reshape(-1))
     if not all(map(math.isfinite, values)):

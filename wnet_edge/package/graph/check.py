@@ -217,9 +217,9 @@ class _Tally:
             self._constant_bytes += gives.tensor.bytes
             self._operations_once += gives.operations
         self._most = max(self._most, self._there)
-        _check_most(self._most, self._most_values, "values a frame at the same time")
+        _check_most(self._most, self._most_values, "values per frame at the same time")
         _check_most(self._constant_bytes, MAX_CONSTANT_BYTES, "bytes of constants")
-        _check_most(self._operations, self._most_operations, "multiply-adds a frame")
+        _check_most(self._operations, self._most_operations, "multiply-adds per frame")
         _check_most(self._operations_once, MAX_OPERATIONS_PER_FRAME, "multiply-adds of constants")
         for name in {*node.inputs, node.outputs[0]}:
             if name and self._last_use.get(name, index) == index:

@@ -262,7 +262,7 @@ def _constant(content: bytes, tensor: Message) -> NDArray[np.generic]:
     if (shape and min(shape) < 1) or values.size != math.prod(shape):
         raise ValueError(f"holds a constant of other values than its shape {shape} asks for")
     if kind.is_float and not np.isfinite(values).all():
-        raise ValueError(f"holds weights that are no finite numbers, in {tensor.text('name')!r}")
+        raise ValueError(f"holds weights that are not finite numbers, in {tensor.text('name')!r}")
     return values.reshape(shape)
 
 

@@ -80,7 +80,7 @@ def _compared(call: Call) -> Gives:
 
 def _clipped(call: Call) -> Gives:
     if any(call.constant(index).shape for index in range(1, len(call.operands))):
-        raise ValueError("has limits that are no numbers")
+        raise ValueError("has limits that are not numbers")
     return _same(call)
 
 
@@ -276,7 +276,7 @@ def _sliced(call: Call) -> Gives:
 def _transposed(call: Call) -> Gives:
     given, order = call.operand(0), call.attributes.get("perm")
     if not isinstance(order, tuple) or sorted(order) != list(range(len(given.shape))):
-        raise ValueError("has a perm that is no order of its axes")
+        raise ValueError("has a perm that is not an order of its axes")
     return _moved(given.kind, [given.shape[int(axis)] for axis in order])
 
 

@@ -113,10 +113,10 @@ def tune(package: Package, options: TuneOptions, progress: Progress) -> Tuned:
     if not entrants.graphs:
         reasons = "; ".join(f"{one.provider.value}: {one.reason}" for one in entrants.dropped)
         raise ProviderError(
-            f"{package.path}: nothing runs it well enough here ({reasons}); wnet-edge doctor says "
-            "more, and --max-phase-rms-rad allows more"
+            f"{package.path}: no precision and provider is accurate enough here ({reasons}); see "
+            "wnet-edge doctor, or allow more with --max-phase-rms-rad"
         )
-    progress(f"{len(entrants.graphs)} ways, a few runs each")
+    progress(f"{len(entrants.graphs)} run settings, a few runs each")
     heat_ms = _in_turn(package, entrants.graphs, _HEAT_ROUNDS)
     finalists = _finalists(heat_ms)
     progress(f"{len(finalists)} of them, {options.final_rounds} runs each")

@@ -141,8 +141,8 @@ class CheckUp:
         if self.quota_cores is None or self.quota_cores >= self.device.cores:
             return None
         return (
-            f"{self.device.cores} cores are seen, {self.quota_cores:g} may be used (cgroup "
-            f"cpu.max), and threads beyond that wait in turn: --threads "
+            f"{self.device.cores} cores are visible, but only {self.quota_cores:g} may be used "
+            f"(cgroup cpu.max), and more threads wait for each other: give --threads "
             f"{max(1, int(self.quota_cores))}, or raise the quota"
         )
 
@@ -173,7 +173,7 @@ class CheckUp:
         cuda = next(check for check in self.providers if check.provider is Provider.CUDA)
         if (self.nvidia_card or self.device.gpu) and cuda.fault is not None:
             cure = f"; {CURES[Provider.CUDA]}; {_CONTAINER}" if cuda.offered else ""
-            yield f"there is an NVIDIA card, and cuda can't be had: {cuda.fault}{cure}"
+            yield f"there is an NVIDIA GPU, but cuda is unavailable: {cuda.fault}{cure}"
 
     def _wrong_precisions(self) -> Iterator[str]:
         for check in self.providers:

@@ -55,30 +55,30 @@ class Cause(str, Enum):
         "it); scan a larger field to have it judged"
     )
     NO_LEVEL = (
-        "the package holds no R-factor of its own instrument to judge the image by; export it with "
-        "--calibration SCAN, a measured scan of that instrument"
+        "the package holds no R-factor of its own instrument to compare with; export it with "
+        "--calibration SCAN, a measured scan from that instrument"
     )
     WEAK_SAMPLE = (
         "the sample scatters so weakly that a blank object explains the frames as well as images "
         "of this package explain theirs: the frames can't tell whether the image is right"
     )
     NOISE = (
-        "too few counts to judge the image: counting noise alone accounts for nearly all that a "
-        "blank object leaves; expose longer"
+        "too few counts to judge the image: counting noise alone accounts for nearly all of the "
+        "misfit of a blank object; expose longer"
     )
     UNTRAINED = (
         "the package's network is hardly trained: it does not explain the scan of its own "
-        "instrument either; train it longer, or take --package w3"
+        "instrument either; train it longer, or use --package w3"
     )
     UNLIKE = (
-        "the image has next to nothing to do with its frames: most likely the detector is turned "
-        "or the positions run another way (try --orientation auto --position-orientation auto), or "
-        "the positions are far off (set points instead of read-backs), in another unit "
+        "the image hardly explains its frames: most likely the orientation of the detector or of "
+        "the position axes is wrong (try --orientation auto --position-orientation auto), or the "
+        "positions are far off (set points instead of read-backs), in another unit "
         "(--positions-unit) or in another order than the frames"
     )
     FLAT = (
-        "the frames ask for another contrast than the image has: most likely the network was "
-        "trained too short or for another probe; train a package with this scan's probe "
+        "the contrast of the image does not match its frames: most likely the network was trained "
+        "too briefly or for another probe; train a package with this scan's probe "
         "(wnet-edge train --probe SCAN)"
     )
     PARTLY = (

@@ -113,8 +113,8 @@ def batches_to_time(packages: Sequence[Package], asked: Sequence[int]) -> tuple[
         wrong = [size for size in asked if fixed and size % fixed]
         if wrong:
             raise PackageError(
-                f"{package.path}: its graphs take {fixed} frames at once, which {wrong[0]} is no "
-                f"multiple of; give --batch {fixed}, or a package for any number of frames"
+                f"{package.path}: its graphs take {fixed} frames at once, which {wrong[0]} is not "
+                f"a multiple of; give --batch {fixed}, or a package for any number of frames"
             )
     if asked:
         return tuple(dict.fromkeys(asked))

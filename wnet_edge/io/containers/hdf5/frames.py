@@ -122,9 +122,9 @@ def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
         pairs = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
         pieces = math.prod(-(-length // step) for length, step in pairs)
         if pieces > _MAX_PIECES:
-            fault = f"has {pieces} chunks a frame"
+            fault = f"has {pieces} chunks per frame"
             raise dataset_error(
-                path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them one"
+                path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes it one"
             )
     return found
 

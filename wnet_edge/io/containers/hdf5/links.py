@@ -41,7 +41,7 @@ _MAX_LINKS = 16
 
 _FOLDERS = "HDF5_EXT_PREFIX"
 _SHOWN = 120
-_MEND = "mend the link"
+_MEND = "correct the link"
 
 
 class OpenFile:
@@ -94,7 +94,7 @@ class OpenFile:
         places += [self.folder / wanted, wanted, self.actual.parent / wanted]
         place = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110
         if place is None:
-            raise FileRefusedError(Fault(MISSING, "copy that file beside this one"))
+            raise FileRefusedError(Fault(MISSING, "copy that file next to this one"))
         return place
 
     def linked(self, name: str, folders: str) -> "OpenFile":

@@ -60,8 +60,8 @@ def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str |
     given = unit_of(dataset) or unit or ""
     factor = unit_factor(given, quantity)
     if factor is None:
-        fault = f"is in {given[:20]!r}, which is no known unit" if given else "has no unit"
+        fault = f"is in {given[:20]!r}, which is not a known unit" if given else "has no unit"
         raise dataset_error(
-            path, dataset, fault, f"write its attribute units, {quantity.value} say"
+            path, dataset, fault, f"write its attribute units, e.g. {quantity.value}"
         )
     return factor

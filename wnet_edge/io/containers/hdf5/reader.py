@@ -150,7 +150,8 @@ def check_filters(path: Path, dataset: h5py.Dataset) -> None:
     for index in range(creation.get_nfilters()):
         code, _, _, name = creation.get_filter(index)
         if not h5py.h5z.filter_avail(code):
-            fault = f"is compressed with filter {code} ({as_text(name)[:40]}), which is not here"
+            known = as_text(name)[:40]
+            fault = f"is compressed with filter {code} ({known}), which is not installed"
             raise dataset_error(
                 path, dataset, fault, "update hdf5plugin, or rewrite it with h5repack"
             )

@@ -50,7 +50,7 @@ _MAX_PLACED = 10 * MAX_FRAMES
 _FOLDERS = "HDF5_VDS_PREFIX"
 _RAW_FOLDER = "HDF5_EXTFILE_PREFIX"
 _NUMBER = "%b"
-_COPY = "copy that file beside this one"
+_COPY = "copy that file next to this one"
 _BITSHUFFLE = 32008
 _KEEP_SIZE = (
     h5py.h5z.FILTER_SHUFFLE,
@@ -99,7 +99,7 @@ def check_storage(home: "OpenFile", dataset: h5py.Dataset) -> Storage:
         fault, cure = f"holds values of {element_bytes / 1e6:.0f} MB each", "name another"
     elif chunk_bytes > MAX_CHUNK_BYTES:
         fault = f"has chunks of {chunk_bytes / 1e6:.0f} MB, unpacked whole for every frame"
-        cure = f"h5repack -l {where}:CHUNK=1xHxW makes them a frame each"
+        cure = f"h5repack -l {where}:CHUNK=1xHxW gives each frame one"
     elif layout == h5py.h5d.CHUNKED and _compressors(creation) > 1:
         fault = f"is compressed {_compressors(creation)} times over"
         cure = "rewrite it with h5repack, if you trust it"
@@ -153,9 +153,9 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
     if key in family.broken:
         raise family.broken[key]
     if key in family.on_the_way:
-        raise _error(home, dataset, "is put together from itself", "name another")
+        raise _error(home, dataset, "is assembled from itself", "name another")
     if len(family.on_the_way) == _MAX_CHAIN:
-        fault = f"is put together through more than {_MAX_CHAIN} virtual datasets"
+        fault = f"is assembled through more than {_MAX_CHAIN} virtual datasets"
         raise _error(home, dataset, fault, "write it as one dataset")
     names = [
         (creation.get_virtual_filename(index), creation.get_virtual_dsetname(index))
@@ -163,7 +163,7 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
     ]
     distinct = sorted(set(names))
     if len(names) > _MAX_READS or len(distinct) > _MAX_SOURCES:
-        fault = f"is put together from {len(distinct)} datasets in {len(names)} parts"
+        fault = f"is assembled from {len(distinct)} datasets in {len(names)} parts"
         raise _error(home, dataset, fault, "write it as one dataset")
     family.on_the_way.append(key)
     try:
@@ -175,7 +175,7 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
         family.on_the_way.pop()
     reads = sum(sources[pair].reads for pair in names)
     if reads > _MAX_READS:
-        raise _error(home, dataset, f"is put together by {reads} reads", "write it as one dataset")
+        raise _error(home, dataset, f"is assembled by {reads} reads", "write it as one dataset")
     _check_coverage(home, dataset, creation, [sources[pair] for pair in names])
     files = frozenset().union(*(source.files for source in sources.values()))
     family.storages[key] = Storage(dataset.shape, files, 1 + reads)
@@ -196,7 +196,7 @@ def _source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> 
         if number and not _is_there(home, file):
             after = name.replace(_NUMBER, str(number + 1))
             if _is_there(home, after):
-                fault = f"is put together from {file}, which {MISSING}, and {after}, which is"
+                fault = f"is assembled from {file}, which {MISSING}, and {after}, which is"
                 raise _error(home, dataset, fault, _COPY)
             break
         try:
@@ -210,7 +210,7 @@ def _source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> 
 
 
 def _one_source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> Storage:
-    shown = f"is put together from {name}"
+    shown = f"is assembled from {name}"
     try:
         other = home if name == "." else home.linked(name, _FOLDERS)
     except FileRefusedError as error:
@@ -221,7 +221,7 @@ def _one_source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str)
     found = other.source(target)
     if found is None:
         shown += f":{target}, which is not in that file"
-        raise _error(home, dataset, shown, "name another with --frames, or mend it")
+        raise _error(home, dataset, shown, "name another with --frames, or correct it")
     try:
         check_chunk_sizes(found)
     except ValueError as error:
@@ -271,14 +271,14 @@ def _check_coverage(
             return
         placed += len(target)
         if points > _MAX_OVERLAP * math.prod(shape) or placed > _MAX_PLACED:
-            fault = "is put together from parts that lie over each other"
+            fault = "is assembled from parts that lie over each other"
             raise _error(home, dataset, fault, "write it as one dataset")
         if len(target) == len(origin) and len(source.shape or ()) == len(shape):
             target = target[: int(np.searchsorted(origin, (source.shape or ())[0]))]
         covered[target[target < shape[0]]] = True
     missing = shape[0] - int(np.count_nonzero(covered))
     if missing > MAX_MISSING_SHARE * shape[0]:
-        fault = f"is put together from files that hold {shape[0] - missing} of {shape[0]} frames"
+        fault = f"is assembled from files that hold {shape[0] - missing} of {shape[0]} frames"
         raise _error(home, dataset, fault, "wait until they are complete, or copy the others, too")
 
 
