@@ -226,7 +226,7 @@ def _run_all(jobs: list[Job], opened: ChosenGraph) -> None:
 
 def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     """What was done and where it lies: lines for people, or one line for programs."""
-    inference = done.inference
+    inference = done.image.inference
     for warning in inference.warnings:
         print_note(f"Warning: {job.scan}: {warning}")
     if as_json:
@@ -237,7 +237,7 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
         f"{inference.timing.total_s:.2f} s, {inference.frames_per_second:.0f} frames/s "
         f"({inference.reason})"
     )
-    for line in done.search_lines:
+    for line in done.image.ready.choice.search_lines:
         print_line(line)
     check = inference.self_check
     print_line(check.text)
@@ -249,7 +249,7 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
 
 def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
     """The last line of `--json`."""
-    inference = done.inference
+    inference = done.image.inference
     timing, check = inference.timing, inference.self_check
     fit = check.fit
     return {
@@ -281,8 +281,8 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "r_frames": fit.frames if fit else 0,
         "trusted": check.trusted,
         "cause": check.cause and check.cause.value,
-        **done.framed.choices,
-        "orientation_search": list(done.search_lines),
+        **done.image.ready.framed.choices,
+        "orientation_search": list(done.image.ready.choice.search_lines),
         "amplitude_scale": inference.amplitude_scale.value,
         "transmission": inference.transmission,
         "median_counts": inference.median_counts,

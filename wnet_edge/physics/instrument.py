@@ -13,17 +13,17 @@ from wnet_edge.physics.geometry import central_window_start_px
 
 @dataclass(frozen=True)
 class Instrument:
-    """What a network is trained for, and what its package is checked against.
+    """Parameters of the instrument for which a network is trained.
 
     Attributes:
         probe: (modes, full, full) complex64, full = window_px × binning.
         window_px: edge of the network's window.
         binning: detector pixels along an edge that are summed into one input pixel.
         object_pixel_size_m: edge of an object pixel.
-        wavelength_m: of the light.
+        wavelength_m: photon wavelength.
 
     Raises:
-        SimulationError: if the probe is not of the full window's size, or dark in it.
+        SimulationError: if the probe is not of the full window's size, or zero.
     """
 
     probe: NDArray[np.complex64]
@@ -45,13 +45,13 @@ class Instrument:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """The network's window in the full window."""
+        """Slices (rows, columns) of the network's window in the full window."""
         start = central_window_start_px(self.window_px * self.binning, self.window_px)
         return (slice(start, start + self.window_px),) * 2
 
     @property
     def weight(self) -> NDArray[np.float32]:
-        """Illumination weight in the network's window, (window, window), for the loss."""
+        """Illumination weight in the network's window, (window_px, window_px) float32."""
         return illumination_weight(probe_intensity(self.probe)[self.window])
 
     @property

@@ -1,8 +1,7 @@
-"""Where the numbers of an HDF5 dataset lie: seen to before any of them is read.
+"""Check of an HDF5 dataset's storage (chunks, external files, virtual sources) before reading.
 
-Under `wnet_edge.io.containers.hdf5.links`. HDF5 gives zeros, without a word, for what the files of
-a virtual dataset lack; it takes the size of a chunk for granted and unpacks what is there, however
-much.
+Used by `wnet_edge.io.containers.hdf5.links`. HDF5 silently returns zeros for missing files of a
+virtual dataset; it trusts the stated size of a chunk and decompresses it without a limit.
 """
 
 import math
@@ -31,22 +30,22 @@ if TYPE_CHECKING:
     from wnet_edge.io.containers.hdf5.links import OpenFile
 
 MAX_CHUNK_BYTES = 256 << 20
-"""HDF5 unpacks a chunk whole, however little of it is read."""
+"""Largest chunk; HDF5 decompresses a chunk whole, however little of it is read."""
 
 MAX_MISSING_SHARE = 0.1
-"""Of the frames that a virtual dataset may lack: as many may be bad for other reasons."""
+"""Largest fraction of frames that a virtual dataset may lack, as for other bad frames."""
 
 _MAX_ELEMENT_BYTES = 1 << 20
 _MAX_SOURCES = 5_000
 _MAX_READS = 100_000
-"""Datasets that are read for one, through virtual datasets of virtual datasets."""
+"""Largest number of datasets read for one, through nested virtual datasets."""
 
 _MAX_CHAIN = 8
 _MAX_OVERLAP = 4
-"""Times that the sources of a virtual dataset may cover it."""
+"""Largest number of times that the sources of a virtual dataset may cover it."""
 
 _MAX_PLACED = 10 * MAX_FRAMES
-"""Frames whose sources are looked at, all sources together."""
+"""Largest number of frames in all sources together that are checked."""
 
 _FOLDERS = "HDF5_VDS_PREFIX"
 _RAW_FOLDER = "HDF5_EXTFILE_PREFIX"
@@ -63,12 +62,12 @@ _KEEP_SIZE = (
 
 @dataclass(frozen=True)
 class Storage:
-    """What is read for a dataset beside its own file.
+    """Files and datasets that are read for a dataset.
 
     Attributes:
-        shape: of the dataset; None for several that are numbered.
-        files: where its numbers lie.
-        reads: datasets that are read for it.
+        shape: shape of the dataset; None for several numbered ones.
+        files: files with its data.
+        reads: number of datasets that are read for it.
     """
 
     shape: tuple[int, ...] | None = None
@@ -77,10 +76,10 @@ class Storage:
 
 
 def check_storage(home: "OpenFile", dataset: h5py.Dataset) -> Storage:
-    """See that a dataset's numbers are where it says, and that a part of it can be read alone.
+    """Check that a dataset's data exist, and that parts of it can be read separately.
 
     Raises:
-        BrokenLinkError: in one line with the cure.
+        BrokenLinkError: in one line with the remedy.
     """
     creation = dataset.id.get_create_plist()
     layout = creation.get_layout()
@@ -122,7 +121,7 @@ def _compressors(creation: Any) -> int:  # noqa: ANN401 - h5py has no types
 
 
 def _external(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> frozenset[Path]:  # noqa: ANN401
-    """The files of bare numbers, which are seen to be files, and long enough."""
+    """External raw data files, checked to be regular files of sufficient length."""
     files = []
     left = math.prod(dataset.shape or ()) * dataset.id.get_type().get_size()
     for index in range(min(creation.get_external_count(), _MAX_SOURCES)):
@@ -143,10 +142,10 @@ def _external(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> frozens
 
 
 def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:  # noqa: ANN401
-    """See that all that a virtual dataset is put together from is there.
+    """Check that all sources of a virtual dataset exist.
 
     Raises:
-        BrokenLinkError: if a file or dataset is missing or can't be read, or leads back to it.
+        BrokenLinkError: if a file or dataset is missing, can't be read, or refers back to it.
     """
     family, key = home.family, address_of(dataset)
     if key in family.storages:
@@ -184,7 +183,7 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
 
 
 def _source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> Storage:
-    """The source of that name; several where it is numbered, as HDF5 does until one is missing.
+    """The source of that name, or all numbered ones up to the first missing one, as in HDF5.
 
     Raises:
         BrokenLinkError: if it is missing, or can't be read.
@@ -217,7 +216,7 @@ def _one_source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str)
     except FileRefusedError as error:
         fault = error.fault
         raise _error(home, dataset, f"{shown}, which {fault.what}", fault.cure) from error
-    if other.being_written and not home.being_written:  # HDF5 opens both alike
+    if other.being_written and not home.being_written:  # HDF5 opens both in the same mode
         raise _error(home, dataset, f"{shown}, which {BEING_WRITTEN.what}", BEING_WRITTEN.cure)
     found = other.source(target)
     if found is None:
@@ -248,12 +247,12 @@ def _check_coverage(
     creation: Any,  # noqa: ANN401 - h5py has no types
     sources: list[Storage],
 ) -> None:
-    """See that sources give nearly every frame, and none of them many times over.
+    """Check that the sources cover nearly every frame, and none many times.
 
-    Of an unlimited virtual dataset, HDF5 itself leaves out what there is no source for.
+    HDF5 itself limits an unlimited virtual dataset to the existing sources.
 
     Raises:
-        BrokenLinkError: naming how many frames are missing.
+        BrokenLinkError: with the number of missing frames.
     """
     shape = dataset.shape
     if not shape or not 0 < shape[0] <= MAX_FRAMES or any(s.shape is None for s in sources):
@@ -284,10 +283,10 @@ def _check_coverage(
 
 
 def _along_first_axis(space: Any) -> NDArray[np.int64]:  # noqa: ANN401 - h5py has no types
-    """Ascending indices along the first axis that a selection has.
+    """Indices along the first axis in a selection, ascending.
 
     Raises:
-        OverflowError: for an unlimited selection; or whatever HDF5 says of it.
+        OverflowError: for an unlimited selection; also any error of HDF5.
     """
     if space.get_select_type() == h5py.h5s.SEL_HYPERSLABS and space.is_regular_hyperslab():
         start, stride, count, block = (int(part[0]) for part in space.get_regular_hyperslab())
@@ -300,7 +299,7 @@ def _along_first_axis(space: Any) -> NDArray[np.int64]:  # noqa: ANN401 - h5py h
 
 
 def address_of(item: h5py.Group | h5py.Dataset) -> tuple[int, int]:
-    """The same for one object however it was reached, while its file is open."""
+    """File number and address, which identify an object while its file is open."""
     info = h5py.h5o.get_info(item.id)
     return info.fileno, info.addr
 
