@@ -60,6 +60,42 @@ class ExportOptions:
             )
 
 
+DEFAULT_PRECISIONS = ExportOptions.precisions
+
+
+def chosen_options(
+    *,
+    precisions: tuple[Precision, ...] = (),
+    calibrators: tuple[RangeMethod, ...] = (),
+    max_ssim_drop: float | None = None,
+    max_psnr_drop_db: float | None = None,
+    opset: int | None = None,
+    batch_size: int | None = None,
+    key: PrivateKey | None = None,
+    ranges: Path | None = None,
+    allow_untrained: bool = False,
+) -> ExportOptions:
+    """What a user has chosen, empty or None for the default; fields as in `ExportOptions`.
+
+    A precision that was not named may be left out if it exceeds the budget.
+
+    Raises:
+        ExportError: if the budget is no budget, or an option is out of range.
+    """
+    drops = {"max_ssim_drop": max_ssim_drop, "max_psnr_drop_db": max_psnr_drop_db}
+    return ExportOptions(
+        precisions=precisions or DEFAULT_PRECISIONS,
+        optional=() if precisions else DEFAULT_PRECISIONS,
+        calibrators=calibrators or DEFAULT_METHODS,
+        budget=Budget(**{name: value for name, value in drops.items() if value is not None}),
+        opset=OPSET if opset is None else opset,
+        batch_size=batch_size,
+        key=key,
+        ranges=ranges,
+        allow_untrained=allow_untrained,
+    )
+
+
 @dataclass(frozen=True)
 class Material:
     """Scan and reference for calibration and measurements.

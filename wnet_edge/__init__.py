@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from wnet_edge.api.runner import Patches, Runner
     from wnet_edge.api.runner import open_runner as open
     from wnet_edge.api.scans import Scan, read_scan
+    from wnet_edge.api.simulation import simulate
+    from wnet_edge.api.training import train
     from wnet_edge.comparing.comparison import Comparison
     from wnet_edge.errors import WNetEdgeError
+    from wnet_edge.export.front import export
 
 __all__ = [
     "Comparison",
@@ -33,8 +36,11 @@ __all__ = [
     "Scan",
     "WNetEdgeError",
     "compare",
+    "export",
     "open",
     "read_scan",
+    "simulate",
+    "train",
 ]
 
 _PLACES = {
@@ -45,8 +51,11 @@ _PLACES = {
     "Scan": ("api.scans", "Scan"),
     "WNetEdgeError": ("errors", "WNetEdgeError"),
     "compare": ("api.images", "compare"),
+    "export": ("export", ""),
     "open": ("api.runner", "open_runner"),
     "read_scan": ("api.scans", "read_scan"),
+    "simulate": ("api.simulation", "simulate"),
+    "train": ("api.training", "train"),
 }
 """Loaded when they are first asked for, so that `import wnet_edge` costs nothing."""
 
@@ -55,7 +64,15 @@ def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _PLACES[name]
-    value: object = getattr(import_module(f"{__name__}.{module}"), attribute)
+    try:
+        loaded = import_module(f"{__name__}.{module}")
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"wnet_edge.{name} needs {error.name}, which the edge install does not include: "
+            "pip install 'wnet-edge[train]'"
+        ) from error
+    # `export` is a room, which can be called.
+    value: object = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
     return value
 

@@ -29,6 +29,10 @@ class ResultError(WNetEdgeError):
     """A result, reference or other image can't be read, written or compared."""
 
 
+class OptionError(WNetEdgeError):
+    """Options contradict each other, or one is missing that another needs."""
+
+
 class SimulationError(WNetEdgeError):
     """The parameters of a simulation describe no possible experiment."""
 

@@ -16,8 +16,8 @@ from tiny import content, onnx_bytes
 from torch import nn
 from torch.nn.functional import interpolate
 
-from wnet_edge.cli import export as cli
 from wnet_edge.errors import ExportError
+from wnet_edge.export import export_network
 from wnet_edge.export.export_package import Exported
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
 from wnet_edge.export.options import ExportOptions
@@ -140,7 +140,7 @@ def exported(monkeypatch):
         }
         return Exported(package, Deviation(0.0, 0.0, 0.0), made, {}, Judge.REFERENCE, ())
 
-    monkeypatch.setattr(cli, "export_package", export)
+    monkeypatch.setattr(export_network, "export_package", export)
     return asked
 
 

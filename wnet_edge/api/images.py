@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.api.scans import File, path_of
+from wnet_edge.choices import chosen
 from wnet_edge.comparing.comparison import Comparison, ObjectImage
 from wnet_edge.comparing.comparison import compare as compare_images
 from wnet_edge.errors import ResultError
@@ -108,12 +109,10 @@ class Image:
             What was written.
 
         Raises:
+            OptionError: if there is no such format.
             ResultError: if a file is there and `force` is not set, or can't be written.
         """
-        if image_format not in set(ResultFormat):
-            known = ", ".join(ResultFormat)
-            raise ResultError(f"image_format is {image_format!r}; choose from {known}")
-        kind, path = ResultFormat(image_format), Path(output)
+        kind, path = chosen(ResultFormat, image_format, "image_format"), Path(output)
         outputs = paths_from(kind, path)
         png: Path | None = None
         if picture is not False:

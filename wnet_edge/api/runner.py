@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.api.images import Image
 from wnet_edge.api.scans import File, Scan, path_of, read_scan
+from wnet_edge.choices import chosen
 from wnet_edge.embedded import find_package
 from wnet_edge.errors import ProviderError, ScanError
 from wnet_edge.package.manifest import Precision
@@ -99,6 +100,7 @@ class Runner:
             progress: called after each batch with the number of frames in it.
 
         Raises:
+            OptionError: if an orientation is none.
             ScanError: if the scan can't be read, lacks a part or is not far-field.
             PackageError: if the package does not fit it.
             ProviderError: if the execution provider fails.
@@ -107,8 +109,8 @@ class Runner:
         opened = self._open
         if not isinstance(scan, Scan):
             scan = read_scan(scan)
-        frames = _orientation(orientation, opened.package.manifest.orientation)
-        positions = _orientation(position_orientation, Orientation.IDENTITY)
+        frames = _orientation(orientation, "orientation", opened.package.manifest.orientation)
+        positions = _orientation(position_orientation, "position_orientation", Orientation.IDENTITY)
         return Image(image_of(made_ready(scan.found, opened, frames, positions), progress))
 
     def patches(self, counts: NDArray[Any]) -> Patches:
@@ -159,16 +161,13 @@ def _closed() -> NoReturn:
     raise ProviderError("the runner is closed; open the package again")
 
 
-def _orientation(name: str | None, otherwise: Orientation) -> Orientation | None:
+def _orientation(name: str | None, option: str, otherwise: Orientation) -> Orientation | None:
     """None where it is to be found by trial."""
     if name is None:
         return otherwise
     if name == AUTO:
         return None
-    if name not in set(Orientation):
-        known = ", ".join([AUTO, *Orientation])
-        raise ScanError(f"orientation {name!r} is none; choose from {known}")
-    return Orientation(name)
+    return chosen(Orientation, name, option, AUTO)
 
 
 def open_runner(
@@ -193,16 +192,16 @@ def open_runner(
         trust: public key (PEM) that must have signed the package.
 
     Raises:
+        OptionError: if there is no such precision or provider.
         PackageError: if it is missing, damaged or of another version.
         SignatureError: if it does not bear the signature that was asked for.
         ProviderError: if an execution provider that was asked for is unavailable.
     """
-    if precision != AUTO and precision not in set(Precision):
-        raise ProviderError(f"precision {precision!r} is none; choose from auto, fp32, fp16, int8")
-    if provider not in set(Provider):
-        raise ProviderError(f"provider {provider!r} is none; choose from {', '.join(Provider)}")
     options = RunnerOptions(
-        None if precision == AUTO else Precision(precision), Provider(provider), threads, batch_size
+        None if precision == AUTO else chosen(Precision, precision, "precision", AUTO),
+        chosen(Provider, provider, "provider"),
+        threads,
+        batch_size,
     )
     key = None if trust is None else read_public_key(path_of(trust))
     path = find_package(package) if isinstance(package, str) else Path(package)

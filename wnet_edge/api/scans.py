@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.choices import chosen
 from wnet_edge.embedded import resolved
-from wnet_edge.errors import ScanError
 from wnet_edge.io.found import FoundScan, ZeroFrequency
 from wnet_edge.io.parts.complete_scan import (
     detector_mask,
@@ -31,14 +31,18 @@ Part = File | NDArray[Any]
 scan's file; or the array itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scan:
     """A scan as its file has it, before any package looks at it.
 
     Attributes:
+        source: its file, or its frames in memory.
+        options: what replaced what the file says.
         found: its parts, and where each of them was found.
     """
 
+    source: Path | NDArray[Any]
+    options: ReadOptions
     found: FoundScan
 
     @property
@@ -130,23 +134,22 @@ def read_scan(
         zero_frequency: where in a frame it lies: "centre" or "corner".
 
     Raises:
+        OptionError: if `zero_frequency` is neither.
         ScanError: in one line with the cure, if the file is missing, damaged or of no known
             format, or a part is not what it should be.
     """
-    where: ZeroFrequency | None = None
+    where = None
     if zero_frequency is not None:
-        if zero_frequency not in set(ZeroFrequency):
-            raise ScanError(f"zero_frequency is {zero_frequency!r}; give 'centre' or 'corner'")
-        where = ZeroFrequency(zero_frequency)
+        where = chosen(ZeroFrequency, zero_frequency, "zero_frequency")
     options = ReadOptions(
         entry=entry,
         frames=frames,
         frames_axes=frames_axes,
         frames_range=frames_range,
-        positions=_part(positions),
+        positions=part_of(positions),
         positions_unit=positions_unit,
-        probe=_part(probe),
-        mask=_part(mask),
+        probe=part_of(probe),
+        mask=part_of(mask),
         mask_good=mask_good,
         raster=raster,
         step_m=step_m,
@@ -156,11 +159,12 @@ def read_scan(
         beam_centre_px=None if beam_centre_px is None else _pair(beam_centre_px),
         zero_frequency=where,
     )
-    found = find_scan(source if isinstance(source, np.ndarray) else path_of(source), options)
+    stored = source if isinstance(source, np.ndarray) else path_of(source)
+    found = find_scan(stored, options)
     for given, part in ((positions, found.positions), (probe, found.probe), (mask, found.mask)):
         if given is not None and part is not None:
             _ = part.value  # what can't be read is refused now
-    return Scan(found)
+    return Scan(stored, options, found)
 
 
 def path_of(file: File) -> Path:
@@ -172,7 +176,12 @@ def path_of(file: File) -> Path:
     return Path(resolved(os.fspath(file)))
 
 
-def _part(part: Part | None) -> str | NDArray[Any] | None:
+def part_of(part: Part | None) -> str | NDArray[Any] | None:
+    """A part of a scan as the reader takes it: text, or an array.
+
+    Raises:
+        ScanError: if it names an example that there is not.
+    """
     if part is None or isinstance(part, np.ndarray):
         return part
     return resolved(os.fspath(part))

@@ -1,7 +1,6 @@
 """The options of `wnet-edge export` that say what a package holds and how it is measured."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,23 +9,22 @@ from wnet_edge.calibration.ranges import RangeMethod
 from wnet_edge.cli.example import DATA
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import FILE
-from wnet_edge.cli.scan_options import known_orientation_options, read_options_from, scan_options
-from wnet_edge.cli.workshop_scan import framed_for, turns_from
-from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN
+from wnet_edge.cli.scan_options import (
+    known_orientation_options,
+    read_options_from,
+    scan_options,
+    turns_from,
+)
 from wnet_edge.export.budget import Budget
+from wnet_edge.export.export_network import Calibration
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
-from wnet_edge.export.options import ExportOptions, Material
-from wnet_edge.io.images.placed_image import read_placed_image
-from wnet_edge.io.readers.cxi import is_simulated
-from wnet_edge.io.scan_file import find_scan
+from wnet_edge.export.options import DEFAULT_PRECISIONS, ExportOptions, chosen_options
 from wnet_edge.package.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
 from wnet_edge.package.signature import read_private_key
-from wnet_edge.training.checkpoint import read_checkpoint
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DYNAMIC = "dynamic"
-DEFAULT_PRECISIONS = ExportOptions.precisions
 
 NEW_GRAPHS = (
     *("precisions", "calibration", "reference", "calibration_source", "calibrators", "ranges"),
@@ -125,7 +123,7 @@ _OPTIONS = (
 
 
 def export_options(command: Command) -> Command:
-    """All of them, and flags of the scan, for `options_from` and `material_from`."""
+    """All of them, and flags of the scan, for `options_from` and `calibration_from`."""
     command = known_orientation_options(scan_options(command))
     for option in reversed(_OPTIONS):
         command = option(command)
@@ -139,47 +137,28 @@ def options_from(values: dict[str, Any]) -> ExportOptions:
         ExportError: if the budget is no budget.
         SignatureError: if the key can't be read.
     """
-    named = {
-        "precisions": tuple(Precision(name) for name in values["precisions"]),
-        "calibrators": tuple(RangeMethod(name) for name in values["calibrators"]),
-        "opset": values["opset"],
-    }
-    drops = {name: values[name] for name in ("max_ssim_drop", "max_psnr_drop_db")}
-    return ExportOptions(
-        **{name: value for name, value in named.items() if value},
+    return chosen_options(
+        precisions=tuple(Precision(name) for name in values["precisions"]),
+        calibrators=tuple(RangeMethod(name) for name in values["calibrators"]),
+        max_ssim_drop=values["max_ssim_drop"],
+        max_psnr_drop_db=values["max_psnr_drop_db"],
+        opset=values["opset"],
         batch_size=values["batch"],
-        optional=() if values["precisions"] else DEFAULT_PRECISIONS,
         key=None if values["sign"] is None else read_private_key(values["sign"]),
-        budget=Budget(**{name: value for name, value in drops.items() if value is not None}),
         ranges=values["ranges"],
         allow_untrained=values["allow_untrained"],
     )
 
 
-def material_from(values: dict[str, Any], source: Path) -> Material:
-    """The scan that calibrates and reports as the network in `source` sees it, and its reference.
-
-    Raises:
-        CheckpointError: if the checkpoint can't be read.
-        ScanError: if the scan can't be read.
-        PackageError: if it is of another instrument.
-        ResultError: if the reference can't be read.
-    """
-    path, reference = values["calibration"], values["reference"]
-    if path is None:
-        path, reference = EXAMPLE_SCAN, reference or EXAMPLE_REFERENCE
-    checkpoint = read_checkpoint(source)
+def calibration_from(values: dict[str, Any]) -> Calibration:
+    """The scan that calibrates and reports, and its reference."""
     values = dict(values)
     turns = turns_from(values)
-    found = find_scan(path, read_options_from(values))
-    scan = framed_for(
-        found, checkpoint.instrument, checkpoint.record.network.model.value, turns
-    ).scan
     kind = values["calibration_source"]
-    return Material(
-        scan=scan,
-        reference=None if reference is None else read_placed_image(reference, scan),
-        source=CalibrationSource.MEASURED if kind is None else CalibrationSource(kind),
-        simulated=is_simulated(path),
-        orientation=turns.frames,
+    return Calibration(
+        scan=values["calibration"],
+        reading=read_options_from(values),
+        reference=values["reference"],
+        source=None if kind is None else CalibrationSource(kind),
+        turns=turns,
     )

@@ -16,6 +16,7 @@ from wnet_edge.cli.example import PART
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import AUTO, FILE
 from wnet_edge.errors import ScanError
+from wnet_edge.framing.for_network import Turns
 from wnet_edge.host.inputs import input_file
 from wnet_edge.io.found import ZeroFrequency
 from wnet_edge.io.read_options import ReadOptions
@@ -234,15 +235,10 @@ GEOMETRY_FLAGS = ("energy_ev", "distance_m", "pixel_size_m")
 
 
 def geometry_options(command: Command) -> Command:
-    """--profile and what says how a probe's pixel and energy are, for `geometry_from`."""
+    """--profile and what says how a probe's pixel and energy are."""
     for option in reversed((_PROFILE, *_GEOMETRY)):
         command = option(command)
     return command
-
-
-def geometry_from(values: dict[str, Any]) -> ReadOptions:
-    """The options of `geometry_options` as the library takes them."""
-    return ReadOptions(**{name: values[name] for name in GEOMETRY_FLAGS})
 
 
 def scan_options_without_probe(command: Command) -> Command:
@@ -328,3 +324,10 @@ def way_up(text: str | None, otherwise: Orientation) -> Orientation | None:
     if text is None:
         return otherwise
     return None if text == AUTO else Orientation(text)
+
+
+def turns_from(values: dict[str, Any]) -> Turns:
+    """The options of `known_orientation_options`; they are taken out of `values`."""
+    ways = (values.pop("orientation"), values.pop("position_orientation"))
+    frames, positions = (way_up(way, Orientation.IDENTITY) or Orientation.IDENTITY for way in ways)
+    return Turns(frames, positions)

@@ -2,42 +2,39 @@
 
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from wnet_edge.api.training import Run, run_training, training_options
 from wnet_edge.cli.options import force_option, no_links_option
 from wnet_edge.cli.scan_options import (
+    GEOMETRY_FLAGS,
     known_orientation_options,
     read_options_from,
     scan_options_without_probe,
+    turns_from,
     typed_scan_flags,
 )
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.cli.train_frames import FROM_COMMAND_LINE, FrameOptions, frame_supply
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
-from wnet_edge.cli.workshop_scan import turns_from
-from wnet_edge.errors import CheckpointError, TrainingError
+from wnet_edge.errors import OptionError, TrainingError
 from wnet_edge.host.interrupts import exit_code
-from wnet_edge.host.outputs import check_output
-from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
-from wnet_edge.training.curves import curve_path
-from wnet_edge.training.device import DeviceName, training_device
-from wnet_edge.training.distributed import joined, processes
-from wnet_edge.training.lock import locked
-from wnet_edge.training.loop import train
-from wnet_edge.training.options import (
-    DEFAULT_EPOCHS,
-    RECIPES,
-    PhaseError,
-    RecipeName,
-    TrainingOptions,
-)
+from wnet_edge.models.registry import ModelName, NetworkInput
+from wnet_edge.training.device import DeviceName
+from wnet_edge.training.distributed import processes
+from wnet_edge.training.frame_supply import FrameOptions
+from wnet_edge.training.options import PhaseError, RecipeName
 from wnet_edge.training.progress import Progress
+
+FROM_COMMAND_LINE = (
+    *("probe", "frames_per_epoch", "fixed", "families"),
+    *("data", "labels", "augment", "workers"),
+)
+"""Fields of `FrameOptions` that are options of the command, by the same names."""
+
+_TURNS = ("--orientation", "--position-orientation")
 
 
 @click.command(cls=SectionedCommand, params=list(PARAMETERS))
@@ -70,77 +67,58 @@ def command(
     whose labels are in its file or are cut from its reconstruction (--labels). Under torchrun,
     several processes train together.
     """
-    reading = read_options_from(dict(values))
-    frames = FrameOptions(
-        seed=seed,
-        reading=reading,
-        turns=turns_from(values),
-        typed=tuple(typed_scan_flags(click.get_current_context())),
-        **{name: values[name] for name in FROM_COMMAND_LINE},
-    )
-    if resume and init is not None:
-        raise click.UsageError(
-            "--resume continues the checkpoint, --init starts a new training: give one"
+    _check_scan_flags(values, typed_scan_flags(click.get_current_context()))
+    window_px = values["window_px"]
+    shown: list[Progress] = []
+
+    def watch(epochs: int, batches: int) -> Progress:
+        shown.append(Progress(epochs, batches, shown=processes().first))
+        return shown[0]
+
+    try:
+        frames = FrameOptions(
+            **{name: values[name] for name in FROM_COMMAND_LINE},
+            window_px=None if window_px is None else int(window_px),
+            seed=seed,
+            reading=read_options_from(dict(values)),
+            turns=turns_from(values),
         )
-    how = RECIPES[RecipeName(recipe)]
-    if lr is not None:
-        how = replace(how, learning_rate=lr)
-    if phase_error is not None:
-        how = replace(how, phase_error=PhaseError(phase_error))
-    options = TrainingOptions(
-        network=NetworkSpec(ModelName(model), _input(model, seen), width),
-        recipe=how,
-        epochs=DEFAULT_EPOCHS[how.name] if epochs is None else epochs,
+        run = Run(checkpoint, DeviceName(device), resume, init, tensorboard, force)
+    except OptionError as error:
+        raise click.UsageError(str(error)) from error
+    options = training_options(
+        ModelName(model),
+        None if seen is None else NetworkInput(seen),
+        width=width,
+        recipe=RecipeName(recipe),
+        epochs=epochs,
         batch_size=batch_size,
-        seed=seed,
+        lr=lr,
+        phase_error=None if phase_error is None else PhaseError(phase_error),
         freeze_norm=freeze_norm,
+        seed=seed,
     )
-    where = training_device(DeviceName(device))
-    with joined(), _alone(checkpoint):
-        for output in (checkpoint, curve_path(checkpoint)):
-            check_output(output, CheckpointError, force=force or resume)
-        supply = frame_supply(frames, how.name)
-        here = processes()
-        batches = -(-supply.frames_per_epoch // batch_size)
-        progress = Progress(options.epochs, batches, shown=here.first)
-        try:
-            record = train(
-                supply,
-                options,
-                checkpoint,
-                resume=resume,
-                initial=init,
-                tensorboard=tensorboard,
-                device=where,
-                progress=progress,
-            )
-        except KeyboardInterrupt as error:
-            if not here.first:
-                sys.exit(exit_code())
-            written = progress.epochs_written > 0 or (resume and checkpoint.exists())
-            raise TrainingError(_interrupted(checkpoint, written=written)) from error
-        if here.first:
-            print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {where.type}")
+    try:
+        record = run_training(frames, options, run, watch, print_note)
+    except KeyboardInterrupt as error:
+        if not processes().first:
+            sys.exit(exit_code())
+        begun = bool(shown) and shown[0].epochs_written > 0
+        written = begun or (resume and checkpoint.exists())
+        raise TrainingError(_interrupted(checkpoint, written=written)) from error
+    if processes().first:
+        print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {record.device}")
 
 
-@contextmanager
-def _alone(checkpoint: Path) -> Iterator[None]:
-    """No other training writes the checkpoint; of several processes the first one does."""
-    if not processes().first:
-        yield
-        return
-    check_output(checkpoint, CheckpointError, force=True)
-    with locked(checkpoint) as warning:
-        if warning is not None:
-            print_note(f"Warning: {warning}")
-        yield
-
-
-def _input(model: str, seen: str | None) -> NetworkInput:
-    if seen is not None:
-        return NetworkInput(seen)
-    published = model == ModelName.PTYCHONN.value
-    return NetworkInput.FRAME if published else NetworkInput.BACK_PROJECTED
+def _check_scan_flags(values: dict[str, Any], typed: list[str]) -> None:
+    """Refuse what says nothing of a probe, or turns labels out of step with their frames."""
+    of_a_probe = {"--probe", "--profile", *(f"--{n.replace('_', '-')}" for n in GEOMETRY_FLAGS)}
+    idle = [flag for flag in typed if flag not in of_a_probe]
+    if values["data"] is None and values["probe"] is not None and idle:
+        hint = "; for frames per epoch, give --frames-per-epoch" if idle[0] == "--frames" else ""
+        raise click.UsageError(f"{idle[0]} is an option for scans: it goes with --data{hint}")
+    if values["labels"] is None and any(flag in _TURNS for flag in typed):
+        raise click.UsageError(f"{_TURNS[0]} and {_TURNS[1]} go with --labels")
 
 
 def _interrupted(checkpoint: Path, *, written: bool) -> str:

@@ -11,10 +11,9 @@ from wnet_edge.cli.scan_options import is_scan_flag
 from wnet_edge.models.registry import MAX_WIDTH, MIN_WIDTH, ModelName, NetworkInput
 from wnet_edge.physics.objects import Family
 from wnet_edge.training.device import DeviceName
+from wnet_edge.training.frame_supply import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
 from wnet_edge.training.options import PhaseError, RecipeName
 
-DEFAULT_WINDOW_PX = 64
-DEFAULT_FRAMES = 12_000
 MAX_FRAMES, MAX_EPOCHS, MAX_BATCH_FRAMES, MAX_WORKERS = 100_000_000, 100_000, 4096, 256
 
 

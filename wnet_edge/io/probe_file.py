@@ -18,8 +18,8 @@ from wnet_edge.io.containers.numpy_file import member_names, opened_npz
 from wnet_edge.io.found import Found, FoundScan, Unreadable
 from wnet_edge.io.parts.array_parts import as_probe
 from wnet_edge.io.parts.complete_scan import known_geometry
-from wnet_edge.io.parts.named_array import locate_file, read_array, read_npy_array
-from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.parts.named_array import NamedArray, locate_file, read_array, read_npy_array
+from wnet_edge.io.read_options import Part, ReadOptions
 from wnet_edge.io.readers.flag_overrides import named_parts
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.physics.geometry import PLANCK_EV_M, Geometry
@@ -79,11 +79,11 @@ class MeasuredProbe:
         )
 
 
-def find_probe(text: str, options: ReadOptions | None = None) -> MeasuredProbe:
-    """Read the probe given as `FILE` or `FILE:DATASET`.
+def find_probe(text: Part, options: ReadOptions | None = None) -> MeasuredProbe:
+    """Read the probe given as `FILE` or `FILE:DATASET`, or take it from an array.
 
     Args:
-        text: argument of the user.
+        text: argument of the user, or the probe (modes, n, n) complex.
         options: energy, distance and detector pixel that override the file's.
 
     Raises:
@@ -120,8 +120,12 @@ def probe_of(
     )
 
 
-def _found(text: str, options: ReadOptions) -> tuple[FoundScan, Found[NDArray[np.complex64]]]:
+def _found(text: Part, options: ReadOptions) -> tuple[FoundScan, Found[NDArray[np.complex64]]]:
     """Other content of the probe's file, and the probe."""
+    if isinstance(text, np.ndarray):
+        probe = as_probe(NamedArray(text, None, (), "the array"))
+        alone = FoundScan(path=Path("probe"), format="NumPy array", probe=probe)
+        return named_parts(alone, options, find_scan), probe
     path, dataset = locate_file(text)
     kind = kind_of(path)
     if dataset is None and kind is not FileKind.NPY:

@@ -1,19 +1,18 @@
-"""From the options of `wnet-edge train` to where its frames come from."""
+"""From what a user says of the frames to where they come from: simulated, stored or measured."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import click
+from numpy.typing import NDArray
 
-from wnet_edge.cli.scan_options import GEOMETRY_FLAGS
-from wnet_edge.cli.terminal import print_note
-from wnet_edge.cli.train_options import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
-from wnet_edge.cli.workshop_scan import Turns, framed_for, own_probe
-from wnet_edge.errors import ScanError, TrainingError
+from wnet_edge.errors import OptionError, ScanError, TrainingError
+from wnet_edge.framing.for_network import Turns, framed_for, own_probe
 from wnet_edge.host.memory import check_memory
 from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.probe_file import find_probe, instrument_of
-from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.read_options import Part, ReadOptions
 from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.judging.cut_labels import CutLabels
@@ -22,7 +21,6 @@ from wnet_edge.physics.objects import Family
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.augmentation import Augmentation
 from wnet_edge.training.batch import FrameSupply
-from wnet_edge.training.distributed import processes
 from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.options import RecipeName
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
@@ -31,96 +29,82 @@ from wnet_edge.training.stored import StoredFrames
 _ARRAYS_PER_FRAME = 3
 """Counts, amplitude and phase, FP32; twice while they are put together."""
 
-FROM_COMMAND_LINE = (
-    *("probe", "frames_per_epoch", "fixed", "families"),
-    *("data", "labels", "augment", "window_px", "workers"),
-)
-"""Fields of `FrameOptions` that are options of the command, by the same names."""
+DEFAULT_FRAMES = 12_000
+"""Simulated frames per epoch."""
 
-_TURNS = ("--orientation", "--position-orientation")
+DEFAULT_WINDOW_PX = 64
 
 
 @dataclass(frozen=True)
 class FrameOptions:
-    """What the command line says of the frames, option by option.
+    """Options of the frames to train on.
 
     Attributes:
-        probe: to simulate with, or of `data`.
-        frames_per_epoch: simulated frames.
-        fixed: the same simulated frames every epoch.
+        probe: probe to simulate with, `FILE`, `FILE:DATASET` or an array; with `data`, its own.
+        frames_per_epoch: simulated frames per epoch; None for the default.
+        fixed: simulate the same frames for every epoch.
         families: kinds of simulated object; empty for all.
-        data: scan whose frames to take.
+        data: scan whose frames to take, a file or (N, H, W) counts.
         labels: reconstruction to cut their labels from.
-        augment: whether to vary them; None leaves it to the recipe.
-        window_px: edge of the network's window, as text.
-        seed: of everything random.
+        augment: whether to augment them; None for the recipe's choice.
+        window_px: edge of the network's window; None for the default.
+        seed: seed of everything random.
         workers: processes that make frames beside the training.
         reading: what the user says of the file.
-        turns: what is done to the frames of `data`.
-        typed: flags of a scan's file that were typed.
+        turns: orientations applied to the frames of `data` and to their positions.
 
     Raises:
-        click.UsageError: if options contradict one another.
+        OptionError: if options contradict each other.
     """
 
-    probe: str | None
-    frames_per_epoch: int | None
-    fixed: bool
-    families: tuple[str, ...]
-    data: Path | None
-    labels: Path | None
-    augment: bool | None
-    window_px: str | None
-    seed: int
-    workers: int
-    reading: ReadOptions
-    turns: Turns
-    typed: tuple[str, ...]
+    probe: Part | None = None
+    frames_per_epoch: int | None = None
+    fixed: bool = False
+    families: tuple[str, ...] = ()
+    data: Path | NDArray[Any] | None = None
+    labels: Path | None = None
+    augment: bool | None = None
+    window_px: int | None = None
+    seed: int = 0
+    workers: int = 0
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    turns: Turns = field(default_factory=Turns)
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.data is None and self.probe is None:
-            raise click.UsageError("give either --data or --probe")
+            raise OptionError("give either --data or --probe")
         if self.data is not None and (
             self.frames_per_epoch is not None or self.fixed or self.families
         ):
-            raise click.UsageError(
+            raise OptionError(
                 "--frames-per-epoch, --fixed and --family are for simulated frames, with --probe "
                 "and without --data"
             )
         if self.data is None and (self.labels is not None or self.augment is not None):
-            raise click.UsageError("--labels, --augment and --no-augment go with --data")
+            raise OptionError("--labels, --augment and --no-augment go with --data")
         if self.data is not None and self.labels is None and self.window_px is not None:
-            raise click.UsageError("--window goes with --probe or --labels")
-        self._check_scan_flags()
-
-    def _check_scan_flags(self) -> None:
-        """Refuse what says nothing of a probe, or turns labels out of step with their frames."""
-        of_a_probe = {"--probe", "--profile", *(f"--{n.replace('_', '-')}" for n in GEOMETRY_FLAGS)}
-        idle = [flag for flag in self.typed if flag not in of_a_probe]
-        if self.data is None and idle:
-            hint = (
-                "; for frames per epoch, give --frames-per-epoch" if idle[0] == "--frames" else ""
-            )
-            raise click.UsageError(f"{idle[0]} is an option for scans: it goes with --data{hint}")
-        if self.labels is None and any(flag in _TURNS for flag in self.typed):
-            raise click.UsageError(f"{_TURNS[0]} and {_TURNS[1]} go with --labels")
+            raise OptionError("--window goes with --probe or --labels")
+        if self.labels is None and self.turns != Turns():
+            raise OptionError("--orientation and --position-orientation go with --labels")
 
     @property
     def edge_px(self) -> int:
         """Edge of the network's window."""
-        return DEFAULT_WINDOW_PX if self.window_px is None else int(self.window_px)
+        return DEFAULT_WINDOW_PX if self.window_px is None else self.window_px
 
 
-def frame_supply(options: FrameOptions, recipe: RecipeName) -> FrameSupply:
-    """Where frames come from; says on stderr how many of a scan's are left out.
+def frame_supply(
+    options: FrameOptions, recipe: RecipeName, tell: Callable[[str], None]
+) -> FrameSupply:
+    """Open the source of the frames; `tell` gets a line if some of a scan's are left out.
 
     Raises:
         ScanError: if the scan can't be read, or lacks what training needs.
         ResultError: if the reconstruction does not fit it.
     """
     if options.data is not None:
-        return _stored(options.data, options, recipe)
+        return _stored(options.data, options, recipe, tell)
     simulation = SimulationOptions(
         frames_per_epoch=options.frames_per_epoch or DEFAULT_FRAMES,
         families=tuple(Family(f) for f in options.families) or tuple(Family),
@@ -132,7 +116,9 @@ def frame_supply(options: FrameOptions, recipe: RecipeName) -> FrameSupply:
             "leave out --fixed, or take fewer frames",
             TrainingError,
         )
-    probe = find_probe(str(options.probe), options.reading)
+    if options.probe is None:
+        raise OptionError("give either --data or --probe")
+    probe = find_probe(options.probe, options.reading)
     simulated = SimulatedFrames(
         instrument_of(probe, options.edge_px),
         simulation,
@@ -142,11 +128,16 @@ def frame_supply(options: FrameOptions, recipe: RecipeName) -> FrameSupply:
     return FixedFrames(simulated, seed=options.seed) if options.fixed else simulated
 
 
-def _stored(path: Path, options: FrameOptions, recipe: RecipeName) -> FrameSupply:
+def _stored(
+    data: Path | NDArray[Any],
+    options: FrameOptions,
+    recipe: RecipeName,
+    tell: Callable[[str], None],
+) -> FrameSupply:
     augment = options.augment
     if augment is None:
         augment = recipe is not RecipeName.PAPER
-    scan, labels = _labelled(path, options)
+    scan, labels = _labelled(data, options, tell)
     return StoredFrames(
         scan,
         labels,
@@ -157,25 +148,26 @@ def _stored(path: Path, options: FrameOptions, recipe: RecipeName) -> FrameSuppl
     )
 
 
-def _labelled(path: Path, options: FrameOptions) -> tuple[Scan, LabelSource]:
-    found = find_scan(path, options.reading)
+def _labelled(
+    data: Path | NDArray[Any], options: FrameOptions, tell: Callable[[str], None]
+) -> tuple[Scan, LabelSource]:
+    found = find_scan(data, options.reading)
+    path, named = found.path, options.probe is not None
     if options.labels is None:
-        stored = read_labels(path)
+        stored = read_labels(data) if isinstance(data, Path) else None
         if stored is None:
             raise ScanError(
                 f"{path}: has no labels; name a reconstruction of it with --labels, or a scan that "
                 "`wnet-edge simulate` wrote"
             )
-        probe = own_probe(found, path, named=options.probe is not None)
-        instrument = instrument_of(probe, stored.window_px)
+        instrument = instrument_of(own_probe(found, path, named=named), stored.window_px)
         return framed_for(found, instrument, "training", Turns()).scan, SimulatedLabels(stored)
-    probe = own_probe(found, path, named=options.probe is not None)
-    instrument = instrument_of(probe, options.edge_px)
+    instrument = instrument_of(own_probe(found, path, named=named), options.edge_px)
     scan = framed_for(found, instrument, "training", options.turns).scan
     labels = CutLabels(read_placed_image(options.labels, scan), scan, options.edge_px)
     left_out = int((~labels.usable).sum())
-    if left_out and processes().first:
-        print_note(
+    if left_out:
+        tell(
             f"{path}: {left_out} of {scan.frame_count} frames are not wholly covered by "
             f"{options.labels} and are left out"
         )

@@ -6,12 +6,10 @@ trains and what calibrates.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.cli.scan_options import way_up
 from wnet_edge.errors import ScanError
 from wnet_edge.framing.framing import FramedScan, Framing
 from wnet_edge.io.found import FoundScan
@@ -49,13 +47,6 @@ class _Network:
 
     manifest: _Window
     probe: NDArray[np.complex64]
-
-
-def turns_from(values: dict[str, Any]) -> Turns:
-    """The options of `known_orientation_options`; they are taken out of `values`."""
-    ways = (values.pop("orientation"), values.pop("position_orientation"))
-    frames, positions = (way_up(way, Orientation.IDENTITY) or Orientation.IDENTITY for way in ways)
-    return Turns(frames, positions)
 
 
 def own_probe(found: FoundScan, path: Path, *, named: bool) -> MeasuredProbe:
