@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from known_data import KnownScanData, small
 from tiny import KnownScan
 
 from wnet_edge.cli.main import main
@@ -49,8 +50,15 @@ def call(monkeypatch, capfd):
 
 
 @pytest.fixture(scope="module")
-def known():
+def known() -> KnownScan:
+    """A scan of a known object, with the package that knows its patches."""
     return KnownScan()
+
+
+@pytest.fixture(scope="module")
+def small_scan() -> KnownScanData:
+    """Frames, positions, geometry, mask and probe, for the files that readers read."""
+    return small()
 
 
 @pytest.fixture
