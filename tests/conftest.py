@@ -1,15 +1,16 @@
 """Fixtures that several test files share."""
 
+import shutil
 import signal
 import sys
 from pathlib import Path
 
 import pytest
+from bad_case import good_folder
 from known_data import KnownScanData, small
 from tiny import KnownScan
 
 from wnet_edge.cli.main import main
-from wnet_edge.package import write_package
 
 
 def pytest_configure():
@@ -49,22 +50,29 @@ def call(monkeypatch, capfd):
     return run
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def known() -> KnownScan:
     """A scan of a known object, with the package that knows its patches."""
     return KnownScan()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def small_scan() -> KnownScanData:
     """Frames, positions, geometry, mask and probe, for the files that readers read."""
     return small()
 
 
+@pytest.fixture(scope="session")
+def good(tmp_path_factory, known) -> Path:
+    """A folder with a scan and the package that knows it, which no test changes."""
+    folder = tmp_path_factory.mktemp("good")
+    good_folder(folder, known)
+    return folder
+
+
 @pytest.fixture
-def here(tmp_path, monkeypatch, known):
-    """A folder with a scan and the package that knows it."""
-    monkeypatch.chdir(tmp_path)
-    known.write(tmp_path / "scan.cxi")
-    write_package(tmp_path / "known.wnet", known.content())
-    return tmp_path
+def here(good, tmp_path, monkeypatch) -> Path:
+    """The working folder, a copy of `good` that the test may spoil; nothing lies beside it."""
+    folder = Path(shutil.copytree(good, tmp_path / "here"))
+    monkeypatch.chdir(folder)
+    return folder

@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 import tracemalloc
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -21,14 +20,12 @@ from bad_case import (
     TRANSLATION,
     WITH_PACKAGE,
     changed,
-    good_folder,
     in_process,
     nothing,
     put,
 )
 from bad_input import CASES, error_line, markdown
 from bad_scans import some_frames, some_positions
-from tiny import KnownScan
 
 LONGEST_LINE = 600
 LARGEST_MEMORY = 64 << 20
@@ -44,19 +41,6 @@ BOUNDED = (
     "profile too large",
 )
 BY_NAME = {case.name: case for case in CASES}
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("good")
-    good_folder(folder, KnownScan())
-    return folder
-
-
-@pytest.fixture
-def here(good, tmp_path):
-    """A folder of its own with a good scan and its package."""
-    return Path(shutil.copytree(good, tmp_path / "here"))
 
 
 def contents(folder):

@@ -62,13 +62,6 @@ def picture(tmp_path):
     return drawn
 
 
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    KnownScan().write(tmp_path / "scan.cxi")
-    return tmp_path
-
-
 def panel_areas(pixels):
     """The three squares (512, 512, 3) in which panels are drawn."""
     assert pixels.shape[1] > 3 * BOX
