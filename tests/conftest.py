@@ -3,10 +3,12 @@
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 from bad_case import good_folder
+from fake_card import fake_card
 from known_data import KnownScanData, small
 from tiny import KnownScan
 
@@ -48,6 +50,12 @@ def call(monkeypatch, capfd):
         return done.value.code or 0, said.out, said.err
 
     return run
+
+
+@pytest.fixture
+def nvidia(monkeypatch, tmp_path_factory):
+    """Lets there be a card or none, a driver or none: `nvidia(card=True, driver=False)`."""
+    return partial(fake_card, monkeypatch, tmp_path_factory.mktemp("machine"))
 
 
 @pytest.fixture(scope="session")

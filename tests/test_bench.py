@@ -12,7 +12,6 @@ from wnet_edge.cli import bench as bench_command
 from wnet_edge.errors import PackageError
 from wnet_edge.manifest import Precision, Tolerance
 from wnet_edge.package import GoldenFrames, find_package, open_package, write_package
-from wnet_edge.runner import open_graph
 from wnet_edge.runner.bench import batches_to_time, precisions_to_time
 from wnet_edge.runner.end_to_end import EndToEnd, raster_px
 from wnet_edge.runner.in_turn import WARM_UP, Contestant, time_in_turn
@@ -235,20 +234,9 @@ def test_a_profile_says_where_nodes_ran_and_for_how_long():
     assert (second.operator, second.share) == ("Resize", pytest.approx(1 / 6))
 
 
-@pytest.fixture
-def as_if_cuda(monkeypatch):
-    """The processor stands in for a card, which leaves every node to the processor."""
-    create = open_graph._create_session
-
-    def on_the_processor(package, way, settings):
-        return create(package, dataclasses.replace(way, provider=Provider.CPU), settings)
-
-    monkeypatch.setattr(open_graph, "_create_session", on_the_processor)
-    monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: False))
-
-
-@pytest.mark.usefixtures("tiny", "as_if_cuda")
-def test_nodes_that_land_elsewhere_are_told_of_and_fail_strict(call):
+@pytest.mark.usefixtures("tiny")
+def test_nodes_that_land_elsewhere_are_told_of_and_fail_strict(call, nvidia):
+    nvidia(card=True, driver=True)
     arguments = ("bench", "a.wnet", "--batch", 1, "--runs", 1, "--provider", "cuda", "--json")
     code, out, err = call(*arguments)
     assert code == 0

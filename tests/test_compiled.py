@@ -74,8 +74,8 @@ def test_it_is_refused_elsewhere(compiled, key, value):
         choose(elsewhere, CPU)
 
 
-def test_it_is_refused_on_another_provider(compiled, monkeypatch):
-    monkeypatch.setattr("wnet_edge.runner.open_graph.missing", lambda _: None)
+def test_it_is_refused_on_another_provider(compiled, nvidia):
+    nvidia(card=True, driver=True)
     with pytest.raises(ProviderError, match=r"cuda can't be had \(.* is compiled for cpu\)"):
         choose(compiled, RunnerOptions(provider=Provider.CUDA))
 
