@@ -27,6 +27,8 @@ from wnet_edge.runner.accuracy import loss
 from wnet_edge.runner.session_settings import X64_PRECISION
 from wnet_edge.training.checkpoint import load_network
 
+pytestmark = pytest.mark.slow
+
 SMALL = (Precision.FP16, Precision.INT8)
 
 

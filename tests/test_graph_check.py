@@ -25,6 +25,8 @@ from wnet_edge.models.w1 import W1, W1Config
 from wnet_edge.models.w3 import FRAME_ONLY, W3, W3Config
 from wnet_edge.onnx_reader import KINDS, read_graph
 
+pytestmark = pytest.mark.slow
+
 WINDOW_PX = 32
 NARROW = {"widths": (8, 8, 8, 8), "depths": (1, 1, 1, 1)}
 CORRUPTIONS = 1000

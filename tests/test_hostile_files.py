@@ -19,6 +19,8 @@ from wnet_edge.io.hdf5_faults import links_refused
 from wnet_edge.io.scan_file import find_scan, open_scan
 from wnet_edge.linked_files import linked_files
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60
 CASES = [case for case in (*hostile_hdf5.CASES, *hostile_arrays.CASES) if not case.slow]
 ANY_FRAMES = hostile_hdf5.LINKS[6:18]

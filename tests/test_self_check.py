@@ -21,6 +21,8 @@ from wnet_edge.runner.providers import Provider
 from wnet_edge.runner.ways import RunnerOptions
 from wnet_edge.runner.window import Framer
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 OPTIONS = RunnerOptions(provider=Provider.CPU)
 UP = Orientation.IDENTITY

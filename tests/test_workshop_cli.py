@@ -21,6 +21,8 @@ from wnet_edge.training.checkpoint import load_network, read_checkpoint
 from wnet_edge.training.label_source import SimulatedLabels
 from wnet_edge.training.stored import StoredFrames
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
 REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
