@@ -13,11 +13,12 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.one_process import infer_cost
+from wnet_edge.embedded import find_package
 from wnet_edge.export.compiled import compile_package
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.open_graph import OpenGraph
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
+from wnet_edge.package.opening import open_package
+from wnet_edge.runner.graph.open_graph import OpenGraph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ def opened(package, precision):
     seconds = []
     for _ in range(9):
         began = time.perf_counter()
-        OpenGraph(package, Way(precision, Provider.CPU, 1))
+        OpenGraph(package, RunSettings(precision, Provider.CPU, 1))
         seconds.append(time.perf_counter() - began)
     return 1000 * median(seconds)
 

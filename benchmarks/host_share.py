@@ -19,15 +19,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.io.picture import PictureOptions, write_picture
-from wnet_edge.io.result import Process, Result, write_result
-from wnet_edge.package import Package, find_package, open_package
+from wnet_edge.embedded import find_package
+from wnet_edge.io.images.result_file import Process, Result, write_result
+from wnet_edge.package.opening import Package, open_package
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
-from wnet_edge.runner.counts import Preparation
-from wnet_edge.runner.infer import window_weight
-from wnet_edge.runner.self_check import FrameSample
-from wnet_edge.stitch import Stitched, Stitcher
+from wnet_edge.pictures.object_picture import PictureOptions, write_picture
+from wnet_edge.runner.image.assembler import window_weight
+from wnet_edge.runner.image.self_check import FrameSample
+from wnet_edge.scan.preparation import Preparation
+from wnet_edge.stitching.stitcher import Stitched, Stitcher
 
 _Array = NDArray[np.float32]
 
@@ -57,20 +58,20 @@ class HostShare:
     stitch_rounds: int
 
 
-def host_share_ms_a_frame(frames: int) -> HostShare:
+def host_share_ms_per_frame(frames: int) -> HostShare:
     """Simulate a scan of so many frames of 128 × 128 counts, and time all but the network."""
     package = open_package(find_package("w3"))
     simulated = _Simulated(package, frames)
     seconds = dict.fromkeys(("prepare", "stitch", "write"), 0.0)
     preparation = Preparation(simulated.mask, simulated.binning)
-    sample = FrameSample.of(frames)
+    sample = FrameSample(frames)
     with (
         TemporaryDirectory() as folder,
         Stitcher(
-            simulated.positions_px,
             package.manifest.frame_px,
             package.manifest.window_px,
             window_weight(package),
+            expected_px=simulated.positions_px,
         ) as stitcher,
     ):
         for first, raw, amplitude, phase_rad in simulated.batches():
@@ -79,7 +80,9 @@ def host_share_ms_a_frame(frames: int) -> HostShare:
             sample.add(first, batch.counts)
             prepared = time.thread_time()
             scale = np.sqrt(batch.totals / simulated.photons).astype(np.float32)
-            stitcher.add(amplitude, phase_rad, scale)
+            stitcher.add(
+                simulated.positions_px[first : first + len(raw)], amplitude, phase_rad, scale
+            )
             seconds["prepare"] += prepared - began
             seconds["stitch"] += time.thread_time() - prepared
         began = time.thread_time()
@@ -163,6 +166,6 @@ def _write(stitched: Stitched, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    share = host_share_ms_a_frame(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    share = host_share_ms_per_frame(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
     for field in fields(share):
         print(f"{field.name} {getattr(share, field.name):.3g}")  # noqa: T201

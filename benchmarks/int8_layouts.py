@@ -12,19 +12,19 @@ import onnx
 import onnxruntime
 
 from wnet_edge.calibration.ranges import RangeMethod, find_ranges
-from wnet_edge.cli.example import EXAMPLE_SCAN
-from wnet_edge.cli.export_options import zoo_checkpoint
-from wnet_edge.export.graph import export_fp32, serialise
+from wnet_edge.embedded import EXAMPLE_SCAN, zoo_checkpoint
+from wnet_edge.export.graph import serialise
 from wnet_edge.export.held_out import held_out
-from wnet_edge.export.layers import named
+from wnet_edge.export.int8.layers import named
+from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised
 from wnet_edge.export.options import Material
-from wnet_edge.export.processor import patches_on_processor
-from wnet_edge.export.quantise import LAYOUTS, Scheme, quantised
+from wnet_edge.export.run_graph import patches_on_processor
+from wnet_edge.export.trace import export_fp32
 from wnet_edge.io.scan_file import open_scan
+from wnet_edge.judging.yardstick import phase_rms_rad
 from wnet_edge.models.registry import ModelName
-from wnet_edge.processor import processor_name
-from wnet_edge.runner.accuracy import phase_rms_rad
-from wnet_edge.runner.session_settings import X64_PRECISION, session_settings
+from wnet_edge.runner.graph.processor import processor_name
+from wnet_edge.runner.graph.session_settings import X64_PRECISION, session_settings
 from wnet_edge.training.checkpoint import load_network
 
 BATCH = 8

@@ -20,16 +20,18 @@ import layouts_arrays  # noqa: E402 - the writers of the tests
 import layouts_hdf5  # noqa: E402
 from known_data import KnownScanData  # noqa: E402
 
-from wnet_edge.comparison import ObjectImage, compare  # noqa: E402
+from wnet_edge.comparing.comparison import ObjectImage, compare  # noqa: E402
+from wnet_edge.embedded import find_package  # noqa: E402
+from wnet_edge.framing.framing import Framing  # noqa: E402
 from wnet_edge.io.read_options import ReadOptions  # noqa: E402
 from wnet_edge.io.scan_file import find_scan, open_scan  # noqa: E402
-from wnet_edge.orientation import Orientation, orient  # noqa: E402
-from wnet_edge.package import find_package, open_package  # noqa: E402
-from wnet_edge.runner.infer import infer  # noqa: E402
-from wnet_edge.runner.orientation_search import Choice, choose_orientation  # noqa: E402
-from wnet_edge.runner.providers import Provider  # noqa: E402
-from wnet_edge.runner.ways import RunnerOptions  # noqa: E402
-from wnet_edge.runner.window import Framer  # noqa: E402
+from wnet_edge.package.opening import open_package  # noqa: E402
+from wnet_edge.physics.orientation import Orientation, orient  # noqa: E402
+from wnet_edge.runner.choosing.choice import open_best_graph  # noqa: E402
+from wnet_edge.runner.graph.providers import Provider  # noqa: E402
+from wnet_edge.runner.graph.run_settings import RunnerOptions  # noqa: E402
+from wnet_edge.runner.image.infer import infer  # noqa: E402
+from wnet_edge.runner.image.orientation_search import ChosenOrientation, choose_orientation  # noqa: E402
 
 OPTIONS = RunnerOptions(provider=Provider.CPU, threads=1)
 UP = Orientation.IDENTITY
@@ -55,12 +57,12 @@ def turned(known: KnownScanData, orientation: Orientation, *, corner: bool) -> K
     )
 
 
-def image_of(path: Path, options: ReadOptions) -> tuple[ObjectImage, Choice]:
+def image_of(path: Path, options: ReadOptions) -> tuple[ObjectImage, ChosenOrientation]:
     """The image with the detector's orientation found by trial."""
-    package = open_package(find_package("w3"))
-    framer = Framer(find_scan(path, options), package)
-    choice = choose_orientation(framer, package, OPTIONS, None, UP)
-    inference = infer(choice.framed.scan, package, OPTIONS)
+    opened = open_best_graph(open_package(find_package("w3")), OPTIONS)
+    framing = Framing(find_scan(path, options), opened.package)
+    choice = choose_orientation(framing, opened, None, UP)
+    inference = infer(choice.framed.scan, opened)
     stitched = inference.stitched
     image = ObjectImage(path.name, stitched.image, stitched.coverage, inference.pixel_size_m)
     return image, choice

@@ -18,9 +18,10 @@ import h5py
 import hdf5plugin
 import numpy as np
 
-from wnet_edge.geometry import Geometry
-from wnet_edge.package import find_package, open_package
+from wnet_edge.embedded import find_package
+from wnet_edge.package.opening import open_package
 from wnet_edge.physics.detector import Detector
+from wnet_edge.physics.geometry import Geometry
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 
 GEOMETRY = Geometry(energy_ev=10_000.0, distance_m=0.9, detector_pixel_size_m=55e-6)

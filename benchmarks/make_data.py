@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.preprocess import network_counts
-from wnet_edge.scan import Scan
+from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.scan.counts import network_counts
+from wnet_edge.scan.scan import Scan
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"

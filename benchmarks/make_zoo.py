@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from wnet_edge.training.checkpoint import read_checkpoint
-from wnet_edge.training.release import release
+from wnet_edge.training.zoo_weights import release
 
 ZOO = Path(__file__).parents[1] / "wnet_edge" / "zoo"
 

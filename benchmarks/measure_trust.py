@@ -3,8 +3,8 @@
     python benchmarks/measure_trust.py [SCAN.cxi] > trust.txt
 
 Prints the tables of docs/trust.md: the R-factor of scan 247 as it is and with orientation, pixel
-size and probe wrong in turn; the phase correlation as the flux falls; and, on simulated scans, as
-the probe changes. Without a scan the embedded one is taken, whose frames are binned already.
+size and probe wrong, one at a time; the phase correlation as the flux falls; and, on simulated
+scans, as the probe changes. Without a scan the embedded one is used, whose frames are binned.
 """
 
 import sys
@@ -13,22 +13,24 @@ from pathlib import Path
 
 import numpy as np
 
-from wnet_edge.comparison import ObjectImage, compare
-from wnet_edge.geometry import Geometry
+from wnet_edge.comparing.comparison import ObjectImage, compare
+from wnet_edge.embedded import find_package
+from wnet_edge.framing.framing import Framing
+from wnet_edge.framing.training_domain import probe_similarity
 from wnet_edge.io.found import Found, FoundScan, Positions
-from wnet_edge.io.reference import read_object_image
+from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import Package, find_package, open_package
+from wnet_edge.package.opening import Package, open_package
 from wnet_edge.physics.detector import Detector
+from wnet_edge.physics.geometry import Geometry
 from wnet_edge.physics.objects import Family
+from wnet_edge.physics.orientation import Orientation
 from wnet_edge.physics.probe import ZonePlate, defocus, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
-from wnet_edge.runner.familiarity import probe_similarity
-from wnet_edge.runner.infer import Inference, infer
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.runner.window import Framer
+from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.infer import Inference, infer
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -41,8 +43,8 @@ def image_of(
     found: FoundScan, package: Package, orientation=UP, position_orientation=UP
 ) -> Inference:
     """The scan through the package."""
-    scan = Framer(found, package).framed(orientation, position_orientation).scan
-    return infer(scan, package, OPTIONS)
+    scan = Framing(found, package).framed(orientation, position_orientation).scan
+    return infer(scan, open_best_graph(package, OPTIONS))
 
 
 def correlation(inference: Inference, reference: ObjectImage) -> float:
@@ -78,7 +80,7 @@ def header(first: str, *more: str) -> None:
 def wrong_in_turn(found: FoundScan, package: Package) -> None:
     """Orientation, positions, pixel size and probe wrong."""
     header("scan 247")
-    row("as it is", image_of(found, package))
+    row("unchanged", image_of(found, package))
     for way in list(Orientation)[1:]:
         row(f"detector {way.value}", image_of(found, package, way))
     for way in list(Orientation)[1:]:
@@ -92,7 +94,7 @@ def wrong_in_turn(found: FoundScan, package: Package) -> None:
     for name, probe in other_probes(package).items():
         other = replace(package, probe=probe)
         similarity = probe_similarity(probe, package.probe)
-        row(f"probe: {name}, {100 * similarity:.0f} % alike", image_of(found, other))
+        row(f"probe: {name}, {100 * similarity:.0f} % similar", image_of(found, other))
 
 
 def other_probes(package: Package) -> dict[str, np.ndarray]:
@@ -122,7 +124,7 @@ def other_probes(package: Package) -> dict[str, np.ndarray]:
 
 def flux(found: FoundScan, package: Package, reference: ObjectImage) -> None:
     """Counts thinned as a shorter exposure would."""
-    header("counts a frame", "correlation")
+    header("counts per frame", "correlation")
     frames = found.frames
     assert frames is not None
     counts = np.asarray(frames.value[:]).astype(np.int64)
@@ -159,8 +161,8 @@ def simulated(found: FoundScan, probe: np.ndarray, pixel_m: float, photons: floa
 
 
 def probes(found: FoundScan, package: Package) -> None:
-    """Simulated scans, lit by other probes than the package knows."""
-    header("lit by", "alike", "correlation")
+    """Simulated scans, illuminated by other probes than the package's."""
+    header("illuminated by", "similarity", "correlation")
     pixel_m = package.manifest.object_pixel_size_m
     for name, probe in {"the package's probe": package.probe, **other_probes(package)}.items():
         scan, truth = simulated(found, probe, pixel_m, 2e7)

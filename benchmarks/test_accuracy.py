@@ -10,16 +10,18 @@ import pytest
 
 from benchmarks.gates import hold
 from wnet_edge.calibration.split import Region, split_by_region
-from wnet_edge.comparison import ObjectImage, compare
-from wnet_edge.geometry import positions_px
-from wnet_edge.io.reference import read_object_image
+from wnet_edge.comparing.comparison import ObjectImage, compare
+from wnet_edge.embedded import find_package
+from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.manifest import Precision
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.infer import infer
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.scan import some_frames
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.infer import infer
+from wnet_edge.scan.scan import some_frames
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -33,7 +35,9 @@ def agreement(part):
         positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
         frames = split_by_region(positions, package.manifest.window_px).frames(part)
         scan = some_frames(scan, frames)
-    inference = infer(scan, package, RunnerOptions(Precision.FP32, Provider.CPU, threads=0))
+    inference = infer(
+        scan, open_best_graph(package, RunnerOptions(Precision.FP32, Provider.CPU, threads=0))
+    )
     stitched = inference.stitched
     image = ObjectImage("embedded scan", stitched.image, stitched.coverage, inference.pixel_size_m)
     found = compare(image, read_object_image(REFERENCE)).as_json()

@@ -10,14 +10,16 @@ import pytest
 
 from benchmarks.calibration_kernel import in_kernels
 from benchmarks.gates import baseline, hold
-from benchmarks.host_share import host_share_ms_a_frame
+from benchmarks.host_share import host_share_ms_per_frame
 from benchmarks.one_process import SCAN, infer_cost
+from wnet_edge.embedded import find_package
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.manifest import Precision
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.infer import infer
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.infer import infer
 
 HOST_FRAMES = 1500
 OPTIONS = RunnerOptions(Precision.FP32, Provider.CPU, threads=1, batch_size=32)
@@ -27,7 +29,7 @@ def host_share():
     """Of a frame, in kernels; and the shares."""
 
     def work():
-        share = host_share_ms_a_frame(HOST_FRAMES)
+        share = host_share_ms_per_frame(HOST_FRAMES)
         return share.total_ms / 1000, share
 
     return in_kernels(work)
@@ -45,11 +47,12 @@ def cold_start(environment=None):
 
 def frames_a_kernel():
     """Frames of scan 247 through `infer` in the kernel's time; all threads' own time counts."""
-    scan, package = open_scan(SCAN), open_package(find_package("w3"))
+    scan = open_scan(SCAN)
+    opened = open_best_graph(open_package(find_package("w3")), OPTIONS)
 
     def work():
         began = time.process_time()
-        infer(scan, package, OPTIONS)
+        infer(scan, opened)
         return (time.process_time() - began) / scan.frame_count, None
 
     return 1 / in_kernels(work)[0]

@@ -15,10 +15,10 @@ from benchmarks.test_latency import (
     ratio_of_networks,
 )
 from benchmarks.test_retention import excess
-from wnet_edge.manifest import Precision
-from wnet_edge.runner.accuracy import Loss
-from wnet_edge.runner.open_graph import OpenGraph
-from wnet_edge.stitch import Stitcher
+from wnet_edge.judging.yardstick import Loss
+from wnet_edge.package.manifest import Precision
+from wnet_edge.runner.graph.open_graph import OpenGraph
+from wnet_edge.stitching.stitcher import Stitcher
 
 ROUNDS = 10
 

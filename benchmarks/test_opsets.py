@@ -9,8 +9,9 @@ import onnx
 import pytest
 
 from benchmarks.interleaved_latency import plausible_counts
-from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, export_fp32
+from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET
 from wnet_edge.export.parity import assert_parity
+from wnet_edge.export.trace import export_fp32
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec, build
 

@@ -11,23 +11,23 @@ import pytest
 
 from benchmarks.gates import GATES
 from wnet_edge.calibration.ranges import RangeMethod, Ranges, find_ranges
-from wnet_edge.cli.example import EXAMPLE_REFERENCE, EXAMPLE_SCAN
-from wnet_edge.cli.export_options import zoo_checkpoint
-from wnet_edge.export.build import export_package
-from wnet_edge.export.half import to_half
+from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN, zoo_checkpoint
+from wnet_edge.export.export_package import export_package
+from wnet_edge.export.half.half import to_half
 from wnet_edge.export.held_out import held_out, measured
+from wnet_edge.export.int8.quantise import Scheme, quantised
 from wnet_edge.export.options import ExportOptions, Material
-from wnet_edge.export.processor import patches_on_processor
-from wnet_edge.export.quantise import Scheme, quantised
-from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.export.run_graph import patches_on_processor
+from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.manifest import Precision
+from wnet_edge.judging.yardstick import loss
 from wnet_edge.models.registry import ModelName
-from wnet_edge.runner.accuracy import loss
-from wnet_edge.runner.session_settings import X64_PRECISION
+from wnet_edge.package.manifest import Precision
+from wnet_edge.runner.graph.session_settings import X64_PRECISION
 from wnet_edge.training.checkpoint import load_network
 
-pytestmark = pytest.mark.slow
+# One network is exported whole in each; on a busy machine that takes long.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 SMALL = (Precision.FP16, Precision.INT8)
 

@@ -16,11 +16,12 @@ from time import perf_counter
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from wnet_edge.manifest import Precision
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.placement import NodeTime, profile_graph
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
+from wnet_edge.embedded import find_package
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import open_package
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunSettings
+from wnet_edge.runner.measuring.node_profile import NodeTime, profile_graph
 
 RUNS = 100
 MATRIX_EDGE, MATRIX_RUNS = 1024, 20
@@ -104,8 +105,8 @@ def table(batch_size: int) -> str:
     """The whole table in Markdown."""
     package = open_package(find_package("w3"))
     before = sgemm_gflops_per_second()
-    way = Way(Precision.FP32, Provider.CPU, 1, batch_size)
-    nodes = profile_graph(package, way, batch_size, RUNS)
+    run_settings = RunSettings(Precision.FP32, Provider.CPU, 1, batch_size)
+    nodes = profile_graph(package, run_settings, batch_size, RUNS)
     best = (before + sgemm_gflops_per_second()) / 2
     found = kinds(nodes)
     whole = Kind("all", len(nodes), sum(k.ms for k in found), sum(k.flops for k in found))
@@ -119,7 +120,7 @@ def table(batch_size: int) -> str:
             *lines,
             "",
             f"Batch {batch_size}; sgemm of {MATRIX_EDGE} × {MATRIX_EDGE} in the same run: "
-            f"{best:.0f} GFLOP/s; W3: {whole.flops / batch_size / 1e6:.1f} MFLOP a frame.",
+            f"{best:.0f} GFLOP/s; W3: {whole.flops / batch_size / 1e6:.1f} MFLOP per frame.",
         ]
     )
 

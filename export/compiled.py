@@ -1,8 +1,8 @@
-"""A package whose graphs ONNX Runtime has optimised already, for this very device.
+"""Compiled packages: graphs that ONNX Runtime has already optimised for this device.
 
-What it does with a graph at every start (folding, fusing, laying weights out for the processor's
-vectors) is done once and kept as ONNX: a start takes less time, a run the same. The patches are
-checked against the portable package's golden ones before anything is written.
+The optimisations of every session start (constant folding, fusion, weight layout for the
+processor's vector units) are done once and stored as ONNX: starting takes less time, running the
+same. The patches are checked against the portable package's golden ones before anything is written.
 """
 
 from pathlib import Path
@@ -11,34 +11,36 @@ from tempfile import TemporaryDirectory
 import onnx
 import onnxruntime
 
-from wnet_edge.deviation import Deviation
 from wnet_edge.errors import ExportError
 from wnet_edge.export.graph import serialise
-from wnet_edge.manifest import Compiled, Precision
-from wnet_edge.package import Graph, Package, PackageContent, pack, write_package
-from wnet_edge.processor import processor_name
-from wnet_edge.runner.choice import golden_deviation, opening_fault
-from wnet_edge.runner.compiled_here import mark_compiled
-from wnet_edge.runner.open_graph import OpenGraph, package_settings
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import Way
-from wnet_edge.signature import PrivateKey
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Compiled, Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.package.packing import Graph, PackageContent, pack, write_package
+from wnet_edge.package.signature import PrivateKey
+from wnet_edge.runner.choosing.choice import opening_fault
+from wnet_edge.runner.graph.compiled_here import mark_compiled
+from wnet_edge.runner.graph.golden import golden_deviation
+from wnet_edge.runner.graph.open_graph import OpenGraph, package_settings
+from wnet_edge.runner.graph.processor import processor_name
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 
 def compile_package(
     package: Package, output: Path, *, force: bool, key: PrivateKey | None = None
 ) -> Package:
-    """Write the package beside it that starts faster here, and runs nowhere else.
+    """Compile a package for this device: it starts faster here, and runs nowhere else.
 
     Args:
         package: a portable package.
-        output: package file.
-        force: replace the file if it is there.
-        key: to sign it with; None leaves it unsigned.
+        output: package file to write.
+        force: replace an existing file.
+        key: key to sign it with; None for no signature.
 
     Raises:
-        ExportError: if the package is compiled already, a compiled graph gives other patches, or
-            the user's cache, where it is marked as made here, can't be written.
+        ExportError: if the package is already compiled, a compiled graph gives other patches, or
+            the user's cache, where compiled graphs are registered, can't be written.
         ProviderError: if the provider fails.
         PackageError: if the package can't be written.
     """
@@ -51,7 +53,9 @@ def compile_package(
     for graph in compiled.graphs.values():
         mark_compiled(graph)
     for precision in content.graphs:
-        deviation = golden_deviation(compiled, OpenGraph(compiled, Way(precision, provider)))
+        deviation = golden_deviation(
+            compiled, OpenGraph(compiled, RunSettings(precision, provider))
+        )
         _check(package, precision, deviation)
     return write_package(output, content, force=force, key=key)
 
@@ -93,16 +97,16 @@ def _content(package: Package, provider: Provider) -> PackageContent:
 
 
 def _compiled(package: Package, precision: Precision, provider: Provider) -> Graph:
-    """The graph as ONNX Runtime's session has it when it is ready to run."""
+    """The graph as optimised by ONNX Runtime on creation of a session."""
     entry = package.manifest.precisions[precision]
-    way = Way(precision, provider)
-    settings = package_settings(package, way)
+    run_settings = RunSettings(precision, provider)
+    settings = package_settings(package, run_settings)
     with TemporaryDirectory() as folder:
         path = Path(folder) / precision.file
         settings.optimized_model_filepath = str(path)
-        OpenGraph(package, way, settings)
+        OpenGraph(package, run_settings, settings)
         model = onnx.load(path)
-    # ONNX Runtime numbers what it fuses as its memory happens to lie: same graph, same bytes.
+    # ONNX Runtime's numbering of fused nodes varies from run to run; renamed for the same bytes.
     for number, node in enumerate(model.graph.node):
         node.name = str(number)
     return Graph(serialise(model), entry.opset, entry.quantisation, entry.retention)

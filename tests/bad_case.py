@@ -23,7 +23,7 @@ import pytest
 from tiny import KnownScan
 
 from wnet_edge.cli.main import main
-from wnet_edge.package import write_package
+from wnet_edge.package.packing import write_package
 
 SCAN = "scan.cxi"
 WITH_PACKAGE = ("--package", "known.wnet", "--provider", "cpu")

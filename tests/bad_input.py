@@ -13,10 +13,10 @@ import bad_scans
 from bad_case import Case, good_folder, nothing
 from tiny import KnownScan
 
-from wnet_edge.cli.example import EXAMPLE_SCAN
+from wnet_edge.embedded import EXAMPLE_SCAN
 
 PAGE = Path(__file__).parents[1] / "docs" / "bad_input.md"
-HEADER = "| Bad input | What `wnet-edge` says of it |\n|---|---|\n"
+HEADER = "| Bad input | Message |\n|---|---|\n"
 NEAR_FIELD = Path(__file__).parents[2] / "shared" / "data" / "petra_p25_nearfield.cxi"
 
 EXAMPLES = EXAMPLE_SCAN.parent

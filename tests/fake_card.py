@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import onnxruntime
 import pytest
 
-from wnet_edge.runner import device, open_graph, providers
-from wnet_edge.runner.providers import Provider
+from wnet_edge.runner.graph import device, open_graph, providers
+from wnet_edge.runner.graph.providers import Provider
 
 _BUILT_IN = [kind.execution_provider for kind in (Provider.TENSORRT, Provider.CUDA, Provider.CPU)]
 

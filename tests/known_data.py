@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tiny import gaussian_probe
 
-from wnet_edge.geometry import Geometry
 from wnet_edge.io.scan_file import open_scan
+from wnet_edge.physics.geometry import Geometry
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import hdf5plugin
 import numpy as np
 from layout_parts import geometry_flags, nx_group, put, translation_of, write_parts
 
+from wnet_edge.io.containers.units import JOULE_PER_EV
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.io.units import JOULE_PER_EV
 
 
 def _cxi(folder, known, frames, detector):

@@ -9,13 +9,13 @@ from functools import cache
 import numpy as np
 from tiny import gaussian_probe
 
-from wnet_edge.cli.export_options import zoo_checkpoint
-from wnet_edge.export.graph import export_fp32
+from wnet_edge.embedded import find_package, zoo_checkpoint
+from wnet_edge.export.trace import export_fp32
 from wnet_edge.models.back_projection import BackProjection
 from wnet_edge.models.ptychonn import PtychoNN, PtychoNNConfig
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.models.w1 import W1, W2Config
-from wnet_edge.package import find_package, open_package
+from wnet_edge.package.opening import open_package
 from wnet_edge.training.checkpoint import load_network
 
 NAMES = ("w3", "w2", "ptychonn")

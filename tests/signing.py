@@ -5,7 +5,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from wnet_edge.signature import PrivateKey, PublicKey
+from wnet_edge.package.signature import PrivateKey, PublicKey
 
 
 def private_key(seed: int) -> PrivateKey:

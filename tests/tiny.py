@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from wnet_edge.geometry import Geometry
-from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
-from wnet_edge.manifest import Precision, Tolerance, Training
-from wnet_edge.package import GoldenFrames, Graph, PackageContent
-from wnet_edge.preprocess import bin_frames
+from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.package.golden import GoldenFrames
+from wnet_edge.package.manifest import Precision, Tolerance, Training
+from wnet_edge.package.packing import Graph, PackageContent
+from wnet_edge.physics.binning import bin_frames
+from wnet_edge.physics.geometry import Geometry
 
 GEOMETRY = Geometry(energy_ev=10_000.0, distance_m=0.9, detector_pixel_size_m=55e-6)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.geometry import Geometry
-from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
 from wnet_edge.io.scan_file import open_scan
+from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
 from wnet_edge.models.registry import ModelName, NetworkSpec
 from wnet_edge.physics.forward import expected_counts
+from wnet_edge.physics.geometry import Geometry
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
-from wnet_edge.scan import Scan
-from wnet_edge.training.batch import Instrument
+from wnet_edge.scan.scan import Scan
 from wnet_edge.training.options import TrainingOptions
 from wnet_edge.training.progress import Progress
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions

@@ -7,13 +7,13 @@ from pathlib import Path
 import torch.distributed as dist
 from tiny_training import Interrupted, measurement, options, supply
 
-from wnet_edge.cut_labels import CutLabels
-from wnet_edge.io.placed_image import read_placed_image
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.training import simulation
 from wnet_edge.training.augmentation import Augmentation
 from wnet_edge.training.batch import FrameSupply
 from wnet_edge.training.distributed import joined, processes
-from wnet_edge.training.fixed import FixedFrames
+from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.loop import train
 from wnet_edge.training.progress import Progress
 from wnet_edge.training.stored import StoredFrames

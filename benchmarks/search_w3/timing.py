@@ -13,7 +13,7 @@ from benchmarks.interleaved_latency import (
     plausible_counts,
 )
 from benchmarks.search_w3.shapes import Shape, build_shape
-from wnet_edge.export.graph import export_fp32
+from wnet_edge.export.trace import export_fp32
 from wnet_edge.models.registry import ModelName, NetworkSpec, build
 
 BATCH = 8

@@ -20,9 +20,10 @@ from benchmarks.study.plan import WINDOW_PX
 from benchmarks.study.scan247 import Scan247, open_scan247
 from wnet_edge.calibration.split import split_by_region
 from wnet_edge.errors import SimulationError
+from wnet_edge.host.outputs import replacing
 from wnet_edge.models.registry import CountsNetwork
-from wnet_edge.outputs import replacing
-from wnet_edge.training.batch import Batch, Instrument
+from wnet_edge.physics.instrument import Instrument
+from wnet_edge.training.batch import Batch
 from wnet_edge.training.loop import one_cycle, validate
 from wnet_edge.training.loss import weighted_mae
 from wnet_edge.training.options import RECIPES, RecipeName

@@ -15,9 +15,9 @@ from benchmarks.study.epie import Frames, reconstruct
 from benchmarks.study.plan import Iterative, Study
 from benchmarks.study.results import Ceiling, Pair, Reconstructed, Results
 from benchmarks.study.scan247 import Scan247
-from wnet_edge.comparison import ObjectImage, compare
+from wnet_edge.comparing.comparison import ObjectImage, compare
 from wnet_edge.errors import ResultError
-from wnet_edge.outputs import replacing
+from wnet_edge.host.outputs import replacing
 
 PUBLISHED = "the published reference"
 COMMAND = "python -m benchmarks.study ceiling"

@@ -7,8 +7,8 @@ the network gives them; amplitude and phase averaged apart, no phase recovered.
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.comparison import ObjectImage
-from wnet_edge.geometry import central_window_start_px
+from wnet_edge.comparing.comparison import ObjectImage
+from wnet_edge.physics.geometry import central_window_start_px
 
 CENTRE_PX = 12
 

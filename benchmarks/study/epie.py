@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wnet_edge.gauge import illumination_weight, probe_intensity
+from wnet_edge.physics.gauge import illumination_weight, probe_intensity
 
 _STEP = 1.0
 """Of object and probe alike: α = β = 1 in Maiden & Rodenburg's eqs. 6 and 7."""
@@ -165,7 +165,7 @@ class _Engine:
         return misfit.item(), root.sum().item()
 
     def _binned(self, intensity: torch.Tensor) -> torch.Tensor:
-        """(full, full) summed as the detector was: see `wnet_edge.preprocess.bin_frames`."""
+        """(full, full) summed as the detector was: see `wnet_edge.physics.binning.bin_frames`."""
         b, n = self._binning, self._full_px // self._binning
         rolled = torch.roll(intensity, (b // 2, b // 2), dims=(0, 1))
         return rolled.view(n, b, n, b).sum(dim=(1, 3))

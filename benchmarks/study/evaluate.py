@@ -15,12 +15,12 @@ from benchmarks.study.plan import Study
 from benchmarks.study.results import Outcome, Results, zoo_name
 from benchmarks.study.scan247 import Scan247
 from benchmarks.study.sets import REAL, illuminated, patches, set_facts
-from wnet_edge.comparison import Comparison, ObjectImage, compare
+from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
+from wnet_edge.comparing.patch_errors import LabelledSet, patch_errors
 from wnet_edge.errors import CheckpointError
-from wnet_edge.gauge import probe_intensity
 from wnet_edge.models.registry import ModelName
-from wnet_edge.single_shot import LabelledSet, patch_errors
-from wnet_edge.stitch import Stitcher
+from wnet_edge.physics.gauge import probe_intensity
+from wnet_edge.stitching.stitcher import Stitcher
 from wnet_edge.training.checkpoint import load_network, read_checkpoint
 
 COMMAND = "python -m benchmarks.study evaluate"
@@ -123,9 +123,10 @@ def stitched(
     place = scan.instrument
     totals = np.maximum(scan.counts[frames], 0).sum(axis=(1, 2, 3))
     scale = np.sqrt(totals / probe_intensity(place.probe).sum())
+    positions_px = scan.positions_px[frames]
     with Stitcher(
-        scan.positions_px[frames], place.probe.shape[-1], place.window_px, place.weight
+        place.probe.shape[-1], place.window_px, place.weight, expected_px=positions_px
     ) as stitcher:
-        stitcher.add(amplitude[frames], phase_rad[frames], scale)
+        stitcher.add(positions_px, amplitude[frames], phase_rad[frames], scale)
         made = stitcher.finish()
     return ObjectImage("stitched", made.image, made.coverage, place.object_pixel_size_m)

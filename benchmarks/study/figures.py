@@ -16,9 +16,9 @@ from benchmarks.study.plan import EQUAL_RATE, NAMES, Run, Study
 from benchmarks.study.results import Results
 from benchmarks.study.scan247 import Scan247
 from benchmarks.study.sets import illuminated, patches
-from wnet_edge.comparison import ObjectImage
+from wnet_edge.comparing.comparison import ObjectImage
+from wnet_edge.comparing.patch_errors import LabelledSet, phase_aligned
 from wnet_edge.models.registry import CountsNetwork, ModelName, NetworkInput
-from wnet_edge.single_shot import LabelledSet, turned
 from wnet_edge.training.checkpoint import load_network
 from wnet_edge.training.options import PhaseError
 
@@ -81,7 +81,7 @@ def draw_examples(
         shown = {"label": (one.amplitude, one.phase_rad)}
         for name, network in networks.items():
             amplitude, phase_rad = patches(network, one.counts)
-            near = turned(amplitude, phase_rad, one, scan.instrument.weight)
+            near = phase_aligned(amplitude, phase_rad, one, scan.instrument.weight)
             shown[name] = (amplitude, near)
         spans = [_span(maps[0][~dark]) for maps in (one.phase_rad, one.amplitude)]
         for column, (name, (amplitude, phase_rad)) in enumerate(shown.items(), 1):
@@ -144,7 +144,7 @@ def draw_curves(study: Study, results: Results, folder: Path) -> None:
             point = cost.latency_ms["8"], errors.held_out(run)
             axis.plot(*point, "o")
             axis.annotate(label(run), point, fontsize=8)
-    axis.set(xlabel="ms a frame, batch 8, one thread", ylabel=_ERROR, xscale="log")
+    axis.set(xlabel="ms per frame, batch 8, one thread", ylabel=_ERROR, xscale="log")
     if axis.lines:
         _save(figure, folder / LATENCY)
 

@@ -11,9 +11,9 @@ from benchmarks.interleaved_latency import (
 )
 from benchmarks.study.plan import Study
 from benchmarks.study.results import NetworkCost, Results
-from wnet_edge.export.graph import export_fp32
+from wnet_edge.export.trace import export_fp32
 from wnet_edge.models.registry import CountsNetwork, NetworkSpec, build, parameter_count
-from wnet_edge.training.batch import Instrument
+from wnet_edge.physics.instrument import Instrument
 
 COMMAND = "python -m benchmarks.study networks"
 

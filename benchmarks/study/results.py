@@ -13,9 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from wnet_edge.comparison import Comparison
+from wnet_edge.comparing.comparison import Comparison
+from wnet_edge.comparing.patch_errors import PatchErrors
 from wnet_edge.models.registry import ModelName
-from wnet_edge.single_shot import PatchErrors
 
 _PACKAGES = ("torch", "onnxruntime-gpu", "numpy")
 

@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 from benchmarks.study.plan import EXAMPLE, REFERENCE, WINDOW_PX
 from wnet_edge.calibration.split import Region, split_by_region
-from wnet_edge.comparison import ObjectImage
-from wnet_edge.geometry import positions_px
-from wnet_edge.io.probe_file import find_probe
-from wnet_edge.io.reference import read_object_image
+from wnet_edge.comparing.comparison import ObjectImage
+from wnet_edge.io.images.object_image_file import read_object_image
+from wnet_edge.io.probe_file import find_probe, instrument_of
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.physics.virtual_scan import labels
-from wnet_edge.preprocess import network_counts
-from wnet_edge.training.batch import Instrument, instrument_of
+from wnet_edge.physics.gauge import labels
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
+from wnet_edge.scan.counts import network_counts
 
 
 @dataclass(frozen=True)

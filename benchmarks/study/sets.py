@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from benchmarks.study.plan import HELD_OUT_FAMILIES, TRAINED_FAMILIES
 from benchmarks.study.results import SetFacts
 from benchmarks.study.scan247 import Scan247
-from wnet_edge import metrics, single_shot
-from wnet_edge.gauge import probe_intensity
+from wnet_edge.comparing import metrics
+from wnet_edge.comparing import patch_errors as single_shot
+from wnet_edge.comparing.patch_errors import LabelledSet, Maps, patch_errors
 from wnet_edge.models.registry import CountsNetwork
+from wnet_edge.physics.gauge import probe_intensity
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.objects import Family
-from wnet_edge.single_shot import LabelledSet, Maps, patch_errors
-from wnet_edge.training.batch import Instrument, joined_batches
+from wnet_edge.training.batch import joined_batches
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 
 REAL = "scan 247"

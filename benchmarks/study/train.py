@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.study.plan import TRAINED_FAMILIES, Run, Study
-from wnet_edge.training.batch import Instrument
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.training.checkpoint import read_checkpoint
-from wnet_edge.training.fixed import FixedFrames
+from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.loop import train
 from wnet_edge.training.options import RECIPES, RecipeName, TrainingOptions
 from wnet_edge.training.progress import Progress

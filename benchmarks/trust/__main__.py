@@ -13,16 +13,17 @@ from pathlib import Path
 
 from benchmarks.trust.networks import QUALITIES, Quality, make_networks, package_path, scan_path
 from benchmarks.trust.probes import REFERENCE_247, SCAN_247, ProbeName, Sample, truth
-from wnet_edge.comparison import Comparison, ObjectImage, compare
-from wnet_edge.io.reference import read_object_image
+from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
+from wnet_edge.framing.framing import Framing
+from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import open_package
-from wnet_edge.runner.infer import Inference, infer
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.verdict import Verdict
-from wnet_edge.runner.ways import RunnerOptions
-from wnet_edge.runner.window import Framer
+from wnet_edge.package.opening import open_package
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.image.infer import Inference, infer
+from wnet_edge.runner.image.verdict import Verdict
 
 GOOD_CORRELATION, GOOD_SLOPE = 0.93, (0.75, 1.25)
 """Of a good image with the truth; the reference of scan 247 shares no more than 0.97 with any."""
@@ -79,8 +80,8 @@ def _row(
     folder: Path, name: ProbeName, quality: Quality, path: Path, reference: ObjectImage
 ) -> Row:
     package = open_package(package_path(folder, name, quality))
-    scan = Framer(find_scan(path), package).framed(Orientation.IDENTITY, Orientation.IDENTITY).scan
-    made = infer(scan, package, RunnerOptions(provider=Provider.CPU))
+    scan = Framing(find_scan(path), package).framed(Orientation.IDENTITY, Orientation.IDENTITY).scan
+    made = infer(scan, open_best_graph(package, RunnerOptions(provider=Provider.CPU)))
     image = ObjectImage(
         "image", made.stitched.image, made.stitched.coverage, scan.object_pixel_size_m
     )

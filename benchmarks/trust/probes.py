@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 import wnet_edge
-from wnet_edge.comparison import ObjectImage
-from wnet_edge.geometry import Geometry
-from wnet_edge.io.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.comparing.comparison import ObjectImage
 from wnet_edge.io.scan_file import open_scan
+from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.forward import inverse_far_field
+from wnet_edge.physics.geometry import Geometry
 from wnet_edge.physics.objects import Family
 from wnet_edge.physics.probe import ZonePlate, defocus, fitted_probe, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan

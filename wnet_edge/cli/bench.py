@@ -20,10 +20,12 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.errors import PeerError, ProviderError, ResultError
-from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.outputs import check_output, replacing
-from wnet_edge.package import Package
-from wnet_edge.runner.bench import (
+from wnet_edge.host.outputs import check_output, replacing
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import MAX_THREADS, RunnerOptions
+from wnet_edge.runner.measuring.bench import (
     BATCH_SIZES,
     Entrant,
     Opened,
@@ -34,15 +36,13 @@ from wnet_edge.runner.bench import (
     precisions_to_time,
     time_batch,
 )
-from wnet_edge.runner.placement import (
+from wnet_edge.runner.measuring.node_profile import (
     NodeTime,
     OperatorTime,
     by_operator,
     misplaced,
     profile_graph,
 )
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.ways import MAX_THREADS, RunnerOptions
 
 DEFAULT_PACKAGES = ("ptychonn", "w3")
 PLACEMENT_RUNS, PROFILE_RUNS = 1, 50
@@ -56,7 +56,7 @@ MAX_RUNS = 100_000
     "batches",
     multiple=True,
     type=click.IntRange(1, MAX_BATCH_SIZE),
-    help="Frames run at once, repeatable; packages of a fixed batch take its multiples.  "
+    help="Frames per batch; repeatable. Packages with a fixed batch size take its multiples.  "
     f"[default: {', '.join(map(str, BATCH_SIZES))}]",
 )
 @click.option(
@@ -64,7 +64,7 @@ MAX_RUNS = 100_000
     "precisions",
     type=click.Choice([kind.value for kind in Precision]),
     multiple=True,
-    help="Graph to time, repeatable; of each package those that it holds.  [default: fp32]",
+    help="Precision to time, where a package has it; repeatable.  [default: fp32]",
 )
 @provider_option
 @click.option(
@@ -72,23 +72,23 @@ MAX_RUNS = 100_000
     type=click.IntRange(0, MAX_THREADS),
     default=1,
     show_default=True,
-    help="Threads of the processor; 0: one a core. One keeps ratios comparable.",
+    help="CPU threads; 0: one per core. One thread keeps ratios comparable.",
 )
 @click.option(
     "--runs",
     type=click.IntRange(1, MAX_RUNS),
     default=50,
     show_default=True,
-    help="Of each, after warm-up.",
+    help="Timed runs of each graph, after warm-up.",
 )
 @click.option(
     "--peers",
     is_flag=True,
-    help="Also PyTorch and OpenVINO, those that are installed, on the processor.",
+    help="Also time PyTorch and OpenVINO, if installed, on the CPU.",
 )
-@click.option("--profile", is_flag=True, help="Also the first package's time by operator.")
-@click.option("--strict", is_flag=True, help="Fail if a node runs on another provider.")
-@click.option("-o", "--output", type=FILE, help="File for what --json prints.")
+@click.option("--profile", is_flag=True, help="Also show the first package's time per operator.")
+@click.option("--strict", is_flag=True, help="Fail if a node of a graph runs on another provider.")
+@click.option("-o", "--output", type=FILE, help="File for the JSON that --json prints.")
 @force_option
 @json_option
 def command(
@@ -105,11 +105,11 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Time packages in turn: ptychonn and w3, unless others are named.
+    """Time packages in interleaved rounds: ptychonn and w3, unless others are named.
 
-    The graph alone and, from detector frames to patches on the image, the whole flow. Ratios are of
-    medians, to the first package's first graph. With --peers a runtime is timed once it has given
-    the package's golden patches.
+    Times the graph alone, and end to end from detector frames to patches placed on the image.
+    Ratios are of medians, relative to the first graph of the first package. With --peers, a runtime
+    is timed only if it reproduces the package's golden patches.
     """
     if output is not None:
         check_output(output, ResultError, force=force)
@@ -168,7 +168,7 @@ def _time_all(
         own, warnings = open_graphs([(p, replace(asked, batch_size=size)) for p, asked in graphs])
         told.tell(warnings)
         graphs = [
-            (package, replace(asked, provider=entrant.way.provider))
+            (package, replace(asked, provider=entrant.run_settings.provider))
             for (package, asked), (entrant, _) in zip(graphs, own, strict=True)
         ]
         contestants = own + _open_peers([entrant for entrant, _ in own], peers, told)
@@ -182,22 +182,24 @@ def _open_peers(entrants: Sequence[Entrant], peers: Sequence[Peer], told: _Told)
     opened = []
     for entrant in entrants:
         for peer in peers:
-            way = replace(entrant.way, provider=Provider.CPU)
+            run_settings = replace(entrant.run_settings, provider=Provider.CPU)
             try:
-                run = peer_run(peer, entrant.package, way)
+                run = peer_run(peer, entrant.package, run_settings)
             except PeerError as error:
                 told.tell([str(error)])
             else:
-                opened.append((Entrant(entrant.package, way, peer.value), run))
+                opened.append((Entrant(entrant.package, run_settings, peer.value), run))
     return opened
 
 
 def _misplaced(entrants: Sequence[Entrant]) -> list[Misplaced]:
     """Graphs with nodes that their provider left to another; the processor has none to leave."""
     found = [
-        Misplaced(entrant, misplaced(_nodes(entrant, PLACEMENT_RUNS), entrant.way.provider))
+        Misplaced(
+            entrant, misplaced(_nodes(entrant, PLACEMENT_RUNS), entrant.run_settings.provider)
+        )
         for entrant in entrants
-        if entrant.is_own and entrant.way.provider is not Provider.CPU
+        if entrant.is_own and entrant.run_settings.provider is not Provider.CPU
     ]
     return [one for one in found if one.nodes]
 
@@ -207,7 +209,9 @@ def _profile(entrant: Entrant) -> tuple[OperatorTime, ...]:
 
 
 def _nodes(entrant: Entrant, runs: int) -> tuple[NodeTime, ...]:
-    return profile_graph(entrant.package, entrant.way, entrant.way.batch_size, runs)
+    return profile_graph(
+        entrant.package, entrant.run_settings, entrant.run_settings.batch_size, runs
+    )
 
 
 def _report(findings: Findings, output: Path | None, *, force: bool, as_json: bool) -> None:

@@ -4,12 +4,13 @@ from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
 
-from wnet_edge.deviation import Deviation
+from wnet_edge.embedded import zoo_checkpoint
 from wnet_edge.errors import CheckpointError, PeerError
-from wnet_edge.manifest import Precision
-from wnet_edge.package import Package
-from wnet_edge.runner.batches import RunFrames, in_whole_batches
-from wnet_edge.runner.ways import Way
+from wnet_edge.package.golden import Deviation
+from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.batches import RunFrames, in_whole_batches
+from wnet_edge.runner.graph.run_settings import RunSettings
 
 
 class Peer(str, Enum):
@@ -46,44 +47,47 @@ def installed_peers() -> tuple[tuple[Peer, ...], tuple[str, ...]]:
         for peer, names in _NEEDED.items()
     }
     here = tuple(peer for peer in Peer if not lacking[peer])
-    lines = [f"{p.value} is not timed: no {lacking[p]} here ({_CURES[p]})" for p in Peer]
+    lines = [f"{p.value} is not timed: {lacking[p]} is not installed ({_CURES[p]})" for p in Peer]
     if not here:
-        raise PeerError(f"no peer is installed: {' or '.join(_CURES.values())}")
+        raise PeerError(f"no other runtime is installed: {' or '.join(_CURES.values())}")
     return here, tuple(line for peer, line in zip(Peer, lines, strict=True) if lacking[peer])
 
 
-def peer_run(peer: Peer, package: Package, way: Way) -> RunFrames:
+def peer_run(peer: Peer, package: Package, run_settings: RunSettings) -> RunFrames:
     """A package's graph in another runtime on the processor, once it has given the golden patches.
 
     Raises:
         PeerError: if it can't run it, or gives other patches.
     """
     if peer is Peer.OPENVINO:
-        run: RunFrames = import_module("wnet_edge.export.openvino_peer").openvino_run(package, way)
+        run: RunFrames = import_module("wnet_edge.export.openvino_peer").openvino_run(
+            package, run_settings
+        )
     else:
-        run = _network_in_torch(package, way)
+        run = _network_in_torch(package, run_settings)
     # A copy: PyTorch warns of arrays that can't be written to.
-    found = in_whole_batches(run, package.golden.counts.copy(), way.batch_size)
-    deviation = Deviation.between(found, package.golden.outputs[way.precision])
-    if not deviation.within(package.manifest.golden.tolerance[way.precision]):
+    found = in_whole_batches(run, package.golden.counts.copy(), run_settings.batch_size)
+    deviation = Deviation.between(found, package.golden.outputs[run_settings.precision])
+    if not deviation.within(package.manifest.golden.tolerance[run_settings.precision]):
         raise PeerError(
-            f"{peer.value} is not timed on {way.precision.value} of {package.path}: it gives other "
-            f"patches, off by {deviation.phase_rms_rad:.2g} rad"
+            f"{peer.value} is not timed on {run_settings.precision.value} of {package.path}: its "
+            f"phases differ from the golden patches by {deviation.phase_rms_rad:.2g} rad RMS"
         )
     return run
 
 
-def _network_in_torch(package: Package, way: Way) -> RunFrames:
-    if way.precision is not Precision.FP32:
-        raise PeerError(f"pytorch is not timed on {way.precision.value}: the network is in fp32")
-    zoo = import_module("wnet_edge.cli.export_options")
+def _network_in_torch(package: Package, run_settings: RunSettings) -> RunFrames:
+    if run_settings.precision is not Precision.FP32:
+        raise PeerError(
+            f"pytorch is not timed on {run_settings.precision.value}: the network is in fp32"
+        )
     try:
-        checkpoint = zoo.zoo_checkpoint(package.manifest.model)
+        checkpoint = zoo_checkpoint(package.manifest.model)
     except CheckpointError as error:
         raise PeerError(
-            f"pytorch is not timed on {package.path}: no PyTorch weights for it in the zoo"
+            f"pytorch is not timed on {package.path}: no PyTorch weights of it ship with wnet-edge"
         ) from error
     run: RunFrames = import_module("wnet_edge.export.torch_peer").torch_run(
-        package, checkpoint, way.threads
+        package, checkpoint, run_settings.threads
     )
     return run

@@ -10,11 +10,11 @@ import onnxruntime
 
 from wnet_edge.cli.options import command_line
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.package import Package
-from wnet_edge.runner.bench import Entrant, Measured, Row
-from wnet_edge.runner.device import this_device
-from wnet_edge.runner.in_turn import WARM_UP
-from wnet_edge.runner.placement import NodeTime, OperatorTime
+from wnet_edge.package.opening import Package
+from wnet_edge.runner.graph.device import this_device
+from wnet_edge.runner.measuring.bench import Entrant, Row, TimedGraph
+from wnet_edge.runner.measuring.interleaved import WARM_UP
+from wnet_edge.runner.measuring.node_profile import NodeTime, OperatorTime
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Misplaced:
     @property
     def line(self) -> str:
         """For people."""
-        way = self.entrant.way
+        run_settings = self.entrant.run_settings
         found = ", ".join(f"{node.operator} {node.name} on {node.provider}" for node in self.nodes)
         return (
-            f"{self.entrant.package.path}: {len(self.nodes)} nodes of {way.precision.value} do not "
-            f"run on {way.provider.value}: {found}"
+            f"{self.entrant.package.path}: {len(self.nodes)} nodes of "
+            f"{run_settings.precision.value} do not run on {run_settings.provider.value}: {found}"
         )
 
 
@@ -62,10 +62,10 @@ class Findings:
 
 def print_tables(findings: Findings) -> None:
     """Milliseconds a frame by batch size, alone and end to end, and operators if asked for."""
-    threads = f"{findings.threads} threads" if findings.threads else "a thread a core"
+    threads = f"{findings.threads} threads" if findings.threads else "one thread per core"
     print_line(
         f"{this_device().processor}, {threads.replace('1 threads', '1 thread')}, {findings.runs} "
-        f"runs each in turn; ms a frame: median (95th, 99th percentile), × the first"
+        f"interleaved runs each; ms per frame: median (95th, 99th percentile), × the first"
     )
     print_line("")
     print_line("graph alone, counts to patches:")
@@ -126,13 +126,13 @@ def _entrant_values(entrant: Entrant) -> dict[str, str]:
     return {
         "package": entrant.package.name,
         "package_sha256": entrant.package.sha256,
-        "precision": entrant.way.precision.value,
+        "precision": entrant.run_settings.precision.value,
         "runtime": entrant.runtime,
-        "provider": entrant.way.provider.value,
+        "provider": entrant.run_settings.provider.value,
     }
 
 
-def _measured_values(measured: Measured) -> dict[str, float]:
+def _measured_values(measured: TimedGraph) -> dict[str, float]:
     return {
         **asdict(measured.latency),
         "frames_per_second": measured.latency.frames_per_second,
@@ -141,11 +141,11 @@ def _measured_values(measured: Measured) -> dict[str, float]:
 
 
 def _label(entrant: Entrant) -> str:
-    where = entrant.way.provider.value if entrant.is_own else entrant.runtime
-    return f"{entrant.package.name} {entrant.way.precision.value} {where}"
+    where = entrant.run_settings.provider.value if entrant.is_own else entrant.runtime
+    return f"{entrant.package.name} {entrant.run_settings.precision.value} {where}"
 
 
-def _print_table(rows: Sequence[Row], cells: Mapping[int, Measured]) -> None:
+def _print_table(rows: Sequence[Row], cells: Mapping[int, TimedGraph]) -> None:
     """A line a batch size, a column a contestant."""
     lines: dict[int, list[str]] = {}
     header = ["batch"]
@@ -166,7 +166,7 @@ def _print_profile(findings: Findings) -> None:
     print_line(f"operators of {_label(first.entrant)}, batch {first.batch_size}:")
     _print_columns(
         [
-            ["operator", "share", "ms a run", "calls"],
+            ["operator", "share", "ms per run", "calls"],
             *(
                 [one.operator, f"{one.share:.1%}", f"{one.ms:.3g}", str(one.calls)]
                 for one in findings.profile

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from wnet_edge.cli.example import EXAMPLE_SCAN
 from wnet_edge.cli.infer import report
 from wnet_edge.cli.options import (
     command_line,
@@ -13,8 +12,10 @@ from wnet_edge.cli.options import (
     runner_options,
     runner_options_from,
 )
-from wnet_edge.package import find_package, open_package
-from wnet_edge.runner.job import Job, run_job
+from wnet_edge.embedded import EXAMPLE_SCAN, find_package
+from wnet_edge.package.opening import open_package
+from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.image.job import Job, run_job
 
 PACKAGE = "w3"
 RESULT, PICTURE = Path("wnet-edge-demo.h5"), Path("wnet-edge-demo.png")
@@ -26,10 +27,10 @@ RESULT, PICTURE = Path("wnet-edge-demo.h5"), Path("wnet-edge-demo.png")
 def command(
     precision: str, provider: str, threads: int | None, batch_size: int | None, as_json: bool
 ) -> None:
-    """See a real scan become an image, here and now.
+    """Reconstruct the embedded example scan with the embedded package.
 
-    An etched tungsten test pattern, measured at APS/CNM 26-ID. Writes ./wnet-edge-demo.h5 and
-    ./wnet-edge-demo.png, replacing those of an earlier demo.
+    The sample is an etched tungsten test pattern, measured at APS/CNM 26-ID. Writes
+    ./wnet-edge-demo.h5 and ./wnet-edge-demo.png, replacing those of an earlier run.
     """
     job = Job(
         scan=EXAMPLE_SCAN,
@@ -40,5 +41,5 @@ def command(
     )
     package = open_package(find_package(PACKAGE))
     options = runner_options_from(precision, provider, threads, batch_size)
-    done = run_job(job, package, options, frame_progress)
+    done = run_job(job, open_best_graph(package, options), frame_progress)
     report(job, package, done, as_json=as_json)

@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 
 from wnet_edge.cli.options import finite
-from wnet_edge.manifest import FrameFit, Precision
-from wnet_edge.runner.checkup import CheckUp, PrecisionCheck, ProviderCheck
-from wnet_edge.runner.installation import EXTRAS
-from wnet_edge.runner.providers import CURES, WHEELS
-from wnet_edge.runner.verdict import Cause, explains
-from wnet_edge.runner.wheels import overwriting
+from wnet_edge.package.manifest import FrameFit, Precision
+from wnet_edge.runner.doctor.checkup import CheckUp, PrecisionCheck, ProviderCheck
+from wnet_edge.runner.doctor.installation import EXTRAS
+from wnet_edge.runner.doctor.wheels import overwriting
+from wnet_edge.runner.graph.providers import CURES, WHEELS
+from wnet_edge.runner.image.verdict import Cause, explains
 
 _WIDTH = 100
 _NAME_WIDTH = 13
@@ -50,9 +50,11 @@ def as_lines(checkup: CheckUp) -> Iterator[str]:
     sections = {
         "Installed": _installed(checkup),
         "This machine": _machine(checkup),
-        f"Providers, by the golden frames of {checkup.package.path.name}": _providers(checkup),
-        "What infer takes": _choice(checkup),
-        "Its verdicts": [_level(checkup.package.manifest.self_check)],
+        f"Providers, tested with the golden frames of {checkup.package.path.name}": _providers(
+            checkup
+        ),
+        "Automatic choice of infer": _choice(checkup),
+        "Self-check of images": [_level(checkup.package.manifest.self_check)],
         "Extras": _extras(),
     }
     for title, lines in sections.items():
@@ -77,7 +79,7 @@ def as_lines(checkup: CheckUp) -> Iterator[str]:
 
 def as_values(checkup: CheckUp) -> dict[str, object]:
     """For `--json`."""
-    way = checkup.auto.way
+    run_settings = checkup.auto.run_settings
     record = checkup.tune.record
     level = checkup.package.manifest.self_check
     return {
@@ -102,16 +104,16 @@ def as_values(checkup: CheckUp) -> dict[str, object]:
         "providers": [_provider_values(check) for check in checkup.providers],
         "auto": {
             "works": checkup.auto.fault is None,
-            "precision": way and way.precision.value,
-            "provider": way and way.provider.value,
-            "threads": way and way.threads,
-            "batch_size": way and way.batch_size,
+            "precision": run_settings and run_settings.precision.value,
+            "provider": run_settings and run_settings.provider.value,
+            "threads": run_settings and run_settings.threads,
+            "batch_size": run_settings and run_settings.batch_size,
             "reason": checkup.auto.reason,
             "fault": checkup.auto.fault,
         },
         "tune": {
             "measured": record is not None,
-            "ms_a_frame": record.timed[0].ms_a_frame if record and record.timed else None,
+            "ms_per_frame": record.timed[0].ms_per_frame if record and record.timed else None,
             "fault": checkup.tune.fault,
         },
         "cache": asdict(checkup.cache) | {"folder": str(checkup.cache.folder)},
@@ -132,7 +134,7 @@ def _installed(checkup: CheckUp) -> Iterator[Line]:
         if name != "onnxruntime":
             yield Line(Mark.OK, name, version)
             continue
-        wheels = " and ".join(map(str, checkup.wheels)) or "no wheel that pip knows"
+        wheels = " and ".join(map(str, checkup.wheels)) or "no wheel known to pip"
         mark = Mark.OK if checkup.wheel_fault is None else Mark.PROBLEM
         yield Line(mark, name, f"{version}, of {wheels}")
 
@@ -152,18 +154,18 @@ def _machine(checkup: CheckUp) -> Iterator[Line]:
     elif checkup.nvidia_card:
         yield Line(Mark.PROBLEM, "GPU", "NVIDIA, without a driver")
     else:
-        yield Line(Mark.MISSING, "GPU", "no NVIDIA card or driver is seen")
+        yield Line(Mark.MISSING, "GPU", "no NVIDIA GPU or driver found")
 
 
 def _int8(vnni: bool | None) -> tuple[Mark, str, str]:
     if vnni is None:
-        return Mark.OK, "int8", "not told by this system: the golden frames show"
+        return Mark.OK, "int8", "not reported by this system; the golden frames show it"
     if vnni:
-        return Mark.OK, "int8", "VNNI: products do not saturate; tune says if it is faster"
+        return Mark.OK, "int8", "VNNI: products do not saturate; tune tells whether it is faster"
     return (
         Mark.MISSING,
         "int8",
-        "no VNNI: int8 takes slower products that do not saturate",
+        "no VNNI: int8 uses slower instructions that do not saturate",
     )
 
 
@@ -185,14 +187,18 @@ def _providers(checkup: CheckUp) -> Iterator[Line]:
 
 
 def _verdict(check: PrecisionCheck) -> str:
-    return f"{check.precision.value} {'right' if check.fault is None else 'wrong'}"
+    return f"{check.precision.value} {'correct' if check.fault is None else 'wrong'}"
 
 
 def _choice(checkup: CheckUp) -> Iterator[Line]:
     auto, tune, cache = checkup.auto, checkup.tune, checkup.cache
     mark = Mark.OK if auto.fault is None else Mark.PROBLEM
-    way = "nothing" if auto.way is None else _told(auto.way.precision, auto.way.provider.value)
-    yield Line(mark, "auto", f"{way} ({auto.reason})")
+    run_settings = (
+        "nothing"
+        if auto.run_settings is None
+        else _told(auto.run_settings.precision, auto.run_settings.provider.value)
+    )
+    yield Line(mark, "auto", f"{run_settings} ({auto.reason})")
     if tune.fault is not None:
         yield Line(Mark.PROBLEM, "tune", "its record can't be used")
     elif tune.record is None:
@@ -209,8 +215,8 @@ def _level(level: FrameFit | None) -> Line:
     if level is None:
         return Line(Mark.PROBLEM, "trust", f"{Cause.NO_LEVEL.value}")
     text = (
-        f"on a scan of its own instrument the package explains {100 * level.explained:.0f} % of "
-        f"what a blank object leaves (R-factor {level.r_factor:.3f} of {level.r_blank:.3f}), "
+        f"on a scan from its own instrument the package explains {100 * level.explained:.0f} % of "
+        f"the misfit of a blank object (R-factor {level.r_factor:.3f}, blank {level.r_blank:.3f}), "
         f"contrast {level.contrast:.2f}"
     )
     if explains(level):

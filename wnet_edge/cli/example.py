@@ -1,11 +1,6 @@
-"""The embedded examples: the names by which commands take them, and `wnet-edge example`.
-
-`example:NAME` stands wherever a scan or a reconstruction is asked for, as `w3` does for a package.
-This is the one place that knows where they lie.
-"""
+"""`wnet-edge example`, and the arguments that may name an embedded example instead of a file."""
 
 import shutil
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,41 +8,9 @@ import click
 
 from wnet_edge.cli.options import FILE, force_option
 from wnet_edge.cli.terminal import print_line
+from wnet_edge.embedded import EXAMPLE_LICENCE, EXAMPLES, resolved
 from wnet_edge.errors import ScanError
-from wnet_edge.outputs import check_output, replacing
-
-_FOLDER = Path(str(files("wnet_edge") / "examples"))
-
-EXAMPLE_SCAN = _FOLDER / "cnm26id_scan247_64px.cxi"
-EXAMPLE_REFERENCE = _FOLDER / "cnm26id_scan247_reference.npz"
-
-PREFIX = "example:"
-EXAMPLES = {"scan247": EXAMPLE_SCAN, "scan247-reference": EXAMPLE_REFERENCE}
-"""Name to file."""
-
-_LICENCE = _FOLDER / "LICENSE.tike"
-
-
-def resolved(text: str) -> str:
-    """A path as it was typed, or where the example lies that `example:NAME[:DATASET]` names.
-
-    Raises:
-        ScanError: if there is no such example.
-    """
-    if not text.startswith(PREFIX):
-        return text
-    name, colon, dataset = text.removeprefix(PREFIX).partition(":")
-    if name not in EXAMPLES:
-        known = ", ".join(PREFIX + known for known in EXAMPLES)
-        raise ScanError(
-            f"{PREFIX}{name}: no such example; choose from {known}, or ./{PREFIX}{name}"
-        )
-    return f"{EXAMPLES[name]}{colon}{dataset}"
-
-
-def named(text: str) -> Path:
-    """What outputs are named after: the path as it was typed, or an example's name."""
-    return Path(text.removeprefix(PREFIX))
+from wnet_edge.host.outputs import check_output, replacing
 
 
 class DataFile(click.ParamType[Path]):
@@ -87,18 +50,17 @@ DATA, PART = DataFile(), DataPart()
 @click.argument("folder", metavar="FOLDER", type=FILE)
 @force_option
 def command(folder: Path, force: bool) -> None:
-    """Copy the embedded example scan and its reconstruction to a folder.
+    """Copy the embedded example scan and its reference reconstruction to FOLDER.
 
-    Every command that takes a scan reads them without a copy, too: as example:scan247 and
-    example:scan247-reference.
+    Commands also take them without copying, as example:scan247 and example:scan247-reference.
     """
     copies = {folder / f"{name}{path.suffix}": path for name, path in EXAMPLES.items()}
-    copies[folder / _LICENCE.name] = _LICENCE
+    copies[folder / EXAMPLE_LICENCE.name] = EXAMPLE_LICENCE
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ScanError(
-            f"{folder}: can't be made a folder ({(error.strerror or '').lower()}); name another"
+            f"{folder}: can't be created ({(error.strerror or '').lower()}); name another folder"
         ) from error
     for copy in copies:
         check_output(copy, ScanError, force=force)

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from wnet_edge.cli.example import named, resolved
 from wnet_edge.cli.options import (
     FILE,
     command_line,
@@ -32,14 +31,20 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import named, resolved
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
-from wnet_edge.io.image_files import is_of_images
-from wnet_edge.io.result_formats import ResultFormat, default_paths, paths_from, picture_beside
-from wnet_edge.io.tiff_frames import check_several_scans
-from wnet_edge.orientation import Orientation
-from wnet_edge.package import Package
-from wnet_edge.runner.job import Done, Job, check_jobs, run_job
-from wnet_edge.runner.ways import RunnerOptions
+from wnet_edge.io.containers.image_files import is_of_images
+from wnet_edge.io.containers.tiff.frames import check_several_scans
+from wnet_edge.io.images.result_format import (
+    ResultFormat,
+    default_paths,
+    paths_from,
+    picture_beside,
+)
+from wnet_edge.package.opening import Package
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
+from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
 
 
 @click.command()
@@ -51,24 +56,26 @@ from wnet_edge.runner.ways import RunnerOptions
     "-o",
     "output",
     type=FILE,
-    help="Result file, or the folder for several.  [default: ./SCAN.wnet.h5]",
+    help="Result file; with several scans, folder of the results.  [default: ./SCAN.wnet.h5]",
 )
 @click.option(
     "--image",
     "picture",
     type=FILE,
-    help="Picture.  [default: ./SCAN.wnet.png, or beside -o OUT.h5 as OUT.png]",
+    help="Picture of the result.  [default: ./SCAN.wnet.png, or OUT.png next to -o OUT.h5]",
 )
-@click.option("--no-image", is_flag=True, help="Draw no picture.")
+@click.option("--no-image", is_flag=True, help="Write no picture.")
 @click.option(
     "--format",
     "image_format",
     type=click.Choice([kind.value for kind in ResultFormat]),
     default=ResultFormat.NEXUS.value,
     show_default=True,
-    help="Of the result; tiff is a pair of files.",
+    help="Format of the result; tiff writes phase and amplitude to one file each.",
 )
-@click.option("--strict", is_flag=True, help="Refuse an image that does not explain its frames.")
+@click.option(
+    "--strict", is_flag=True, help="Fail, and write nothing, if the image is not trusted."
+)
 @orientation_options
 @scan_options
 @no_links_option
@@ -93,18 +100,18 @@ def command(
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
-    """Take far-field scans to images of the object: a result file and a picture each.
+    """Reconstruct far-field scans: a result file and a picture for each.
 
-    What a scan's file holds is found by its content; flags say what it does not. Several scans go
-    to a folder, one JSON line each; a bad one does not stop the others. A folder of TIFF files, or
-    a quoted pattern ('scan7/*.tif'), is one scan with a file for each frame. example:scan247 is the
-    embedded scan.
+    The format of a scan file is recognised by its content; options supply what the file lacks.
+    Results of several scans go to a folder, with one line of JSON per scan; a scan that fails does
+    not stop the others. A folder of TIFF files, or a quoted pattern ('scan7/*.tif'), is one scan
+    with one file per frame. example:scan247 is the embedded scan.
     """
     if no_image and picture is not None:
         raise click.UsageError("give either --image or --no-image")
     several = len(scans) > 1
     if several and picture is not None:
-        raise click.UsageError("--image names the picture of one scan; -o FOLDER takes several")
+        raise click.UsageError("--image is for one scan; for several, give -o FOLDER")
     if several:
         check_several_scans([Path(resolved(scan)) for scan in scans])
     options = runner_options_from(precision, provider, threads, batch_size)
@@ -137,10 +144,11 @@ def command(
             for scan, stem in zip(scans, _stems(tuple(map(named, scans))), strict=True)
         ]
         check_jobs(jobs, opened)
+        graph = open_best_graph(opened, options)
         if several:
-            _run_all(jobs, opened, options)
+            _run_all(jobs, graph)
             return
-        done = run_job(jobs[0], opened, options, frame_progress)
+        done = run_job(jobs[0], graph, frame_progress)
     report(jobs[0], opened, done, as_json=as_json)
 
 
@@ -183,8 +191,8 @@ def _folder(output: Path | None, *, several: bool) -> Iterator[Path | None]:
         output.mkdir(exist_ok=True)
     except OSError as error:
         raise ResultError(
-            f"{output}: is no folder and can't be made one ({error.strerror}); several scans "
-            "need a folder"
+            f"{output}: is not a folder and can't be created as one ({error.strerror}); several "
+            "scans need a folder"
         ) from error
     try:
         yield output
@@ -194,7 +202,7 @@ def _folder(output: Path | None, *, several: bool) -> Iterator[Path | None]:
                 output.rmdir()
 
 
-def _run_all(jobs: list[Job], package: Package, options: RunnerOptions) -> None:
+def _run_all(jobs: list[Job], opened: ChosenGraph) -> None:
     """Each scan in turn, a JSON line each, whatever becomes of the others.
 
     Raises:
@@ -203,21 +211,22 @@ def _run_all(jobs: list[Job], package: Package, options: RunnerOptions) -> None:
     failed: list[str] = []
     for job in jobs:
         try:
-            done = run_job(job, package, options, frame_progress)
+            done = run_job(job, opened, frame_progress)
         except WNetEdgeError as error:
             failed.append(str(job.scan))
             print_json({"scan": str(job.scan), "error": str(error)})
         else:
-            print_json(summary(job, package, done))
+            print_json(summary(job, opened.package, done))
     if failed:
         raise ScanError(
-            f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their lines say why"
+            f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their JSON lines say "
+            "why"
         )
 
 
 def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     """What was done and where it lies: lines for people, or one line for programs."""
-    inference = done.inference
+    inference = done.image.inference
     for warning in inference.warnings:
         print_note(f"Warning: {job.scan}: {warning}")
     if as_json:
@@ -228,7 +237,7 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
         f"{inference.timing.total_s:.2f} s, {inference.frames_per_second:.0f} frames/s "
         f"({inference.reason})"
     )
-    for line in done.search_lines:
+    for line in done.image.ready.choice.search_lines:
         print_line(line)
     check = inference.self_check
     print_line(check.text)
@@ -240,7 +249,7 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
 
 def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
     """The last line of `--json`."""
-    inference = done.inference
+    inference = done.image.inference
     timing, check = inference.timing, inference.self_check
     fit = check.fit
     return {
@@ -272,8 +281,8 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "r_frames": fit.frames if fit else 0,
         "trusted": check.trusted,
         "cause": check.cause and check.cause.value,
-        **done.framed.choices,
-        "orientation_search": list(done.search_lines),
+        **done.image.ready.framed.choices,
+        "orientation_search": list(done.image.ready.choice.search_lines),
         "amplitude_scale": inference.amplitude_scale.value,
         "transmission": inference.transmission,
         "median_counts": inference.median_counts,

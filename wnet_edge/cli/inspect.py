@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from wnet_edge.cli.example import resolved
 from wnet_edge.cli.inspect_scan import readiness, scan_report
 from wnet_edge.cli.options import (
     FILE,
@@ -26,25 +25,28 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line
+from wnet_edge.embedded import embedded_packages, resolved
 from wnet_edge.errors import ResultError
-from wnet_edge.inputs import note_input
+from wnet_edge.framing.preview import write_preview
+from wnet_edge.host.inputs import note_input
+from wnet_edge.host.outputs import check_output
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.orientation import Orientation
-from wnet_edge.outputs import check_output
-from wnet_edge.package import embedded_packages
-from wnet_edge.package_file import PACKAGE_SUFFIX
-from wnet_edge.runner.scan_preview import write_preview
+from wnet_edge.package.opening import PACKAGE_SUFFIX
+from wnet_edge.physics.orientation import Orientation
 
 
 @click.command()
 @click.argument("file", metavar="FILE.wnet|SCAN")
 @click.option(
-    "--image", "picture", type=FILE, help="PNG of a scan's mean frame, positions and probe."
+    "--image",
+    "picture",
+    type=FILE,
+    help="PNG file to draw the scan's mean frame, positions and probe to.",
 )
 @click.option(
     "--package",
     metavar="NAME|FILE",
-    help="Say whether this package can take the scan to an image, or what is missing.",
+    help="Package to check the scan against: says whether infer will run, or what is missing.",
 )
 @trust_option
 @orientation_options
@@ -63,10 +65,10 @@ def command(
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
-    """Show what a package or a scan holds; packages are verified on the way.
+    """Show what a package or a scan contains; packages are checked for integrity.
 
-    Of a scan: each part, its unit and where it was found, and what is missing. The flags say what
-    the file does not, as for infer; with --package the last line says whether infer will run.
+    For a scan: each part, its unit, where it was found, and what is missing. Options supply what
+    the file lacks, as for infer; with --package, the last line says whether infer will run.
     """
     file = resolved(file)
     is_package = file.endswith(PACKAGE_SUFFIX) or (

@@ -9,21 +9,21 @@ from wnet_edge.cli.scan_options import GEOMETRY_FLAGS
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.cli.train_options import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
 from wnet_edge.cli.workshop_scan import Turns, framed_for, own_probe
-from wnet_edge.cut_labels import CutLabels
 from wnet_edge.errors import ScanError, TrainingError
-from wnet_edge.io.cxi import read_labels
-from wnet_edge.io.placed_image import read_placed_image
-from wnet_edge.io.probe_file import find_probe
+from wnet_edge.host.memory import check_memory
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.io.probe_file import find_probe, instrument_of
 from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.memory import check_memory
+from wnet_edge.judging.cut_labels import CutLabels
+from wnet_edge.judging.label_source import LabelSource, SimulatedLabels
 from wnet_edge.physics.objects import Family
-from wnet_edge.scan import Scan
+from wnet_edge.scan.scan import Scan
 from wnet_edge.training.augmentation import Augmentation
-from wnet_edge.training.batch import FrameSupply, instrument_of
+from wnet_edge.training.batch import FrameSupply
 from wnet_edge.training.distributed import processes
-from wnet_edge.training.fixed import FixedFrames
-from wnet_edge.training.label_source import LabelSource, SimulatedLabels
+from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.options import RecipeName
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
 from wnet_edge.training.stored import StoredFrames
@@ -85,8 +85,8 @@ class FrameOptions:
             self.frames_per_epoch is not None or self.fixed or self.families
         ):
             raise click.UsageError(
-                "--frames-per-epoch, --fixed and --family are for simulated frames, of --probe "
-                "without --data"
+                "--frames-per-epoch, --fixed and --family are for simulated frames, with --probe "
+                "and without --data"
             )
         if self.data is None and (self.labels is not None or self.augment is not None):
             raise click.UsageError("--labels, --augment and --no-augment go with --data")
@@ -99,8 +99,10 @@ class FrameOptions:
         of_a_probe = {"--probe", "--profile", *(f"--{n.replace('_', '-')}" for n in GEOMETRY_FLAGS)}
         idle = [flag for flag in self.typed if flag not in of_a_probe]
         if self.data is None and idle:
-            hint = "; frames an epoch are --frames-per-epoch" if idle[0] == "--frames" else ""
-            raise click.UsageError(f"{idle[0]} says something of a scan: it goes with --data{hint}")
+            hint = (
+                "; for frames per epoch, give --frames-per-epoch" if idle[0] == "--frames" else ""
+            )
+            raise click.UsageError(f"{idle[0]} is an option for scans: it goes with --data{hint}")
         if self.labels is None and any(flag in _TURNS for flag in self.typed):
             raise click.UsageError(f"{_TURNS[0]} and {_TURNS[1]} go with --labels")
 
@@ -174,7 +176,7 @@ def _labelled(path: Path, options: FrameOptions) -> tuple[Scan, LabelSource]:
     left_out = int((~labels.usable).sum())
     if left_out and processes().first:
         print_note(
-            f"{path}: {left_out} of {scan.frame_count} frames do not lie wholly on "
+            f"{path}: {left_out} of {scan.frame_count} frames are not wholly covered by "
             f"{options.labels} and are left out"
         )
     return scan, labels

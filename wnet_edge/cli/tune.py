@@ -15,11 +15,11 @@ from wnet_edge.cli.options import (
     trust_option,
 )
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.runner.providers import Provider
-from wnet_edge.runner.tuned import TimedWay, keep, room_for
-from wnet_edge.runner.tuning import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
-from wnet_edge.runner.ways import MAX_THREADS
+from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
+from wnet_edge.runner.choosing.tune import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
+from wnet_edge.runner.choosing.tune_record import TimedSettings, room_for, write_record
+from wnet_edge.runner.graph.providers import Provider
+from wnet_edge.runner.graph.run_settings import MAX_THREADS
 
 _SHOWN = 10
 
@@ -32,14 +32,14 @@ _SHOWN = 10
     "precisions",
     type=click.Choice([kind.value for kind in Precision]),
     multiple=True,
-    help="To try; repeatable.  [default: all that the package holds]",
+    help="Precision to try; repeatable.  [default: all in the package]",
 )
 @provider_option
 @click.option(
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
     multiple=True,
-    help="Of the processor, to try; repeatable.  [default: 1, 2, 4 … all cores]",
+    help="Number of CPU threads to try; repeatable.  [default: 1, 2, 4 … all cores]",
 )
 @click.option(
     "--batch-size",
@@ -48,14 +48,14 @@ _SHOWN = 10
     multiple=True,
     default=BATCH_SIZES,
     show_default=True,
-    help="Frames at once, to try; repeatable.",
+    help="Batch size to try, in frames; repeatable.",
 )
 @click.option(
     "--max-phase-rms-rad",
     type=Number(0, math.pi),
     default=MAX_PHASE_RMS_RAD,
     show_default=True,
-    help="How far phases of the golden frames may be from FP32's.",
+    help="Largest RMS phase difference from FP32 on the golden frames, in rad.",
 )
 @json_option
 def command(
@@ -68,10 +68,11 @@ def command(
     max_phase_rms_rad: float,
     as_json: bool,
 ) -> None:
-    """Find the fastest precision, provider, threads and batch on this device, and keep them.
+    """Find the fastest run settings of a package on this device, and store them.
 
-    What is not accurate enough on the package's golden frames is dropped. From then on infer takes
-    the fastest of what its own options leave open, for this package on this device.
+    Precisions, providers, thread counts and batch sizes are timed; what is not accurate enough on
+    the package's golden frames is dropped. From then on, infer uses the fastest settings that its
+    own options allow, for this package on this device.
     """
     opened = opened_package(package, trust)
     options = TuneOptions(
@@ -83,13 +84,13 @@ def command(
     )
     path = room_for(opened)
     tuned = tune(opened, options, _tell)
-    keep(tuned.record, path)
+    write_record(tuned.record, path)
     if as_json:
         print_json(_values(tuned, path))
         return
     for line in _table(tuned):
         print_line(line)
-    print_line(f"kept: {path}")
+    print_line(f"stored: {path}")
 
 
 def _tell(step: str) -> None:
@@ -100,25 +101,25 @@ def _tell(step: str) -> None:
 def _table(tuned: Tuned) -> list[str]:
     timed = tuned.record.timed
     # Those that are slower are told of too where they are the best of their kind.
-    best = {one.way.precision: one for one in reversed(timed)}.values()
-    shown = sorted({*timed[:_SHOWN], *best}, key=lambda one: one.ms_a_frame)
-    head = "precision  provider  threads  batch  ms a frame  frames/s  times the fastest"
+    best = {one.run_settings.precision: one for one in reversed(timed)}.values()
+    shown = sorted({*timed[:_SHOWN], *best}, key=lambda one: one.ms_per_frame)
+    head = "precision  provider  threads  batch  ms per frame  frames/s  × the fastest"
     rows = [_row(one, timed[0]) for one in shown]
     left = len(timed) - len(shown)
     return [
         head,
         *rows,
-        *([f"({left} slower ways)"] if left else []),
+        *([f"({left} slower settings)"] if left else []),
         *(f"{one.precision.value} on {one.provider.value}: {one.reason}" for one in tuned.dropped),
     ]
 
 
-def _row(one: TimedWay, fastest: TimedWay) -> str:
-    way = one.way
+def _row(one: TimedSettings, fastest: TimedSettings) -> str:
+    run_settings, ratio = one.run_settings, one.ms_per_frame / fastest.ms_per_frame
     return (
-        f"{way.precision.value:9}  {way.provider.value:8}  {way.threads or 'all':>7}  "
-        f"{way.batch_size:5}  {one.ms_a_frame:10.4g}  {1000 / one.ms_a_frame:8.0f}  "
-        f"{one.ms_a_frame / fastest.ms_a_frame:17.2f}"
+        f"{run_settings.precision.value:9}  {run_settings.provider.value:8}  "
+        f"{run_settings.threads or 'all':>7}  {run_settings.batch_size:5}  "
+        f"{one.ms_per_frame:12.4g}  {1000 / one.ms_per_frame:8.0f}  {ratio:13.2f}"
     )
 
 
@@ -131,11 +132,11 @@ def _values(tuned: Tuned, path: Path) -> dict[str, object]:
         "kept": str(path),
         "timed": [
             {
-                "precision": one.way.precision.value,
-                "provider": one.way.provider.value,
-                "threads": one.way.threads,
-                "batch_size": one.way.batch_size,
-                "ms_a_frame": one.ms_a_frame,
+                "precision": one.run_settings.precision.value,
+                "provider": one.run_settings.provider.value,
+                "threads": one.run_settings.threads,
+                "batch_size": one.run_settings.batch_size,
+                "ms_per_frame": one.ms_per_frame,
             }
             for one in record.timed
         ],

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from wnet_edge.cli.scan_options import way_up
 from wnet_edge.errors import ScanError
+from wnet_edge.framing.framing import FramedScan, Framing
 from wnet_edge.io.found import FoundScan
 from wnet_edge.io.probe_file import MeasuredProbe, probe_of
-from wnet_edge.orientation import Orientation
-from wnet_edge.runner.window import FramedScan, Framer
-from wnet_edge.training.batch import Instrument
+from wnet_edge.physics.instrument import Instrument
+from wnet_edge.physics.orientation import Orientation
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Turns:
 
 @dataclass(frozen=True)
 class _Window:
-    """Of a network, as `wnet_edge.manifest.Manifest` has it."""
+    """Of a network, as `wnet_edge.package.manifest.Manifest` has it."""
 
     model: str
     window_px: int
@@ -65,9 +65,7 @@ def own_probe(found: FoundScan, path: Path, *, named: bool) -> MeasuredProbe:
         ScanError: if it has none, or too little is known of it.
     """
     if found.probe is None:
-        raise ScanError(
-            f"{path}: has no probe; name a file that has one with --probe, a Ptychodus product say"
-        )
+        raise ScanError(f"{path}: has no probe; give one with --probe, e.g. a Ptychodus product")
     return probe_of(found, found.probe, named=named)
 
 
@@ -80,5 +78,5 @@ def framed_for(found: FoundScan, instrument: Instrument, name: str, turns: Turns
     """
     full_px = instrument.probe.shape[-1]
     window = _Window(name, instrument.window_px, full_px, instrument.object_pixel_size_m)
-    framer = Framer(found, _Network(window, instrument.probe))
+    framer = Framing(found, _Network(window, instrument.probe))
     return framer.framed(turns.frames, turns.positions)

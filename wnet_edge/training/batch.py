@@ -1,6 +1,5 @@
-"""Batches of training frames with labels, and the instrument they belong to."""
+"""Batches of training frames with labels, and where they come from."""
 
-import hashlib
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,77 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wnet_edge.errors import SimulationError
-from wnet_edge.gauge import illumination_weight, probe_intensity
-from wnet_edge.geometry import central_window_start_px
-from wnet_edge.io.probe_file import MeasuredProbe
-
-
-@dataclass(frozen=True)
-class Instrument:
-    """What a network is trained for, and what its package is checked against.
-
-    Attributes:
-        probe: (modes, full, full) complex64, full = window_px × binning.
-        window_px: edge of the network's window.
-        binning: detector pixels along an edge that are summed into one input pixel.
-        object_pixel_size_m: edge of an object pixel.
-        wavelength_m: of the light.
-
-    Raises:
-        SimulationError: if the probe is not of the full window's size, or dark in it.
-    """
-
-    probe: NDArray[np.complex64]
-    window_px: int
-    binning: int
-    object_pixel_size_m: float
-    wavelength_m: float
-
-    def __post_init__(self) -> None:
-        """Refuse a probe that does not fit."""
-        full_px = self.window_px * self.binning
-        if self.probe.ndim != 3 or self.probe.shape[1:] != (full_px, full_px):
-            raise SimulationError(
-                f"a {self.window_px}-px network with {self.binning} × {self.binning} binning needs "
-                f"a probe of (modes, {full_px}, {full_px}), not {self.probe.shape}"
-            )
-        if not np.isfinite(self.probe).all() or not probe_intensity(self.probe)[self.window].any():
-            raise SimulationError("the probe is dark in the network's window, or not finite")
-
-    @property
-    def window(self) -> tuple[slice, slice]:
-        """The network's window in the full window."""
-        start = central_window_start_px(self.window_px * self.binning, self.window_px)
-        return (slice(start, start + self.window_px),) * 2
-
-    @property
-    def weight(self) -> NDArray[np.float32]:
-        """Illumination weight in the network's window, (window, window), for the loss."""
-        return illumination_weight(probe_intensity(self.probe)[self.window])
-
-    @property
-    def probe_sha256(self) -> str:
-        """SHA-256 of the probe's samples."""
-        return hashlib.sha256(np.ascontiguousarray(self.probe).tobytes()).hexdigest()
-
-
-def instrument_of(probe: MeasuredProbe, window_px: int) -> Instrument:
-    """The instrument of a probe, as a network with this window sees it.
-
-    Raises:
-        SimulationError: if the probe does not fit the window.
-    """
-    try:
-        return Instrument(
-            probe=probe.modes,
-            window_px=window_px,
-            binning=max(probe.full_window_px // window_px, 1),
-            object_pixel_size_m=probe.object_pixel_size_m,
-            wavelength_m=probe.wavelength_m,
-        )
-    except SimulationError as error:
-        raise SimulationError(f"{probe.path}: {error}; choose another --window") from error
+from wnet_edge.physics.instrument import Instrument
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Conversion of a graph to FP16."""

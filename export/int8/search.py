@@ -1,0 +1,271 @@
+"""Search for an INT8 graph within the budget: calibration method, and layers that stay in float.
+
+Every calibrator is tried with all layers quantised. With the best one, a few layers stay in float
+whose accuracy loss is large for the bytes they save; if the budget is exceeded, more layers return
+to float, largest loss first, until it holds. Losses are measured on the selection strip, which is
+used neither for calibration nor for the reported figures.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from wnet_edge.calibration.ranges import RangeMethod, Ranges
+from wnet_edge.errors import ExportError
+from wnet_edge.export.budget import Budget, described
+from wnet_edge.export.held_out import MeasuredStrip
+from wnet_edge.export.int8.layers import Layer, layers_of
+from wnet_edge.export.int8.quantise import Scheme, quantised
+from wnet_edge.judging.yardstick import Judge, Loss, against_fp32, phase_rms_rad
+from wnet_edge.package.golden import Patches
+from wnet_edge.package.manifest import Precision
+
+MARGIN = 0.4
+"""Fraction of the budget permitted as loss on the selection strip: with W1, W3 and PtychoNN, in 21
+quantised variants, the report strip of scan 247 lost up to 1.7 times as much; that of another scan,
+twice."""
+
+MOST_CHANGE = 0.8
+"""Fraction of the budget permitted as change of the selection strip's image, for better or worse:
+against a reference a rounding error may help by chance, but not on another strip. In none of those
+trials did the report strip lose more than 0.9 of the change of the selection strip's image."""
+
+SPARED_SHARE = 0.01
+"""Fraction of an INT8 graph's bytes spent on layers in float in any case: a few small layers at the
+network's ends cause most of the error."""
+
+SENSITIVITY_FRAMES = 8
+"""Number of frames on which a single layer's loss is measured."""
+
+Run = Callable[[bytes, NDArray[np.float32]], Patches]
+"""Patches of a quantised graph for counts (N, 1, H, W), as the runner computes them here."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A measured quantisation scheme.
+
+    Attributes:
+        method: calibration method.
+        per_channel: as in `Scheme`.
+        kept: names of the layers in float.
+        loss: loss of accuracy on the selection strip.
+        change: loss there relative to FP32's own image.
+        phase_rms_rad: RMS phase difference from FP32.
+        size_bytes: size of the graph.
+    """
+
+    method: RangeMethod
+    per_channel: bool
+    kept: tuple[str, ...]
+    loss: Loss
+    change: Loss
+    phase_rms_rad: float
+    size_bytes: int
+
+
+class OverBudgetError(ExportError):
+    """A precision loses more accuracy than the budget allows.
+
+    Attributes:
+        reason: its loss, without the remedy.
+        precision: the precision.
+        trials: schemes that were tried, in order.
+    """
+
+    def __init__(self, reason: str, precision: Precision, trials: tuple[Trial, ...]) -> None:
+        super().__init__(
+            f"{reason}; allow more with --max-ssim-drop and --max-psnr-drop-db, or leave this "
+            "precision out"
+        )
+        self.reason, self.precision, self.trials = reason, precision, trials
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """Accuracy loss and bytes saved by quantising one layer alone.
+
+    Attributes:
+        layer: the layer.
+        phase_rms_rad: RMS phase difference from FP32 with this layer alone in INT8.
+        saved_bytes: bytes saved by INT8; negative if scales and nodes take more than they save.
+    """
+
+    layer: Layer
+    phase_rms_rad: float
+    saved_bytes: int
+
+
+@dataclass(frozen=True)
+class FoundInt8:
+    """Result of the search.
+
+    Attributes:
+        content: ONNX bytes of the chosen graph.
+        ranges: ranges that it was quantised with.
+        scheme: its quantisation scheme.
+        trials: all measured schemes, in order.
+        costs: costs of the layers, largest loss first.
+    """
+
+    content: bytes
+    ranges: Ranges
+    scheme: Scheme
+    trials: tuple[Trial, ...]
+    costs: tuple[LayerCost, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Graph to quantise, layout, and the criteria of the search.
+
+    Attributes:
+        graph: FP32 ONNX bytes, with unique node names.
+        layout: layout of the INT8 graph.
+        selection: selection strip, with FP32's accuracy.
+        run: runs a candidate graph.
+        budget: accuracy budget.
+    """
+
+    graph: bytes
+    layout: Precision
+    selection: MeasuredStrip
+    run: Run
+    budget: Budget
+
+    @cached_property
+    def own(self) -> MeasuredStrip:
+        """The selection strip with FP32's own output as ground truth."""
+        known = self.selection
+        if known.yardstick.judge is Judge.FP32:
+            return known
+        yardstick = against_fp32(known.yardstick.part, known.fp32)
+        return MeasuredStrip(yardstick, known.fp32, yardstick.accuracy(known.fp32))
+
+    def measured(self, ranges: Ranges, scheme: Scheme) -> tuple[bytes, Trial]:
+        """Quantise and measure a candidate; returns its ONNX bytes and the trial."""
+        content = quantised(self.graph, ranges, scheme)
+        part = self.selection.yardstick.part
+        patches = self.run(content, part.counts)
+        trial = Trial(
+            method=ranges.method,
+            per_channel=scheme.per_channel,
+            kept=tuple(sorted(scheme.kept)),
+            loss=self.selection.loss(patches),
+            change=self.own.loss(patches),
+            phase_rms_rad=phase_rms_rad(part, patches, self.selection.fp32),
+            size_bytes=len(content),
+        )
+        return content, trial
+
+    def share(self, trial: Trial) -> float:
+        """Fraction of the permitted loss or change that a trial takes."""
+        return max(
+            self.budget.share(trial.loss) / MARGIN, self.budget.share(trial.change) / MOST_CHANGE
+        )
+
+    def holds(self, trial: Trial) -> bool:
+        """Whether a trial is within the budget with the margin for other strips."""
+        return self.share(trial) <= 1
+
+
+def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
+    """Search for the graph closest to FP32 within the budget, starting with few layers in float.
+
+    Raises:
+        OverBudgetError: if no number of layers in float meets the budget; states the best trial.
+    """
+    scheme = Scheme(problem.layout)
+    measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
+    best = min(measured, key=_cost)
+    # One scale per layer takes fewer bytes, and is sometimes as accurate.
+    measured.append(_Measured.of(problem, best.ranges, replace(scheme, per_channel=False)))
+    best = min(measured, key=_cost)
+    costs = layer_costs(problem, best.ranges, best.scheme)
+    spared = _spared(costs, SPARED_SHARE * len(best.content))
+    measured.append(_Measured.of(problem, best.ranges, replace(best.scheme, kept=spared)))
+    trials = [m.trial for m in measured]
+    holding = [m for m in measured if problem.holds(m.trial)]
+    if holding:
+        chosen = min(holding, key=_cost)
+        return FoundInt8(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), costs)
+    dearest = [cost.layer.name for cost in costs if cost.layer.name not in spared]
+    for count in _growing(len(dearest)):
+        kept = spared.union(dearest[:count])
+        tried = _Measured.of(problem, best.ranges, replace(best.scheme, kept=kept))
+        trials.append(tried.trial)
+        if problem.holds(tried.trial):
+            return FoundInt8(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
+    # With a budget of zero all fractions are equal.
+    nearest = min(trials, key=lambda t: (problem.share(t), t.phase_rms_rad))
+    raise OverBudgetError(
+        f"no {problem.layout.value} graph takes less than {MARGIN:.0%} of the budget on the "
+        f"selection strip and changes its image by less than {MOST_CHANGE:.0%} of it, which leaves "
+        f"what another strip may need: at best, with {len(nearest.kept)} of {len(costs)} layers in "
+        f"float and {nearest.method.value} ranges, {described(nearest.loss)}, and against fp32's "
+        f"own image {described(nearest.change)}",
+        problem.layout,
+        tuple(trials),
+    )
+
+
+def _spared(costs: Sequence[LayerCost], most_bytes: float) -> frozenset[str]:
+    """Layers to keep in float for `most_bytes` altogether, most accuracy per byte first."""
+
+    def worth(cost: LayerCost) -> float:
+        # Squared, since the layers' errors add in quadrature.
+        return cost.phase_rms_rad**2 / max(cost.saved_bytes, 1)
+
+    spared, spent = [], 0
+    for cost in sorted(costs, key=worth, reverse=True):
+        spent += max(cost.saved_bytes, 0)
+        if spent > most_bytes:
+            break
+        spared.append(cost.layer.name)
+    return frozenset(spared)
+
+
+def layer_costs(problem: Problem, ranges: Ranges, scheme: Scheme) -> tuple[LayerCost, ...]:
+    """Costs of each layer quantised alone by `scheme`, largest loss first."""
+    layers = layers_of(onnx.load_from_string(problem.graph))
+    part, patches = problem.selection.yardstick.part, problem.selection.fp32
+    few = part.only(np.arange(len(part.numbers)) < SENSITIVITY_FRAMES)
+    fp32 = (patches[0][:SENSITIVITY_FRAMES], patches[1][:SENSITIVITY_FRAMES])
+    names = frozenset(layer.name for layer in layers)
+    in_float = len(quantised(problem.graph, ranges, replace(scheme, kept=names)))
+    costs = []
+    for layer in layers:
+        alone = quantised(problem.graph, ranges, replace(scheme, kept=names - {layer.name}))
+        error_rad = phase_rms_rad(few, problem.run(alone, few.counts), fp32)
+        costs.append(LayerCost(layer, error_rad, in_float - len(alone)))
+    return tuple(sorted(costs, key=lambda cost: -cost.phase_rms_rad))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    content: bytes
+    ranges: Ranges
+    scheme: Scheme
+    trial: Trial
+
+    @classmethod
+    def of(cls, problem: Problem, ranges: Ranges, scheme: Scheme) -> "_Measured":
+        content, trial = problem.measured(ranges, scheme)
+        return cls(content, ranges, scheme, trial)
+
+
+def _cost(measured: _Measured) -> float:
+    return measured.trial.phase_rms_rad
+
+
+def _growing(most: int) -> list[int]:
+    """Numbers of layers returned to float in successive trials: steps of one, then of a quarter."""
+    counts, count = [], 1
+    while count < most:
+        counts.append(count)
+        count += max(1, count // 4)
+    return counts

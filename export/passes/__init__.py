@@ -1,0 +1,1 @@
+"""Graph rewrites that every exported graph goes through."""

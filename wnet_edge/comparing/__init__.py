@@ -1,0 +1,1 @@
+"""Registration and comparison of two images of one object."""

@@ -1,0 +1,83 @@
+"""Files that ship with wnet-edge: packages, an example scan with its reconstruction, weights.
+
+The only place with their paths, and with the names that commands and programs accept: `w3` for a
+package, `example:scan247` for a scan.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+from wnet_edge.errors import CheckpointError, PackageError, ScanError
+from wnet_edge.package.opening import PACKAGE_SUFFIX
+
+_HERE = Path(str(files("wnet_edge")))
+_EXAMPLES = _HERE / "examples"
+
+EXAMPLE_SCAN = _EXAMPLES / "cnm26id_scan247_64px.cxi"
+EXAMPLE_REFERENCE = _EXAMPLES / "cnm26id_scan247_reference.npz"
+EXAMPLE_LICENCE = _EXAMPLES / "LICENSE.tike"
+
+PREFIX = "example:"
+EXAMPLES = {"scan247": EXAMPLE_SCAN, "scan247-reference": EXAMPLE_REFERENCE}
+"""Example files by name."""
+
+
+def find_package(name_or_file: str) -> Path:
+    """Path of a package: a file if the text ends in `.wnet` or has a path separator.
+
+    Any other text is the name of an embedded package.
+
+    Raises:
+        PackageError: if no embedded package has that name.
+    """
+    if name_or_file.endswith(PACKAGE_SUFFIX) or "/" in name_or_file or "\\" in name_or_file:
+        return Path(name_or_file)
+    embedded = embedded_packages()
+    if name_or_file not in embedded:
+        available = ", ".join(sorted(embedded)) or "none"
+        raise PackageError(
+            f"{name_or_file}: no embedded package of that name (available: {available}); "
+            f"a package file's name ends in {PACKAGE_SUFFIX}"
+        )
+    return embedded[name_or_file]
+
+
+def embedded_packages() -> dict[str, Path]:
+    """Packages that ship with wnet-edge: name to path."""
+    return {path.stem: path for path in sorted((_HERE / "packages").glob(f"*{PACKAGE_SUFFIX}"))}
+
+
+def resolved(text: str) -> str:
+    """Resolve `example:NAME[:DATASET]` to the path of the example; other text is returned as is.
+
+    Raises:
+        ScanError: if there is no such example.
+    """
+    if not text.startswith(PREFIX):
+        return text
+    name, colon, dataset = text.removeprefix(PREFIX).partition(":")
+    if name not in EXAMPLES:
+        known = ", ".join(PREFIX + known for known in EXAMPLES)
+        raise ScanError(
+            f"{PREFIX}{name}: no such example; choose from {known}, or ./{PREFIX}{name}"
+        )
+    return f"{EXAMPLES[name]}{colon}{dataset}"
+
+
+def named(text: str) -> Path:
+    """Path after which outputs are named: as typed, or the name of an example."""
+    return Path(text.removeprefix(PREFIX))
+
+
+def zoo_checkpoint(model: str) -> Path:
+    """Path of the trained weights of a network that ship with wnet-edge.
+
+    Raises:
+        CheckpointError: if there are none of that name.
+    """
+    path = _HERE / "zoo" / f"{model}-cnm26id.safetensors"
+    if not path.is_file():
+        raise CheckpointError(
+            f"no trained weights of {model} ship with wnet-edge; train it, and give --checkpoint"
+        )
+    return path

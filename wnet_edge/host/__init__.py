@@ -1,0 +1,1 @@
+"""The operating system: input and output files, memory, signals."""

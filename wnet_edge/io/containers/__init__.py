@@ -1,0 +1,1 @@
+"""File containers, independent of their content: HDF5, TIFF, NumPy and text."""

@@ -1,0 +1,1 @@
+"""Parts of a scan, independent of the file format: frames, positions, beam, detector."""

@@ -1,0 +1,1 @@
+"""Scan formats, one module each."""

@@ -1,0 +1,1 @@
+"""Writers of scans and images in other programs' formats."""

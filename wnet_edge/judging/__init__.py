@@ -1,0 +1,1 @@
+"""Accuracy of patches and images against ground truth."""

@@ -1,0 +1,238 @@
+"""Accuracy of a graph's patches on a measured scan, single-shot and stitched to an image.
+
+Used by `export`, which limits the loss of every precision, and by `wnet-edge evaluate`. The ground
+truth is a reconstruction of the same scan or, where there is none, the output of the FP32 graph.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
+from wnet_edge.comparing.patch_errors import (
+    LabelledSet,
+    PatchErrors,
+    illuminated,
+    patch_errors,
+    phase_aligned,
+)
+from wnet_edge.errors import ScanError
+from wnet_edge.io.images.placed_image import PlacedImage
+from wnet_edge.judging.cut_labels import CutLabels
+from wnet_edge.package.golden import Patches
+from wnet_edge.physics.gauge import illumination_weight, probe_intensity
+from wnet_edge.physics.geometry import central_window_start_px, positions_px
+from wnet_edge.physics.probe import fitted_probe
+from wnet_edge.scan.measured_counts import read_counts
+from wnet_edge.scan.scan import Scan
+from wnet_edge.stitching.stitcher import Stitcher
+
+SINGLE_MEASURES = ("phase_psnr_db", "phase_ssim", "amplitude_psnr_db", "amplitude_ssim")
+STITCHED_MEASURES = (*SINGLE_MEASURES, "phase_correlation", "amplitude_correlation")
+"""Attributes of `Comparison` that are reported; `SINGLE_MEASURES` are those of `PatchErrors`."""
+
+
+class Judge(str, Enum):
+    """Origin of the ground truth."""
+
+    REFERENCE = "reference"
+    FP32 = "fp32"
+
+
+@dataclass(frozen=True)
+class ScanPart:
+    """Prepared frames of a part of a scan, with everything that stitching needs.
+
+    Attributes:
+        name: names of the scan's file and of the part.
+        numbers: (N,) int64, frame numbers in the scan.
+        counts: (N, 1, n, n) float32, the network's input; masked pixels negative.
+        positions_px: (N, 2) float64 row, column of each full window's top-left pixel.
+        probe: (modes, full, full) complex64.
+        pixel_size_m: object pixel size.
+    """
+
+    name: str
+    numbers: NDArray[np.int64]
+    counts: NDArray[np.float32]
+    positions_px: NDArray[np.float64]
+    probe: NDArray[np.complex64]
+    pixel_size_m: float
+
+    @property
+    def intensity(self) -> NDArray[np.float32]:
+        """Probe intensity in the network's window, (n, n) float32."""
+        size = self.counts.shape[-1]
+        start = central_window_start_px(self.probe.shape[-1], size)
+        return probe_intensity(self.probe)[start : start + size, start : start + size]
+
+    def only(self, kept: NDArray[np.bool_]) -> "ScanPart":
+        """The part restricted to frames where `kept` (N,) is True."""
+        return replace(
+            self,
+            numbers=self.numbers[kept],
+            counts=self.counts[kept],
+            positions_px=self.positions_px[kept],
+        )
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracy of patches against the ground truth: single-shot and stitched."""
+
+    single: PatchErrors
+    stitched: Comparison
+
+    def measures(self) -> dict[str, float]:
+        """Reported measures by name, such as `single_phase_ssim`."""
+        single = {f"single_{name}": float(getattr(self.single, name)) for name in SINGLE_MEASURES}
+        return single | {
+            f"stitched_{name}": float(getattr(self.stitched, name)) for name in STITCHED_MEASURES
+        }
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Largest loss of accuracy relative to FP32, over phase and amplitude.
+
+    With a reference, over single patches and the stitched image. Without one the loss is relative
+    to FP32's own output, and only the stitched image counts: without a reference, single-patch
+    rounding errors are not masked by model error; stitching averages them out.
+
+    Attributes:
+        ssim: loss of SSIM.
+        psnr_db: loss of PSNR; None without a reference, since FP32's own PSNR is infinite.
+    """
+
+    ssim: float
+    psnr_db: float | None
+
+
+@dataclass(frozen=True)
+class Yardstick:
+    """Frames with ground truth for their patches and for the stitched image.
+
+    Attributes:
+        part: the frames.
+        judge: origin of the ground truth.
+        labels: ground-truth patches of the frames.
+        image: ground truth for the stitched image.
+    """
+
+    part: ScanPart
+    judge: Judge
+    labels: LabelledSet
+    image: ObjectImage
+
+    def accuracy(self, patches: Patches) -> Accuracy:
+        """Accuracy of patches (N, 1, n, n) of the part's frames.
+
+        Raises:
+            ResultError: if the stitched image and the ground truth overlap too little.
+        """
+        weight = illumination_weight(self.part.intensity)
+        amplitude, phase_rad = (values[:, 0] for values in patches)
+        mask = illuminated(self.part.intensity)
+        errors = patch_errors(amplitude, phase_rad, self.labels, weight, mask)
+        return Accuracy(errors, compare(stitched(self.part, patches), self.image))
+
+
+def scan_part(
+    scan: Scan, numbers: NDArray[np.int64], probe: NDArray[np.complex64], window_px: int, name: str
+) -> ScanPart:
+    """Read and prepare frames `numbers` of a scan, leaving out those without counts or position.
+
+    Args:
+        scan: scan that is compatible with the package or network.
+        numbers: (K,) frame numbers, ascending.
+        probe: (modes, n, n) of the package or network; padded or cropped to the scan's window.
+        window_px: edge of the network's window.
+        name: name of the part, for messages.
+
+    Raises:
+        ScanError: if the frames can't be binned to the network's window, or none is left.
+    """
+    full_px = scan.full_window_px
+    if full_px % window_px or window_px * scan.binning > full_px:
+        raise ScanError(
+            f"{scan.path}: frames that sum {scan.binning} × {scan.binning} detector pixels can't "
+            f"be binned to {window_px} px; give frames as they were measured"
+        )
+    part = ScanPart(
+        name=f"{scan.path.name}, {name}",
+        numbers=numbers,
+        counts=read_counts(scan, numbers, full_px // window_px // scan.binning),
+        positions_px=positions_px(scan.positions_m, scan.object_pixel_size_m)[numbers],
+        probe=fitted_probe(probe, full_px),
+        pixel_size_m=scan.object_pixel_size_m,
+    )
+    lit = np.maximum(part.counts, 0).sum(axis=(1, 2, 3)) > 0
+    part = part.only(lit & ~scan.left_out[numbers])
+    if not len(part.numbers):
+        raise ScanError(f"{scan.path}: no frame of its {name} has counts; give another scan")
+    return part
+
+
+def against_reference(part: ScanPart, scan: Scan, placed: PlacedImage) -> Yardstick:
+    """Ground truth from a reconstruction; frames that it does not cover are left out.
+
+    Raises:
+        ScanError: if no frame is left.
+        ResultError: if the reconstruction does not explain the frames.
+    """
+    window_px = part.counts.shape[-1]
+    labels = CutLabels(placed, replace(scan, probe=part.probe), window_px)
+    part = part.only(labels.usable[part.numbers])
+    if not len(part.numbers):
+        raise ScanError(f"{part.name}: no frame lies whole on {placed.image.name}")
+    known = LabelledSet(part.name, part.counts, *labels.read(part.numbers))
+    return Yardstick(part, Judge.REFERENCE, known, placed.image)
+
+
+def against_fp32(part: ScanPart, patches: Patches) -> Yardstick:
+    """Ground truth from FP32's patches (N, 1, n, n) of the part's frames."""
+    amplitude, phase_rad = (values[:, 0] for values in patches)
+    known = LabelledSet(part.name, part.counts, amplitude, phase_rad)
+    return Yardstick(part, Judge.FP32, known, stitched(part, patches))
+
+
+def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
+    """Stitch patches (N, 1, n, n) of a part's frames; amplitude scale relative to the median."""
+    totals = np.maximum(part.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
+    scale = np.sqrt(totals / np.median(totals)).astype(np.float32)
+    amplitude, phase_rad = (values[:, 0] for values in patches)
+    full_px, size = part.probe.shape[-1], part.counts.shape[-1]
+    weight = illumination_weight(part.intensity)
+    with Stitcher(full_px, size, weight, expected_px=part.positions_px) as stitcher:
+        stitcher.add(part.positions_px, amplitude, phase_rad, scale)
+        made = stitcher.finish()
+    return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
+
+
+def loss(fp32: Accuracy, other: Accuracy, judge: Judge) -> Loss:
+    """Loss of accuracy of `other` relative to `fp32`, both against the same ground truth."""
+    before, after = fp32.measures(), other.measures()
+    # Equal values may both be infinite.
+    drops = {
+        name: 0.0 if before[name] == after[name] else before[name] - after[name] for name in before
+    }
+    if judge is Judge.FP32:
+        return Loss(_largest(drops, "stitched_", "_ssim"), None)
+    return Loss(_largest(drops, "", "_ssim"), _largest(drops, "", "_psnr_db"))
+
+
+def _largest(drops: dict[str, float], start: str, end: str) -> float:
+    """Largest drop of the measures named START…END; NaN if any is NaN."""
+    chosen = [drop for name, drop in drops.items() if name.startswith(start) and name.endswith(end)]
+    return float(np.max(chosen))
+
+
+def phase_rms_rad(part: ScanPart, patches: Patches, fp32: Patches) -> float:
+    """Illumination-weighted RMS phase difference from FP32 after alignment per frame, rad."""
+    amplitude, phase_rad = (values[:, 0] for values in patches)
+    known = LabelledSet(part.name, part.counts, fp32[0][:, 0], fp32[1][:, 0])
+    weight = illumination_weight(part.intensity)
+    difference = phase_aligned(amplitude, phase_rad, known, weight) - known.phase_rad
+    return float(np.sqrt(np.mean(weight * difference**2, dtype=np.float64)))

@@ -1,0 +1,1 @@
+"""The package file: archive, manifest, signature, and the checks on opening it."""

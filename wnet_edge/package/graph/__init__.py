@@ -1,0 +1,1 @@
+"""Static checks of a package's ONNX graphs without the onnx library: operators, memory, work."""

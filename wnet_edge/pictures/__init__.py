@@ -1,0 +1,1 @@
+"""PNG pictures of images and scans."""

@@ -1,0 +1,1 @@
+"""Choice and tuning of the run settings of a package."""

@@ -1,0 +1,1 @@
+"""Diagnosis of the installation and the machine."""

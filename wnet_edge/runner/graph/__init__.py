@@ -1,0 +1,1 @@
+"""Inference sessions: a package's graph opened on an execution provider."""

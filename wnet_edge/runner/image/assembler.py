@@ -1,0 +1,238 @@
+"""Frames in, image out at any time: prepare → graph → patches → stitcher, for one scan.
+
+Independent of the source of the frames: `infer` reads them from a file, a live scan receives them.
+The three steps may be called in sequence (`add`) or with the graph in a separate thread (`prepare`,
+`patches`, `lay`).
+"""
+
+from dataclasses import dataclass, replace
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import PackageError, ScanError
+from wnet_edge.package.golden import Patches
+from wnet_edge.package.opening import Package
+from wnet_edge.physics.gauge import illumination_weight, probe_intensity
+from wnet_edge.physics.geometry import central_window_start_px, positions_px
+from wnet_edge.runner.graph.batches import RunFrames
+from wnet_edge.runner.image.amplitude_scale import AmplitudeReference, AmplitudeScale
+from wnet_edge.runner.image.self_check import FrameSample, SelfCheck, self_check
+from wnet_edge.scan.frame_setup import FrameSetup
+from wnet_edge.scan.preparation import Preparation, Prepared
+from wnet_edge.stitching.stitcher import Stitched, Stitcher, StitchOptions
+
+COMPARED_FRAMES = 100
+"""Default number of frames compared in the self-check."""
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """The image of the frames so far.
+
+    Attributes:
+        stitched: the image and its place on the object, in its amplitude scale.
+        amplitude_scale: reference of the amplitude scale.
+        transmission: median fraction of the probe's power that reached the detector; None without
+            a probe.
+        median_counts: median counts per frame, of the frames in the image.
+    """
+
+    stitched: Stitched
+    amplitude_scale: AmplitudeScale
+    transmission: float | None
+    median_counts: float
+
+
+class Assembler:
+    """Assembles the image of one scan from its frames, batch by batch.
+
+    A context manager: the stitcher's temporary file is deleted on exit.
+
+        with Assembler(scan.setup, package, graph.run) as assembler:
+            for frames, positions_m in batches:
+                assembler.add(frames, positions_m)
+                look = assembler.image()
+            assembled = assembler.finish()
+
+    Args:
+        setup: detector and probe of the scan.
+        package: package that is compatible with it.
+        run: runs one of the package's graphs.
+        expected_m: (N, 2) positions of all frames to come, metres; None if unknown, then the image
+            grows with the frames.
+        stitch_options: stopping criteria and size limit of the stitcher.
+
+    Attributes:
+        values_masked: pixel values so far that are no counts (NaN, detector gaps) outside the
+            setup's mask, each left out of its frame.
+        values_clipped: negative values so far, outside the mask, that were taken as zero.
+        frames_flat: number of uniform frames so far, which are left out.
+
+    Raises:
+        PackageError: if the package's probe is zero in the network's window.
+        ScanError: if the image would be too large.
+        ResultError: if there is no disk space for the stitcher's temporary file.
+    """
+
+    def __init__(
+        self,
+        setup: FrameSetup,
+        package: Package,
+        run: RunFrames,
+        expected_m: NDArray[np.float64] | None = None,
+        stitch_options: StitchOptions | None = None,
+    ) -> None:
+        self.values_masked = self.values_clipped = self.frames_flat = 0
+        self._setup, self._package, self._run = setup, package, run
+        window_px = package.manifest.window_px
+        self._preparation = Preparation(setup.mask, setup.frame_px // window_px)
+        self._amplitude = AmplitudeReference(setup.probe)
+        self._sample = FrameSample(None if expected_m is None else len(expected_m))
+        self._positions_m: list[NDArray[np.float64]] = []
+        self._prepared = 0
+        try:
+            self._stitcher = Stitcher(
+                setup.full_window_px,
+                window_px,
+                window_weight(package),
+                stitch_options,
+                None if expected_m is None else self._pixels(expected_m),
+            )
+        except ScanError as error:
+            raise ScanError(f"{setup.path}: {error}") from error
+
+    def __enter__(self) -> "Assembler":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the stitcher's temporary file; no frame can be added any more."""
+        self._stitcher.close()
+
+    def add(
+        self,
+        frames: NDArray[np.float32],
+        positions_m: NDArray[np.float64],
+        left_out: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Process the next B frames through all steps.
+
+        Args:
+            frames: (B, n, n) float32 counts, not modified.
+            positions_m: (B, 2) row, column of their full windows on the object, metres.
+            left_out: (B,) bool, True for frames that get no weight, with any finite position.
+
+        Raises:
+            ProviderError: if the graph's provider fails.
+            ScanError: if a position is not finite, or the image becomes too large.
+            ResultError: if there is no disk space for the stitcher's temporary file.
+        """
+        batch = self.prepare(frames, left_out)
+        self.lay(batch, self.patches(batch), positions_m)
+
+    def prepare(
+        self, frames: NDArray[np.float32], left_out: NDArray[np.bool_] | None = None
+    ) -> Prepared:
+        """First step: prepare the next B frames (B, n, n) as input of the graph."""
+        batch = self._preparation.prepare(frames)
+        if left_out is not None:
+            batch.totals[left_out] = 0
+        self._sample.add(self._prepared, batch.counts)
+        self._prepared += len(frames)
+        return batch
+
+    def patches(self, batch: Prepared) -> Patches:
+        """Second step, in any thread: run the graph.
+
+        Raises:
+            ProviderError: if the graph's provider fails.
+        """
+        return self._run(batch.counts)
+
+    def lay(self, batch: Prepared, patches: Patches, positions_m: NDArray[np.float64]) -> None:
+        """Third step, in the order of the first: stitch patches at `positions_m` (B, 2), metres.
+
+        Raises:
+            ScanError: if a position is not finite, or the image becomes too large.
+            ResultError: if there is no disk space for the stitcher's temporary file.
+        """
+        self.values_masked += batch.values_masked
+        self.values_clipped += batch.values_clipped
+        self.frames_flat += batch.frames_flat
+        amplitude, phase_rad = (values[:, 0] for values in patches)
+        scale = self._amplitude.scale(batch.totals)
+        try:
+            self._stitcher.add(self._pixels(positions_m), amplitude, phase_rad, scale)
+        except ScanError as error:
+            raise ScanError(f"{self._setup.path}: {error}") from error
+        self._positions_m.append(positions_m)
+
+    @property
+    def lost(self) -> NDArray[np.bool_]:
+        """(N,) bool, frames so far that are not in the image: without counts, bad, or left out."""
+        without_counts: NDArray[np.bool_] = self._amplitude.totals == 0
+        return without_counts
+
+    def image(self, rounds: int = 1) -> Assembled:
+        """The image so far, after up to `rounds` relaxation sweeps; frames can still be added.
+
+        Raises:
+            ResultError: if no frame had a usable patch so far.
+        """
+        return self._assembled(self._stitcher.image(rounds))
+
+    def finish(self) -> Assembled:
+        """The image of all frames with converged phases; no frame can be added afterwards.
+
+        Raises:
+            ResultError: if no frame had a usable patch.
+        """
+        return self._assembled(self._stitcher.finish())
+
+    def check(self, assembled: Assembled, compared_frames: int = COMPARED_FRAMES) -> SelfCheck:
+        """Self-check of an image of this scan with up to `compared_frames` of its frames."""
+        positions_m = np.concatenate(self._positions_m)
+        return self_check(
+            self._sample,
+            self._setup,
+            positions_m,
+            self._package,
+            assembled.stitched,
+            compared_frames,
+        )
+
+    def _assembled(self, stitched: Stitched) -> Assembled:
+        reference = self._amplitude.settled(stitched.used)
+        return Assembled(
+            replace(stitched, image=stitched.image * np.float32(reference.factor)),
+            reference.scale,
+            reference.transmission,
+            reference.median_counts,
+        )
+
+    def _pixels(self, positions_m: NDArray[np.float64]) -> NDArray[np.float64]:
+        return positions_px(positions_m, self._setup.object_pixel_size_m)
+
+
+def window_weight(package: Package) -> NDArray[np.float32]:
+    """Illumination weight of the network's window, (window_px, window_px) float32, mean 1.
+
+    Raises:
+        PackageError: if the package's probe is zero there.
+    """
+    manifest = package.manifest
+    start = central_window_start_px(manifest.frame_px, manifest.window_px)
+    window = slice(start, start + manifest.window_px)
+    try:
+        return illumination_weight(probe_intensity(package.probe)[window, window])
+    except ValueError as error:
+        raise PackageError(f"{package.path}: {error}; export it with a measured probe") from error

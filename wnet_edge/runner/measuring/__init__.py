@@ -1,0 +1,1 @@
+"""Measurement of a package's speed and accuracy."""

@@ -1,0 +1,1 @@
+"""A scan: lazily read frames with positions, and their preparation for the network."""

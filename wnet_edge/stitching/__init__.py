@@ -1,0 +1,1 @@
+"""Stitching of patches into one image: placing, phase synchronisation, summation."""

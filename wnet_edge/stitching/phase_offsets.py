@@ -1,0 +1,196 @@
+"""Global phases of overlapping patches, iterated to convergence (phase synchronisation).
+
+For given offsets φ_n the best image is the weighted mean; for a given image the best offset is
+φ_n = arg Σ w_n·conj(patch_n)·image (generalised power iteration for phase synchronisation: Boumal,
+SIAM J. Optim. 26, 2355, 2016). Relaxation sweeps alternate the two frame by frame (Gauss–Seidel):
+the image is updated after every new offset, each patch is compared with the mean of the others, and
+steps are extended by successive over-relaxation (Young, 1954). Long-range phase errors, which would
+take tens of such sweeps, are left to the coarse-grid correction of `coarse_phases`.
+"""
+
+import cmath
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.stitching.coarse_phases import RegionPhases, enlarged
+from wnet_edge.stitching.patch_file import PatchFile
+
+CHUNK = 16
+"""Frames placed or read at a time: 0.5 MiB of 64 × 64 patches."""
+
+LEAST_OVERLAP = 1e-3
+"""Smallest overlap, relative to a patch's own power, that still determines its phase."""
+
+_OVER_RELAXATION = 1.2
+
+
+@dataclass
+class LaidPatches:
+    """Placed patches of N frames, their phase offsets, and the sum of the patches so rotated.
+
+    Attributes:
+        file: the weighted patches before phase rotation, (patch_px, patch_px) complex64 each.
+        corner_px: (N, 2) int64, image pixel (row, column) of each patch's top-left pixel.
+        patch_px: edge of a patch.
+        total: (H, W) complex64, sum of the rotated patches.
+        coverage: (H, W) float32, summed weight.
+        offset_rad: (N,) float64, phase added to each patch.
+        used: (N,) bool, False for frames without weight, and for those not added yet.
+        divisor: (H, W) float32 factor applied to patches on reading, or None.
+
+    N is the number of frames for which memory is allocated.
+    """
+
+    file: PatchFile
+    corner_px: NDArray[np.int64]
+    patch_px: int
+    total: NDArray[np.complex64]
+    coverage: NDArray[np.float32]
+    offset_rad: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    divisor: NDArray[np.float32] | None = None
+
+    def reserve(self, count: int) -> None:
+        """Allocate memory for `count` frames."""
+        self.corner_px = enlarged(self.corner_px, count)
+        self.offset_rad = enlarged(self.offset_rad, count)
+        self.used = enlarged(self.used, count)
+
+    def enlarge(self, shape: tuple[int, int], start_px: NDArray[np.int64]) -> None:
+        """Enlarge sum and coverage to `shape`, with their content moved to `start_px` (2,)."""
+        row, column = start_px.tolist()
+        height, width = self.total.shape
+        total, coverage = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+        total[row : row + height, column : column + width] = self.total
+        coverage[row : row + height, column : column + width] = self.coverage
+        self.total, self.coverage = total, coverage
+        self.corner_px += start_px
+
+    def windows(self, first: int, count: int) -> list[tuple[slice, slice]]:
+        """Image slices (rows, columns) of the patches of `count` frames from `first` on."""
+        size = self.patch_px
+        corners = self.corner_px[first : first + count].tolist()
+        return [(slice(r, r + size), slice(c, c + size)) for r, c in corners]
+
+    def patches(self, first: int, last: int) -> NDArray[np.complex64]:
+        """Placed patches of frames `first` to `last` (excluded), multiplied by `divisor` if set."""
+        patches = self.file.read(first, last)
+        if self.divisor is not None:
+            for patch, window in zip(patches, self.windows(first, len(patches)), strict=True):
+                np.multiply(patch, self.divisor[window], out=patch)
+        return patches
+
+    def each(
+        self, *, backwards: bool = False
+    ) -> Iterator[tuple[int, NDArray[np.complex64], NDArray[np.complex64]]]:
+        """Each used frame's number, its patch and the view of `total` under it, in scan order."""
+        step = -1 if backwards else 1
+        count = _count(self)
+        for start in range(0, count, CHUNK)[::step]:
+            patches = self.patches(start, min(start + CHUNK, count))
+            windows = self.windows(start, len(patches))
+            for index in np.flatnonzero(self.used[start : start + CHUNK])[::step].tolist():
+                yield start + index, patches[index], self.total[windows[index]]
+
+
+def settle(
+    laid: LaidPatches, regions: RegionPhases, max_rounds: int, tolerance_rad: float, *, last: bool
+) -> tuple[int, float]:
+    """Relaxation sweeps in alternating scan order, with coarse-grid corrections, to convergence.
+
+    Every step needs Σ conj(patch) · total / coverage over a patch, so both are divided by the
+    square root of the coverage first; the total is multiplied by it at the end.
+
+    Args:
+        laid: patches with their offsets and sum, updated in place.
+        regions: coarse-grid correction of the same patches.
+        max_rounds: largest number of sweeps, at least one.
+        tolerance_rad: converged when no offset changes by more in a sweep, relative to the mean
+            change.
+        last: whether no patch is added afterwards; then patches are divided once, in their file,
+            instead of on every reading.
+
+    Returns:
+        Number of sweeps, and the largest change of an offset in the last one relative to the mean
+        change, rad.
+    """
+    root = np.sqrt(laid.coverage)
+    inverse_root = np.zeros_like(root)
+    np.divide(1, root, out=inverse_root, where=root > 0)
+    laid.total *= inverse_root
+    laid.divisor = inverse_root
+    own = _divided_powers(laid, write=last)
+    if last:
+        laid.divisor = None
+    largest = 0.0
+    for done in range(1, max_rounds + 1):
+        change = np.zeros(len(laid.offset_rad))
+        for frame, patch, region in laid.each(backwards=done % 2 == 0):
+            change[frame] = _improve(laid, frame, patch, region, own[frame])
+        moved = change[laid.used]
+        largest = float(np.abs(moved - moved.mean()).max())
+        if largest < tolerance_rad:
+            break
+        if done < max_rounds:
+            _turn_regions(laid, regions)
+    laid.divisor = None
+    laid.total *= root
+    return done, largest
+
+
+def power_of(patches: NDArray[np.complex64]) -> NDArray[np.float32]:
+    """Σ |patch|² of each patch: (B, h, w) complex64 to (B,) float32."""
+    flat = patches.reshape(len(patches), -1).view(np.float32)
+    power: NDArray[np.float32] = np.einsum("ni,ni->n", flat, flat)
+    return power
+
+
+def _divided_powers(laid: LaidPatches, *, write: bool) -> NDArray[np.float64]:
+    """Powers (N,) of the divided patches; with `write`, these are written back to the file."""
+    power = np.zeros(len(laid.offset_rad))
+    count = _count(laid)
+    for start in range(0, count, CHUNK):
+        patches = laid.patches(start, min(start + CHUNK, count))
+        if write:
+            laid.file.write(start, patches)
+        power[start : start + len(patches)] = power_of(patches)
+    return power
+
+
+def _improve(
+    laid: LaidPatches,
+    frame: int,
+    patch: NDArray[np.complex64],
+    region: NDArray[np.complex64],
+    own: float,
+) -> float:
+    """One over-relaxed step of a patch's phase towards the mean of the others; returns it, rad."""
+    before = cmath.rect(1, laid.offset_rad[frame])
+    others = complex(np.vdot(patch, region)) - before * own
+    if abs(others) <= LEAST_OVERLAP * own:
+        return 0.0
+    step = _OVER_RELAXATION * cmath.phase(others * before.conjugate())
+    laid.offset_rad[frame] += step
+    region += patch * np.complex64(cmath.rect(1, laid.offset_rad[frame]) - before)
+    return step
+
+
+def _turn_regions(laid: LaidPatches, regions: RegionPhases) -> None:
+    """Apply the coarse-grid correction: one phase per region; then recompute the sum."""
+    pull = np.zeros(len(laid.offset_rad))
+    for frame, patch, region in laid.each():
+        agreement = complex(np.vdot(patch, region))
+        pull[frame] = (agreement * cmath.rect(1, -laid.offset_rad[frame])).imag
+    laid.offset_rad += regions.corrections(laid.offset_rad, pull, laid.coverage)
+    turn = np.exp(1j * laid.offset_rad).astype(np.complex64)
+    laid.total[:] = 0
+    for frame, patch, region in laid.each():
+        np.add(region, patch * turn[frame], out=region)
+
+
+def _count(laid: LaidPatches) -> int:
+    """Number of frames up to the last used one; the file holds no patches beyond it."""
+    return int(np.flatnonzero(laid.used)[-1]) + 1

@@ -1,0 +1,365 @@
+"""Stitching of patches into one complex image: the last step of frames → patches → image.
+
+A diffraction frame does not determine the global phase of its patch, so each patch has an unknown
+phase offset φ, and the stitcher recovers all of them. With w the illumination weight, shifted to
+the frame's position, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². Patches are first added
+greedily as they arrive, each rotated in phase to agree with the image so far; the iterations that
+follow are in `phase_offsets`.
+
+Placed patches are kept in a temporary file and read in chunks, so that memory holds the image and a
+few hundred bytes per frame, however long the scan.
+"""
+
+import cmath
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wnet_edge.errors import ResultError
+from wnet_edge.physics.geometry import central_window_start_px
+from wnet_edge.stitching.coarse_phases import RegionPhases
+from wnet_edge.stitching.cubic_shift import MIN_WINDOW_PX
+from wnet_edge.stitching.layout import (
+    Extent,
+    PatchPlacer,
+    check_size,
+    first_pixels,
+    growth_order,
+)
+from wnet_edge.stitching.patch_file import PatchFile
+from wnet_edge.stitching.phase_offsets import CHUNK, LEAST_OVERLAP, LaidPatches, power_of, settle
+
+
+@dataclass(frozen=True)
+class StitchOptions:
+    """Stopping criteria and size limit of the stitcher.
+
+    Attributes:
+        max_rounds: largest number of relaxation sweeps after the greedy pass.
+        tolerance_rad: converged when no offset changes by more in a sweep, relative to the mean
+            change.
+        max_image_px: largest number of pixels; a larger image is refused before allocation.
+    """
+
+    max_rounds: int = 50
+    tolerance_rad: float = 5e-3
+    max_image_px: int = 200_000_000
+
+
+@dataclass(frozen=True)
+class Stitched:
+    """Stitched complex image of the object with its coverage and its place on the object.
+
+    Attributes:
+        image: (H, W) complex64, zero where coverage is zero. Its global phase, which is not
+            measurable, is chosen so that Σ coverage · image is real and positive.
+        coverage: (H, W) float32, summed illumination weight.
+        window_offset_px: (2,) float64 row, column: position_px + offset = centre of the top-left
+            pixel of that frame's network window in this image.
+        origin_px: (2,) int64, object row, column of image pixel (0, 0), in the coordinates of the
+            positions.
+        offsets_rad: (N,) float64, phase added to each patch; 0 for a frame that was left out.
+        used: (N,) bool, False for frames without counts or with non-finite values.
+        rounds: number of relaxation sweeps after the greedy pass.
+        largest_change_rad: largest change of an offset in the last sweep, relative to the mean
+            change.
+    """
+
+    image: NDArray[np.complex64]
+    coverage: NDArray[np.float32]
+    window_offset_px: NDArray[np.float64]
+    origin_px: NDArray[np.int64]
+    offsets_rad: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    rounds: int
+    largest_change_rad: float
+
+
+class Stitcher:
+    """Stitches patches, added in batches with their positions, into an image available at any time.
+
+    A context manager: the temporary file is deleted on exit, also after an error.
+
+        with Stitcher(128, 64, weight) as stitcher:
+            for positions_px, amplitude, phase, scale in batches:
+                stitcher.add(positions_px, amplitude, phase, scale)
+            stitched = stitcher.finish()
+
+    Args:
+        full_window_px: edge of the full window.
+        patch_px: edge of a patch, the central part of the full window.
+        weight: (patch_px, patch_px) float32 ≥ 0, illumination weight of the network's window.
+        options: stopping criteria and size limit.
+        expected_px: (N, 2) positions of all frames to come, as for `add`: memory and disk space are
+            allocated at once, and the image covers them all, even those that are never added. None:
+            the image grows with the frames.
+
+    Raises:
+        ScanError: if positions are not finite or span more pixels than an image may have.
+        ResultError: if there is no disk space for the temporary file.
+        ValueError: if shapes or weights are not as above.
+    """
+
+    def __init__(
+        self,
+        full_window_px: int,
+        patch_px: int,
+        weight: NDArray[np.float32],
+        options: StitchOptions | None = None,
+        expected_px: ArrayLike | None = None,
+    ) -> None:
+        self._options = options or StitchOptions()
+        self._weight = _checked_weight(weight, patch_px)
+        self._full_window_px, self._patch_px = full_window_px, patch_px
+        self._added = 0
+        self._seeds = 0
+        self._placer = PatchPlacer(self._weight, CHUNK)
+        # Extents on the object: that of the image, and the larger one that is allocated.
+        self._shown: Extent | None = None
+        count = 0
+        if expected_px is not None:
+            first_px, _ = self._first_pixels(expected_px)
+            self._shown, count = self._extent(first_px), len(first_px)
+        self._canvas = self._shown or Extent(np.zeros(2, np.int64), (0, 0))
+        self._regions = RegionPhases(patch_px, count)
+        self._laid = LaidPatches(
+            file=PatchFile(patch_px, count),
+            corner_px=np.zeros((count, 2), np.int64),
+            patch_px=patch_px,
+            total=np.zeros(self._canvas.shape, dtype=np.complex64),
+            coverage=np.zeros(self._canvas.shape, dtype=np.float32),
+            offset_rad=np.zeros(count),
+            used=np.zeros(count, dtype=bool),
+        )
+
+    def __enter__(self) -> "Stitcher":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Delete the temporary file; `add` and `finish` raise from then on."""
+        self._laid.file.close()
+
+    def add(
+        self,
+        positions_px: ArrayLike,
+        amplitude: NDArray[np.float32],
+        phase: NDArray[np.float32],
+        scale: NDArray[np.float32],
+    ) -> None:
+        """Add the next B patches, each rotated in phase to agree with the image so far.
+
+        Frames without counts (amplitude or scale zero) and frames with non-finite values get no
+        weight.
+
+        Args:
+            positions_px: (B, 2) row, column of the top-left pixel of each frame's full window,
+                object pixels, fractions and any sign allowed.
+            amplitude: (B, h, w) float32, relative to the amplitude scale.
+            phase: (B, h, w) float32 rad.
+            scale: (B,) float32, amplitude scale: illumination-weighted RMS of each patch; the
+                image's amplitude is scale · amplitude.
+
+        Raises:
+            ScanError: if positions are not finite, or the image becomes too large.
+            ResultError: if there is no disk space for the temporary file.
+            ValueError: if shapes disagree, or the stitcher is closed.
+        """
+        expected = (len(scale), self._patch_px, self._patch_px)
+        if amplitude.shape != expected or phase.shape != expected or np.ndim(scale) != 1:
+            raise ValueError(
+                f"amplitude {amplitude.shape}, phase {phase.shape} and scale {np.shape(scale)} "
+                f"are not (B, {self._patch_px}, {self._patch_px}) twice and (B,)"
+            )
+        self._check_open()
+        first_px, fraction = self._first_pixels(positions_px)
+        if len(first_px) != len(scale):
+            raise ValueError(f"{len(scale)} frames have {len(first_px)} positions")
+        self._make_room(first_px)
+        for start in range(0, len(scale), CHUNK):
+            part = slice(start, start + CHUNK)
+            self._add_chunk(
+                first_px[part] - self._canvas.origin_px,
+                fraction[part],
+                amplitude[part],
+                phase[part],
+                np.asarray(scale[part], np.float32),
+            )
+
+    def image(self, rounds: int = 1) -> Stitched:
+        """The image so far, after up to `rounds` relaxation sweeps; more can be added afterwards.
+
+        Raises:
+            ResultError: if no frame had a usable patch so far.
+            ValueError: if the stitcher is closed.
+        """
+        self._check_usable()
+        done = settle(self._laid, self._regions, rounds, self._options.tolerance_rad, last=False)
+        return self._stitched(*done, last=False)
+
+    def finish(self) -> Stitched:
+        """Solve for the phase offsets and return the image; closes the stitcher.
+
+        Raises:
+            ResultError: if no frame had a usable patch.
+            ValueError: if the stitcher is closed.
+        """
+        self._check_usable()
+        if self._seeds > 1:
+            self._grow()
+        options = self._options
+        done = settle(
+            self._laid, self._regions, options.max_rounds, options.tolerance_rad, last=True
+        )
+        self.close()
+        return self._stitched(*done, last=True)
+
+    def _stitched(self, rounds: int, change_rad: float, *, last: bool) -> Stitched:
+        """The image in its own extent; with `last` it may take over the memory of the sum."""
+        if self._shown is None:
+            raise ValueError("no frame has come")
+        shown = self._shown.within(self._canvas)
+        image, coverage = self._laid.total[shown], self._laid.coverage[shown]
+        if not (last and image.flags.c_contiguous):
+            image, coverage = image.copy(), coverage.copy()
+        total = complex(image.sum(dtype=np.complex128))
+        turn = np.conj(total) / abs(total) if total else 1.0
+        covered = coverage > 0
+        np.divide(image, coverage, out=image, where=covered)
+        image *= np.complex64(turn)
+        image[~covered] = 0  # rounding residue
+        used = self._laid.used[: self._added].copy()
+        offsets = np.angle(np.exp(1j * self._laid.offset_rad[: self._added]) * turn)
+        start = central_window_start_px(self._full_window_px, self._patch_px)
+        return Stitched(
+            image=image,
+            coverage=coverage,
+            window_offset_px=(start - self._shown.origin_px).astype(np.float64),
+            origin_px=self._shown.origin_px,
+            offsets_rad=np.where(used, offsets, 0.0),
+            used=used,
+            rounds=rounds,
+            largest_change_rad=change_rad,
+        )
+
+    def _check_open(self) -> None:
+        if self._laid.file.closed:
+            raise ValueError("the stitcher is closed")
+
+    def _check_usable(self) -> None:
+        self._check_open()
+        if not self._laid.used.any():
+            raise ResultError(
+                f"none of the {self._added} frames has counts that give a finite patch: "
+                "is the shutter closed, or everything masked?"
+            )
+
+    def _first_pixels(
+        self, positions_px: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return first_pixels(
+            positions_px, self._full_window_px, self._patch_px, self._options.max_image_px
+        )
+
+    def _extent(self, first_px: NDArray[np.int64]) -> Extent:
+        return Extent.between(first_px.min(axis=0), first_px.max(axis=0) + self._patch_px)
+
+    def _make_room(self, first_px: NDArray[np.int64]) -> None:
+        """Allocate space for frames whose windows begin on these object pixels (B, 2)."""
+        room = len(self._laid.used)
+        if self._added + len(first_px) > room:
+            count = max(self._added + len(first_px), 2 * room)
+            self._laid.reserve(count)
+            self._regions.reserve(count)
+        shown = self._extent(first_px)
+        if self._shown is not None:
+            shown = shown.joined(self._shown)
+        check_size(shown.shape, self._options.max_image_px)
+        self._shown = shown
+        if self._canvas.shape == (0, 0):
+            self._canvas = Extent(shown.origin_px, (0, 0))
+        if not self._canvas.holds(shown):
+            self._enlarge_canvas(shown)
+
+    def _enlarge_canvas(self, shown: Extent) -> None:
+        """Enlarge the allocated extent by more than needed, so that the image is rarely copied."""
+        region_px = self._regions.region_px
+        spare = np.maximum(np.array(shown.shape) // 4, region_px)
+        low, high = shown.origin_px - self._canvas.origin_px, shown.end_px - self._canvas.end_px
+        regions = np.where(low < 0, -((low - spare) // region_px), 0)
+        canvas = Extent.between(
+            self._canvas.origin_px - regions * region_px,
+            self._canvas.end_px + np.where(high > 0, high + spare, 0),
+        )
+        self._laid.enlarge(canvas.shape, regions * region_px)
+        self._regions.move(regions)
+        self._canvas = canvas
+
+    def _add_chunk(
+        self,
+        corner_px: NDArray[np.int64],
+        fraction: NDArray[np.float64],
+        amplitude: NDArray[np.float32],
+        phase: NDArray[np.float32],
+        scale: NDArray[np.float32],
+    ) -> None:
+        """Place up to `CHUNK` patches, write them to the file and add them greedily."""
+        first, last = self._added, self._added + len(scale)
+        placed, weights, usable = self._placer.place(amplitude, phase, scale, fraction)
+        self._laid.file.write(first, placed)
+        self._regions.add(first, corner_px, placed)
+
+        self._laid.corner_px[first:last] = corner_px
+        self._laid.used[first:last] = usable
+        self._added = last
+        power, windows = power_of(placed), self._laid.windows(first, len(scale))
+        for index in np.flatnonzero(usable).tolist():
+            region = self._laid.coverage[windows[index]]
+            region += weights[index]
+            self._lay(first + index, placed[index], self._laid.total[windows[index]], power[index])
+
+    def _lay(
+        self,
+        frame: int,
+        patch: NDArray[np.complex64],
+        region: NDArray[np.complex64],
+        power: float,
+    ) -> None:
+        """Rotate one placed patch in phase to agree with the image under it, and add it."""
+        agreement = complex(np.vdot(patch, region))
+        if abs(agreement) <= LEAST_OVERLAP * power:
+            self._seeds += 1
+        self._laid.offset_rad[frame] = cmath.phase(agreement)
+        region += patch * np.complex64(cmath.rect(1, self._laid.offset_rad[frame]))
+
+    def _grow(self) -> None:
+        """Repeat the greedy pass outwards from the centre of the scan.
+
+        In a scan whose order jumps, the greedy pass starts as islands with independent phases;
+        phase vortices where they meet around a loop would survive every later sweep.
+        """
+        self._laid.total[:] = 0
+        for frame in growth_order(self._laid.corner_px[: self._added], self._patch_px):
+            if self._laid.used[frame]:
+                patch, (window,) = (
+                    self._laid.file.read(frame, frame + 1),
+                    self._laid.windows(frame, 1),
+                )
+                self._lay(frame, patch[0], self._laid.total[window], float(power_of(patch)[0]))
+
+
+def _checked_weight(weight: NDArray[np.float32], patch_px: int) -> NDArray[np.float32]:
+    if patch_px < MIN_WINDOW_PX or weight.shape != (patch_px, patch_px):
+        raise ValueError(f"weight {weight.shape} is not ({patch_px}, {patch_px})")
+    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
+        raise ValueError("weights must be finite, not negative and not all zero")
+    return weight.astype(np.float32)
