@@ -14,6 +14,9 @@ PIP := -m pip --disable-pip-version-check install --quiet --constraint constrain
 # Other people's readers and writers, for the tests, without the programs around them.
 PEERS := ptychodus ptylab
 SPEED := benchmarks/test_cost.py benchmarks/test_latency.py
+# What is timed runs alone, the rest file by file on all cores: one thread each, four at most.
+TIMED := $(SPEED) benchmarks/test_gates_trip.py
+SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ZOO := $(patsubst wnet_edge/zoo/%-cnm26id.safetensors,%,$(wildcard wnet_edge/zoo/*.safetensors))
 
 .PHONY: demo test lint bench baseline study study-report packages search-w3 docs clean
@@ -22,8 +25,9 @@ demo: $(EDGE)/.installed
 	$(EDGE)/bin/wnet-edge demo
 
 test: lint
-	$(WORKSHOP)/bin/python -m pytest
-	$(WORKSHOP)/bin/python -m pytest benchmarks
+	OMP_NUM_THREADS=1 $(WORKSHOP)/bin/python -m pytest $(SIDE_BY_SIDE) \
+		tests $(filter-out $(TIMED),$(wildcard benchmarks/test_*.py))
+	$(WORKSHOP)/bin/python -m pytest $(TIMED)
 
 lint: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/ruff format --check .
@@ -58,6 +62,7 @@ search-w3: $(WORKSHOP)/.installed
 
 docs: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python docs/make_commands.py
+	$(WORKSHOP)/bin/python tests/bad_input.py
 
 $(EDGE)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(EDGE)

@@ -26,6 +26,9 @@ from wnet_edge.package.manifest import Precision
 from wnet_edge.runner.graph.session_settings import X64_PRECISION
 from wnet_edge.training.checkpoint import load_network
 
+# One network is exported whole in each; on a busy machine that takes long.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
 SMALL = (Precision.FP16, Precision.INT8)
 
 

@@ -1,20 +1,29 @@
 """Fixtures that several test files share."""
 
+import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from bad_case import good_folder
+from fake_card import fake_card
+from known_data import KnownScanData, small
 from tiny import KnownScan
 
 from wnet_edge.cli.main import main
-from wnet_edge.package.packing import write_package
 
 
 def pytest_configure():
     """Programs that tests start hear Ctrl-C, even where the tests run as a background job."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """The slow files come first, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 @pytest.fixture(scope="session")
@@ -48,15 +57,35 @@ def call(monkeypatch, capfd):
     return run
 
 
-@pytest.fixture(scope="module")
-def known():
+@pytest.fixture
+def nvidia(monkeypatch, tmp_path_factory):
+    """Lets there be a card or none, a driver or none: `nvidia(card=True, driver=False)`."""
+    return partial(fake_card, monkeypatch, tmp_path_factory.mktemp("machine"))
+
+
+@pytest.fixture(scope="session")
+def known() -> KnownScan:
+    """A scan of a known object, with the package that knows its patches."""
     return KnownScan()
 
 
+@pytest.fixture(scope="session")
+def small_scan() -> KnownScanData:
+    """Frames, positions, geometry, mask and probe, for the files that readers read."""
+    return small()
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory, known) -> Path:
+    """A folder with a scan and the package that knows it, which no test changes."""
+    folder = tmp_path_factory.mktemp("good")
+    good_folder(folder, known)
+    return folder
+
+
 @pytest.fixture
-def here(tmp_path, monkeypatch, known):
-    """A folder with a scan and the package that knows it."""
-    monkeypatch.chdir(tmp_path)
-    known.write(tmp_path / "scan.cxi")
-    write_package(tmp_path / "known.wnet", known.content())
-    return tmp_path
+def here(good, tmp_path, monkeypatch) -> Path:
+    """The working folder, a copy of `good` that the test may spoil; nothing lies beside it."""
+    folder = Path(shutil.copytree(good, tmp_path / "here"))
+    monkeypatch.chdir(folder)
+    return folder

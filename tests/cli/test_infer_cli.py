@@ -167,18 +167,17 @@ def test_many_scans_go_to_a_folder_and_a_bad_one_stops_none(here, call, known):
     assert "image: images/scan.wnet.h5" in out
 
 
-@pytest.mark.usefixtures("here")
-def test_strict_refuses_what_is_not_trusted(call, tmp_path):
+def test_strict_refuses_what_is_not_trusted(call, here):
     turned = ("--orientation", "flip-rows", "--provider", "cpu", "-o", "w.h5", "--image", "w.png")
     code, _, err = call("infer", EXAMPLE, *turned, "--strict")
     assert code == 1
     assert err.startswith(f"Error: {EXAMPLE}: R-factor 0.231 (blank object 0.242), explains 5 %")
-    assert not (tmp_path / "w.h5").exists()
+    assert not (here / "w.h5").exists()
     code, out, err = call("infer", EXAMPLE, *turned)
     assert code == 0
     assert "NOT trusted" in out
     assert "NOT trusted: the image hardly explains its frames" in err
-    assert read_result(tmp_path / "w.h5").process.trusted == "no"
+    assert read_result(here / "w.h5").process.trusted == "no"
     code, out, _ = call(
         "infer",
         EXAMPLE,

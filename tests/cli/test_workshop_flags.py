@@ -18,6 +18,8 @@ from wnet_edge.physics.orientation import Orientation
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 W3 = ("--model", "w3", "--epochs", "1", "--device", "cpu", "--no-augment")
 PARTS = ("--frames", "frames", "--positions", "stage", "--positions-unit", "um")
 

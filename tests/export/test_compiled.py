@@ -76,8 +76,8 @@ def test_it_is_refused_elsewhere(compiled, key, value):
         open_best_graph(elsewhere, CPU)
 
 
-def test_it_is_refused_on_another_provider(compiled, monkeypatch):
-    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.unavailable_reason", lambda _: None)
+def test_it_is_refused_on_another_provider(compiled, nvidia):
+    nvidia(card=True, driver=True)
     with pytest.raises(ProviderError, match=r"cuda can't be had \(.* is compiled for cpu\)"):
         open_best_graph(compiled, RunnerOptions(provider=Provider.CUDA))
 

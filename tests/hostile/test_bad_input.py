@@ -1,14 +1,12 @@
 """Bad input through the real command line: one line that names file and cure, nothing left behind.
 
-`pytest tests/hostile/test_bad_input.py -s -k table` prints the table of all cases.
+`docs/bad_input.md` shows each line.
 """
 
 import json
 import os
 import shutil
-import sys
 import tracemalloc
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -21,14 +19,11 @@ from bad_case import (
     TRANSLATION,
     WITH_PACKAGE,
     changed,
-    good_folder,
     in_process,
-    nothing,
     put,
 )
-from bad_input import CASES, error_line, markdown
+from bad_input import CASES, error_line, row, rows_of_page
 from bad_scans import some_frames, some_positions
-from tiny import KnownScan
 
 LONGEST_LINE = 600
 LARGEST_MEMORY = 64 << 20
@@ -44,19 +39,7 @@ BOUNDED = (
     "profile too large",
 )
 BY_NAME = {case.name: case for case in CASES}
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("good")
-    good_folder(folder, KnownScan())
-    return folder
-
-
-@pytest.fixture
-def here(good, tmp_path):
-    """A folder of its own with a good scan and its package."""
-    return Path(shutil.copytree(good, tmp_path / "here"))
+PAGE = {line.split(" | ")[0].removeprefix("| "): line for line in rows_of_page()}
 
 
 def contents(folder):
@@ -79,12 +62,18 @@ def test_bad_input(case, here, capfd):
     assert all(other.startswith("Warning: ") for other in others), others
     assert [word for word in case.words if word not in line] == [], line
     assert len(line) <= LONGEST_LINE
+    assert PAGE[case.name] == row(case, here, line), "run `make docs`"
     assert contents(here.parent) == before
     assert capfd.readouterr() == ("", "")  # nor did HDF5 or ONNX Runtime say anything
 
 
-def test_names_are_unique():
-    assert len(BY_NAME) == len(CASES) >= 45
+def test_the_page_has_every_case_once():
+    names = [case.name for case in CASES]
+    assert len(names) >= 45
+    assert len(rows_of_page()) == len(PAGE)
+    # The last is of a file that the repository does not hold.
+    assert list(PAGE)[: len(names)] == names
+    assert len(PAGE) - len(names) <= 1
 
 
 @pytest.mark.parametrize("name", BOUNDED)
@@ -190,15 +179,3 @@ def test_two_scans_of_which_one_is_bad(here):
     assert error_line(outcome.err).startswith("Error: 1 of 2 scans failed: bad.cxi;")
     written = sorted(path.name for path in (here / "out").iterdir())
     assert written == ["scan.wnet.h5", "scan.wnet.png"]
-
-
-def test_table(capsys):
-    """Printed with -s; the documentation holds it."""
-    with capsys.disabled():
-        if "-s" in sys.argv:
-            sys.stdout.write(markdown(CASES))
-    few = [case for case in CASES if case.spoil is nothing][:2]
-    header, ruler, *rows = markdown(few).splitlines()
-    assert header == "| Bad input | What `wnet-edge` says of it |"
-    assert ruler == "|---|---|"
-    assert [row.count("|") for row in rows] == [3, 3]

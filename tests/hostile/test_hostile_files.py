@@ -3,7 +3,6 @@
 `python benchmarks/hostile_files.py` prints the table of all, slow ones too, with what each took.
 """
 
-import shutil
 from pathlib import Path
 
 import h5py
@@ -12,31 +11,20 @@ import hostile_arrays
 import hostile_hdf5
 import numpy as np
 import pytest
-from bad_case import FRAMES, LINK, SCAN, edited, good_folder, in_process
+from bad_case import FRAMES, LINK, SCAN, edited, in_process
 from hostile_case import LIMIT_MB, measured
-from tiny import KnownScan
 
 from wnet_edge.errors import ScanError
 from wnet_edge.host.linked_files import linked_files
 from wnet_edge.io.containers.hdf5.faults import links_refused
 from wnet_edge.io.scan_file import find_scan, open_scan
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60
 CASES = [case for case in (*hostile_hdf5.CASES, *hostile_arrays.CASES) if not case.slow]
 ANY_FRAMES = hostile_hdf5.LINKS[6:18]
 """Frames that are read from another file, whatever kind that is."""
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("good")
-    good_folder(folder, KnownScan())
-    return folder
-
-
-@pytest.fixture
-def here(good, tmp_path):
-    return Path(shutil.copytree(good, tmp_path / "here"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

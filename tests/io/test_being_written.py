@@ -13,10 +13,9 @@ from contextlib import contextmanager
 import h5py
 import numpy as np
 import pytest
-from bad_case import FRAMES, INFER, LINK, PROGRAM, SCAN, TRANSLATION, good_folder, in_process
+from bad_case import FRAMES, INFER, LINK, PROGRAM, SCAN, TRANSLATION, in_process
 from known_data import small
 from reader_checks import refusal, write
-from tiny import KnownScan
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.hdf5 import faults as hdf5_faults
@@ -71,12 +70,6 @@ def writer(folder, code):
 
 def swmr(count, mode="file.swmr_mode = True"):
     return SWMR.format(name=SCAN, frames=FRAMES, link=LINK, count=count, mode=mode)
-
-
-@pytest.fixture
-def here(tmp_path):
-    good_folder(tmp_path, KnownScan())
-    return tmp_path
 
 
 def refused(path):

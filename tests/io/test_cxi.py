@@ -4,7 +4,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from tiny import GEOMETRY, KnownScan, gaussian_probe
+from tiny import GEOMETRY, gaussian_probe
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.readers.cxi import read_labels
@@ -14,11 +14,6 @@ from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
 DETECTOR = "/entry_1/instrument_1/detector_1"
 SOURCE = "/entry_1/instrument_1/source_1"
 TRANSLATION = "/entry_1/sample_1/geometry_1/translation"
-
-
-@pytest.fixture(scope="module")
-def known():
-    return KnownScan()
 
 
 @pytest.fixture

@@ -3,26 +3,19 @@
 import h5py
 import numpy as np
 import pytest
-from known_data import small
 from layout_parts import nx_group, put
 from nexus_scans import add_motors, nexus_scan
 from reader_checks import assert_same_positions, refusal, swap
-from tiny import KnownScan
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return small()
-
-
 @pytest.fixture
-def cxi(tmp_path):
+def cxi(tmp_path, known):
     """A CXI file with two scans, the second of other frames and another distance."""
-    path = KnownScan().write(tmp_path / "s.cxi")
+    path = known.write(tmp_path / "s.cxi")
     with h5py.File(path, "a") as file:
         file.copy("entry_1", "entry_2")
         swap(file, "entry_2/data_1/data", h5py.SoftLink("/entry_2/instrument_1/detector_1/data"))
@@ -63,13 +56,13 @@ def test_cxi_entry_whose_frames_are_another_entrys_has_that_detector(cxi):
 
 
 @pytest.fixture
-def session(tmp_path, known):
+def session(tmp_path, small_scan):
     """A file of a beamline's session: an alignment, then two scans, numbered as BLISS does."""
     path = tmp_path / "s.h5"
     for name in ("2.1", "10.1"):
-        with nexus_scan(path, known, entry=name) as entry:
+        with nexus_scan(path, small_scan, entry=name) as entry:
             group = nx_group(entry, "measurement", "NXcollection")
-            add_motors(group, known, "sampz", "sampy")
+            add_motors(group, small_scan, "sampz", "sampy")
     with h5py.File(path, "a") as file:
         entry = nx_group(file, "1.1", "NXentry")
         group = nx_group(entry, "measurement", "NXcollection")
@@ -78,11 +71,11 @@ def session(tmp_path, known):
     return path
 
 
-def test_alignments_are_passed_over_and_other_scans_named(session, known):
+def test_alignments_are_passed_over_and_other_scans_named(session, small_scan):
     found = find_scan(session)
     assert found.entry == "2.1"
     assert found.frames.notes == ("entry 2.1 is read; --entry selects another: 10.1",)
-    assert_same_positions(open_scan(session).positions_m, known)
+    assert_same_positions(open_scan(session).positions_m, small_scan)
     assert find_scan(session, ReadOptions(entry="/10.1/")).entry == "10.1"
     assert find_scan(session, ReadOptions(frames="/10.1/eiger/data")).entry == "10.1"
     with h5py.File(session, "a") as file:
@@ -93,18 +86,18 @@ def test_alignments_are_passed_over_and_other_scans_named(session, known):
     assert find_scan(session).entry == "10.1"
 
 
-def test_entry_of_links_has_the_detector_of_the_other(session, known):
+def test_entry_of_links_has_the_detector_of_the_other(session, small_scan):
     with h5py.File(session, "a") as file:
         entry = nx_group(file, "3.1", "NXentry")
         entry["eiger"] = h5py.SoftLink("/2.1/eiger")
         entry["measurement"] = h5py.SoftLink("/2.1/measurement")
     found = find_scan(session, ReadOptions(entry="3.1"))
-    assert found.distance_m.value == known.geometry.distance_m
-    np.testing.assert_array_equal(found.mask.value, known.mask)
+    assert found.distance_m.value == small_scan.geometry.distance_m
+    np.testing.assert_array_equal(found.mask.value, small_scan.mask)
 
 
-def test_formats_without_entries_refuse_the_flag(tmp_path, known):
-    np.save(tmp_path / "f.npy", known.frames)
+def test_formats_without_entries_refuse_the_flag(tmp_path, small_scan):
+    np.save(tmp_path / "f.npy", small_scan.frames)
     assert refusal(tmp_path / "f.npy", ReadOptions(entry="entry")).endswith(
         "has no entries; leave out --entry"
     )
@@ -115,8 +108,8 @@ TRANSLATION = "/entry_1/sample_1/geometry_1/translation"
 
 @pytest.mark.parametrize("columns", [2, 3])
 @pytest.mark.parametrize("raster", [False, True])
-def test_a_translation_means_the_same_axes_by_reader_and_by_flag(tmp_path, columns, raster):
-    path = KnownScan().write(tmp_path / "s.cxi")
+def test_a_translation_means_the_same_axes_by_reader_and_by_flag(tmp_path, known, columns, raster):
+    path = known.write(tmp_path / "s.cxi")
     expected = open_scan(path).positions_m
     with h5py.File(path, "a") as file:
         xyz = file[TRANSLATION][:, :columns] * 1e6

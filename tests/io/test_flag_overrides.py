@@ -5,33 +5,26 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from known_data import small
 from layouts_arrays import LAYOUTS as ARRAYS
 from layouts_hdf5 import LAYOUTS as HDF5
-from tiny import KnownScan
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return small()
-
-
-def test_object_pixels_are_those_of_the_stored_frames(tmp_path, known):
+def test_object_pixels_are_those_of_the_stored_frames(tmp_path, small_scan):
     """Not those of a window that is cut from them later."""
-    wide = np.pad(known.frames, ((0, 0), (16, 16), (16, 16)))
-    wider = replace(known, frames=wide, mask=np.pad(known.mask, 16))
+    wide = np.pad(small_scan.frames, ((0, 0), (16, 16), (16, 16)))
+    wider = replace(small_scan, frames=wide, mask=np.pad(small_scan.mask, 16))
     path, options = ARRAYS["npz_ptychonn"](tmp_path, wider)
     scan = open_scan(path, replace(options, probe="none"))
     span_m = np.ptp(scan.positions_m, axis=0)
-    np.testing.assert_allclose(span_m, np.ptp(known.positions_m, axis=0), rtol=1e-9)
+    np.testing.assert_allclose(span_m, np.ptp(small_scan.positions_m, axis=0), rtol=1e-9)
 
 
-def test_cxi_takes_the_detector_whose_frames_these_are(tmp_path):
-    path = KnownScan().write(tmp_path / "s.cxi")
+def test_cxi_takes_the_detector_whose_frames_these_are(tmp_path, known):
+    path = known.write(tmp_path / "s.cxi")
     with h5py.File(path, "a") as file:
         instrument = file["entry_1/instrument_1"]
         instrument.move("detector_1", "detector_2")
@@ -56,8 +49,8 @@ BROKEN = {
 
 @pytest.mark.parametrize("part", BROKEN)
 @pytest.mark.parametrize("link", [h5py.SoftLink("/gone"), h5py.ExternalLink("gone.h5", "/x")])
-def test_a_flag_stands_in_for_what_is_broken(tmp_path, part, link):
-    path = KnownScan().write(tmp_path / "s.cxi")
+def test_a_flag_stands_in_for_what_is_broken(tmp_path, known, part, link):
+    path = known.write(tmp_path / "s.cxi")
     name, options = BROKEN[part]
     with h5py.File(path, "a") as file:
         del file[name]
@@ -78,14 +71,14 @@ def test_a_flag_stands_in_for_what_is_broken(tmp_path, part, link):
         (ReadOptions(positions="x" * 300), "nor is there a file of that name"),
     ],
 )
-def test_flags_that_do_not_go_together_are_refused(tmp_path, options, words):
-    path = KnownScan().write(tmp_path / "s.cxi")
+def test_flags_that_do_not_go_together_are_refused(tmp_path, known, options, words):
+    path = known.write(tmp_path / "s.cxi")
     with pytest.raises(ScanError, match=words):
         find_scan(path, options)
 
 
-def test_huge_claims_are_refused_before_memory_is_taken(tmp_path, known):
-    path, _ = HDF5["nexus-cxi-ptycho"](tmp_path, known)
+def test_huge_claims_are_refused_before_memory_is_taken(tmp_path, small_scan):
+    path, _ = HDF5["nexus-cxi-ptycho"](tmp_path, small_scan)
     with h5py.File(path, "a") as file:
         names = []
         file.visit(lambda name: names.append(name) if name.endswith("translation") else None)
@@ -96,8 +89,8 @@ def test_huge_claims_are_refused_before_memory_is_taken(tmp_path, known):
         _ = find_scan(path).positions.value
 
 
-def test_chunks_too_large_to_unpack_are_refused(tmp_path, known):
-    path, options = HDF5["hdf5"](tmp_path, known)
+def test_chunks_too_large_to_unpack_are_refused(tmp_path, small_scan):
+    path, options = HDF5["hdf5"](tmp_path, small_scan)
     with h5py.File(path, "a") as file:
         del file[options.frames]
         shape = (400, 1024, 1024)
@@ -107,8 +100,8 @@ def test_chunks_too_large_to_unpack_are_refused(tmp_path, known):
 
 
 @pytest.mark.parametrize("kind", [bool, np.uint8, np.float32])
-def test_a_mask_of_good_pixels_is_turned_when_asked(tmp_path, kind):
-    path = KnownScan().write(tmp_path / "s.cxi")
+def test_a_mask_of_good_pixels_is_turned_when_asked(tmp_path, known, kind):
+    path = known.write(tmp_path / "s.cxi")
     good = np.ones((32, 32), kind)
     good[4:6, 7] = 0
     np.save(tmp_path / "good.npy", good)

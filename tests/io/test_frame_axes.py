@@ -14,15 +14,10 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return one_step_raster()
-
-
 @pytest.fixture
-def options(tmp_path, known):
+def options(tmp_path, small_scan):
     """Geometry, and positions without a raster."""
-    x_y = known.positions_m[:, ::-1]
+    x_y = small_scan.positions_m[:, ::-1]
     np.savetxt(tmp_path / "p.csv", x_y, header="x_m,y_m", delimiter=",", comments="")
     return replace(GEOMETRY_FLAGS, positions=str(tmp_path / "p.csv"))
 
@@ -72,22 +67,23 @@ ORDERS = {
 
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_number_of_positions_tells_the_axes(tmp_path, known, options, writer, order):
-    path, flags = writer(tmp_path, ORDERS[order](known.frames))
+def test_the_number_of_positions_tells_the_axes(tmp_path, small_scan, options, writer, order):
+    path, flags = writer(tmp_path, ORDERS[order](small_scan.frames))
     scan = open_scan(path, replace(options, **flags))
-    np.testing.assert_array_equal(scan.frames[:], known.frames)
-    np.testing.assert_array_equal(scan.frames[3:9:2], known.frames[3:9:2])
-    np.testing.assert_array_equal(scan.frames[5], known.frames[5])
-    np.testing.assert_array_equal(scan.frames[2:9, 3:17, 5:8], known.frames[2:9, 3:17, 5:8])
-    np.testing.assert_array_equal(scan.positions_m, known.positions_m)
+    np.testing.assert_array_equal(scan.frames[:], small_scan.frames)
+    np.testing.assert_array_equal(scan.frames[3:9:2], small_scan.frames[3:9:2])
+    np.testing.assert_array_equal(scan.frames[5], small_scan.frames[5])
+    np.testing.assert_array_equal(scan.frames[2:9, 3:17, 5:8], small_scan.frames[2:9, 3:17, 5:8])
+    np.testing.assert_array_equal(scan.positions_m, small_scan.positions_m)
     unusual = order in ("HWN", "HNW", "HW1N", "HWRC")
     assert unusual == any("are taken as" in note for note in scan.notes)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("order", ["HWN", "NWH", "WHN", "HNW", "CRHW", "HWRC", "RCWH"])
-def test_the_user_names_the_axes(tmp_path, known, writer, order):
-    frames = known.frames
+def test_the_user_names_the_axes(tmp_path, writer, order):
+    expected = one_step_raster()
+    frames = expected.frames
     if "R" in order:
         frames = frames.reshape(3, 4, 32, 32)
     usual = "RCHW" if "R" in order else "NHW"
@@ -96,7 +92,8 @@ def test_the_user_names_the_axes(tmp_path, known, writer, order):
     if "R" not in order:
         options = replace(options, raster=(3, 4))
     scan = open_scan(path, options)
-    by_place = {tuple(p): f for p, f in zip(known.positions_m.round(12), known.frames, strict=True)}
+    positions = expected.positions_m.round(12)
+    by_place = {tuple(p): f for p, f in zip(positions, expected.frames, strict=True)}
     read = np.asarray(scan.frames[:])
     assert len(read) == 12
     for position, frame in zip(scan.positions_m.round(12), read, strict=True):
@@ -104,15 +101,15 @@ def test_the_user_names_the_axes(tmp_path, known, writer, order):
 
 
 @pytest.mark.parametrize("axes", ["NH", "NHWX", "NNHW", "NHWN", "RHW", "HW", ""])
-def test_axes_that_are_none(tmp_path, known, axes):
-    np.save(tmp_path / "f.npy", known.frames)
+def test_axes_that_are_none(tmp_path, small_scan, axes):
+    np.save(tmp_path / "f.npy", small_scan.frames)
     with pytest.raises(ScanError, match="in their order, 1 for one of length 1"):
         find_scan(tmp_path / "f.npy", ReadOptions(frames_axes=axes))
 
 
-def test_a_tiff_has_no_axes_to_name(tmp_path, known):
+def test_a_tiff_has_no_axes_to_name(tmp_path, small_scan):
     tifffile = pytest.importorskip("tifffile")
-    tifffile.imwrite(tmp_path / "f.tif", known.frames)
+    tifffile.imwrite(tmp_path / "f.tif", small_scan.frames)
     with pytest.raises(ScanError, match="leave out --frames-axes"):
         find_scan(tmp_path / "f.tif", ReadOptions(frames_axes="HWN"))
 
@@ -188,15 +185,15 @@ def matlab(path, **arrays):
     return path
 
 
-def test_matlab_arrays_are_what_matlab_shows(tmp_path, known):
+def test_matlab_arrays_are_what_matlab_shows(tmp_path, small_scan):
     mask = np.zeros((32, 32), np.uint8)
     mask[3, 20:25] = 1
     path = matlab(
         tmp_path / "m.mat",
-        data=np.moveaxis(known.frames, 0, -1),  # (H, W, N) in MATLAB
-        probe=np.moveaxis(known.probe, 0, -1),
-        positions=known.positions_m,
-        positions_xy=known.positions_m[:, ::-1],
+        data=np.moveaxis(small_scan.frames, 0, -1),  # (H, W, N) in MATLAB
+        probe=np.moveaxis(small_scan.probe, 0, -1),
+        positions=small_scan.positions_m,
+        positions_xy=small_scan.positions_m[:, ::-1],
         mask=mask,
     )
     for name in ("positions", "positions_xy"):
@@ -209,32 +206,32 @@ def test_matlab_arrays_are_what_matlab_shows(tmp_path, known):
             mask="mask",
         )
         scan = open_scan(path, options)
-        np.testing.assert_array_equal(scan.frames[:], known.frames)
-        np.testing.assert_array_equal(scan.positions_m, known.positions_m)
-        np.testing.assert_allclose(scan.probe, known.probe, rtol=1e-6)
+        np.testing.assert_array_equal(scan.frames[:], small_scan.frames)
+        np.testing.assert_array_equal(scan.positions_m, small_scan.positions_m)
+        np.testing.assert_allclose(scan.probe, small_scan.probe, rtol=1e-6)
         np.testing.assert_array_equal(scan.mask, mask != 0)
         assert any("as MATLAB stores arrays" in note for note in scan.notes)
     stored = find_scan(path, ReadOptions(frames="data", frames_axes="NHW")).frames.value
-    np.testing.assert_array_equal(stored[:], known.frames.swapaxes(1, 2))
+    np.testing.assert_array_equal(stored[:], small_scan.frames.swapaxes(1, 2))
 
 
-def test_a_raster_of_matlab_steps_as_it_was_scanned(tmp_path, known):
-    raster = known.frames.reshape(3, 4, 32, 32).transpose(2, 3, 0, 1)  # (H, W, rows, columns)
+def test_a_raster_of_matlab_steps_as_it_was_scanned(tmp_path, small_scan):
+    raster = small_scan.frames.reshape(3, 4, 32, 32).transpose(2, 3, 0, 1)  # (H, W, rows, columns)
     path = matlab(tmp_path / "m.mat", data=raster)
     scan = open_scan(path, replace(GEOMETRY_FLAGS, frames="data", step_m=90e-9))
     for position, frame in zip(scan.positions_m, np.asarray(scan.frames[:]), strict=True):
         row, column = np.rint(position / 90e-9).astype(int)
-        np.testing.assert_array_equal(frame, known.frames[4 * row + column])
+        np.testing.assert_array_equal(frame, small_scan.frames[4 * row + column])
 
 
 @pytest.mark.parametrize("axes", [2, 3])
-def test_positions_with_a_row_for_each_axis(tmp_path, known, axes):
-    np.save(tmp_path / "f.npy", known.frames)
-    rows = known.positions_m.T
+def test_positions_with_a_row_for_each_axis(tmp_path, small_scan, axes):
+    np.save(tmp_path / "f.npy", small_scan.frames)
+    rows = small_scan.positions_m.T
     if axes == 3:
         rows = np.stack([rows[1], rows[0], np.zeros(12)])
     np.save(tmp_path / "p.npy", rows)
     options = replace(GEOMETRY_FLAGS, positions=str(tmp_path / "p.npy"), positions_unit="m")
     np.testing.assert_array_equal(
-        open_scan(tmp_path / "f.npy", options).positions_m, known.positions_m
+        open_scan(tmp_path / "f.npy", options).positions_m, small_scan.positions_m
     )

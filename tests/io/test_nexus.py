@@ -3,7 +3,6 @@
 import h5py
 import numpy as np
 import pytest
-from known_data import small
 from layout_parts import nx_group, put, translation_of
 from reader_checks import assert_same_positions, assert_same_scan, refusal, swap, write
 
@@ -11,18 +10,13 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return small()
-
-
-def raster_file(path, known, *, axes, rows, columns, slow_x=False):
+def raster_file(path, small_scan, *, axes, rows, columns, slow_x=False):
     """A plain NXdata (3, 4, H, W) with two axes named `axes`."""
     with h5py.File(path, "w") as file:
         data = nx_group(nx_group(file, "entry", "NXentry"), "data", "NXdata")
         data.attrs["signal"] = "frames"
         data.attrs["axes"] = [*axes, ".", "."]
-        put(data, "frames", known.frames.reshape(3, 4, 32, 32))
+        put(data, "frames", small_scan.frames.reshape(3, 4, 32, 32))
         lengths = (columns, rows) if slow_x else (rows, columns)
         for name, values in zip(axes, lengths, strict=True):
             put(data, name, values, "m")
@@ -30,23 +24,23 @@ def raster_file(path, known, *, axes, rows, columns, slow_x=False):
 
 
 @pytest.mark.parametrize("axes", [("y", "x"), ("sample_y", "sample_x"), ("slow", "fast")])
-def test_nexus_raster_has_positions_from_its_axes(tmp_path, known, axes):
-    rows, columns = known.positions_m[::4, 0], known.positions_m[:4, 1]
-    path = raster_file(tmp_path / "s.nxs", known, axes=axes, rows=rows, columns=columns)
+def test_nexus_raster_has_positions_from_its_axes(tmp_path, small_scan, axes):
+    rows, columns = small_scan.positions_m[::4, 0], small_scan.positions_m[:4, 1]
+    path = raster_file(tmp_path / "s.nxs", small_scan, axes=axes, rows=rows, columns=columns)
     found = find_scan(path)
     assert found.raster == (3, 4)
     scan = open_scan(path)
-    assert_same_positions(scan.positions_m, known)
-    np.testing.assert_array_equal(scan.frames[:], known.frames)
-    np.testing.assert_array_equal(scan.frames[7], known.frames[7])
-    np.testing.assert_array_equal(scan.frames[2:11:3], known.frames[2:11:3])
-    np.testing.assert_array_equal(scan.frames[3:9, 4:20, 5:7], known.frames[3:9, 4:20, 5:7])
+    assert_same_positions(scan.positions_m, small_scan)
+    np.testing.assert_array_equal(scan.frames[:], small_scan.frames)
+    np.testing.assert_array_equal(scan.frames[7], small_scan.frames[7])
+    np.testing.assert_array_equal(scan.frames[2:11:3], small_scan.frames[2:11:3])
+    np.testing.assert_array_equal(scan.frames[3:9, 4:20, 5:7], small_scan.frames[3:9, 4:20, 5:7])
 
 
-def test_nexus_raster_may_be_slow_along_columns(tmp_path, known):
+def test_nexus_raster_may_be_slow_along_columns(tmp_path, small_scan):
     path = raster_file(
         tmp_path / "s.nxs",
-        known,
+        small_scan,
         axes=("samx", "samy"),
         rows=np.arange(4.0),
         columns=np.arange(3.0) * 10,
@@ -56,43 +50,43 @@ def test_nexus_raster_may_be_slow_along_columns(tmp_path, known):
     np.testing.assert_array_equal(values[:5], [[0, 0], [1, 0], [2, 0], [3, 0], [0, 10]])
 
 
-def test_nexus_raster_without_axes_takes_its_motors_or_waits_for_a_step(tmp_path, known):
-    rows, columns = known.positions_m[::4, 0], known.positions_m[:4, 1]
-    path = raster_file(tmp_path / "s.nxs", known, axes=("y", "x"), rows=rows, columns=columns)
+def test_nexus_raster_without_axes_takes_its_motors_or_waits_for_a_step(tmp_path, small_scan):
+    rows, columns = small_scan.positions_m[::4, 0], small_scan.positions_m[:4, 1]
+    path = raster_file(tmp_path / "s.nxs", small_scan, axes=("y", "x"), rows=rows, columns=columns)
     with h5py.File(path, "a") as file:
         del file["entry/data"].attrs["axes"]
-    assert_same_positions(open_scan(path).positions_m, known)
+    assert_same_positions(open_scan(path).positions_m, small_scan)
     with h5py.File(path, "a") as file:
         del file["entry/data/x"], file["entry/data/y"]
     assert refusal(path) == "NeXus without positions; give --step-m"
     assert open_scan(path, ReadOptions(step_m=1e-7)).positions_m[5].tolist() == [1e-7, 1e-7]
 
 
-def test_nexus_before_2014_marks_signal_and_axes_on_the_dataset(tmp_path, known):
+def test_nexus_before_2014_marks_signal_and_axes_on_the_dataset(tmp_path, small_scan):
     path = tmp_path / "old.nxs"
     with h5py.File(path, "w") as file:
         nx_group(file, "about", "NXnote")
         entry = nx_group(file, "entry1", "NXentry")
         data = nx_group(entry, "plot", "NXdata")
         put(data, "I0", np.ones(12))
-        frames = put(data, "det", known.frames.reshape(3, 4, 32, 32))
+        frames = put(data, "det", small_scan.frames.reshape(3, 4, 32, 32))
         frames.attrs["signal"] = np.int32(1)
         frames.attrs["axes"] = "[sy,sx]"
-        put(data, "sy", known.positions_m[::4, 0])
-        put(data, "sx", known.positions_m[:4, 1])
+        put(data, "sy", small_scan.positions_m[::4, 0])
+        put(data, "sx", small_scan.positions_m[:4, 1])
     scan = open_scan(path)
-    np.testing.assert_array_equal(scan.frames[:], known.frames)
-    assert_same_positions(scan.positions_m, known)
+    np.testing.assert_array_equal(scan.frames[:], small_scan.frames)
+    assert_same_positions(scan.positions_m, small_scan)
 
 
-def test_nexus_follows_the_chain_of_defaults(tmp_path, known):
+def test_nexus_follows_the_chain_of_defaults(tmp_path, small_scan):
     path = tmp_path / "s.nxs"
     with h5py.File(path, "w") as file:
         nx_group(file, "a", "NXentry")
         entry = nx_group(file, "b", "NXentry")
         put(nx_group(entry, "a_sum", "NXdata"), "data", np.zeros((5, 8, 8)))
         process = nx_group(entry, "process", "NXprocess")
-        put(nx_group(process, "plot", "NXdata"), "counts", known.frames)
+        put(nx_group(process, "plot", "NXdata"), "counts", small_scan.frames)
         process["plot"].attrs["signal"] = "counts"
         file.attrs["default"], entry.attrs["default"], process.attrs["default"] = (
             "b",
@@ -102,13 +96,13 @@ def test_nexus_follows_the_chain_of_defaults(tmp_path, known):
     assert find_scan(path).frames.where == "/b/process/plot/counts"
 
 
-def test_nexus_axes_of_the_detector_are_no_positions(tmp_path, known):
+def test_nexus_axes_of_the_detector_are_no_positions(tmp_path, small_scan):
     path = tmp_path / "s.nxs"
     with h5py.File(path, "w") as file:
         data = nx_group(nx_group(file, "entry", "NXentry"), "data", "NXdata")
         data.attrs["signal"] = "data"
         data.attrs["axes"] = ["point", "y", "x"]
-        put(data, "data", known.frames)
+        put(data, "data", small_scan.frames)
         put(data, "point", np.arange(12))
         for name in "yx":
             put(data, name, np.arange(32))
@@ -128,43 +122,43 @@ def test_nexus_result_of_ours_has_no_frames(tmp_path):
     ("units", "centre_px"),
     [("pixels", (14.5, 17)), (None, (14.5, 17)), ("mm", (14.5, 17)), ("parsec", None)],
 )
-def test_nexus_beam_centre(tmp_path, known, units, centre_px):
-    scale = known.geometry.detector_pixel_size_m * 1e3 if units == "mm" else 1
+def test_nexus_beam_centre(tmp_path, small_scan, units, centre_px):
+    scale = small_scan.geometry.detector_pixel_size_m * 1e3 if units == "mm" else 1
 
     def change(file):
         for axis, value in (("y", 14.5), ("x", 17.0)):
             name = f"pty/i13/excalibur/beam_center_{axis}"
             swap(file, name, value * scale, units)
 
-    path, _ = write("nexus-ptycho", tmp_path, known, change)
+    path, _ = write("nexus-ptycho", tmp_path, small_scan, change)
     centre = find_scan(path).beam_centre_px
     assert (None if centre is None else centre.value) == (
         None if centre_px is None else pytest.approx(centre_px)
     )
 
 
-def test_nexus_energy_without_a_unit_is_in_electronvolts(tmp_path, known):
+def test_nexus_energy_without_a_unit_is_in_electronvolts(tmp_path, small_scan):
     def change(file):
         swap(file, "pty/i13/coherent/incident_beam_energy", 9_000.0)
 
-    path, _ = write("nexus-ptycho", tmp_path, known, change)
+    path, _ = write("nexus-ptycho", tmp_path, small_scan, change)
     assert open_scan(path).known_geometry.energy_ev == 9_000
 
 
-def test_nexus_energy_of_the_ring_is_not_the_photons(tmp_path, known):
+def test_nexus_energy_of_the_ring_is_not_the_photons(tmp_path, small_scan):
     def change(file):
         del file["pty/i13/coherent/incident_beam_energy"]
 
-    path, _ = write("nexus-ptycho", tmp_path, known, change)
+    path, _ = write("nexus-ptycho", tmp_path, small_scan, change)
     assert find_scan(path).energy_ev is None
 
 
-def test_nexus_entry_may_lie_in_another_file(tmp_path, known):
-    path, _ = write("nexus-plain", tmp_path, known)
+def test_nexus_entry_may_lie_in_another_file(tmp_path, small_scan):
+    path, _ = write("nexus-plain", tmp_path, small_scan)
     master = tmp_path / "master.h5"
     with h5py.File(master, "w") as file:
         file["1.1"] = h5py.ExternalLink(path.name, "/entry")
-    assert_same_scan(open_scan(master), known)
+    assert_same_scan(open_scan(master), small_scan)
     path.unlink()
     assert "HDF5 without frames" in refusal(master)
 
@@ -182,18 +176,18 @@ def test_nexus_entry_may_lie_in_another_file(tmp_path, known):
         ("coherent/illumination", np.ones((2, 9, 9), complex), None, "not (modes, 32, 32)"),
     ],
 )
-def test_nexus_refusals(tmp_path, known, name, value, units, words):
+def test_nexus_refusals(tmp_path, small_scan, name, value, units, words):
     at = "pty/etched/" if name.startswith("stage") else "pty/i13/"
     path, _ = write(
-        "nexus-ptycho", tmp_path, known, lambda file: swap(file, at + name, value, units)
+        "nexus-ptycho", tmp_path, small_scan, lambda file: swap(file, at + name, value, units)
     )
     assert words in refusal(path)
 
 
-def test_missing_part_of_a_virtual_dataset_is_named(tmp_path, known):
+def test_missing_part_of_a_virtual_dataset_is_named(tmp_path, small_scan):
     path = tmp_path / "s.nxs"
     with h5py.File(tmp_path / "one.h5", "w") as part:
-        part["data"] = known.frames[:6]
+        part["data"] = small_scan.frames[:6]
     with h5py.File(path, "w") as file:
         data = nx_group(nx_group(file, "entry", "NXentry"), "data", "NXdata")
         layout = h5py.VirtualLayout((12, 32, 32), np.uint32)
@@ -206,15 +200,19 @@ def test_missing_part_of_a_virtual_dataset_is_named(tmp_path, known):
     )
 
 
-def test_raster_of_translations(tmp_path, known):
+def test_raster_of_translations(tmp_path, small_scan):
     """NXcxi_ptycho allows (rows, columns, 3) beside (rows, columns, H, W)."""
 
     def change(file):
         entry = file["entry_1"]
         del entry["data_1/data"], entry["instrument_1/detector_1/translation"]
-        frames = known.frames.reshape(3, 4, 32, 32)
+        frames = small_scan.frames.reshape(3, 4, 32, 32)
         swap(file, "entry_1/instrument_1/detector_1/data", frames)
-        put(entry, "instrument_1/detector_1/translation", translation_of(known).reshape(3, 4, 3))
+        put(
+            entry,
+            "instrument_1/detector_1/translation",
+            translation_of(small_scan).reshape(3, 4, 3),
+        )
 
-    path, options = write("nexus-cxi-ptycho", tmp_path, known, change)
-    assert_same_scan(open_scan(path, options), known)
+    path, options = write("nexus-cxi-ptycho", tmp_path, small_scan, change)
+    assert_same_scan(open_scan(path, options), small_scan)

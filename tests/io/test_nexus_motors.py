@@ -12,11 +12,6 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return small()
-
-
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "s.nxs"
@@ -51,12 +46,12 @@ NAMES = [
 
 @pytest.mark.parametrize(("rows", "columns"), NAMES)
 @pytest.mark.parametrize("declared", [True, False])
-def test_motors_are_told_by_names_with_a_counterpart(path, known, rows, columns, declared):
-    with nexus_scan(path, known) as entry:
-        add_motors(entry["eiger"], known, rows, columns)
+def test_motors_are_told_by_names_with_a_counterpart(path, small_scan, rows, columns, declared):
+    with nexus_scan(path, small_scan) as entry:
+        add_motors(entry["eiger"], small_scan, rows, columns)
         if declared:
             entry["eiger"].attrs["axes"] = [columns, ".", "."]
-    assert_same_positions(open_scan(path).positions_m, known)
+    assert_same_positions(open_scan(path).positions_m, small_scan)
     assert where(path) == [f"eiger/{rows}", f"eiger/{columns}"]
 
 
@@ -89,13 +84,13 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("first", OTHERS)
-def test_what_else_is_recorded_per_frame_is_no_position(path, known, first):
-    with nexus_scan(path, known) as entry:
+def test_what_else_is_recorded_per_frame_is_no_position(path, small_scan, first):
+    with nexus_scan(path, small_scan) as entry:
         data = entry["eiger"]
         for name, (values, unit) in OTHERS.items():
             put(data, name.replace(" ", "_"), values, unit)
             data.attrs[f"{name.replace(' ', '_')}_indices"] = 0
-        add_motors(data, known, "y", "x")
+        add_motors(data, small_scan, "y", "x")
         data.attrs["axes"] = [first.replace(" ", "_"), ".", "."]
         data.attrs["x_indices"] = data.attrs["y_indices"] = 0
     assert where(path) == ["eiger/y", "eiger/x"]
@@ -105,13 +100,13 @@ def test_what_else_is_recorded_per_frame_is_no_position(path, known, first):
 
 
 def test_axes_along_a_frame_are_no_positions_even_where_lengths_agree(path):
-    known = small(rows=4, columns=8)
-    with nexus_scan(path, known) as entry:
+    larger = small(rows=4, columns=8)
+    with nexus_scan(path, larger) as entry:
         data = entry["eiger"]
         for name in "yx":
             put(data, name, np.arange(32) * 75.0, "um")
         data.attrs["axes"] = ["frame", "y", "x"]
-        add_motors(data, known, "samy", "samx")
+        add_motors(data, larger, "samy", "samx")
     assert where(path) == ["eiger/samy", "eiger/samx"]
 
 
@@ -129,97 +124,97 @@ def test_axes_along_a_frame_are_no_positions_even_where_lengths_agree(path):
 )
 @pytest.mark.parametrize("set_first", [True, False])
 def test_what_was_read_back_goes_before_set_points(
-    path, known, rows, columns, set_rows, set_columns, set_first
+    path, small_scan, rows, columns, set_rows, set_columns, set_first
 ):
-    with nexus_scan(path, known) as entry:
+    with nexus_scan(path, small_scan) as entry:
         data = entry["eiger"]
         both = [(rows, columns, 0.0), (set_rows, set_columns, 0.01)]
         for names in reversed(both) if set_first else both:
-            add_motors(data, known, *names)
+            add_motors(data, small_scan, *names)
         data.attrs["axes"] = [set_columns.replace("/", "_"), ".", "."]
     found = find_scan(path)
-    assert_same_positions(open_scan(path).positions_m, known)
+    assert_same_positions(open_scan(path).positions_m, small_scan)
     assert where(path) == [f"eiger/{rows}", f"eiger/{columns}"]
     (note,) = found.positions.notes
     assert f"/entry/eiger/{set_rows}" in note
     assert f"/entry/eiger/{set_columns}" in note
 
 
-def test_set_points_stand_in_for_an_encoder_that_is_dead(path, known):
-    with nexus_scan(path, known) as entry:
-        add_motors(entry["eiger"], known, "y_set", "x_set")
+def test_set_points_stand_in_for_an_encoder_that_is_dead(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
+        add_motors(entry["eiger"], small_scan, "y_set", "x_set")
         for name in ("y_rbv", "x_rbv"):
             put(entry["eiger"], name, np.zeros(COUNT), "um")
-    assert_same_positions(open_scan(path).positions_m, known)
+    assert_same_positions(open_scan(path).positions_m, small_scan)
     assert "are set points" in find_scan(path).positions.notes[0]
 
 
-def test_read_backs_of_other_motors_are_not_taken_for_these_set_points(path, known):
-    with nexus_scan(path, known) as entry:
-        add_motors(entry["eiger"], known, "y_set", "x_set")
-        add_motors(entry.create_group("table"), known, "y_rbv", "x_rbv", off_um=5.0)
+def test_read_backs_of_other_motors_are_not_taken_for_these_set_points(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
+        add_motors(entry["eiger"], small_scan, "y_set", "x_set")
+        add_motors(entry.create_group("table"), small_scan, "y_rbv", "x_rbv", off_um=5.0)
     assert where(path) == ["eiger/y_set", "eiger/x_set"]
 
 
-def test_the_motor_that_moves_is_meant(path, known):
-    with nexus_scan(path, known) as entry:
+def test_the_motor_that_moves_is_meant(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
         group = nx_group(entry, "measurement", "NXcollection")
         for axis in "xy":
             put(group, f"coarse_{axis}", 3 + np.linspace(0, 1e-6, COUNT), "mm")
-        add_motors(group, known, "piezo_y", "piezo_x")
+        add_motors(group, small_scan, "piezo_y", "piezo_x")
     assert where(path) == ["measurement/piezo_y", "measurement/piezo_x"]
     assert "coarse_x hardly move by comparison" in find_scan(path).positions.notes[0]
 
 
-def test_two_pairs_that_move_are_refused_and_the_cure_works(path, known):
-    with nexus_scan(path, known) as entry:
+def test_two_pairs_that_move_are_refused_and_the_cure_works(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
         group = nx_group(entry, "measurement", "NXcollection")
-        add_motors(group, known, "zpy", "zpx", off_um=0.2)
-        add_motors(group, known, "piezo_y", "piezo_x")
+        add_motors(group, small_scan, "zpy", "zpx", off_um=0.2)
+        add_motors(group, small_scan, "piezo_y", "piezo_x")
     at = "/entry/measurement"
     message = refusal(path)
     assert f"{at}/piezo_y,{at}/piezo_x" in message
     for pair in (f"{at}/piezo_y,{at}/piezo_x", f"{at}/piezo_x,{at}/piezo_y"):
         assert pair.split(",")[0] in message
         scan = open_scan(path, ReadOptions(positions=pair))
-        assert_same_positions(scan.positions_m, known)
+        assert_same_positions(scan.positions_m, small_scan)
 
 
-def test_motors_whose_names_say_no_direction_are_listed(path, known):
-    with nexus_scan(path, known) as entry:
-        add_motors(entry["eiger"], known, "nnp3", "nnp2")
+def test_motors_whose_names_say_no_direction_are_listed(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
+        add_motors(entry["eiger"], small_scan, "nnp3", "nnp2")
     assert refusal(path).startswith(
         "has no positions that fit (/entry/eiger/nnp2, /entry/eiger/nnp3: rows or columns, their "
         "names don't say); give --positions ROWS,COLUMNS"
     )
     scan = open_scan(path, ReadOptions(positions="/entry/eiger/nnp3,/entry/eiger/nnp2"))
-    assert_same_positions(scan.positions_m, known)
+    assert_same_positions(scan.positions_m, small_scan)
 
 
 @pytest.mark.parametrize("unit", ["deg", "counts", "mrad", "s", "px", "furlong"])
-def test_what_is_no_length_is_refused_unless_the_user_says_its_unit(path, known, unit):
-    with nexus_scan(path, known) as entry:
-        for name, values in zip("yx", um(known), strict=True):
+def test_what_is_no_length_is_refused_unless_the_user_says_its_unit(path, small_scan, unit):
+    with nexus_scan(path, small_scan) as entry:
+        for name, values in zip("yx", um(small_scan), strict=True):
             put(entry["eiger"], name, values, unit)
     assert f"in '{unit}', which is not a known unit of length" in refusal(path)
     scan = open_scan(path, ReadOptions(positions_unit="um"))
-    assert_same_positions(scan.positions_m, known)
+    assert_same_positions(scan.positions_m, small_scan)
 
 
-def test_numbers_without_a_unit_are_metres_with_a_note_where_nothing_else_is(path, known):
-    with nexus_scan(path, known) as entry:
-        for name, values in zip("yx", known.positions_m.T, strict=True):
+def test_numbers_without_a_unit_are_metres_with_a_note_where_nothing_else_is(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
+        for name, values in zip("yx", small_scan.positions_m.T, strict=True):
             put(entry["eiger"], name, values)
     found = find_scan(path)
-    assert_same_positions(open_scan(path).positions_m, known)
+    assert_same_positions(open_scan(path).positions_m, small_scan)
     assert "have no unit and are taken as metres" in found.positions.notes[0]
     with h5py.File(path, "a") as file:
-        add_motors(file["entry"].create_group("measurement"), known, "samy", "samx")
+        add_motors(file["entry"].create_group("measurement"), small_scan, "samy", "samx")
     assert where(path) == ["measurement/samy", "measurement/samx"]
 
 
-def test_a_scan_along_a_line_is_one_if_the_other_axis_is_there(path, known):
-    with nexus_scan(path, known) as entry:
+def test_a_scan_along_a_line_is_one_if_the_other_axis_is_there(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
         put(entry["eiger"], "x", np.linspace(0, 1, COUNT), "um")
     assert "/entry/eiger/x: without its counterpart" in refusal(path)
     with h5py.File(path, "a") as file:
@@ -229,43 +224,43 @@ def test_a_scan_along_a_line_is_one_if_the_other_axis_is_there(path, known):
 
 
 @pytest.mark.parametrize("backwards", [False, True])
-def test_transformations_run_along_their_vectors(path, known, backwards):
+def test_transformations_run_along_their_vectors(path, small_scan, backwards):
     sign = -1 if backwards else 1
-    with nexus_scan(path, known) as entry:
+    with nexus_scan(path, small_scan) as entry:
         moving = nx_group(nx_group(entry, "sample", "NXsample"), "moving", "NXtransformations")
         names = (("a", [0, sign, 0]), ("b", [1, 0, 0]), ("c", [0, 1, 0]))
-        numbers = (um(known)[0] * sign, um(known)[1], np.linspace(0, 9, COUNT))
+        numbers = (um(small_scan)[0] * sign, um(small_scan)[1], np.linspace(0, 9, COUNT))
         for (name, vector), values in zip(names, numbers, strict=True):
             motor = put(moving, name, values, "deg" if name == "c" else "um")
             kind = "rotation" if name == "c" else "translation"
             motor.attrs.update(vector=np.array(vector, float), transformation_type=kind)
-    assert_same_positions(open_scan(path).positions_m, known)
+    assert_same_positions(open_scan(path).positions_m, small_scan)
 
 
-def test_rasters_read_back_as_maps_go_before_lines_of_set_points(path, known):
-    with nexus_scan(path, known) as entry:
+def test_rasters_read_back_as_maps_go_before_lines_of_set_points(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
         data = entry["eiger"]
         del entry["instrument/eiger/data"]
-        put(entry["instrument/eiger"], "data", known.frames.reshape(3, 4, 32, 32))
-        rows, columns = um(known)
+        put(entry["instrument/eiger"], "data", small_scan.frames.reshape(3, 4, 32, 32))
+        rows, columns = um(small_scan)
         put(data, "y_set", rows[::4] + 0.01, "um")
         put(data, "x_set", columns[:4], "um")
         data.attrs["axes"] = ["y_set", "x_set", ".", "."]
         for name, values in (("y", rows), ("x", columns)):
             put(data, name, values.reshape(3, 4), "um")
             data.attrs[f"{name}_indices"] = [0, 1]
-    assert_same_positions(open_scan(path).positions_m, known)
+    assert_same_positions(open_scan(path).positions_m, small_scan)
     assert where(path) == ["eiger/y", "eiger/x"]
 
 
-def test_a_table_of_positions_is_named(path, known):
-    with nexus_scan(path, known) as entry:
-        put(entry, "motor_positions", known.positions_m, "m")
+def test_a_table_of_positions_is_named(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
+        put(entry, "motor_positions", small_scan.positions_m, "m")
     assert refusal(path).endswith(
         "give --positions /entry/motor_positions if its columns are row, column or x, y, z"
     )
     scan = open_scan(path, ReadOptions(positions="/entry/motor_positions"))
-    assert_same_positions(scan.positions_m, known)
+    assert_same_positions(scan.positions_m, small_scan)
 
 
 @pytest.mark.parametrize(
@@ -280,8 +275,8 @@ def test_a_table_of_positions_is_named(path, known):
         (8500 + np.linspace(0, 0.5, COUNT), "eV", 8500.25),
     ],
 )
-def test_photon_energy_of_any_writer(path, known, value, unit, energy_ev):
-    with nexus_scan(path, known) as entry:
+def test_photon_energy_of_any_writer(path, small_scan, value, unit, energy_ev):
+    with nexus_scan(path, small_scan) as entry:
         del entry["instrument/beam/incident_energy"]
         put(entry["instrument/beam"], "incident_energy", value, unit)
     found = find_scan(path).energy_ev
@@ -290,10 +285,10 @@ def test_photon_energy_of_any_writer(path, known, value, unit, energy_ev):
     assert bool(found.notes) == told
 
 
-def test_an_energy_scan_has_no_one_energy(path, known):
-    with nexus_scan(path, known) as entry:
+def test_an_energy_scan_has_no_one_energy(path, small_scan):
+    with nexus_scan(path, small_scan) as entry:
         del entry["instrument/beam/incident_energy"]
         put(entry["instrument/beam"], "incident_energy", np.linspace(8e3, 9e3, COUNT), "eV")
-        add_motors(entry["eiger"], known, "y", "x")
+        add_motors(entry["eiger"], small_scan, "y", "x")
     assert "is not one number but 8000 … 9000" in refusal(path)
     assert open_scan(path, ReadOptions(energy_ev=8500.0)).known_geometry.energy_ev == 8500

@@ -4,16 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from array_scans import GEOMETRY_FLAGS, one_step_raster, refused
+from array_scans import GEOMETRY_FLAGS, refused
 
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
-
-
-@pytest.fixture(scope="module")
-def known():
-    return one_step_raster()
-
 
 TABLES = {
     "comma": ("0.5,1.5\n2.5,3.5\n", "um", False),
@@ -78,11 +72,11 @@ TABLES = {
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_tables_of_positions(tmp_path, known, table):
+def test_tables_of_positions(tmp_path, small_scan, table):
     text, unit, pixels = TABLES[table]
     path = tmp_path / "positions"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    np.save(tmp_path / "f.npy", known.frames[:2])
+    np.save(tmp_path / "f.npy", small_scan.frames[:2])
     options = ReadOptions(positions=str(path), positions_unit=unit)
     positions = find_scan(tmp_path / "f.npy", options).positions
     assert positions.where == str(path)
@@ -94,19 +88,19 @@ def test_tables_of_positions(tmp_path, known, table):
 
 
 @pytest.mark.parametrize("columns", ["samx,samy", "2,1", "SAMX, samy"])
-def test_columns_can_be_named(tmp_path, known, columns):
+def test_columns_can_be_named(tmp_path, small_scan, columns):
     path = tmp_path / "positions.csv"
     path.write_text("samy,samx,fx,fy\n0.5,1.5,9,9\n2.5,3.5,8,8\n")
-    np.save(tmp_path / "f.npy", known.frames[:2])
+    np.save(tmp_path / "f.npy", small_scan.frames[:2])
     options = ReadOptions(positions=f"{path}:{columns}", positions_unit="um")
     positions = find_scan(tmp_path / "f.npy", options).positions.value
     np.testing.assert_allclose(positions.values, np.array([[0.5, 1.5], [2.5, 3.5]]) * 1e-6)
 
 
-def test_columns_without_names_can_be_counted(tmp_path, known):
+def test_columns_without_names_can_be_counted(tmp_path, small_scan):
     path = tmp_path / "positions.txt"
     path.write_text("0 1.5 0.5\n1 3.5 2.5\n")
-    np.save(tmp_path / "f.npy", known.frames[:2])
+    np.save(tmp_path / "f.npy", small_scan.frames[:2])
     options = ReadOptions(positions=f"{path}:2,3", positions_unit="um")
     positions = find_scan(tmp_path / "f.npy", options).positions.value
     np.testing.assert_allclose(positions.values, np.array([[0.5, 1.5], [2.5, 3.5]]) * 1e-6)
@@ -120,20 +114,20 @@ def test_columns_without_names_can_be_counted(tmp_path, known):
         ("x_set,y_set\n1.5,0.5\n3.5,2.5\n", "um", "has set points only (x_set, y_set)"),
     ],
 )
-def test_what_is_taken_for_granted_is_noted(tmp_path, known, text, unit, words):
+def test_what_is_taken_for_granted_is_noted(tmp_path, small_scan, text, unit, words):
     path = tmp_path / "positions.csv"
     path.write_text(text)
-    np.save(tmp_path / "f.npy", known.frames[:2])
+    np.save(tmp_path / "f.npy", small_scan.frames[:2])
     options = ReadOptions(positions=str(path), positions_unit=unit)
     assert any(words in note for note in find_scan(tmp_path / "f.npy", options).notes)
 
 
-def test_missing_positions_stay_missing(tmp_path, known):
+def test_missing_positions_stay_missing(tmp_path, small_scan):
     path = tmp_path / "positions.csv"
-    lines = [f"{row},{column}" for row, column in known.positions_m.tolist()]
+    lines = [f"{row},{column}" for row, column in small_scan.positions_m.tolist()]
     lines[4], lines[6] = "nan,NaN", "1e-7,"
     path.write_text("\n".join(lines))
-    np.save(tmp_path / "f.npy", known.frames)
+    np.save(tmp_path / "f.npy", small_scan.frames)
     options = replace(GEOMETRY_FLAGS, positions=str(path), positions_unit="m")
     values = find_scan(tmp_path / "f.npy", options).positions.value.values
     assert np.isnan(values[4]).all()
@@ -170,8 +164,8 @@ def test_missing_positions_stay_missing(tmp_path, known):
         ("x,y\num,nm\n1,2\n", "gives y in nm and x in um"),
     ],
 )
-def test_tables_that_are_none(tmp_path, known, text, words):
-    np.save(tmp_path / "f.npy", known.frames)
+def test_tables_that_are_none(tmp_path, small_scan, text, words):
+    np.save(tmp_path / "f.npy", small_scan.frames)
     path = tmp_path / "table.csv"
     path.write_text(text)
     message = refused(tmp_path / "f.npy", replace(GEOMETRY_FLAGS, positions=str(path)))
@@ -179,8 +173,8 @@ def test_tables_that_are_none(tmp_path, known, text, words):
     assert str(path) in message
 
 
-def test_a_table_of_many_megabytes_is_refused(tmp_path, known):
-    np.save(tmp_path / "f.npy", known.frames)
+def test_a_table_of_many_megabytes_is_refused(tmp_path, small_scan):
+    np.save(tmp_path / "f.npy", small_scan.frames)
     with (tmp_path / "t.csv").open("wb") as file:
         file.truncate(300 * 2**20)
     assert "300 MB" in refused(

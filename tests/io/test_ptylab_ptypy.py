@@ -3,28 +3,24 @@
 import h5py
 import numpy as np
 import pytest
-from known_data import small
 from reader_checks import assert_same_positions, refusal, swap, write
 
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return small()
-
-
-def test_ptylab_encoder_may_lie_on_its_side(tmp_path, known):
+def test_ptylab_encoder_may_lie_on_its_side(tmp_path, small_scan):
     path, options = write(
-        "ptylab", tmp_path, known, lambda file: swap(file, "encoder", known.positions_m.T)
+        "ptylab", tmp_path, small_scan, lambda file: swap(file, "encoder", small_scan.positions_m.T)
     )
-    assert_same_positions(open_scan(path, options).positions_m, known)
+    assert_same_positions(open_scan(path, options).positions_m, small_scan)
 
 
 @pytest.mark.parametrize("number", range(8))
-def test_ptylab_orientation(tmp_path, known, number):
-    path, options = write("ptylab", tmp_path, known, lambda file: swap(file, "orientation", number))
-    turned = known.frames
+def test_ptylab_orientation(tmp_path, small_scan, number):
+    path, options = write(
+        "ptylab", tmp_path, small_scan, lambda file: swap(file, "orientation", number)
+    )
+    turned = small_scan.frames
     if number & 4:
         turned = turned.swapaxes(1, 2)
     # Flips go about the centre pixel, n // 2, which stays where it is.
@@ -48,17 +44,17 @@ def test_ptylab_orientation(tmp_path, known, number):
         ("ptychogram", np.zeros((12, 32)), "/ptychogram is (12, 32), not (N, H, W)"),
     ],
 )
-def test_ptylab_refusals(tmp_path, known, name, value, words):
-    path, options = write("ptylab", tmp_path, known, lambda file: swap(file, name, value))
+def test_ptylab_refusals(tmp_path, small_scan, name, value, words):
+    path, options = write("ptylab", tmp_path, small_scan, lambda file: swap(file, name, value))
     assert words in refusal(path, options)
 
 
-def test_ptylab_fourier_ptychography_is_no_diffraction(tmp_path, known):
+def test_ptylab_fourier_ptychography_is_no_diffraction(tmp_path, small_scan):
     def change(file):
         del file["zo"]
         file["zled"], file["magnification"] = 60e-3, 4.0
 
-    path, options = write("ptylab", tmp_path, known, change)
+    path, options = write("ptylab", tmp_path, small_scan, change)
     assert "Fourier ptychography" in find_scan(path, options).near_field
 
 
@@ -74,25 +70,25 @@ def test_scan_that_ptylab_writes(tmp_path):
     assert found.pixel_size_m.value == pytest.approx(72e-6)
 
 
-def test_ptypy_weight_for_all_frames(tmp_path, known):
-    path, options = write("ptypy", tmp_path, known)
+def test_ptypy_weight_for_all_frames(tmp_path, small_scan):
+    path, options = write("ptypy", tmp_path, small_scan)
     with h5py.File(path, "a") as file, h5py.File(tmp_path / "scan.ptyd.part001", "a") as part:
         swap(file, "chunks/0/weights", np.zeros(0))
         swap(part, "weights", np.zeros(0))
-        file["info/weight2d"] = ~known.mask
-    np.testing.assert_array_equal(open_scan(path, options).mask, known.mask)
+        file["info/weight2d"] = ~small_scan.mask
+    np.testing.assert_array_equal(open_scan(path, options).mask, small_scan.mask)
 
 
-def test_ptypy_centre(tmp_path, known):
-    path, _ = write("ptypy", tmp_path, known)
+def test_ptypy_centre(tmp_path, small_scan):
+    path, _ = write("ptypy", tmp_path, small_scan)
     assert find_scan(path).beam_centre_px.value == (16, 16)
     with h5py.File(path, "a") as file:
         swap(file, "meta/center", "fftshift")
     assert find_scan(path).beam_centre_px is None
 
 
-def test_ptypy_chunk_that_is_missing_is_named(tmp_path, known):
-    path, options = write("ptypy", tmp_path, known)
+def test_ptypy_chunk_that_is_missing_is_named(tmp_path, small_scan):
+    path, options = write("ptypy", tmp_path, small_scan)
     (tmp_path / "scan.ptyd.part001").unlink()
     assert refusal(path, options) == (
         "/chunks/1 links to scan.ptyd.part001:/, which is not there; copy that file next to "
@@ -112,6 +108,6 @@ def test_ptypy_chunk_that_is_missing_is_named(tmp_path, known):
         ("meta/psize", [1e-5, 2e-5], "bin frames to square pixels"),
     ],
 )
-def test_ptypy_refusals(tmp_path, known, name, value, words):
-    path, options = write("ptypy", tmp_path, known, lambda file: swap(file, name, value))
+def test_ptypy_refusals(tmp_path, small_scan, name, value, words):
+    path, options = write("ptypy", tmp_path, small_scan, lambda file: swap(file, name, value))
     assert words in refusal(path, options)

@@ -17,18 +17,13 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return one_step_raster()
-
-
 def without_origin(positions):
     return positions - positions.mean(axis=0)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_gives_the_same_scan(tmp_path, known, layout):
-    gives_the_same(tmp_path, known, layout)
+def test_every_layout_gives_the_same_scan(tmp_path, layout):
+    gives_the_same(tmp_path, one_step_raster(), layout)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
@@ -49,8 +44,8 @@ def gives_the_same(folder, known, layout):
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_slice_of_frames(tmp_path, known, layout):
-    path, options = LAYOUTS[layout](tmp_path, known)
+def test_every_slice_of_frames(tmp_path, layout):
+    path, options = LAYOUTS[layout](tmp_path, one_step_raster())
     frames = find_scan(path, options).frames.value
     whole = frames[:]
     assert frames.shape == whole.shape
@@ -78,8 +73,8 @@ def test_real_frames_of_ptychonn(data_dir):
         open_scan(found.path)
 
 
-def test_one_scan_of_tike_is_no_raster(tmp_path, known):
-    path, _ = LAYOUTS["npz_tike"](tmp_path, known)
+def test_one_scan_of_tike_is_no_raster(tmp_path, small_scan):
+    path, _ = LAYOUTS["npz_tike"](tmp_path, small_scan)
     found = find_scan(path)
     assert found.format == "tike NPZ"
     assert found.raster is None
@@ -87,17 +82,20 @@ def test_one_scan_of_tike_is_no_raster(tmp_path, known):
     assert found.positions.value.unit is PositionUnit.OBJECT_PIXEL
 
 
-def test_ptychonn_scan_in_metres_is_told_from_object_pixels(tmp_path, known):
-    for scale, unit in ((1.0, "m"), (1 / known.object_pixel_size_m, "px")):
+def test_ptychonn_scan_in_metres_is_told_from_object_pixels(tmp_path, small_scan):
+    for scale, unit in ((1.0, "m"), (1 / small_scan.object_pixel_size_m, "px")):
         np.savez(
-            tmp_path / "s.npz", reciprocal=known.frames, scan=known.positions_m * scale, real=1.0
+            tmp_path / "s.npz",
+            reciprocal=small_scan.frames,
+            scan=small_scan.positions_m * scale,
+            real=1.0,
         )
         assert find_scan(tmp_path / "s.npz").positions.value.unit.value == unit
     named = find_scan(
         tmp_path / "s.npz", ReadOptions(positions="scan", positions_unit="um")
     ).positions
     np.testing.assert_allclose(
-        named.value.values, known.positions_m / known.object_pixel_size_m * 1e-6
+        named.value.values, small_scan.positions_m / small_scan.object_pixel_size_m * 1e-6
     )
 
 
@@ -111,35 +109,38 @@ def test_ptychonn_scan_in_metres_is_told_from_object_pixels(tmp_path, known):
         (lambda counts: (counts > 3).astype(np.float32), True),
     ],
 )
-def test_ptychopinn_holds_amplitudes_or_counts(tmp_path, known, frames, amplitudes):
-    stored = frames(known.frames)
-    rows, columns = known.positions_m.T / known.object_pixel_size_m
+def test_ptychopinn_holds_amplitudes_or_counts(tmp_path, small_scan, frames, amplitudes):
+    stored = frames(small_scan.frames)
+    rows, columns = small_scan.positions_m.T / small_scan.object_pixel_size_m
     np.savez(tmp_path / "p.npz", diff3d=stored, xcoords=columns, ycoords=rows)
     found = find_scan(tmp_path / "p.npz")
     assert found.format == f"PtychoPINN NPZ of {'amplitudes' if amplitudes else 'counts'}"
     expected = np.square(stored.astype(np.float32)) if amplitudes else stored
     np.testing.assert_array_equal(found.frames.value[:], expected)
     np.testing.assert_allclose(
-        found.positions.value.values * known.object_pixel_size_m, known.positions_m
+        found.positions.value.values * small_scan.object_pixel_size_m, small_scan.positions_m
     )
 
 
-def test_old_ptychopinn_has_frames_last(tmp_path, known):
-    rows, columns = known.positions_m.T
-    amplitudes = np.sqrt(known.frames)
+def test_old_ptychopinn_has_frames_last(tmp_path, small_scan):
+    rows, columns = small_scan.positions_m.T
+    amplitudes = np.sqrt(small_scan.frames)
     np.savez(
         tmp_path / "p.npz", diffraction=np.moveaxis(amplitudes, 0, 2), xcoords=columns, ycoords=rows
     )
     frames = find_scan(tmp_path / "p.npz").frames.value
-    np.testing.assert_allclose(frames[:], known.frames, rtol=1e-6)
+    np.testing.assert_allclose(frames[:], small_scan.frames, rtol=1e-6)
 
 
-def test_frames_and_parts_by_name(tmp_path, known):
+def test_frames_and_parts_by_name(tmp_path, small_scan):
     path = tmp_path / "ours.npz"
     np.savez(
-        path, counts=known.frames.reshape(3, 4, 32, 32), where=known.positions_m, p=known.probe,
-        bad=known.mask,
-    )  # fmt: skip
+        path,
+        counts=small_scan.frames.reshape(3, 4, 32, 32),
+        where=small_scan.positions_m,
+        p=small_scan.probe,
+        bad=small_scan.mask,
+    )
     with pytest.raises(ScanError, match="NPZ of bad, counts, p, where without frames; name the"):
         open_scan(path)
     options = replace(
@@ -148,27 +149,27 @@ def test_frames_and_parts_by_name(tmp_path, known):
     )  # fmt: skip
     found, scan = find_scan(path, options), open_scan(path, options)
     assert found.raster == (3, 4)
-    np.testing.assert_array_equal(scan.frames[:], known.frames)
-    np.testing.assert_array_equal(scan.positions_m, known.positions_m)
-    np.testing.assert_array_equal(scan.probe, known.probe)
-    np.testing.assert_array_equal(scan.mask, known.mask)
+    np.testing.assert_array_equal(scan.frames[:], small_scan.frames)
+    np.testing.assert_array_equal(scan.positions_m, small_scan.positions_m)
+    np.testing.assert_array_equal(scan.probe, small_scan.probe)
+    np.testing.assert_array_equal(scan.mask, small_scan.mask)
 
 
-def test_positions_and_probe_of_another_scan_file(tmp_path, known):
-    np.save(tmp_path / "frames.npy", known.frames)
-    tike, _ = LAYOUTS["npz_tike"](tmp_path, known)
+def test_positions_and_probe_of_another_scan_file(tmp_path, small_scan):
+    np.save(tmp_path / "frames.npy", small_scan.frames)
+    tike, _ = LAYOUTS["npz_tike"](tmp_path, small_scan)
     scan = open_scan(
         tmp_path / "frames.npy", replace(GEOMETRY_FLAGS, positions=str(tike), probe=str(tike))
     )
-    np.testing.assert_allclose(scan.positions_m, known.positions_m, atol=1e-15)
-    np.testing.assert_array_equal(scan.probe, known.probe)
+    np.testing.assert_allclose(scan.positions_m, small_scan.positions_m, atol=1e-15)
+    np.testing.assert_array_equal(scan.probe, small_scan.probe)
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["<u2", ">u2", ">f4", "|u1", "<f8", "<i8"])
 @pytest.mark.parametrize("save", ["npy", "npz", "deflated"])
-def test_orders_and_number_types(tmp_path, known, order, dtype, save):
-    stored = np.array(np.minimum(known.frames, 255), dtype=dtype, order=order)
+def test_orders_and_number_types(tmp_path, small_scan, order, dtype, save):
+    stored = np.array(np.minimum(small_scan.frames, 255), dtype=dtype, order=order)
     path = tmp_path / "frames"
     with path.open("wb") as file:
         {"npy": np.save, "npz": np.savez, "deflated": np.savez_compressed}[save](file, stored)
@@ -179,10 +180,10 @@ def test_orders_and_number_types(tmp_path, known, order, dtype, save):
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
-def test_versions_of_the_header(tmp_path, known, version):
+def test_versions_of_the_header(tmp_path, small_scan, version):
     with (tmp_path / "f.npy").open("wb") as file:
-        np.lib.format.write_array(file, known.frames, version=version)
-    np.testing.assert_array_equal(find_scan(tmp_path / "f.npy").frames.value[:], known.frames)
+        np.lib.format.write_array(file, small_scan.frames, version=version)
+    np.testing.assert_array_equal(find_scan(tmp_path / "f.npy").frames.value[:], small_scan.frames)
 
 
 def test_a_large_archive_never_lies_in_memory(tmp_path):
@@ -212,14 +213,14 @@ def test_a_large_archive_never_lies_in_memory(tmp_path):
     assert peak_bytes(lambda: find_scan(path)) < 1_000_000
 
 
-def test_threads_take_turns(tmp_path, known):
-    path, options = LAYOUTS["npz_ptychonn"](tmp_path, known)
+def test_threads_take_turns(tmp_path, small_scan):
+    path, options = LAYOUTS["npz_ptychonn"](tmp_path, small_scan)
     frames = find_scan(path, options).frames.value
     wrong = []
 
     def read(seed):
-        for number in np.random.default_rng(seed).integers(0, len(known.frames), 40):
-            if not np.array_equal(frames[int(number)], known.frames[number]):
+        for number in np.random.default_rng(seed).integers(0, len(small_scan.frames), 40):
+            if not np.array_equal(frames[int(number)], small_scan.frames[number]):
                 wrong.append(number)
 
     threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
@@ -230,11 +231,11 @@ def test_threads_take_turns(tmp_path, known):
     assert not wrong
 
 
-def test_an_archive_that_changes_is_noticed(tmp_path, known):
+def test_an_archive_that_changes_is_noticed(tmp_path, small_scan):
     path = tmp_path / "s.npz"
-    np.savez(path, reciprocal=known.frames)
+    np.savez(path, reciprocal=small_scan.frames)
     frames = find_scan(path).frames.value
-    np.savez(path, reciprocal=known.frames[:5])
+    np.savez(path, reciprocal=small_scan.frames[:5])
     with pytest.raises(ScanError, match="has changed since it was opened"):
         frames[0]
     path.unlink()

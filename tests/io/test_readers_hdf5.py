@@ -15,15 +15,10 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return small()
-
-
 @pytest.mark.parametrize("name", LAYOUTS)
-def test_every_layout_gives_the_same_scan(tmp_path, known, name):
-    path, options = write(name, tmp_path, known)
-    assert_same_scan(open_scan(path, options), known)
+def test_every_layout_gives_the_same_scan(tmp_path, small_scan, name):
+    path, options = write(name, tmp_path, small_scan)
+    assert_same_scan(open_scan(path, options), small_scan)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +37,8 @@ def test_every_layout_gives_the_same_scan(tmp_path, known, name):
         ("hdf5", "HDF5"),
     ],
 )
-def test_layouts_are_told_by_content(tmp_path, known, name, format_):
-    path, options = write(name, tmp_path, known)
+def test_layouts_are_told_by_content(tmp_path, small_scan, name, format_):
+    path, options = write(name, tmp_path, small_scan)
     other = path.rename(tmp_path / "scan.bin")
     parts = ("frames", "positions", "positions_unit", "probe", "mask")
     found = find_scan(other, replace(options, **dict.fromkeys(parts)))

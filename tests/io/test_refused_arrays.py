@@ -12,11 +12,6 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
 
 
-@pytest.fixture(scope="module")
-def known():
-    return one_step_raster()
-
-
 def header_only(shape, descr="<u2"):
     text = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode() + b"\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
@@ -28,18 +23,18 @@ def zipped(path, method=zipfile.ZIP_DEFLATED, **members):
             archive.writestr(f"{name}.npy", data)
 
 
-def bad_arrays(known):
+def bad_arrays(small_scan):
     """What each bad array has to be refused with, alone and in an archive."""
     return {
         "objects": (np.array([{"a": 1}], dtype=object), "pickled, which is never loaded"),
-        "complex": (known.frames.astype(np.complex64), "complex64, not counts"),
-        "truth": (known.frames > 3, "bool, not counts"),
+        "complex": (small_scan.frames.astype(np.complex64), "complex64, not counts"),
+        "truth": (small_scan.frames > 3, "bool, not counts"),
         "text": (np.array([["a"]]), "not counts"),
         "structured": (np.zeros((3, 4, 4), "u2,f4"), "not counts"),
-        "2-D": (known.frames[0], "not (N, H, W)"),
-        "5-D": (known.frames[None, None], "not (N, H, W)"),
-        "none": (known.frames[:0], "0 frames"),
-        "lines": (known.frames[:, :1], "1 × 32 px"),
+        "2-D": (small_scan.frames[0], "not (N, H, W)"),
+        "5-D": (small_scan.frames[None, None], "not (N, H, W)"),
+        "none": (small_scan.frames[:0], "0 frames"),
+        "lines": (small_scan.frames[:, :1], "1 × 32 px"),
         "2^60": (header_only((2**50, 32, 32)), f"{2**50} frames"),
         "huge": (header_only((9_000_000, 8000, 8000)), "bytes of numbers, not"),
         "negative": (header_only((-3, 32, 32)), "claims the shape"),
@@ -53,8 +48,8 @@ def bad_arrays(known):
 
 @pytest.mark.parametrize("which", bad_arrays(one_step_raster()))
 @pytest.mark.parametrize("archive", [False, True])
-def test_bad_arrays(tmp_path, known, which, archive):
-    content, words = bad_arrays(known)[which]
+def test_bad_arrays(tmp_path, small_scan, which, archive):
+    content, words = bad_arrays(small_scan)[which]
     bare = tmp_path / "bad.npy"
     if isinstance(content, bytes):
         bare.write_bytes(content)
@@ -70,35 +65,35 @@ def test_bad_arrays(tmp_path, known, which, archive):
     assert peak < 3_000_000
 
 
-def npz_cut_short(path, known):
-    np.savez(path, known.frames)
+def npz_cut_short(path, small_scan):
+    np.savez(path, small_scan.frames)
     path.write_bytes(path.read_bytes()[:-300])
 
 
-def npz_with_a_damaged_stream(path, known):
-    np.savez_compressed(path, known.frames)
+def npz_with_a_damaged_stream(path, small_scan):
+    np.savez_compressed(path, small_scan.frames)
     data = bytearray(path.read_bytes())
     data[3000:3100] = bytes(100)
     path.write_bytes(data)
 
 
-def npz_with_a_changed_count(path, known):
-    np.savez(path, known.frames)
+def npz_with_a_changed_count(path, small_scan):
+    np.savez(path, small_scan.frames)
     data = bytearray(path.read_bytes())
     data[-2000] ^= 1
     path.write_bytes(data)
 
 
-def npz_of_other_names(path, known):
-    np.savez(path, images=known.frames, motors=known.positions_m)
+def npz_of_other_names(path, small_scan):
+    np.savez(path, images=small_scan.frames, motors=small_scan.positions_m)
 
 
-def npz_of_nothing(path, known):  # noqa: ARG001 - as the others
+def npz_of_nothing(path, small_scan):  # noqa: ARG001 - as the others
     zipfile.ZipFile(path, "w").close()
 
 
-def npz_with_a_name_twice(path, known):
-    np.savez(path, known.frames)
+def npz_with_a_name_twice(path, small_scan):
+    np.savez(path, small_scan.frames)
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("arr_0.npy", header_only((3, 32, 32)))
 
@@ -111,38 +106,38 @@ def claim_size(path, size):
     path.write_bytes(data)
 
 
-def npz_bomb(path, known):  # noqa: ARG001
+def npz_bomb(path, small_scan):  # noqa: ARG001
     zipped(path, arr_0=header_only((10_000, 256, 256)) + bytes(1000))
     claim_size(path, 10_000 * 256 * 256 * 2 + len(header_only((10_000, 256, 256))))
 
 
-def npz_of_lzma(path, known):
+def npz_of_lzma(path, small_scan):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("arr_0.npy", header_only(known.frames.shape, "<u4") + bytes(9))
+        archive.writestr("arr_0.npy", header_only(small_scan.frames.shape, "<u4") + bytes(9))
 
 
-def npz_encrypted(path, known):
-    np.savez(path, known.frames)
+def npz_encrypted(path, small_scan):
+    np.savez(path, small_scan.frames)
     data = bytearray(path.read_bytes())
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(data)
 
 
-def npz_of_fortran_order_too_large(path, known):  # noqa: ARG001
+def npz_of_fortran_order_too_large(path, small_scan):  # noqa: ARG001
     header = header_only((3000, 512, 512)).replace(b"False", b"True ")
     zipped(path, arr_0=header + np.random.default_rng(1).bytes(2_000_000))
     claim_size(path, len(header) + 3000 * 512 * 512 * 2)
 
 
-def npz_of_unlike_coordinates(path, known):
-    np.savez(path, diff3d=known.frames, xcoords=np.zeros(12), ycoords=np.zeros(11))
+def npz_of_unlike_coordinates(path, small_scan):
+    np.savez(path, diff3d=small_scan.frames, xcoords=np.zeros(12), ycoords=np.zeros(11))
 
 
-def npz_of_tike_scans(path, known):
-    np.savez(path, data=known.frames.reshape(2, 6, 32, 32), scan=np.zeros((2, 6, 2)))
+def npz_of_tike_scans(path, small_scan):
+    np.savez(path, data=small_scan.frames.reshape(2, 6, 32, 32), scan=np.zeros((2, 6, 2)))
 
 
-def text(path, known):  # noqa: ARG001
+def text(path, small_scan):  # noqa: ARG001
     path.write_text("frame,x,y\n0,1,2\n")
 
 
@@ -164,17 +159,17 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("spoil", REFUSALS)
-def test_refusals(tmp_path, known, spoil):
+def test_refusals(tmp_path, small_scan, spoil):
     path = tmp_path / "scan.npz"
-    spoil(path, known)
+    spoil(path, small_scan)
     message = refused(path)
     assert message.startswith(f"{path}: ")
     assert REFUSALS[spoil] in message
 
 
-def test_flags_that_name_what_is_not_there(tmp_path, known):
-    np.save(tmp_path / "f.npy", known.frames)
-    np.savez(tmp_path / "a.npz", p=known.probe)
+def test_flags_that_name_what_is_not_there(tmp_path, small_scan):
+    np.save(tmp_path / "f.npy", small_scan.frames)
+    np.savez(tmp_path / "a.npz", p=small_scan.probe)
     flags = {
         "positions": {
             "none.csv": "no such file|has no|holds one array",

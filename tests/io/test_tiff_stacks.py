@@ -6,16 +6,11 @@ import sys
 import numpy as np
 import pytest
 import tifffile
-from array_scans import one_step_raster, refused
+from array_scans import refused
 from PIL import Image
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.scan_file import find_scan
-
-
-@pytest.fixture(scope="module")
-def known():
-    return one_step_raster()
 
 
 def tiff_of_single_writes(path, frames):
@@ -62,36 +57,36 @@ TIFFS = {
 
 
 @pytest.mark.parametrize("writer", TIFFS)
-def test_tiffs_of_others(tmp_path, known, writer):
+def test_tiffs_of_others(tmp_path, small_scan, writer):
     path = tmp_path / "stack"
-    TIFFS[writer](path, known.frames)
+    TIFFS[writer](path, small_scan.frames)
     frames = find_scan(path).frames.value
     assert frames.dtype.isnative
-    np.testing.assert_array_equal(frames[:], known.frames)
-    np.testing.assert_array_equal(frames[7:3:-2], known.frames[7:3:-2])
+    np.testing.assert_array_equal(frames[:], small_scan.frames)
+    np.testing.assert_array_equal(frames[7:3:-2], small_scan.frames[7:3:-2])
 
 
-def test_tiff_without_tifffile(tmp_path, known, monkeypatch):
-    tifffile.imwrite(tmp_path / "s.tif", known.frames)
+def test_tiff_without_tifffile(tmp_path, small_scan, monkeypatch):
+    tifffile.imwrite(tmp_path / "s.tif", small_scan.frames)
     monkeypatch.setitem(sys.modules, "tifffile", None)
     with pytest.raises(ScanError, match=r"pip install 'wnet-edge\[tiff\]'"):
         find_scan(tmp_path / "s.tif")
 
 
-def tiff_of_unlike_pages(path, known):
-    tiff_of_single_writes(path, [*known.frames[:-1], *[known.frames[0][:16]] * 2])
+def tiff_of_unlike_pages(path, small_scan):
+    tiff_of_single_writes(path, [*small_scan.frames[:-1], *[small_scan.frames[0][:16]] * 2])
 
 
-def tiff_of_colours(path, known):  # noqa: ARG001
+def tiff_of_colours(path, small_scan):  # noqa: ARG001
     tifffile.imwrite(path, np.zeros((5, 32, 32, 3), np.uint8), photometric="rgb")
 
 
-def tiff_of_one_page(path, known):
-    tifffile.imwrite(path, known.frames[0][:1], metadata=None)
+def tiff_of_one_page(path, small_scan):
+    tifffile.imwrite(path, small_scan.frames[0][:1], metadata=None)
 
 
-def tiff_of_a_codec_that_is_not_here(path, known):
-    tifffile.imwrite(path, known.frames)
+def tiff_of_a_codec_that_is_not_here(path, small_scan):
+    tifffile.imwrite(path, small_scan.frames)
     with tifffile.TiffFile(path, mode="r+") as file:
         for page in file.pages:
             page.tags["Compression"].overwrite(34712)  # JPEG 2000
@@ -106,9 +101,9 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("spoil", REFUSALS)
-def test_refusals(tmp_path, known, spoil):
+def test_refusals(tmp_path, small_scan, spoil):
     path = tmp_path / "scan.npz"
-    spoil(path, known)
+    spoil(path, small_scan)
     message = refused(path)
     assert message.startswith(f"{path}: ")
     assert REFUSALS[spoil] in message
@@ -116,9 +111,9 @@ def test_refusals(tmp_path, known, spoil):
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("writer", TIFFS)
-def test_a_tiff_cut_short(tmp_path, known, writer, share):
+def test_a_tiff_cut_short(tmp_path, small_scan, writer, share):
     path = tmp_path / "stack"
-    TIFFS[writer](path, known.frames)
+    TIFFS[writer](path, small_scan.frames)
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     try:
@@ -126,12 +121,12 @@ def test_a_tiff_cut_short(tmp_path, known, writer, share):
     except ScanError as error:
         assert str(error).startswith(f"{path}: ")  # noqa: PT017 - or else all is there
     else:
-        np.testing.assert_array_equal(frames, known.frames)
+        np.testing.assert_array_equal(frames, small_scan.frames)
 
 
-def test_a_tiff_whose_directories_go_round(tmp_path, known):
+def test_a_tiff_whose_directories_go_round(tmp_path, small_scan):
     path = tmp_path / "stack"
-    tiff_of_single_writes(path, known.frames)
+    tiff_of_single_writes(path, small_scan.frames)
     with tifffile.TiffFile(path) as file:
         last, first = file.pages[-1], file.pages.first
         place, target = last.offset + 2 + 12 * len(last.tags), first.offset
@@ -148,9 +143,9 @@ def pillow(path, frames, **options):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int32, np.float32])
 @pytest.mark.parametrize("predictor", [1, 2])
-def test_lzw_is_read_without_imagecodecs(tmp_path, known, monkeypatch, dtype, predictor):
+def test_lzw_is_read_without_imagecodecs(tmp_path, small_scan, monkeypatch, dtype, predictor):
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    frames = known.frames.astype(dtype)
+    frames = small_scan.frames.astype(dtype)
     if np.dtype(dtype).kind == "f" and predictor != 1:
         pytest.skip("differences are of integers")
     pillow(tmp_path / "s.tif", frames, compression="tiff_lzw", tiffinfo={317: predictor})
@@ -167,10 +162,10 @@ def test_lzw_of_noise_is_larger_than_its_pages(tmp_path):
     np.testing.assert_array_equal(find_scan(tmp_path / "s.tif").frames.value[:], noise)
 
 
-def test_a_preview_page_is_left_out(tmp_path, known):
-    tiff_of_single_writes(tmp_path / "s.tif", [known.frames[0][::4, ::4], *known.frames])
+def test_a_preview_page_is_left_out(tmp_path, small_scan):
+    tiff_of_single_writes(tmp_path / "s.tif", [small_scan.frames[0][::4, ::4], *small_scan.frames])
     found = find_scan(tmp_path / "s.tif")
-    np.testing.assert_array_equal(found.frames.value[:], known.frames)
+    np.testing.assert_array_equal(found.frames.value[:], small_scan.frames)
     assert found.notes == ("page 0 is of another size or type: no frame",)
 
 
@@ -181,23 +176,23 @@ def folder_of(folder, frames, name="frame_{}.tif", first=0):
     return folder
 
 
-def test_a_folder_is_read_in_natural_order(tmp_path, known):
+def test_a_folder_is_read_in_natural_order(tmp_path, small_scan):
     """frame_2 comes before frame_10, and other files are named."""
-    folder = folder_of(tmp_path / "scan", known.frames)
+    folder = folder_of(tmp_path / "scan", small_scan.frames)
     (folder / "log.txt").write_text("log")
     (folder / ".hidden").write_text("")
     found = find_scan(folder)
-    np.testing.assert_array_equal(found.frames.value[:], known.frames)
-    np.testing.assert_array_equal(found.frames.value[7:3:-2], known.frames[7:3:-2])
+    np.testing.assert_array_equal(found.frames.value[:], small_scan.frames)
+    np.testing.assert_array_equal(found.frames.value[7:3:-2], small_scan.frames[7:3:-2])
     assert found.notes == ("1 other files in scan are left alone (log.txt)",)
     assert found.frame_numbers.value.values.tolist() == list(range(12))
 
 
-def test_a_pattern_is_one_scan(tmp_path, known):
-    folder = folder_of(tmp_path / "scan", known.frames)
-    folder_of(folder, known.frames[:2], "dark_{}.tif")
+def test_a_pattern_is_one_scan(tmp_path, small_scan):
+    folder = folder_of(tmp_path / "scan", small_scan.frames)
+    folder_of(folder, small_scan.frames[:2], "dark_{}.tif")
     found = find_scan(folder / "frame_*.tif")
-    np.testing.assert_array_equal(found.frames.value[:], known.frames)
+    np.testing.assert_array_equal(found.frames.value[:], small_scan.frames)
     with pytest.raises(ScanError, match=r"several kinds \(12 frame_#, 2 dark_#\); quote a pattern"):
         find_scan(folder)
     with pytest.raises(ScanError, match="no such file"):
@@ -207,19 +202,19 @@ def test_a_pattern_is_one_scan(tmp_path, known):
         find_scan(folder / "frame_*.tif")
 
 
-def test_a_file_for_each_line_of_a_raster(tmp_path, known):
-    folder = folder_of(tmp_path / "scan", known.frames.reshape(3, 4, 32, 32), "line{}.tif", 8)
+def test_a_file_for_each_line_of_a_raster(tmp_path, small_scan):
+    folder = folder_of(tmp_path / "scan", small_scan.frames.reshape(3, 4, 32, 32), "line{}.tif", 8)
     found = find_scan(folder)
-    np.testing.assert_array_equal(found.frames.value[:], known.frames)
+    np.testing.assert_array_equal(found.frames.value[:], small_scan.frames)
     assert found.frame_numbers is None
 
 
 @pytest.mark.parametrize("which", ["damaged", "of another size", "empty"])
-def test_one_bad_file_of_many_is_named(tmp_path, known, which):
-    folder = folder_of(tmp_path / "scan", known.frames)
+def test_one_bad_file_of_many_is_named(tmp_path, small_scan, which):
+    folder = folder_of(tmp_path / "scan", small_scan.frames)
     bad = folder / "frame_7.tif"
     if which == "of another size":
-        tifffile.imwrite(bad, known.frames[0][:16])
+        tifffile.imwrite(bad, small_scan.frames[0][:16])
     else:
         bad.write_bytes(b"" if which == "empty" else bad.read_bytes()[:600])
     message = refused(folder)

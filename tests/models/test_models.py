@@ -1,6 +1,7 @@
 """The networks: their published sizes, their contract, and their blindness to flux."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ PTYCHONN = NetworkSpec(ModelName.PTYCHONN)
 PUBLISHED = 1_247_074
 
 
+@cache  # what a source blurs takes a second
 def probe(full_px: int = 128) -> np.ndarray:
     return zone_plate_probe(
         ZonePlate(modes=2, source_size_m=15e-9),

@@ -48,9 +48,14 @@ def test_an_outlier_does_not_take_the_colours():
 
 def test_flat_empty_and_nan_images_are_drawn():
     flat = np.zeros((50, 50), np.float32)
-    draw_picture(flat, flat, flat, 1e-9)
-    draw_picture(flat, flat, flat + 1, 1e-9)
-    draw_picture(flat + np.nan, flat, flat + 1, 1e-9)
+    uncovered = draw_picture(flat, flat, flat, 1e-9)
+    covered = draw_picture(flat, flat, flat + 1, 1e-9)
+    no_number = draw_picture(flat + np.nan, flat, flat + 1, 1e-9)
+    assert uncovered.size == covered.size == no_number.size
+    middle = (covered.width // 4, covered.height // 2)  # of the phase
+    nothing = (226, 226, 226)
+    assert uncovered.getpixel(middle) == no_number.getpixel(middle) == nothing
+    assert covered.getpixel(middle) != nothing
 
 
 def test_long_and_foreign_titles_stay_on_the_picture():

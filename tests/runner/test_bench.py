@@ -15,7 +15,6 @@ from wnet_edge.package.golden import GoldenFrames
 from wnet_edge.package.manifest import Precision, Tolerance
 from wnet_edge.package.opening import open_package
 from wnet_edge.package.packing import write_package
-from wnet_edge.runner.graph import open_graph
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunSettings
@@ -243,20 +242,9 @@ def test_a_profile_says_where_nodes_ran_and_for_how_long():
     assert (second.operator, second.share) == ("Resize", pytest.approx(1 / 6))
 
 
-@pytest.fixture
-def as_if_cuda(monkeypatch):
-    """The processor stands in for a card, which leaves every node to the processor."""
-    create = open_graph._create_session
-
-    def on_the_processor(package, run_settings, settings):
-        return create(package, dataclasses.replace(run_settings, provider=Provider.CPU), settings)
-
-    monkeypatch.setattr(open_graph, "_create_session", on_the_processor)
-    monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: False))
-
-
-@pytest.mark.usefixtures("tiny", "as_if_cuda")
-def test_nodes_that_land_elsewhere_are_told_of_and_fail_strict(call):
+@pytest.mark.usefixtures("tiny")
+def test_nodes_that_land_elsewhere_are_told_of_and_fail_strict(call, nvidia):
+    nvidia(card=True, driver=True)
     arguments = ("bench", "a.wnet", "--batch", 1, "--runs", 1, "--provider", "cuda", "--json")
     code, out, err = call(*arguments)
     assert code == 0

@@ -13,7 +13,6 @@ from wnet_edge.package.golden import GoldenFrames
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import open_package
 from wnet_edge.package.packing import write_package
-from wnet_edge.runner.choosing import choice as choice_module
 from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.choosing.tune_record import (
     TimedSettings,
@@ -159,24 +158,21 @@ def test_a_record_that_was_put_in_anothers_place_is_not_used(package, tmp_path):
         read_record(other)
 
 
-def test_a_way_that_fails_by_now_is_warned_of(package, monkeypatch):
+def test_a_way_that_fails_by_now_is_warned_of(package, nvidia):
+    nvidia(card=False, driver=False)
     tuned(
         package,
         (TimedSettings(RunSettings(Precision.FP32, Provider.CUDA, 0, 64), 0.01), *INT8_FIRST),
     )
-    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.unavailable_reason", _no_cuda)
     chosen = open_best_graph(package, RunnerOptions())
     assert (chosen.provider, chosen.precision) == (Provider.CPU, Precision.FP32)
-    assert chosen.reason == "cpu because cuda can't be had (no card); fp32 is exact"
-    assert chosen.warnings == ("cuda can't be had (no card): wnet-edge doctor says more",)
+    fault = "cuda can't be had (no NVIDIA driver here: libcuda.so.1 can't be loaded)"
+    assert chosen.reason == f"cpu because {fault}; fp32 is exact"
+    assert chosen.warnings == (f"{fault}: wnet-edge doctor says more",)
 
 
-def _no_cuda(provider):
-    return "no card" if provider is Provider.CUDA else None
-
-
-def test_a_provider_that_computes_otherwise_is_not_taken(package, monkeypatch):
-    # A card stands in for the processor; the golden patches are of another graph.
+def test_a_provider_that_computes_otherwise_is_not_taken(package, nvidia):
+    # The golden patches are of another graph.
     wrong = dataclasses.replace(
         package,
         golden=GoldenFrames(
@@ -184,14 +180,7 @@ def test_a_provider_that_computes_otherwise_is_not_taken(package, monkeypatch):
             {kind: (a + 1, p + 1) for kind, (a, p) in package.golden.outputs.items()},
         ),
     )
-    monkeypatch.setattr(choice_module, "offered", lambda: (Provider.CUDA, Provider.CPU))
-    monkeypatch.setattr(choice_module, "has_nvidia_card", lambda: True)
-    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.unavailable_reason", lambda _: None)
-    monkeypatch.setattr(Provider, "execution_provider", property(lambda _: "CPUExecutionProvider"))
-    monkeypatch.setattr(
-        "wnet_edge.runner.graph.open_graph._providers", lambda *_: ["CPUExecutionProvider"]
-    )
-    monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: False))
+    nvidia(card=True, driver=True)
     chosen = open_best_graph(wrong, RunnerOptions())
     assert chosen.provider is Provider.CPU
     assert (

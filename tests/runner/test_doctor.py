@@ -21,7 +21,7 @@ from wnet_edge.runner.doctor.wheels import Wheel
 from wnet_edge.runner.graph import device as device_module
 from wnet_edge.runner.graph import providers
 from wnet_edge.runner.graph.device import cpu_quota_cores, has_nvidia_card, this_device
-from wnet_edge.runner.graph.providers import Provider, has_nvidia_driver, missing_library, offered
+from wnet_edge.runner.graph.providers import Provider, missing_library
 from wnet_edge.runner.graph.run_settings import RunSettings
 
 ROOT = Path(__file__).parents[2]
@@ -37,13 +37,8 @@ def wheel(name="onnxruntime", version="1.31.1", folder=HERE, lost_files=0):
     return Wheel(name, version, folder, lost_files)
 
 
-def without_card_or_driver():
-    return not has_nvidia_driver() and not has_nvidia_card() and Provider.CUDA in offered()
-
-
-def test_a_machine_without_a_card_is_well(call):
-    if not without_card_or_driver():
-        pytest.skip("this machine has NVIDIA hardware, or an onnxruntime without CUDA")
+def test_a_machine_without_a_card_is_well(call, nvidia):
+    nvidia(card=False, driver=False)
     code, out, err = call("doctor")
     assert (code, err) == (0, "")
     assert "  ok       cpu           fp32 correct, fp16 correct, int8 correct" in out
@@ -230,10 +225,8 @@ def test_a_card_is_seen_without_its_driver(tmp_path, monkeypatch, vendor, kind, 
     assert has_nvidia_card() is card
 
 
-def test_a_card_that_lies_idle_is_something_to_do(call, package, monkeypatch):
-    if not without_card_or_driver():
-        pytest.skip("this machine has NVIDIA hardware, or an onnxruntime without CUDA")
-    monkeypatch.setattr(checkup_module, "has_nvidia_card", lambda: True)
+def test_a_card_that_lies_idle_is_something_to_do(call, package, nvidia):
+    nvidia(card=True, driver=False)
     code, out, _ = call("doctor", "--package", package.path)
     assert code == 0
     assert "  problem  GPU           NVIDIA, without a driver" in out
@@ -242,17 +235,15 @@ def test_a_card_that_lies_idle_is_something_to_do(call, package, monkeypatch):
     assert "install an NVIDIA driver" in told
 
 
-def test_tensorrt_says_that_it_takes_long(package, monkeypatch):
-    monkeypatch.setattr(checkup_module, "offered", lambda: (Provider.CPU, Provider.TENSORRT))
-    monkeypatch.setattr(checkup_module, "unavailable_reason", lambda _: None)
+def test_tensorrt_says_that_it_takes_long(package, nvidia):
+    nvidia(card=True, driver=True)
     said = []
     found = check_up(package, said.append)
     assert said == [
         "tensorrt builds an engine for each precision, which may take minutes, and keeps it"
     ]
-    tensorrt = found.providers[1]
-    if without_card_or_driver():
-        assert tensorrt.fault.startswith("no NVIDIA driver here")
+    working = {state.provider for state in found.providers if state.fault is None}
+    assert working == {Provider.CPU, Provider.CUDA, Provider.TENSORRT}
 
 
 def test_a_cache_that_can_t_be_written_or_is_full_is_told(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tiny import GEOMETRY, KnownScan, content
+from tiny import GEOMETRY, content
 
 from wnet_edge.errors import PackageError, ScanError
 from wnet_edge.framing.compatibility import check_far_field, nearest_neighbour_m, remaining_binning
@@ -29,11 +29,6 @@ def judged_by_nothing(warnings):
     """The warnings but the last, which says that the package has nothing to judge by."""
     assert warnings[-1].endswith(f": unknown: {Cause.NO_LEVEL.value}")
     return warnings[:-1]
-
-
-@pytest.fixture(scope="module")
-def known():
-    return KnownScan()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from wnet_edge.runner.graph.golden import check_golden_patches
 from wnet_edge.runner.graph.open_graph import OpenGraph
 from wnet_edge.runner.graph.providers import (
     Provider,
-    has_nvidia_driver,
     missing_library,
     offered,
     unavailable_reason,
@@ -42,9 +41,8 @@ def test_what_is_not_in_the_wheel_says_which_wheel_has_it():
 
 
 @pytest.mark.parametrize("provider", [Provider.CUDA, Provider.TENSORRT])
-def test_without_a_driver_no_library_is_looked_for(provider):
-    if has_nvidia_driver() or provider not in offered():
-        pytest.skip("this machine has an NVIDIA driver, or an onnxruntime without CUDA")
+def test_without_a_driver_no_library_is_looked_for(provider, nvidia):
+    nvidia(card=False, driver=False)
     assert unavailable_reason(provider).startswith("no NVIDIA driver here")
     assert ".so" in missing_library(provider)
 
@@ -70,12 +68,9 @@ def test_buffers_give_what_the_session_gives(package):
         buffers.run(batches[0][:2])
 
 
-def test_a_graph_on_a_card_runs_through_buffers_but_for_odd_batches(package, monkeypatch):
-    # The processor's memory stands in for the card's.
-    monkeypatch.setattr("wnet_edge.runner.graph.open_graph._DEVICE_MEMORY", "cpu")
-    monkeypatch.setattr(Provider, "is_nvidia", property(lambda _: True))
-    monkeypatch.setattr("wnet_edge.runner.graph.open_graph.unavailable_reason", lambda _: None)
-    graph = OpenGraph(package, RunSettings(Precision.FP32, Provider.CPU, batch_size=4))
+def test_a_graph_on_a_card_runs_through_buffers_but_for_odd_batches(package, nvidia):
+    nvidia(card=True, driver=True)
+    graph = OpenGraph(package, RunSettings(Precision.FP32, Provider.CUDA, batch_size=4))
     counts = np.random.default_rng(1).normal(size=(10, 1, 8, 8)).astype(np.float32)
     amplitude, phase = graph.run_all(counts)
     np.testing.assert_array_equal(amplitude, np.maximum(counts, 0))

@@ -52,11 +52,9 @@ def test_same_counts_same_bytes(package):
 
 
 @pytest.mark.parametrize("card", [True, False])
-def test_auto_says_why_it_falls_back_where_there_is_a_card(package, capfd, monkeypatch, card):
-    fault = opening_fault(package, Provider.CUDA)
-    if fault is None:
-        pytest.skip("this machine has CUDA")
-    monkeypatch.setattr("wnet_edge.runner.choosing.choice.has_nvidia_card", lambda: card)
+def test_auto_says_why_it_falls_back_where_there_is_a_card(package, capfd, nvidia, card):
+    nvidia(card=card, driver=False)
+    fault = "no NVIDIA driver here: libcuda.so.1 can't be loaded"
     session = open_best_graph(package, RunnerOptions())
     assert session.provider is Provider.CPU
     if card:
@@ -68,9 +66,8 @@ def test_auto_says_why_it_falls_back_where_there_is_a_card(package, capfd, monke
     assert said.out == said.err == ""
 
 
-def test_cuda_is_had_or_refused(package):
-    if opening_fault(package, Provider.CUDA) is None:
-        pytest.skip("this machine has CUDA")
+def test_cuda_without_a_driver_is_refused(package, nvidia):
+    nvidia(card=False, driver=False)
     with pytest.raises(
         ProviderError,
         match=r"cuda can't be had \(.+\); install .* --provider cpu \(wnet-edge doctor",

@@ -27,6 +27,8 @@ from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import infer
 from wnet_edge.runner.image.orientation_search import choose_orientation, middle_frames
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 OPTIONS = RunnerOptions(provider=Provider.CPU)
 UP = Orientation.IDENTITY

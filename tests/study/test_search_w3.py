@@ -21,6 +21,8 @@ from wnet_edge.models.registry import (
     parameter_count,
 )
 
+pytestmark = pytest.mark.slow
+
 BRIEF = TimingOptions(rounds=2, repeats=2)
 TINY = SearchOptions(96, validation_frames=16, timing=BRIEF)
 """Three steps of training."""

@@ -26,6 +26,8 @@ from wnet_edge.comparing.patch_errors import PatchErrors
 from wnet_edge.models.registry import ModelName, NetworkInput
 from wnet_edge.training.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 LARGEST_PICTURE_BYTES = 150_000
 
 

@@ -12,6 +12,8 @@ from torchrun_training import KINDS
 
 from wnet_edge.training.checkpoint import read_checkpoint
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 PROGRAM, TORCHRUN = (Path(sys.executable).with_name(n) for n in ("wnet-edge", "torchrun"))
 TWO = (TORCHRUN, "--standalone", "--nproc-per-node", "2")

@@ -32,86 +32,86 @@ REFERENCE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_reference.npz"
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
     return measurement(tmp_path_factory.mktemp("measurement"))
 
 
-def cut(known: Measurement, reference: Path | None = None, window_px: int = 32) -> CutLabels:
-    placed = read_placed_image(reference or known.reference, known.scan)
-    return CutLabels(placed, known.scan, window_px)
+def cut(measured: Measurement, reference: Path | None = None, window_px: int = 32) -> CutLabels:
+    placed = read_placed_image(reference or measured.reference, measured.scan)
+    return CutLabels(placed, measured.scan, window_px)
 
 
-def archive(known: Measurement, folder: Path, **changes: object) -> Path:
-    with np.load(known.reference) as stored:
+def archive(measured: Measurement, folder: Path, **changes: object) -> Path:
+    with np.load(measured.reference) as stored:
         arrays = {**stored, **changes}
     path = folder / "changed.npz"
     np.savez(path, **{k: v for k, v in arrays.items() if v is not None})
     return path
 
 
-def exact_labels(known: Measurement) -> tuple[np.ndarray, np.ndarray]:
-    patches = np.stack([exact_patch(known.object, corner) for corner in known.corner_px])
-    return simulated_labels(patches, known.scan.probe, 32)
+def exact_labels(measured: Measurement) -> tuple[np.ndarray, np.ndarray]:
+    patches = np.stack([exact_patch(measured.object, corner) for corner in measured.corner_px])
+    return simulated_labels(patches, measured.scan.probe, 32)
 
 
-def errors(known: Measurement, labels: LabelPair) -> np.ndarray:
+def errors(measured: Measurement, labels: LabelPair) -> np.ndarray:
     """Illumination-weighted RMS of the complex difference from the exact labels, frame by frame."""
-    found, exact = (a * np.exp(1j * phase_rad) for a, phase_rad in (labels, exact_labels(known)))
+    found, exact = (a * np.exp(1j * phase_rad) for a, phase_rad in (labels, exact_labels(measured)))
     window = slice(16, 48)
-    return amplitude_scale(found - exact, probe_intensity(known.scan.probe)[window, window])
+    return amplitude_scale(found - exact, probe_intensity(measured.scan.probe)[window, window])
 
 
-def test_labels_are_the_object_at_fractions_of_a_pixel(known: Measurement, tmp_path: Path):
+def test_labels_are_the_object_at_fractions_of_a_pixel(measured: Measurement, tmp_path: Path):
     everything = np.arange(45)
-    fractions = archive(known, tmp_path, window_top_left_px=known.corner_px)
-    assert errors(known, cut(known, fractions).read(everything)).max() < 2e-3
-    whole = np.stack([exact_patch(known.object, c) for c in np.rint(known.corner_px)])
-    blunt = errors(known, simulated_labels(whole, known.scan.probe, 32))
+    fractions = archive(measured, tmp_path, window_top_left_px=measured.corner_px)
+    assert errors(measured, cut(measured, fractions).read(everything)).max() < 2e-3
+    whole = np.stack([exact_patch(measured.object, c) for c in np.rint(measured.corner_px)])
+    blunt = errors(measured, simulated_labels(whole, measured.scan.probe, 32))
     assert blunt.max() > 0.1, "the object has no detail that a fraction of a pixel moves"
     # Whole windows tell the offset but for the mean of 45 roundings.
-    assert errors(known, cut(known).read(everything)).max() < 0.3 * blunt.max()
+    assert errors(measured, cut(measured).read(everything)).max() < 0.3 * blunt.max()
 
 
-def test_our_own_result_file_is_a_reference(known: Measurement, tmp_path: Path):
+def test_our_own_result_file_is_a_reference(measured: Measurement, tmp_path: Path):
     path, origin_px = tmp_path / "scan.wnet.h5", np.array([100, -41])
-    offset = positions_px(known.scan.positions_m, 10e-9)[0] - known.corner_px[0]
+    offset = positions_px(measured.scan.positions_m, 10e-9)[0] - measured.corner_px[0]
     assert np.abs(offset - (100.25, -40.5)).max() < 1e-6
     moved = np.fft.ifft2(  # on the pixels of an image that begins at whole object pixels
-        np.fft.fft2(known.object)
+        np.fft.fft2(measured.object)
         * np.outer(*(np.exp(2j * np.pi * np.fft.fftfreq(192) * s) for s in origin_px - offset))
     )
     image = moved.astype(np.complex64)
     coverage = np.ones(image.shape, np.float32)
     result = Result.of_image(image, coverage, np.zeros(2), origin_px, 10e-9, Process())
     write_result(path, result)
-    labels = cut(known, path)
+    labels = cut(measured, path)
     assert labels.usable.all()
-    assert errors(known, labels.read(np.arange(45))).max() < 2e-3
+    assert errors(measured, labels.read(np.arange(45))).max() < 2e-3
     coverage[:, 75:] = 0
     write_result(path, replace(result, coverage=coverage), force=True)
-    assert 0 < cut(known, path).usable.sum() < 45
+    assert 0 < cut(measured, path).usable.sum() < 45
 
 
 def test_frames_whose_window_leaves_the_reference_are_left_out_and_counted(
-    known: Measurement, tmp_path: Path
+    measured: Measurement, tmp_path: Path
 ):
     cropped = archive(
-        known,
+        measured,
         tmp_path,
-        object=known.object[8:, :72],
-        window_top_left_px=np.rint(known.corner_px).astype(int) - (8, 0),
+        object=measured.object[8:, :72],
+        window_top_left_px=np.rint(measured.corner_px).astype(int) - (8, 0),
     )
-    labels = cut(known, cropped)
-    whole = np.rint(known.corner_px)
+    labels = cut(measured, cropped)
+    whole = np.rint(measured.corner_px)
     outside = (whole[:, 0] < 7.5) | (whole[:, 1] + FULL_PX > 72.5)
     assert 0 < outside.sum() < 40
     np.testing.assert_array_equal(labels.usable, ~outside)
     assert labels.describe()["labels"]["left_out"] == outside.sum()
     kept = np.flatnonzero(labels.usable)
     amplitude, _ = labels.read(kept)
-    difference = np.abs(amplitude - exact_labels(known)[0][kept])
+    difference = np.abs(amplitude - exact_labels(measured)[0][kept])
     assert difference.max() < 0.05  # those at the border too
-    supply = StoredFrames(known.scan, labels, seed=0)
+    supply = StoredFrames(measured.scan, labels, seed=0)
     assert set(supply.training) | set(supply.held_out) <= set(kept)
 
 
@@ -128,10 +128,10 @@ def test_frames_whose_window_leaves_the_reference_are_left_out_and_counted(
     ],
 )
 def test_references_that_do_not_fit_are_refused(
-    known: Measurement, tmp_path: Path, changes: dict[str, object], message: str
+    measured: Measurement, tmp_path: Path, changes: dict[str, object], message: str
 ):
     with pytest.raises(ResultError, match=message):
-        cut(known, archive(known, tmp_path, **changes))
+        cut(measured, archive(measured, tmp_path, **changes))
 
 
 @pytest.mark.parametrize("wrong", ["conjugated", "flipped", "turned", "elsewhere"])
@@ -150,17 +150,17 @@ def test_references_that_do_not_explain_the_frames_are_refused(wrong: str):
         CutLabels(placed, scan, 64)
 
 
-def test_windows_and_scans_that_do_not_fit_are_refused(known: Measurement):
+def test_windows_and_scans_that_do_not_fit_are_refused(measured: Measurement):
     with pytest.raises(ScanError, match="can't be binned to 48 px"):
-        cut(known, window_px=48)
-    blind = replace(known.scan, probe=None)
+        cut(measured, window_px=48)
+    blind = replace(measured.scan, probe=None)
     with pytest.raises(ScanError, match="has no probe"):
-        CutLabels(read_placed_image(known.reference, known.scan), blind, 32)
+        CutLabels(read_placed_image(measured.reference, measured.scan), blind, 32)
 
 
-def test_a_tenth_is_held_out_behind_a_gap_of_a_window(known: Measurement):
-    supply = StoredFrames(known.scan, cut(known), seed=0)
-    rows = known.corner_px[:, 0]
+def test_a_tenth_is_held_out_behind_a_gap_of_a_window(measured: Measurement):
+    supply = StoredFrames(measured.scan, cut(measured), seed=0)
+    rows = measured.corner_px[:, 0]
     training, held_out = supply.training, supply.held_out
     assert rows[held_out].min() - rows[training].max() > FULL_PX
     assert np.ptp(rows[held_out]) <= 0.1 * np.ptp(rows)
@@ -171,22 +171,24 @@ def test_a_tenth_is_held_out_behind_a_gap_of_a_window(known: Measurement):
     assert np.array_equal(np.sort(first, axis=0), np.sort(second, axis=0))
 
 
-def test_counts_are_those_of_the_file_and_bad_values_are_masked(known: Measurement, tmp_path: Path):
-    supply = StoredFrames(known.scan, cut(known), seed=0)
+def test_counts_are_those_of_the_file_and_bad_values_are_masked(
+    measured: Measurement, tmp_path: Path
+):
+    supply = StoredFrames(measured.scan, cut(measured), seed=0)
     batch = next(supply.validation(2, 2))
-    frame = np.asarray(known.scan.frames[int(supply.held_out[0])], dtype=np.float32)
+    frame = np.asarray(measured.scan.frames[int(supply.held_out[0])], dtype=np.float32)
     np.testing.assert_array_equal(
-        batch.counts[0], network_counts(frame[None], known.scan.mask, 2)[0]
+        batch.counts[0], network_counts(frame[None], measured.scan.mask, 2)[0]
     )
     path = tmp_path / "scan.cxi"
-    path.write_bytes(known.scan.path.read_bytes())
+    path.write_bytes(measured.scan.path.read_bytes())
     with h5py.File(path, "a") as file:
         values = file["entry_1/data_1/data"][()].astype(np.float32)
         del file["entry_1/data_1/data"]
         values[:, 31:33, 31:33] = np.nan
         values[:, 5, 5] = -3
         file["entry_1/data_1/data"] = values
-    batch = next(StoredFrames(open_scan(path), cut(known), seed=0).validation(2, 2))
+    batch = next(StoredFrames(open_scan(path), cut(measured), seed=0).validation(2, 2))
     assert (batch.counts[:, 0, 16, 16] == -1).all()
     assert (batch.counts < 0).sum() == 2
 
@@ -209,11 +211,11 @@ def test_less_flux_has_the_noise_of_less_flux():
 
 
 def test_augmentation_changes_training_frames_anew_each_epoch_and_never_those_that_validate(
-    known: Measurement,
+    measured: Measurement,
 ):
-    labels = cut(known)
-    plain = StoredFrames(known.scan, labels, seed=0)
-    varied = StoredFrames(known.scan, labels, seed=0, augmentation=Augmentation())
+    labels = cut(measured)
+    plain = StoredFrames(measured.scan, labels, seed=0)
+    varied = StoredFrames(measured.scan, labels, seed=0, augmentation=Augmentation())
     for one, other in zip(plain.validation(9, 4), varied.validation(9, 4), strict=True):
         assert np.array_equal(one.counts, other.counts)
     one, other, again, next_epoch = (
@@ -229,10 +231,10 @@ def test_augmentation_changes_training_frames_anew_each_epoch_and_never_those_th
     }
 
 
-def test_frames_that_are_no_counts_are_not_thinned(known: Measurement):
-    frames = np.asarray(known.scan.frames[:], dtype=np.float32)
-    scan = replace(known.scan, frames=frames / frames.max())
-    labels = cut(known)
+def test_frames_that_are_no_counts_are_not_thinned(measured: Measurement):
+    frames = np.asarray(measured.scan.frames[:], dtype=np.float32)
+    scan = replace(measured.scan, frames=frames / frames.max())
+    labels = cut(measured)
     StoredFrames(scan, labels, seed=0)
     with pytest.raises(TrainingError, match="give --no-augment"):
         StoredFrames(scan, labels, seed=0, augmentation=Augmentation())
