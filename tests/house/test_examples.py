@@ -109,4 +109,4 @@ def test_example_into_no_folder_is_one_line(empty, call, name):
     (empty / "taken").write_text("mine")
     code, _, err = call("example", name)
     assert code == 1
-    assert err.startswith(f"Error: {name}: can't be made a folder")
+    assert err.startswith(f"Error: {name}: can't be created")

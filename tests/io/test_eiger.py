@@ -64,4 +64,4 @@ def test_eiger_data_files_that_differ_are_refused(tmp_path, small_scan):
     path, options = write("eiger-master", tmp_path, small_scan)
     with h5py.File(tmp_path / "scan_data_000002.h5", "a") as file:
         swap(file, "entry/data/data", small_scan.frames[6:, :30])
-    assert "holds uint32 (30, 32) a frame" in refusal(path, options)
+    assert "holds uint32 (30, 32) per frame" in refusal(path, options)
