@@ -6,10 +6,10 @@ from scipy import ndimage
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from wnet_edge.comparing import metrics
-from wnet_edge.physics.gauge import wrapped_difference_rad
 from wnet_edge.comparing.comparison import ObjectImage, compare
 from wnet_edge.comparing.registration import whole_pixel_shift
 from wnet_edge.errors import ResultError
+from wnet_edge.physics.gauge import wrapped_difference_rad
 
 PIXEL_M = 1.5e-8
 

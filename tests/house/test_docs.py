@@ -4,6 +4,7 @@ import re
 import runpy
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,24 @@ def test_the_commands_of_a_document_run_in_order_in_an_empty_folder(
         done = run(tmp_path, shlex.split(command))
         assert done.code == 0, f"{command}\n{done.err}"
     assert (tmp_path / output).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.timeout(1200)
+def test_the_python_of_the_readme_runs_in_order_in_an_empty_folder(tmp_path: Path):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) >= 3
+    script = [sys.executable, "-W", "error", "-c", "\n".join(blocks)]
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    verdict, figures, patches, correlation, scan = done.stdout.splitlines()
+    assert verdict.endswith(": trusted")
+    assert figures.startswith("(448, 444) ")
+    assert patches == "(8, 64, 64)"
+    assert float(correlation) > 0.95
+    assert scan.startswith("(481, 64, 64) Geometry(energy_ev=10000")
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        *("python.h5", "python.png", "dots.cxi", "small.safetensors", "w3-fp32.wnet"),
+    }
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
