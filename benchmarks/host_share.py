@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.embedded import find_package
-from wnet_edge.io.images.result_file import Process, Result, write_result
+from wnet_edge.io.images.result_file import Provenance, Result, write_result
 from wnet_edge.package.opening import Package, open_package
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
@@ -152,7 +152,7 @@ def _write(stitched: Stitched, folder: Path) -> None:
         stitched.window_offset_px,
         stitched.origin_px,
         1e-8,
-        Process(),
+        Provenance(),
     )
     write_result(folder / "result.h5", result)
     write_picture(

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ExportError
 from wnet_edge.export.half.half_rounding import extreme_frames
-from wnet_edge.export.parity import BATCH_SIZES, varied
+from wnet_edge.export.parity import PARITY_BATCH_SIZES, varied
 from wnet_edge.export.run_graph import patches_on_processor
-from wnet_edge.package.golden import Deviation, Patches
+from wnet_edge.package.golden import Deviation, PatchArrays
 from wnet_edge.package.manifest import Precision, Setting, Tolerance
 
 LARGEST_RMS_RAD = 0.03
@@ -29,7 +29,7 @@ _SMALLEST = Tolerance(amplitude=0.05, phase_rad=0.3, phase_rms_rad=0.02)
 def assert_conversion(
     precision: Precision,
     graph: bytes,
-    exact: Callable[[NDArray[np.float32]], Patches],
+    exact: Callable[[NDArray[np.float32]], PatchArrays],
     counts: NDArray[np.float32],
     quantisation: Mapping[str, Setting] | None,
 ) -> Tolerance:
@@ -46,7 +46,7 @@ def assert_conversion(
         ExportError: if ONNX Runtime's outputs deviate too much here, or are not finite.
     """
     worst = Deviation(0.0, 0.0, 0.0)
-    for size in BATCH_SIZES:
+    for size in PARITY_BATCH_SIZES:
         found = _deviation(graph, exact, varied(counts, size), quantisation)
         worst = worst.or_worse(found)
     patches_on_processor(graph, extreme_frames(counts.shape[-1]), quantisation)
@@ -67,7 +67,7 @@ def assert_conversion(
 
 def _deviation(
     graph: bytes,
-    exact: Callable[[NDArray[np.float32]], Patches],
+    exact: Callable[[NDArray[np.float32]], PatchArrays],
     counts: NDArray[np.float32],
     quantisation: Mapping[str, Setting] | None,
 ) -> Deviation:

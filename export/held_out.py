@@ -32,7 +32,7 @@ from wnet_edge.judging.yardstick import (
     loss,
     scan_part,
 )
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Calibration
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.physics.instrument import Instrument
@@ -91,10 +91,10 @@ class MeasuredStrip:
     """
 
     yardstick: Yardstick
-    fp32: Patches
+    fp32: PatchArrays
     accuracy: Accuracy
 
-    def loss(self, patches: Patches) -> Loss:
+    def loss(self, patches: PatchArrays) -> Loss:
         """Loss of accuracy of other patches (N, 1, n, n) of the strip relative to FP32."""
         return loss(self.accuracy, self.yardstick.accuracy(patches), self.yardstick.judge)
 

@@ -10,7 +10,7 @@ import openvino
 from numpy.typing import NDArray
 
 from wnet_edge.errors import PeerError
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.batches import RunFrames
 from wnet_edge.runner.graph.run_settings import RunSettings
@@ -47,7 +47,7 @@ def openvino_run(package: Package, run_settings: RunSettings) -> RunFrames:
             f"{package.path} ({' '.join(str(error).split())[:200]})"
         ) from error
 
-    def run(counts: NDArray[np.float32]) -> Patches:
+    def run(counts: NDArray[np.float32]) -> PatchArrays:
         found = request.infer({"counts": counts})
         return found["amplitude"], found["phase"]
 

@@ -16,7 +16,7 @@ from wnet_edge.package.golden import Deviation
 from wnet_edge.package.manifest import Tolerance
 from wnet_edge.scan.counts import MASKED
 
-BATCH_SIZES = (1, 2, 7, 32)
+PARITY_BATCH_SIZES = (1, 2, 7, 32)
 LIMIT = Tolerance(amplitude=1e-3, phase_rad=1e-3, phase_rms_rad=1e-3)
 
 
@@ -39,7 +39,7 @@ def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float
             f"ONNX Runtime {onnxruntime.__version__} can't load the graph; choose a lower --opset"
         ) from error
     largest = Deviation(0.0, 0.0, 0.0)
-    for size in BATCH_SIZES:
+    for size in PARITY_BATCH_SIZES:
         batch = varied(counts, size)
         amplitude, phase_rad = session.run(["amplitude", "phase"], {"counts": batch})
         with torch.inference_mode():

@@ -23,7 +23,7 @@ from wnet_edge.export.int8.search import FoundInt8, OverBudgetError, Problem, se
 from wnet_edge.export.passes.compact import compacted
 from wnet_edge.export.run_graph import exact_patches, patches_on_processor
 from wnet_edge.judging.yardstick import Judge, Loss, loss, phase_rms_rad
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision, Retention, Setting, Tolerance
 from wnet_edge.package.packing import Graph
 from wnet_edge.runner.graph.processor import processor_name
@@ -80,7 +80,7 @@ class Made:
     """
 
     graph: Graph
-    golden: Patches
+    golden: PatchArrays
     tolerance: Tolerance
     loss: Loss | None = None
     phase_rms_rad: float = 0.0
@@ -119,7 +119,7 @@ def _make_fp16(source: Source) -> Made:
     half = to_half(source.graph, source.held_out.counts)
     twin = rounded_twin(onnx.load_from_string(half.content))
 
-    def exact(counts: NDArray[np.float32]) -> Patches:
+    def exact(counts: NDArray[np.float32]) -> PatchArrays:
         return outputs(twin, counts)
 
     content = serialise(compacted(onnx.load_from_string(half.content)))
@@ -135,14 +135,14 @@ def _make_fp16(source: Source) -> Made:
 def _make_int8(layout: Precision, source: Source) -> Made:
     settings: dict[str, Setting] = {X64_PRECISION: True}
 
-    def run(graph: bytes, counts: NDArray[np.float32]) -> Patches:
+    def run(graph: bytes, counts: NDArray[np.float32]) -> PatchArrays:
         return patches_on_processor(graph, counts, settings)
 
     counts = source.held_out.counts
     problem = Problem(source.graph, layout, source.selection, run, source.budget)
     found = search(problem, source.ranges)
 
-    def exact(frames: NDArray[np.float32]) -> Patches:
+    def exact(frames: NDArray[np.float32]) -> PatchArrays:
         return exact_patches(found.content, frames)
 
     tolerance = assert_conversion(layout, found.content, exact, counts, settings)
@@ -160,7 +160,7 @@ def _make_int8(layout: Precision, source: Source) -> Made:
 
 
 def _judged(
-    precision: Precision, made: Made, patches: Patches, source: Source, processor: str
+    precision: Precision, made: Made, patches: PatchArrays, source: Source, processor: str
 ) -> Made:
     """Add the measured loss on the report strip; raises if it exceeds the budget."""
     report = source.report

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ExportError
 from wnet_edge.export.graph import INPUT, OUTPUTS
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Setting
 from wnet_edge.runner.graph.batches import in_batches
 from wnet_edge.runner.graph.session_settings import session_settings
@@ -28,7 +28,7 @@ _FRAMES_AS_WRITTEN = 8
 
 def patches_on_processor(
     graph: bytes, counts: NDArray[np.float32], quantisation: Mapping[str, Setting] | None = None
-) -> Patches:
+) -> PatchArrays:
     """Patches (N, 1, H, W) of counts of that shape, as computed by the runner on this processor.
 
     Raises:
@@ -44,7 +44,7 @@ def session_on_processor(
     return _session(graph, session_settings(THREADS, quantisation))
 
 
-def exact_patches(graph: bytes, counts: NDArray[np.float32]) -> Patches:
+def exact_patches(graph: bytes, counts: NDArray[np.float32]) -> PatchArrays:
     """Patches (N, 1, H, W) with every node computed as ONNX defines it, without fusion.
 
     Raises:
@@ -53,7 +53,7 @@ def exact_patches(graph: bytes, counts: NDArray[np.float32]) -> Patches:
     return _finite(patches_as_written(graph, counts))
 
 
-def patches_as_written(graph: bytes, counts: NDArray[np.float32]) -> Patches:
+def patches_as_written(graph: bytes, counts: NDArray[np.float32]) -> PatchArrays:
     """As `exact_patches`, without the check for finite values."""
     return _run(session_as_written(graph), counts, _FRAMES_AS_WRITTEN)
 
@@ -71,15 +71,15 @@ def _session(graph: bytes, settings: onnxruntime.SessionOptions) -> onnxruntime.
 
 def _run(
     session: onnxruntime.InferenceSession, counts: NDArray[np.float32], frames_at_once: int
-) -> Patches:
-    def run(batch: NDArray[np.float32]) -> Patches:
+) -> PatchArrays:
+    def run(batch: NDArray[np.float32]) -> PatchArrays:
         amplitude, phase_rad = session.run(list(OUTPUTS), {INPUT: batch})
         return amplitude, phase_rad
 
     return in_batches(run, counts, frames_at_once)
 
 
-def _finite(patches: Patches) -> Patches:
+def _finite(patches: PatchArrays) -> PatchArrays:
     if not all(np.isfinite(part).all() for part in patches):
         raise ExportError("a graph gives values that are not numbers; train the network again")
     return patches

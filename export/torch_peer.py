@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from wnet_edge.errors import CheckpointError, PeerError
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.batches import RunFrames
 from wnet_edge.training.checkpoint import load_network
@@ -39,7 +39,7 @@ def torch_run(package: Package, checkpoint: Path, threads: int) -> RunFrames:
     if threads:
         torch.set_num_threads(threads)
 
-    def run(counts: NDArray[np.float32]) -> Patches:
+    def run(counts: NDArray[np.float32]) -> PatchArrays:
         with torch.inference_mode():
             amplitude, phase_rad = network(torch.from_numpy(counts))
         return amplitude.numpy(), phase_rad.numpy()

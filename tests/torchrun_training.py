@@ -12,7 +12,7 @@ from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.training import simulation
 from wnet_edge.training.augmentation import Augmentation
 from wnet_edge.training.batch import FrameSupply
-from wnet_edge.training.distributed import joined, processes
+from wnet_edge.training.distributed import joined, this_rank
 from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.loop import train
 from wnet_edge.training.progress import Progress
@@ -25,7 +25,7 @@ def train_all(folder: Path) -> None:
     """A checkpoint a kind in `folder`; each training is interrupted once and resumed."""
     simulation._CHUNK_FRAMES = 4  # several tasks an epoch, made by different processes
     folder.mkdir(exist_ok=True)
-    own = folder / f"rank{processes().rank}"
+    own = folder / f"rank{this_rank().rank}"
     own.mkdir(exist_ok=True)
     for kind in KINDS:
         path = folder / f"{kind}.safetensors"

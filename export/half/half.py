@@ -24,7 +24,7 @@ from wnet_edge.export.half.half_rounding import (
     rounded_twin,
     worst_rounding,
 )
-from wnet_edge.package.golden import Deviation, Patches
+from wnet_edge.package.golden import Deviation, PatchArrays
 from wnet_edge.package.manifest import Tolerance
 
 LIMIT = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.01)
@@ -103,7 +103,7 @@ def to_half(graph: bytes, counts: NDArray[np.float32]) -> HalfGraph:
     raise ExportError("half spoils the patches whichever operators stay in FP32; leave FP16 out")
 
 
-def _first(patches: Patches, count: int) -> Patches:
+def _first(patches: PatchArrays, count: int) -> PatchArrays:
     return patches[0][:count], patches[1][:count]
 
 

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from wnet_edge.export.graph import INPUT, serialise
 from wnet_edge.export.half.half_graph import cast, float_tensors, half_graph
 from wnet_edge.export.run_graph import patches_as_written, session_as_written
-from wnet_edge.package.golden import Deviation, Patches
+from wnet_edge.package.golden import Deviation, PatchArrays
 from wnet_edge.package.manifest import Tolerance
 from wnet_edge.scan.counts import MASKED
 
@@ -98,7 +98,7 @@ def rounded_twin(half: onnx.ModelProto) -> onnx.ModelProto:
     return twin
 
 
-def outputs(model: onnx.ModelProto, counts: NDArray[np.float32]) -> Patches:
+def outputs(model: onnx.ModelProto, counts: NDArray[np.float32]) -> PatchArrays:
     """Patches of frames (N, 1, H, W), computed by ONNX Runtime without optimisation."""
     return patches_as_written(serialise(model), counts)
 

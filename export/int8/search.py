@@ -21,7 +21,7 @@ from wnet_edge.export.held_out import MeasuredStrip
 from wnet_edge.export.int8.layers import Layer, layers_of
 from wnet_edge.export.int8.quantise import Scheme, quantised
 from wnet_edge.judging.yardstick import Judge, Loss, against_fp32, phase_rms_rad
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 
 MARGIN = 0.4
@@ -41,7 +41,7 @@ network's ends cause most of the error."""
 SENSITIVITY_FRAMES = 8
 """Number of frames on which a single layer's loss is measured."""
 
-Run = Callable[[bytes, NDArray[np.float32]], Patches]
+Run = Callable[[bytes, NDArray[np.float32]], PatchArrays]
 """Patches of a quantised graph for counts (N, 1, H, W), as the runner computes them here."""
 
 

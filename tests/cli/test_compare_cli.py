@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from wnet_edge.io.images.result_file import Process, Result, write_result
+from wnet_edge.io.images.result_file import Provenance, Result, write_result
 
 NUMBERS = {
     "phase_correlation",
@@ -59,7 +59,7 @@ def pair(tmp_path):
             np.zeros(2),
             np.zeros(2, np.int64),
             1e-8,
-            Process(),
+            Provenance(),
         ),
     )
     return tmp_path / "a.h5", tmp_path / "ref.npz"

@@ -17,7 +17,7 @@ from wnet_edge.errors import ResultError
 from wnet_edge.io.images.image_context import ImageContext
 from wnet_edge.io.images.object_image_file import read_located_image, read_object_image
 from wnet_edge.io.images.placed_image import read_placed_image
-from wnet_edge.io.images.result_file import Process, Result
+from wnet_edge.io.images.result_file import Provenance, Result
 from wnet_edge.io.images.result_format import ResultFormat, default_paths
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.io.writers.result_formats import write_image
@@ -101,7 +101,7 @@ def written(folder, image_format, **changes):
     )
     origin = np.array([7, -3])
     coverage = np.ones((90, 100), np.float32)
-    result = Result.of_image(image, coverage, -origin.astype(float), origin, 1e-8, Process())
+    result = Result.of_image(image, coverage, -origin.astype(float), origin, 1e-8, Provenance())
     paths = names(image_format, folder)
     write_image(ResultFormat(image_format), paths, replace(result, **changes), context)
     return paths, result, windows

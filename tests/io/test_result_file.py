@@ -9,9 +9,9 @@ from nexusformat.nexus import nxload
 
 from wnet_edge.errors import ResultError
 from wnet_edge.io.images.object_image_file import read_object_image
-from wnet_edge.io.images.result_file import Process, Result, read_result, write_result
+from wnet_edge.io.images.result_file import Provenance, Result, read_result, write_result
 
-PROCESS = Process(
+PROCESS = Provenance(
     package_name="w3",
     package_sha256="ab" * 32,
     precision="int8",

@@ -15,7 +15,7 @@ from wnet_edge.comparing.comparison import compare
 from wnet_edge.errors import ResultError
 from wnet_edge.io.images.image_context import ImageContext
 from wnet_edge.io.images.object_image_file import read_object_image
-from wnet_edge.io.images.result_file import Process, Result, read_result
+from wnet_edge.io.images.result_file import Provenance, Result, read_result
 from wnet_edge.io.images.result_format import ResultFormat, default_paths, paths_from
 from wnet_edge.io.writers.result_formats import check_image, write_image
 from wnet_edge.physics.forward import expected_counts
@@ -24,7 +24,7 @@ PIXEL_M = 1.585e-8
 FULL_PX = 16
 SHAPE = (40, 52)
 ORIGIN_PX = np.array([-3, 7])
-PROCESS = Process(
+PROCESS = Provenance(
     package_name="w3",
     package_sha256="ab" * 32,
     precision="int8",

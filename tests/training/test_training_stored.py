@@ -11,7 +11,7 @@ from tiny_training import FULL_PX, Measurement, exact_patch, measurement
 from wnet_edge.embedded import find_package
 from wnet_edge.errors import ResultError, ScanError, TrainingError
 from wnet_edge.io.images.placed_image import read_placed_image
-from wnet_edge.io.images.result_file import Process, Result, write_result
+from wnet_edge.io.images.result_file import Provenance, Result, write_result
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.judging.label_source import LabelPair
@@ -82,7 +82,7 @@ def test_our_own_result_file_is_a_reference(measured: Measurement, tmp_path: Pat
     )
     image = moved.astype(np.complex64)
     coverage = np.ones(image.shape, np.float32)
-    result = Result.of_image(image, coverage, np.zeros(2), origin_px, 10e-9, Process())
+    result = Result.of_image(image, coverage, np.zeros(2), origin_px, 10e-9, Provenance())
     write_result(path, result)
     labels = cut(measured, path)
     assert labels.usable.all()

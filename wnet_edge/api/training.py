@@ -21,7 +21,7 @@ from wnet_edge.physics.orientation import Orientation
 from wnet_edge.training.checkpoint import TrainingRecord
 from wnet_edge.training.curves import curve_path
 from wnet_edge.training.device import DeviceName, training_device
-from wnet_edge.training.distributed import joined, processes
+from wnet_edge.training.distributed import joined, this_rank
 from wnet_edge.training.frame_supply import FrameOptions, frame_supply
 from wnet_edge.training.lock import locked
 from wnet_edge.training.loop import train as train_network
@@ -128,7 +128,7 @@ def run_training(
     with joined(), _alone(run.checkpoint, tell):
         for output in (run.checkpoint, curve_path(run.checkpoint)):
             check_output(output, CheckpointError, force=run.force or run.resume)
-        first = processes().first
+        first = this_rank().first
         supply = frame_supply(frames, options.recipe.name, tell if first else _silent)
         batches = -(-supply.frames_per_epoch // options.batch_size)
         return train_network(
@@ -273,7 +273,7 @@ def train(
     )
 
     def watch(epochs: int, batches: int) -> Progress:
-        return Progress(epochs, batches, shown=progress and processes().first)
+        return Progress(epochs, batches, shown=progress and this_rank().first)
 
     run_training(frames, options, run, watch, _to_stderr if progress else _silent)
     return run.checkpoint
@@ -282,7 +282,7 @@ def train(
 @contextmanager
 def _alone(checkpoint: Path, tell: Callable[[str], None]) -> Iterator[None]:
     """No other training writes the checkpoint; of several processes the first one does."""
-    if not processes().first:
+    if not this_rank().first:
         yield
         return
     check_output(checkpoint, CheckpointError, force=True)

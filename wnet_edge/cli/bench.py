@@ -26,7 +26,7 @@ from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import MAX_THREADS, RunnerOptions
 from wnet_edge.runner.measuring.bench import (
-    BATCH_SIZES,
+    BENCH_BATCH_SIZES,
     Entrant,
     Opened,
     Row,
@@ -57,7 +57,7 @@ MAX_RUNS = 100_000
     multiple=True,
     type=click.IntRange(1, MAX_BATCH_SIZE),
     help="Frames per batch; repeatable. Packages with a fixed batch size take its multiples.  "
-    f"[default: {', '.join(map(str, BATCH_SIZES))}]",
+    f"[default: {', '.join(map(str, BENCH_BATCH_SIZES))}]",
 )
 @click.option(
     "--precision",

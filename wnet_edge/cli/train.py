@@ -23,7 +23,7 @@ from wnet_edge.errors import OptionError, TrainingError
 from wnet_edge.host.interrupts import exit_code
 from wnet_edge.models.registry import ModelName, NetworkInput
 from wnet_edge.training.device import DeviceName
-from wnet_edge.training.distributed import processes
+from wnet_edge.training.distributed import this_rank
 from wnet_edge.training.frame_supply import FrameOptions
 from wnet_edge.training.options import PhaseError, RecipeName
 from wnet_edge.training.progress import Progress
@@ -72,7 +72,7 @@ def command(
     shown: list[Progress] = []
 
     def watch(epochs: int, batches: int) -> Progress:
-        shown.append(Progress(epochs, batches, shown=processes().first))
+        shown.append(Progress(epochs, batches, shown=this_rank().first))
         return shown[0]
 
     try:
@@ -101,12 +101,12 @@ def command(
     try:
         record = run_training(frames, options, run, watch, print_note)
     except KeyboardInterrupt as error:
-        if not processes().first:
+        if not this_rank().first:
             sys.exit(exit_code())
         begun = bool(shown) and shown[0].epochs_written > 0
         written = begun or (resume and checkpoint.exists())
         raise TrainingError(_interrupted(checkpoint, written=written)) from error
-    if processes().first:
+    if this_rank().first:
         print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {record.device}")
 
 
@@ -130,7 +130,7 @@ def _interrupted(checkpoint: Path, *, written: bool) -> str:
             next(words, None)
         elif not (written and (word in ("--force", "--resume") or word.startswith("--init="))):
             kept.append(word)
-    program = "wnet-edge" if processes().count == 1 else "torchrun … wnet-edge"
+    program = "wnet-edge" if this_rank().count == 1 else "torchrun … wnet-edge"
     again = shlex.join([*kept, "--resume"] if written else kept)
     if written:
         return f"interrupted, {checkpoint} holds all completed epochs; continue: {program} {again}"

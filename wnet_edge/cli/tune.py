@@ -16,7 +16,13 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.runner.choosing.tune import BATCH_SIZES, MAX_PHASE_RMS_RAD, Tuned, TuneOptions, tune
+from wnet_edge.runner.choosing.tune import (
+    MAX_PHASE_RMS_RAD,
+    TUNED_BATCH_SIZES,
+    Tuned,
+    TuneOptions,
+    tune,
+)
 from wnet_edge.runner.choosing.tune_record import TimedSettings, room_for, write_record
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import MAX_THREADS
@@ -46,7 +52,7 @@ _SHOWN = 10
     "batch_sizes",
     type=click.IntRange(1, MAX_BATCH_SIZE),
     multiple=True,
-    default=BATCH_SIZES,
+    default=TUNED_BATCH_SIZES,
     show_default=True,
     help="Batch size to try, in frames; repeatable.",
 )

@@ -21,7 +21,7 @@ from wnet_edge.comparing.patch_errors import (
 from wnet_edge.errors import ScanError
 from wnet_edge.io.images.placed_image import PlacedImage
 from wnet_edge.judging.cut_labels import CutLabels
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.physics.gauge import illumination_weight, probe_intensity
 from wnet_edge.physics.geometry import central_window_start_px, positions_px
 from wnet_edge.physics.probe import fitted_probe
@@ -126,7 +126,7 @@ class Yardstick:
     labels: LabelledSet
     image: ObjectImage
 
-    def accuracy(self, patches: Patches) -> Accuracy:
+    def accuracy(self, patches: PatchArrays) -> Accuracy:
         """Accuracy of patches (N, 1, n, n) of the part's frames.
 
         Raises:
@@ -191,14 +191,14 @@ def against_reference(part: ScanPart, scan: Scan, placed: PlacedImage) -> Yardst
     return Yardstick(part, Judge.REFERENCE, known, placed.image)
 
 
-def against_fp32(part: ScanPart, patches: Patches) -> Yardstick:
+def against_fp32(part: ScanPart, patches: PatchArrays) -> Yardstick:
     """Ground truth from FP32's patches (N, 1, n, n) of the part's frames."""
     amplitude, phase_rad = (values[:, 0] for values in patches)
     known = LabelledSet(part.name, part.counts, amplitude, phase_rad)
     return Yardstick(part, Judge.FP32, known, stitched(part, patches))
 
 
-def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
+def stitched(part: ScanPart, patches: PatchArrays) -> ObjectImage:
     """Stitch patches (N, 1, n, n) of a part's frames; amplitude scale relative to the median."""
     totals = np.maximum(part.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
     scale = np.sqrt(totals / np.median(totals)).astype(np.float32)
@@ -229,7 +229,7 @@ def _largest(drops: dict[str, float], start: str, end: str) -> float:
     return float(np.max(chosen))
 
 
-def phase_rms_rad(part: ScanPart, patches: Patches, fp32: Patches) -> float:
+def phase_rms_rad(part: ScanPart, patches: PatchArrays, fp32: PatchArrays) -> float:
     """Illumination-weighted RMS phase difference from FP32 after alignment per frame, rad."""
     amplitude, phase_rad = (values[:, 0] for values in patches)
     known = LabelledSet(part.name, part.counts, fp32[0][:, 0], fp32[1][:, 0])

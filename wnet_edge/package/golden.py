@@ -19,7 +19,7 @@ from wnet_edge.package.manifest import (
 )
 from wnet_edge.physics.gauge import wrapped_difference_rad
 
-Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
+PatchArrays = tuple[NDArray[np.float32], NDArray[np.float32]]
 """Amplitude and phase in rad, both (N, 1, H, W) float32: the outputs of a graph."""
 
 
@@ -33,7 +33,7 @@ class GoldenFrames:
     """
 
     counts: NDArray[np.float32]
-    outputs: Mapping[Precision, Patches]
+    outputs: Mapping[Precision, PatchArrays]
 
 
 def golden_bytes(golden: GoldenFrames) -> bytes:
@@ -86,7 +86,7 @@ class Deviation:
     phase_rms_rad: float
 
     @classmethod
-    def between(cls, a: Patches, b: Patches) -> "Deviation":
+    def between(cls, a: PatchArrays, b: PatchArrays) -> "Deviation":
         """Deviation of patches `a` from patches `b`, all of one shape."""
         turn = wrapped_difference_rad(a[1].astype(np.float64), b[1])
         return cls(

@@ -36,7 +36,7 @@ def joined() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class Processes:
+class Rank:
     """This process's rank and world size.
 
     Attributes:
@@ -87,11 +87,11 @@ class Processes:
         return holder[0]
 
 
-def processes() -> Processes:
+def this_rank() -> Rank:
     """This process's rank and world size; (0, 1) outside `joined`."""
     if not dist.is_initialized():
-        return Processes(rank=0, count=1)
-    return Processes(dist.get_rank(), dist.get_world_size())
+        return Rank(rank=0, count=1)
+    return Rank(dist.get_rank(), dist.get_world_size())
 
 
 def data_parallel(network: nn.Module) -> nn.Module:
@@ -100,12 +100,12 @@ def data_parallel(network: nn.Module) -> nn.Module:
     Before each step the running statistics of batch norms are broadcast from rank 0; a batch is
     normalised with the statistics of the process's own share.
     """
-    return network if processes().count == 1 else DistributedDataParallel(network)
+    return network if this_rank().count == 1 else DistributedDataParallel(network)
 
 
 def average_statistics(network: nn.Module) -> None:
     """Average the running means and variances of batch norms over processes, in place."""
-    here = processes()
+    here = this_rank()
     if here.count == 1:
         return
     for statistics in network.buffers():

@@ -26,7 +26,7 @@ from wnet_edge.training.batch import Batch, FrameSupply
 from wnet_edge.training.checkpoint import TrainingRecord, read_checkpoint, write_checkpoint
 from wnet_edge.training.curves import EpochErrors, TensorBoard, curve_path, write_curve
 from wnet_edge.training.device import PROCESSOR
-from wnet_edge.training.distributed import average_statistics, data_parallel, processes
+from wnet_edge.training.distributed import average_statistics, data_parallel, this_rank
 from wnet_edge.training.loss import weighted_chord, weighted_mae
 from wnet_edge.training.options import PhaseError, Schedule, TrainingOptions, Weighting
 from wnet_edge.training.progress import Progress
@@ -103,7 +103,7 @@ def train(
             memory, or the options are inconsistent.
         CheckpointError: if a checkpoint to resume or start from does not match.
     """
-    here = processes()
+    here = this_rank()
     if options.batch_size < here.count:
         raise TrainingError(
             f"{options.batch_size} frames per batch are too few for {here.count} processes; give a "
@@ -161,7 +161,7 @@ def validate(
     Runs on the device of `weight`; of several processes each takes every n-th batch.
     """
     network.eval()
-    here = processes()
+    here = this_rank()
     totals = torch.zeros(3, dtype=torch.float64)
     with torch.inference_mode():
         for batch in islice(batches, here.rank, None, here.count):
@@ -220,7 +220,7 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
 
 def _step(run: _Run, batch: Batch) -> float:
     """One optimiser step on a whole batch; returns the batch's mean loss before it."""
-    state, here = run.state, processes()
+    state, here = run.state, this_rank()
     own, share = here.share(batch)
     own = own.on(run.device)
     counts = own.counts.contiguous(memory_format=torch.channels_last)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 
 from wnet_edge.host.interrupts import SIGNALS
-from wnet_edge.training.distributed import processes
+from wnet_edge.training.distributed import this_rank
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ def in_order(
     data-parallel training each process computes every n-th task, with its own workers, and
     broadcasts the result.
     """
-    here = processes()
+    here = this_rank()
     own = _made(make, tasks[here.rank :: here.count], workers)
     if here.count == 1:
         yield from own

@@ -37,7 +37,7 @@ _IMAGES = {
 
 
 @dataclass(frozen=True)
-class Process:
+class Provenance:
     """Provenance of an image; values that do not apply are empty.
 
     Attributes:
@@ -102,7 +102,7 @@ class Result:
     window_offset_px: NDArray[np.float64]
     origin_px: NDArray[np.int64]
     pixel_size_m: float | None
-    process: Process
+    process: Provenance
 
     @classmethod
     def of_image(
@@ -112,7 +112,7 @@ class Result:
         window_offset_px: NDArray[np.float64],
         origin_px: NDArray[np.int64],
         pixel_size_m: float | None,
-        process: Process,
+        process: Provenance,
     ) -> "Result":
         """Result from a stitched complex image (H, W)."""
         phase, amplitude = np.angle(image), np.abs(image)
@@ -211,7 +211,7 @@ def _write_data(group: Any, result: Result) -> None:  # noqa: ANN401 - h5py has 
         group.attrs["pixel_size_m"] = result.pixel_size_m
 
 
-def _write_process(group: Any, process: Process) -> None:  # noqa: ANN401 - h5py has no types
+def _write_process(group: Any, process: Provenance) -> None:  # noqa: ANN401 - h5py has no types
     group["program"] = _PROGRAM
     group["version"] = process.versions.get(_PROGRAM, "")
     for name, value in vars(process).items():
@@ -291,11 +291,11 @@ def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
     )
 
 
-def _read_process(group: Any) -> Process:  # noqa: ANN401 - h5py has no types
+def _read_process(group: Any) -> Provenance:  # noqa: ANN401 - h5py has no types
     if group is None:
-        return Process()
+        return Provenance()
     values: dict[str, Any] = {}
-    for name, default in vars(Process()).items():
+    for name, default in vars(Provenance()).items():
         if name not in group:
             continue
         if isinstance(default, str):
@@ -308,7 +308,7 @@ def _read_process(group: Any) -> Process:  # noqa: ANN401 - h5py has no types
             values[name] = {_key(entry): entry.asstr()[()] for entry in group[name].values()}
         else:
             values[name] = {_key(entry): float(entry[()]) for entry in group[name].values()}
-    return Process(**values)
+    return Provenance(**values)
 
 
 def _key(entry: Any) -> str:  # noqa: ANN401 - h5py has no types

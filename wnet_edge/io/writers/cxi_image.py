@@ -13,7 +13,7 @@ from wnet_edge.io.containers.hdf5.output import replacing_hdf5
 from wnet_edge.io.containers.units import JOULE_PER_EV
 from wnet_edge.io.images.image_context import ImageContext
 from wnet_edge.io.images.located_image import CXI_IMAGE
-from wnet_edge.io.images.result_file import Process, Result
+from wnet_edge.io.images.result_file import Provenance, Result
 from wnet_edge.io.readers.cxi import DETECTOR, SOURCE
 from wnet_edge.io.writers.cxi_writer import CXI_VERSION, put, put_translation
 
@@ -85,7 +85,7 @@ def _write_image(file: h5py.File, result: Result) -> None:
             put(file, f"{CXI_IMAGE}/{axis}_pixel_size", pixel_size_m, "m")
 
 
-def _write_process(file: h5py.File, process: Process) -> None:
+def _write_process(file: h5py.File, process: Provenance) -> None:
     group = file.create_group(f"{CXI_IMAGE}/process_1")
     group["program"] = "wnet-edge"
     group["version"] = process.versions.get("wnet-edge", "")

@@ -26,7 +26,7 @@ from wnet_edge.runner.graph.open_graph import OpenGraph, check_held
 from wnet_edge.runner.graph.providers import Provider, offered, unavailable_reason
 from wnet_edge.runner.graph.run_settings import RunSettings
 
-BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+TUNED_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 MAX_PHASE_RMS_RAD = 0.1
 """Default for the largest RMS phase deviation from FP32's golden patches: twice that of the
 embedded networks in INT8."""
@@ -42,7 +42,7 @@ _TIE_RATIO = 1.05
 """Largest ratio to the fastest time that counts as a tie, given the noise of machines; ties go to
 the more accurate precision, then to fewer threads."""
 
-Progress = Callable[[str], None]
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class TuneOptions:
     precisions: tuple[Precision, ...] = ()
     provider: Provider = Provider.AUTO
     threads: tuple[int, ...] = ()
-    batch_sizes: tuple[int, ...] = BATCH_SIZES
+    batch_sizes: tuple[int, ...] = TUNED_BATCH_SIZES
     max_phase_rms_rad: float = MAX_PHASE_RMS_RAD
     final_rounds: int = _FINAL_ROUNDS
 
@@ -97,7 +97,7 @@ class _Field:
     dropped: list[Dropped] = field(default_factory=list)
 
 
-def tune(package: Package, options: TuneOptions, progress: Progress) -> Tuned:
+def tune(package: Package, options: TuneOptions, progress: Tell) -> Tuned:
     """Find the fastest accurate run settings of a package on this device.
 
     Args:
@@ -146,7 +146,7 @@ def _ranked(timed: Sequence[TimedSettings]) -> tuple[TimedSettings, ...]:
     return (*tied, *by_time[len(tied) :])
 
 
-def _entrants(package: Package, options: TuneOptions, progress: Progress) -> _Field:
+def _entrants(package: Package, options: TuneOptions, progress: Tell) -> _Field:
     """All run settings that are accurate enough, with opened graphs."""
     entrants = _Field()
     for precision in options.precisions:

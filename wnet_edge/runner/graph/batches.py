@@ -9,13 +9,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 
-RunFrames = Callable[[NDArray[np.float32]], Patches]
+RunFrames = Callable[[NDArray[np.float32]], PatchArrays]
 """Counts (B, 1, H, W) to amplitude and phase of the same shape."""
 
 
-def in_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> Patches:
+def in_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> PatchArrays:
     """Run N ≥ 1 frames in batches; returns amplitude and phase in rad, (N, 1, H, W) float32 each.
 
     Args:
@@ -28,7 +28,7 @@ def in_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> 
     return amplitude, phase_rad
 
 
-def in_whole_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> Patches:
+def in_whole_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> PatchArrays:
     """As `in_batches`, for a `run` that takes exactly `batch_size` frames.
 
     The last batch is padded with empty frames, whose patches are discarded.

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 
 
 class DeviceBuffers:
@@ -37,7 +37,7 @@ class DeviceBuffers:
 
     def run(
         self, counts: NDArray[np.float32], options: onnxruntime.RunOptions | None = None
-    ) -> Patches:
+    ) -> PatchArrays:
         """Run counts (B, 1, H, W) float32; returns amplitude and phase in rad as new arrays.
 
         Raises:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.host.interrupts import stoppable
 from wnet_edge.host.memory import check_memory
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.batches import in_batches, in_whole_batches
@@ -65,7 +65,7 @@ class OpenGraph:
         """Make the current run and every later one fail soon, so that an interrupt can act."""
         self._run_options.terminate = True
 
-    def run(self, counts: NDArray[np.float32]) -> Patches:
+    def run(self, counts: NDArray[np.float32]) -> PatchArrays:
         """Amplitude and phase in rad, both (B, 1, H, W) float32, of counts of the same shape.
 
         Any B ≥ 1, also for a graph of fixed batch size. Masked pixels of `counts` are negative.
@@ -78,7 +78,7 @@ class OpenGraph:
             return self._run(counts)
         return in_whole_batches(self._run, counts, self._fixed_batch)
 
-    def run_all(self, counts: NDArray[np.float32]) -> Patches:
+    def run_all(self, counts: NDArray[np.float32]) -> PatchArrays:
         """As `run`, for any number of frames, in batches of `batch_size`.
 
         Raises:
@@ -87,7 +87,7 @@ class OpenGraph:
         """
         return in_batches(self.run, counts, self.batch_size)
 
-    def _run(self, counts: NDArray[np.float32]) -> Patches:
+    def _run(self, counts: NDArray[np.float32]) -> PatchArrays:
         try:
             amplitude, phase = self._run_on_device(counts)
         except Exception as error:  # ONNX Runtime's errors share no other base
@@ -100,7 +100,7 @@ class OpenGraph:
             raise self._broken(f"it gives {amplitude.shape} and {phase.shape} for {counts.shape}")
         return amplitude, phase
 
-    def _run_on_device(self, counts: NDArray[np.float32]) -> Patches:
+    def _run_on_device(self, counts: NDArray[np.float32]) -> PatchArrays:
         """Run through buffers in GPU memory; batches of an unusual size without them."""
         usual = self._fixed_batch or self.batch_size
         if not self.run_settings.provider.is_nvidia or len(counts) != usual:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import PackageError, ScanError
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.gauge import illumination_weight, probe_intensity
 from wnet_edge.physics.geometry import central_window_start_px, positions_px
@@ -150,7 +150,7 @@ class Assembler:
         self._prepared += len(frames)
         return batch
 
-    def patches(self, batch: Prepared) -> Patches:
+    def patches(self, batch: Prepared) -> PatchArrays:
         """Second step, in any thread: run the graph.
 
         Raises:
@@ -158,7 +158,7 @@ class Assembler:
         """
         return self._run(batch.counts)
 
-    def lay(self, batch: Prepared, patches: Patches, positions_m: NDArray[np.float64]) -> None:
+    def lay(self, batch: Prepared, patches: PatchArrays, positions_m: NDArray[np.float64]) -> None:
         """Third step, in the order of the first: stitch patches at `positions_m` (B, 2), metres.
 
         Raises:

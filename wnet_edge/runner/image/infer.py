@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 from wnet_edge.framing.compatibility import remaining_binning
 from wnet_edge.io.parts.complete_scan import LARGEST_BAD_SHARE
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.geometry import positions_px
@@ -129,7 +129,7 @@ def infer(
     def read(part: slice) -> NDArray[np.float32]:
         return np.asarray(scan.frames[part], dtype=np.float32)
 
-    def network(work: tuple[slice, Prepared]) -> Patches:
+    def network(work: tuple[slice, Prepared]) -> PatchArrays:
         return assembler.patches(work[1])
 
     with (

@@ -27,7 +27,7 @@ from wnet_edge.runner.image.scan_image import (
     write_scan_image,
 )
 
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
+ShowProgress = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
 """Takes a label and a number of frames; the context gives the callback that `infer` calls."""
 
 
@@ -99,7 +99,7 @@ def _files(job: Job) -> tuple[Path, ...]:
     return job.outputs if job.picture is None else (*job.outputs, job.picture)
 
 
-def run_job(job: Job, opened: ChosenGraph, progress: Progress) -> Done:
+def run_job(job: Job, opened: ChosenGraph, progress: ShowProgress) -> Done:
     """Read the scan, infer its image, and write result and picture atomically, both or neither.
 
     Args:
@@ -118,7 +118,7 @@ def run_job(job: Job, opened: ChosenGraph, progress: Progress) -> Done:
         return _run(job, opened, progress)
 
 
-def _run(job: Job, opened: ChosenGraph, progress: Progress) -> Done:
+def _run(job: Job, opened: ChosenGraph, progress: ShowProgress) -> Done:
     check_jobs([job], opened.package)
     found = find_scan(job.scan, job.reading)
     ready = made_ready(found, opened, job.orientation, job.position_orientation)

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime
 
 from wnet_edge.framing.framing import FramedScan
-from wnet_edge.io.images.result_file import Process
+from wnet_edge.io.images.result_file import Provenance
 from wnet_edge.package.manifest import FrameFit
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.image.infer import Inference
@@ -19,11 +19,11 @@ _TRUST = {Verdict.TRUSTED: "yes", Verdict.NOT_TRUSTED: "no", Verdict.UNKNOWN: "u
 
 def process_record(
     scan: Path, command_line: str, package: Package, inference: Inference, framed: FramedScan
-) -> Process:
+) -> Provenance:
     """Provenance of one image: package, precision, provider, versions, command line, timing."""
     versions = {name: version(name) for name in ("wnet-edge", "numpy", "h5py")}
     check = inference.self_check
-    return Process(
+    return Provenance(
         package_name=package.name,
         package_sha256=package.sha256,
         precision=inference.precision.value,

@@ -22,7 +22,7 @@ from wnet_edge.runner.graph.run_settings import RunnerOptions, RunSettings
 from wnet_edge.runner.measuring.end_to_end import EndToEnd
 from wnet_edge.runner.measuring.interleaved import WARM_UP, Contestant, Latency, time_in_turn
 
-BATCH_SIZES = (1, 2, 4, 8, 16, 64)
+BENCH_BATCH_SIZES = (1, 2, 4, 8, 16, 64)
 """Batch sizes of Table 2 of Babu et al., Nat. Commun. 14, 7059 (2023), and some between them."""
 
 RUNTIME = "onnxruntime"
@@ -119,7 +119,7 @@ def batches_to_time(packages: Sequence[Package], asked: Sequence[int]) -> tuple[
     if asked:
         return tuple(dict.fromkeys(asked))
     step = math.lcm(*(package.manifest.batch_size or 1 for package in packages))
-    return tuple(size for size in BATCH_SIZES if size % step == 0) or (step,)
+    return tuple(size for size in BENCH_BATCH_SIZES if size % step == 0) or (step,)
 
 
 def open_graphs(

@@ -21,7 +21,7 @@ from wnet_edge.judging.yardstick import (
     phase_rms_rad,
     scan_part,
 )
-from wnet_edge.package.golden import Patches
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
@@ -134,7 +134,7 @@ class _Ran:
     """An opened graph, and its patches of the frames."""
 
     opened: ChosenGraph
-    patches: Patches
+    patches: PatchArrays
 
 
 def _ran(
