@@ -109,7 +109,7 @@ def run_training(
     watch: Callable[[int, int], Progress],
     tell: Callable[[str], None],
 ) -> TrainingRecord:
-    """Train, one of several processes under torchrun, no other training writing the checkpoint.
+    """Train, inside `joined`, while no other training writes the checkpoint.
 
     Args:
         frames: where they come from.
@@ -125,7 +125,7 @@ def run_training(
         CheckpointError: if a checkpoint can't be written, or does not match.
     """
     device = training_device(run.device)
-    with joined(), _alone(run.checkpoint, tell):
+    with _alone(run.checkpoint, tell):
         for output in (run.checkpoint, curve_path(run.checkpoint)):
             check_output(output, CheckpointError, force=run.force or run.resume)
         first = this_rank().first
@@ -275,7 +275,8 @@ def train(
     def watch(epochs: int, batches: int) -> Progress:
         return Progress(epochs, batches, shown=progress and this_rank().first)
 
-    run_training(frames, options, run, watch, _to_stderr if progress else _silent)
+    with joined():
+        run_training(frames, options, run, watch, _to_stderr if progress else _silent)
     return run.checkpoint
 
 

@@ -23,7 +23,7 @@ from wnet_edge.errors import OptionError, TrainingError
 from wnet_edge.host.interrupts import exit_code
 from wnet_edge.models.registry import ModelName, NetworkInput
 from wnet_edge.training.device import DeviceName
-from wnet_edge.training.distributed import this_rank
+from wnet_edge.training.distributed import joined, this_rank
 from wnet_edge.training.frame_supply import FrameOptions
 from wnet_edge.training.options import PhaseError, RecipeName
 from wnet_edge.training.progress import Progress
@@ -98,16 +98,17 @@ def command(
         freeze_norm=freeze_norm,
         seed=seed,
     )
-    try:
-        record = run_training(frames, options, run, watch, print_note)
-    except KeyboardInterrupt as error:
-        if not this_rank().first:
-            sys.exit(exit_code())
-        begun = bool(shown) and shown[0].epochs_written > 0
-        written = begun or (resume and checkpoint.exists())
-        raise TrainingError(_interrupted(checkpoint, written=written)) from error
-    if this_rank().first:
-        print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {record.device}")
+    with joined():
+        try:
+            record = run_training(frames, options, run, watch, print_note)
+        except KeyboardInterrupt as error:
+            if not this_rank().first:
+                sys.exit(exit_code())
+            begun = bool(shown) and shown[0].epochs_written > 0
+            written = begun or (resume and checkpoint.exists())
+            raise TrainingError(_interrupted(checkpoint, written=written)) from error
+        if this_rank().first:
+            print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {record.device}")
 
 
 def _check_scan_flags(values: dict[str, Any], typed: list[str]) -> None:
