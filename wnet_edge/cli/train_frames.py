@@ -111,7 +111,7 @@ class FrameOptions:
 
 
 def frame_supply(options: FrameOptions, recipe: RecipeName) -> FrameSupply:
-    """Where frames come from; says on stderr how many of a scan's are left out.
+    """Where frames come from; says on stderr what is to be known of a scan's.
 
     Raises:
         ScanError: if the scan can't be read, or lacks what training needs.
@@ -145,7 +145,7 @@ def _stored(path: Path, options: FrameOptions, recipe: RecipeName) -> FrameSuppl
     if augment is None:
         augment = recipe is not RecipeName.PAPER
     scan, labels = _labelled(path, options)
-    return StoredFrames(
+    stored = StoredFrames(
         scan,
         labels,
         seed=options.seed,
@@ -153,6 +153,10 @@ def _stored(path: Path, options: FrameOptions, recipe: RecipeName) -> FrameSuppl
         workers=options.workers,
         turns=options.turns.named(),
     )
+    if processes().first:
+        for warning in stored.warnings:
+            print_note(f"Warning: {path}: {warning}")
+    return stored
 
 
 def _labelled(path: Path, options: FrameOptions) -> tuple[Scan, LabelSource]:

@@ -23,10 +23,9 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.images.placed_image import PlacedImage
 from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.package.golden import Patches
-from wnet_edge.physics.gauge import illumination_weight, probe_intensity
-from wnet_edge.physics.geometry import central_window_start_px, positions_px
-from wnet_edge.physics.probe import fitted_probe
-from wnet_edge.scan.measured_counts import read_counts
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
+from wnet_edge.scan.preparation import prepare_frames
 from wnet_edge.scan.scan import Scan
 from wnet_edge.stitching.stitcher import Stitcher
 
@@ -51,7 +50,7 @@ class ScanPart:
         numbers: (N,) int64 of the frames in the scan.
         counts: (N, 1, n, n) float32, masked pixels negative.
         positions_px: (N, 2) float64, top-left pixel of each full window.
-        probe: (modes, full, full) complex64.
+        instrument: of the network, on the scan's full window.
         pixel_size_m: of the object.
     """
 
@@ -59,15 +58,8 @@ class ScanPart:
     numbers: NDArray[np.int64]
     counts: NDArray[np.float32]
     positions_px: NDArray[np.float64]
-    probe: NDArray[np.complex64]
+    instrument: Instrument
     pixel_size_m: float
-
-    @property
-    def intensity(self) -> NDArray[np.float32]:
-        """The probe's in the network's window, (n, n)."""
-        size = self.counts.shape[-1]
-        start = central_window_start_px(self.probe.shape[-1], size)
-        return probe_intensity(self.probe)[start : start + size, start : start + size]
 
     def only(self, kept: NDArray[np.bool_]) -> "ScanPart":
         """The frames where `kept` (N,) is True."""
@@ -133,44 +125,36 @@ class Yardstick:
         Raises:
             ResultError: if the stitched image and the yardstick's have too little in common.
         """
-        weight = illumination_weight(self.part.intensity)
+        instrument = self.part.instrument
         amplitude, phase_rad = (values[:, 0] for values in patches)
-        mask = illuminated(self.part.intensity)
-        errors = patch_errors(amplitude, phase_rad, self.labels, weight, mask)
+        mask = illuminated(instrument.intensity)
+        errors = patch_errors(amplitude, phase_rad, self.labels, instrument.weight, mask)
         return Accuracy(errors, compare(stitched(self.part, patches), self.image))
 
 
 def scan_part(
-    scan: Scan, numbers: NDArray[np.int64], probe: NDArray[np.complex64], window_px: int, name: str
+    scan: Scan, numbers: NDArray[np.int64], instrument: Instrument, name: str
 ) -> ScanPart:
-    """Read frames `numbers` of a scan, less those without counts or position.
+    """Read frames `numbers` of a scan, less those that can't be used.
 
     Args:
-        scan: of the package's or network's instrument.
+        scan: of that instrument, its detector pixels finer or coarser.
         numbers: ascending.
-        probe: (modes, n, n), of the package or network; fitted to the scan's window.
-        window_px: edge of the network's window.
+        instrument: of the package or network.
         name: of the part, for messages.
 
     Raises:
         ScanError: if the frames can't be binned to the network's window, or none is left.
     """
-    full_px = scan.full_window_px
-    if full_px % window_px or window_px * scan.binning > full_px:
-        raise ScanError(
-            f"{scan.path}: frames that sum {scan.binning} × {scan.binning} detector pixels can't "
-            f"be binned to {window_px} px; give frames as they were measured"
-        )
+    prepared = prepare_frames(scan, numbers, scan.binning_to(instrument.window_px))
     part = ScanPart(
         name=f"{scan.path.name}, {name}",
         numbers=numbers,
-        counts=read_counts(scan, numbers, full_px // window_px // scan.binning),
+        counts=prepared.counts,
         positions_px=positions_px(scan.positions_m, scan.object_pixel_size_m)[numbers],
-        probe=fitted_probe(probe, full_px),
+        instrument=instrument.on(scan.full_window_px),
         pixel_size_m=scan.object_pixel_size_m,
-    )
-    lit = np.maximum(part.counts, 0).sum(axis=(1, 2, 3)) > 0
-    part = part.only(lit & ~scan.left_out[numbers])
+    ).only(prepared.usable)
     if not len(part.numbers):
         raise ScanError(f"{scan.path}: no frame of its {name} has counts; give another scan")
     return part
@@ -183,8 +167,8 @@ def against_reference(part: ScanPart, scan: Scan, placed: PlacedImage) -> Yardst
         ScanError: if none is left.
         ResultError: if the reconstruction does not explain the frames.
     """
-    window_px = part.counts.shape[-1]
-    labels = CutLabels(placed, replace(scan, probe=part.probe), window_px)
+    instrument = part.instrument
+    labels = CutLabels(placed, replace(scan, probe=instrument.probe), instrument.window_px)
     part = part.only(labels.usable[part.numbers])
     if not len(part.numbers):
         raise ScanError(f"{part.name}: no frame lies whole on {placed.image.name}")
@@ -204,9 +188,8 @@ def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
     totals = np.maximum(part.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
     scale = np.sqrt(totals / np.median(totals)).astype(np.float32)
     amplitude, phase_rad = (values[:, 0] for values in patches)
-    full_px, size = part.probe.shape[-1], part.counts.shape[-1]
-    weight = illumination_weight(part.intensity)
-    with Stitcher(part.positions_px, full_px, size, weight) as stitcher:
+    seen = part.instrument
+    with Stitcher(part.positions_px, seen.frame_px, seen.window_px, seen.weight) as stitcher:
         stitcher.add(amplitude, phase_rad, scale)
         made = stitcher.finish()
     return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
@@ -234,6 +217,6 @@ def phase_rms_rad(part: ScanPart, patches: Patches, fp32: Patches) -> float:
     """RMS of the phase's difference from FP32, weighted by the illumination, free of gauge."""
     amplitude, phase_rad = (values[:, 0] for values in patches)
     known = LabelledSet(part.name, part.counts, fp32[0][:, 0], fp32[1][:, 0])
-    weight = illumination_weight(part.intensity)
+    weight = part.instrument.weight
     difference = phase_aligned(amplitude, phase_rad, known, weight) - known.phase_rad
     return float(np.sqrt(np.mean(weight * difference**2, dtype=np.float64)))

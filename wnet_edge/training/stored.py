@@ -1,9 +1,9 @@
 """Frames and labels from files, larger than memory if need be.
 
 Frames lie in a scan's file; labels beside them where `wnet-edge simulate` wrote it, else they are
-cut from a reconstruction. Split by region, never by frame: the last tenth of the scan along its
-longer side validates, and a gap of a full window before it is left unused, so that no object pixel
-is in both.
+cut from a reconstruction. What `infer` would leave out neither trains nor validates. Split by
+region, never by frame: the last tenth of the scan along its longer side validates, and a gap of a
+full window before it is left unused, so that no object pixel is in both.
 """
 
 import json
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError, TrainingError
+from wnet_edge.io.parts.complete_scan import LARGEST_BAD_SHARE
 from wnet_edge.judging.label_source import LabelSource
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.physics.instrument import Instrument
-from wnet_edge.scan.measured_counts import read_counts
+from wnet_edge.scan.preparation import prepare_frames, usable_frames
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.augmentation import Augmentation, augmented
 from wnet_edge.training.batch import Batch, split_batches
@@ -62,8 +63,14 @@ class StoredFrames:
         workers: processes that read beside this one; the frames do not depend on it.
         turns: what was done to frames and positions, by name; what was left as it is is not named.
 
+    Attributes:
+        training: (n,) int64, numbers of the frames that train.
+        held_out: likewise of those that validate.
+        warnings: what a user should know of the scan and its frames, one line each.
+
     Raises:
-        ScanError: if the scan has no probe, or is too small to hold a part out.
+        ScanError: if the scan has no probe, too many bad frames, or is too small to hold a part
+            out.
         TrainingError: if frames that are no counts are to be augmented.
     """
 
@@ -91,7 +98,9 @@ class StoredFrames:
         self._scan, self._labels, self._seed = scan, labels, seed
         self._augmentation, self._workers = augmentation, workers
         self._turns = dict(turns or {})
-        self.training, self.held_out = _split(scan, labels.usable)
+        found = usable_frames(scan, LARGEST_BAD_SHARE)
+        self.warnings = (*scan.notes, *found.warnings)
+        self.training, self.held_out = _split(scan, labels.usable & found.usable)
         if augmentation is not None:
             _check_whole_counts(scan, self.training)
 
@@ -142,7 +151,7 @@ class StoredFrames:
         """Counts, amplitudes and phases (n, 1, H, W) in the order wanted, read in the file's."""
         ascending, place = np.unique(pool.numbers, return_inverse=True)
         binning = self.instrument.binning // self._scan.binning
-        counts = read_counts(self._scan, ascending, binning)[place]
+        counts = prepare_frames(self._scan, ascending, binning).counts[place]
         if self._augmentation is not None and pool.epoch is not None:
             seed = [self._seed, pool.epoch, pool.index, _NOISE_STREAM]
             counts = augmented(counts, self._augmentation, np.random.default_rng(seed))
@@ -171,7 +180,7 @@ def _check_whole_counts(scan: Scan, numbers: NDArray[np.int64]) -> None:
     Raises:
         TrainingError: if the first of `numbers` does not.
     """
-    counts = np.maximum(read_counts(scan, numbers[:1], 1), 0)
+    counts = np.maximum(prepare_frames(scan, numbers[:1], 1).counts, 0)
     if np.abs(counts.sum() - np.rint(counts).sum()) > _LARGEST_FRACTION * counts.sum():
         raise TrainingError(
             f"{scan.path}: frames are no whole counts, so they can't be thinned to less flux; "
