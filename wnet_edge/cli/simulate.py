@@ -17,9 +17,10 @@ from wnet_edge.errors import ScanError, SimulationError
 from wnet_edge.host.outputs import check_output, check_room
 from wnet_edge.io.probe_file import find_probe
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
 from wnet_edge.physics.detector import MAX_PHOTONS, Detector
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.objects import Family
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
@@ -154,9 +155,9 @@ def _instrument(probe: str | None, reading: ReadOptions) -> tuple[NDArray[np.com
     return found.modes, found.geometry
 
 
-def _batches(scan: VirtualScan, frames: int) -> Iterator[CxiBatch]:
+def _batches(scan: VirtualScan, frames: int) -> Iterator[LabelledFrames]:
     with frame_progress("simulating", frames) as advance:
         for batch in scan.batches(_BATCH_FRAMES):
-            yield CxiBatch(batch.frames, batch.amplitude, batch.phase_rad)
+            yield batch
             if advance is not None:
                 advance(len(batch.frames))

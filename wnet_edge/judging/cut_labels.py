@@ -17,12 +17,10 @@ from wnet_edge.io.images.placed_image import PlacedImage
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.gauge import labels
+from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.scan.counts import MASKED, normalise
 from wnet_edge.scan.preparation import prepare_frames
 from wnet_edge.scan.scan import Scan
-
-LabelPair = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Amplitude and phase_rad, (n, h, h) each."""
 
 _REACH_PX = 3
 """What interpolation looks at beyond a window, on every side."""
@@ -86,7 +84,7 @@ class CutLabels:
             }
         }
 
-    def read(self, numbers: NDArray[np.int64]) -> LabelPair:
+    def read(self, numbers: NDArray[np.int64]) -> PatchLabels:
         """Labels of the frames `numbers`, (n, window, window) float32 each."""
         size = (len(numbers), self.window_px, self.window_px)
         amplitude, phase_rad = np.empty(size, np.float32), np.empty(size, np.float32)
@@ -94,7 +92,7 @@ class CutLabels:
             part = slice(start, start + _BLOCK_FRAMES)
             patches = self.patches(numbers[part])
             amplitude[part], phase_rad[part] = labels(patches, self._probe, self.window_px)
-        return amplitude, phase_rad
+        return PatchLabels(amplitude, phase_rad)
 
     def patches(self, numbers: NDArray[np.int64]) -> NDArray[np.complex64]:
         """The object in the full windows of usable frames, (n, full, full)."""

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
 from wnet_edge.comparing.patch_errors import (
-    LabelledSet,
     PatchErrors,
     illuminated,
     patch_errors,
@@ -25,6 +24,7 @@ from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.package.golden import Patches
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.physics.instrument import Instrument
+from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.scan.preparation import prepare_frames
 from wnet_edge.scan.scan import Scan
 from wnet_edge.stitching.stitcher import Stitcher
@@ -116,7 +116,7 @@ class Yardstick:
 
     part: ScanPart
     judge: Judge
-    labels: LabelledSet
+    labels: PatchLabels
     image: ObjectImage
 
     def accuracy(self, patches: Patches) -> Accuracy:
@@ -172,14 +172,12 @@ def against_reference(part: ScanPart, scan: Scan, placed: PlacedImage) -> Yardst
     part = part.only(labels.usable[part.numbers])
     if not len(part.numbers):
         raise ScanError(f"{part.name}: no frame lies whole on {placed.image.name}")
-    known = LabelledSet(part.name, part.counts, *labels.read(part.numbers))
-    return Yardstick(part, Judge.REFERENCE, known, placed.image)
+    return Yardstick(part, Judge.REFERENCE, labels.read(part.numbers), placed.image)
 
 
 def against_fp32(part: ScanPart, patches: Patches) -> Yardstick:
     """What FP32 gives of the part's frames, (N, 1, n, n), as the truth."""
-    amplitude, phase_rad = (values[:, 0] for values in patches)
-    known = LabelledSet(part.name, part.counts, amplitude, phase_rad)
+    known = PatchLabels(*(values[:, 0] for values in patches))
     return Yardstick(part, Judge.FP32, known, stitched(part, patches))
 
 
@@ -216,7 +214,7 @@ def _largest(drops: dict[str, float], start: str, end: str) -> float:
 def phase_rms_rad(part: ScanPart, patches: Patches, fp32: Patches) -> float:
     """RMS of the phase's difference from FP32, weighted by the illumination, free of gauge."""
     amplitude, phase_rad = (values[:, 0] for values in patches)
-    known = LabelledSet(part.name, part.counts, fp32[0][:, 0], fp32[1][:, 0])
+    known = PatchLabels(*(values[:, 0] for values in fp32))
     weight = part.instrument.weight
     difference = phase_aligned(amplitude, phase_rad, known, weight) - known.phase_rad
     return float(np.sqrt(np.mean(weight * difference**2, dtype=np.float64)))

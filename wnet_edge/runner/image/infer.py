@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import PackageError, ScanError
+from wnet_edge.errors import ScanError
 from wnet_edge.framing.compatibility import remaining_binning
 from wnet_edge.io.parts.complete_scan import LARGEST_BAD_SHARE
 from wnet_edge.package.golden import Patches
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.physics.gauge import illumination_weight, probe_intensity
-from wnet_edge.physics.geometry import central_window_start_px, positions_px
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -26,7 +26,7 @@ from wnet_edge.runner.image.amplitude_scale import AmplitudeScale, Light
 from wnet_edge.runner.image.laps import Laps, Timing
 from wnet_edge.runner.image.prefetch import prefetched
 from wnet_edge.runner.image.self_check import FrameSample, SelfCheck, self_check
-from wnet_edge.scan.preparation import Preparation, Prepared
+from wnet_edge.scan.preparation import Preparation, Prepared, check_lost, fault_lines
 from wnet_edge.scan.scan import Scan
 from wnet_edge.stitching.layout import lay_out
 from wnet_edge.stitching.stitcher import Stitched, Stitcher, StitchOptions
@@ -124,8 +124,8 @@ def infer(
     """
     laps = Laps()
     effort = effort or Effort()
-    binning = remaining_binning(scan, package.manifest)
-    weight = window_weight(package)
+    instrument = package.instrument
+    binning = remaining_binning(scan, instrument)
     choice = open_best_graph(package, options)
     graph = choice.graph
     light = Light(scan)
@@ -141,7 +141,7 @@ def infer(
 
     parts = _parts(scan, graph.batch_size)
     with (
-        _stitcher(scan, graph.window_px, weight, effort) as stitcher,
+        _stitcher(scan, instrument, effort) as stitcher,
         prefetched(laps.beside("read", read), parts, "read") as frames,
         prefetched(
             laps.beside("network", run), _prepared(frames, scan, binning, sample, laps), "network"
@@ -156,7 +156,7 @@ def infer(
             laps.lap("stitch")
             if progress is not None:
                 progress(len(batch.totals))
-        _check_lost(scan, light.totals == 0, frames_flat, effort.largest_lost_share)
+        check_lost(scan, light.totals == 0, frames_flat, effort.largest_lost_share)
         stitched = stitcher.finish()
     amplitude_scale, factor, transmission = light.settle(stitched.used)
     stitched = replace(stitched, image=stitched.image * np.float32(factor))
@@ -193,8 +193,7 @@ def check_scan(scan: Scan, package: Package) -> None:
         ScanError: if the image would be too large.
         PackageError: if the package does not fit the scan.
     """
-    remaining_binning(scan, package.manifest)
-    window_weight(package)
+    remaining_binning(scan, package.instrument)
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     try:
         lay_out(
@@ -228,70 +227,26 @@ def _prepared(
         yield batch
 
 
-def _stitcher(scan: Scan, window_px: int, weight: NDArray[np.float32], effort: Effort) -> Stitcher:
+def _stitcher(scan: Scan, instrument: Instrument, effort: Effort) -> Stitcher:
     """Room for the scan's image and patches; the error of one that is too large names the file."""
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     try:
         options = StitchOptions(max_rounds=effort.stitch_rounds)
-        return Stitcher(positions, scan.full_window_px, window_px, weight, options)
+        return Stitcher(
+            positions, scan.full_window_px, instrument.window_px, instrument.weight, options
+        )
     except ScanError as error:
         raise ScanError(f"{scan.path}: {error}") from error
 
 
-def _check_lost(
-    scan: Scan, lost: NDArray[np.bool_], frames_flat: int, largest_share: float
-) -> None:
-    """More than a few frames without counts or position are no accident."""
-    count = int(np.count_nonzero(lost))
-    if count <= largest_share * scan.frame_count:
-        return
-    seen = ""
-    used = np.flatnonzero(~lost)
-    if frames_flat:
-        seen = f"; {frames_flat} of them are as bright everywhere, saturated or never read out"
-    elif len(used) and used[-1] + 1 + count == scan.frame_count:
-        seen = (
-            f"; all of them from frame {used[-1] + 1} on: if the scan ended there, give "
-            f"--frames-range 0:{used[-1] + 1}"
-        )
-    noted = "".join(f"; {note}" for note in scan.notes)
-    raise ScanError(
-        f"{scan.path}: {count} of {scan.frame_count} frames have no counts, bad ones or no "
-        "position (shutter closed, everything masked, or not counts at all?); give frames of "
-        f"which at most one in ten is bad{seen}{noted}"
-    )
-
-
-def window_weight(package: Package) -> NDArray[np.float32]:
-    """Illumination weight of the network's window, (window, window) float32, mean 1.
-
-    Raises:
-        PackageError: if the package's probe is dark there.
-    """
-    manifest = package.manifest
-    start = central_window_start_px(manifest.frame_px, manifest.window_px)
-    window = slice(start, start + manifest.window_px)
-    try:
-        return illumination_weight(probe_intensity(package.probe)[window, window])
-    except ValueError as error:
-        raise PackageError(f"{package.path}: {error}; export it with a measured probe") from error
-
-
 def _warnings(scan: Scan, choice: ChosenGraph, inference: Inference) -> tuple[str, ...]:
     lines = [*choice.warnings, *scan.notes]
-    if inference.frames_lost:
-        lines.append(
-            f"{inference.frames_lost} frames have no counts, no position or no finite patch and "
-            "are left out"
-        )
-    if inference.frames_flat:
-        lines.append(
-            f"{inference.frames_flat} of them are as bright everywhere (saturated, not read out?)"
-        )
-    if inference.values_masked:
-        lines.append(f"{inference.values_masked} values are no counts (NaN, gaps) and are left out")
-    if inference.values_clipped:
-        lines.append(f"{inference.values_clipped} values below zero are taken as zero")
+    lines += fault_lines(
+        inference.frames_lost,
+        inference.frames_flat,
+        inference.values_masked,
+        inference.values_clipped,
+    )
     if scan.geometry is None:
         size_nm = 1e9 * scan.object_pixel_size_m
         lines.append(f"the scan has no geometry: the package's object pixel, {size_nm:.4g} nm")

@@ -10,7 +10,6 @@ from wnet_edge.package.opening import Package
 from wnet_edge.physics.forward import far_field
 from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.runner.graph.batches import RunFrames
-from wnet_edge.runner.image.infer import window_weight
 from wnet_edge.scan.preparation import Preparation
 from wnet_edge.stitching.stitcher import Stitcher
 
@@ -40,7 +39,7 @@ class EndToEnd:
     def __init__(self, package: Package, run: RunFrames, batch_size: int) -> None:
         self._run = run
         self._manifest = package.manifest
-        self._weight = window_weight(package)
+        self._weight = package.instrument.weight
         self._incident = float(probe_intensity(package.probe).sum())
         self.frames, mask = detector_frames(package, batch_size)
         self._preparation = Preparation(mask, package.manifest.binning)
