@@ -56,7 +56,7 @@ def package():
 
 @pytest.fixture(scope="module")
 def scan(package):
-    """Scan 247 as the package sees it, 25 of its frames spoilt, few values of some others."""
+    """Scan 247 as the package sees it: a hot pixel, 25 frames spoilt, few values of some others."""
     found = find_scan(EXAMPLE_SCAN)
     frames = np.asarray(found.frames.value[:], dtype=np.float32)
     positions = found.positions.value.values.copy()
@@ -65,6 +65,7 @@ def scan(package):
         if kind == "without a position":
             positions[number] = np.nan
     frames[BAD + 1, 20, 20], frames[BAD + 2, 3, 3] = np.nan, -1
+    frames[:, 5, 58] += np.random.default_rng(0).poisson(1e7, len(frames))
     found = replace(
         found,
         frames=Found(frames, "/frames"),
@@ -89,7 +90,9 @@ def kept(image):
     return np.flatnonzero(image.stitched.used)
 
 
-def test_infer_drops_what_is_spoilt_and_nothing_else(scan, kept):
+def test_infer_drops_what_is_spoilt_and_nothing_else(scan, kept, image):
+    assert scan.notes == ("masked: 1 detector pixel hot (row 5, column 58)",)
+    assert scan.notes[0] in image.warnings
     assert set(range(scan.frame_count)) - set(kept.tolist()) == set(BAD.tolist())
 
 
@@ -109,6 +112,7 @@ def test_export_calibrates_chooses_and_reports_on_the_frames_that_infer_keeps(
     )
     for material in (Material(scan), Material(scan, placed)):
         strips = held_out(material, package.instrument)
+        assert strips.warnings == tuple(f"{scan.path}: {note}" for note in scan.notes)
         for region, strip in (
             (Region.SELECTION, strips.selection),
             (Region.REPORT, strips.report),
