@@ -63,14 +63,14 @@ def host_share_ms_per_frame(frames: int) -> HostShare:
     simulated = _Simulated(package, frames)
     seconds = dict.fromkeys(("prepare", "stitch", "write"), 0.0)
     preparation = Preparation(simulated.mask, simulated.binning)
-    sample = FrameSample.of(frames)
+    sample = FrameSample(frames)
     with (
         TemporaryDirectory() as folder,
         Stitcher(
-            simulated.positions_px,
             package.manifest.frame_px,
             package.manifest.window_px,
             package.instrument.weight,
+            expected_px=simulated.positions_px,
         ) as stitcher,
     ):
         for first, raw, amplitude, phase_rad in simulated.batches():
@@ -79,7 +79,9 @@ def host_share_ms_per_frame(frames: int) -> HostShare:
             sample.add(first, batch.counts)
             prepared = time.thread_time()
             scale = np.sqrt(batch.totals / simulated.photons).astype(np.float32)
-            stitcher.add(amplitude, phase_rad, scale)
+            stitcher.add(
+                simulated.positions_px[first : first + len(raw)], amplitude, phase_rad, scale
+            )
             seconds["prepare"] += prepared - began
             seconds["stitch"] += time.thread_time() - prepared
         began = time.thread_time()

@@ -27,6 +27,7 @@ from wnet_edge.io.read_options import ReadOptions  # noqa: E402
 from wnet_edge.io.scan_file import find_scan, open_scan  # noqa: E402
 from wnet_edge.package.opening import open_package  # noqa: E402
 from wnet_edge.physics.orientation import Orientation, orient  # noqa: E402
+from wnet_edge.runner.choosing.choice import open_best_graph  # noqa: E402
 from wnet_edge.runner.graph.providers import Provider  # noqa: E402
 from wnet_edge.runner.graph.run_settings import RunnerOptions  # noqa: E402
 from wnet_edge.runner.image.infer import infer  # noqa: E402
@@ -58,10 +59,10 @@ def turned(known: KnownScanData, orientation: Orientation, *, corner: bool) -> K
 
 def image_of(path: Path, options: ReadOptions) -> tuple[ObjectImage, ChosenOrientation]:
     """The image with the detector's orientation found by trial."""
-    package = open_package(find_package("w3"))
-    framer = Framing(find_scan(path, options), package)
-    choice = choose_orientation(framer, package, OPTIONS, None, UP)
-    inference = infer(choice.framed.scan, package, OPTIONS)
+    opened = open_best_graph(open_package(find_package("w3")), OPTIONS)
+    framing = Framing(find_scan(path, options), opened.package)
+    choice = choose_orientation(framing, opened, None, UP)
+    inference = infer(choice.framed.scan, opened)
     stitched = inference.stitched
     image = ObjectImage(path.name, stitched.image, stitched.coverage, inference.pixel_size_m)
     return image, choice

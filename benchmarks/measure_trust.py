@@ -27,6 +27,7 @@ from wnet_edge.physics.objects import Family
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.physics.probe import ZonePlate, defocus, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import Inference, infer
@@ -43,7 +44,7 @@ def image_of(
 ) -> Inference:
     """The scan through the package."""
     scan = Framing(found, package).framed(orientation, position_orientation).scan
-    return infer(scan, package, OPTIONS)
+    return infer(scan, open_best_graph(package, OPTIONS))
 
 
 def correlation(inference: Inference, reference: ObjectImage) -> float:

@@ -17,6 +17,7 @@ from wnet_edge.io.scan_file import open_scan
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import open_package
 from wnet_edge.physics.geometry import positions_px
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import infer
@@ -34,7 +35,9 @@ def agreement(part):
         positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
         frames = split_by_region(positions, package.manifest.window_px).frames(part)
         scan = some_frames(scan, frames)
-    inference = infer(scan, package, RunnerOptions(Precision.FP32, Provider.CPU, threads=0))
+    inference = infer(
+        scan, open_best_graph(package, RunnerOptions(Precision.FP32, Provider.CPU, threads=0))
+    )
     stitched = inference.stitched
     image = ObjectImage("embedded scan", stitched.image, stitched.coverage, inference.pixel_size_m)
     found = compare(image, read_object_image(REFERENCE)).as_json()

@@ -42,6 +42,7 @@ from wnet_edge.package.manifest import (
 )
 from wnet_edge.package.opening import Package
 from wnet_edge.package.packing import PackageContent, pack, write_package
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions
 from wnet_edge.runner.image.infer import Inference, infer
@@ -228,7 +229,7 @@ def _own_image(content: PackageContent, scan: Scan) -> Inference:
         raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
     # All of it named: what was measured on this device for such a package decides nothing.
     options = RunnerOptions(Precision.FP32, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
-    return infer(scan, package, options)
+    return infer(scan, open_best_graph(package, options))
 
 
 def _faults(image: Inference) -> tuple[str, ...]:

@@ -123,9 +123,10 @@ def stitched(
     place = scan.instrument
     totals = np.maximum(scan.counts[frames], 0).sum(axis=(1, 2, 3))
     scale = np.sqrt(totals / probe_intensity(place.probe).sum())
+    positions_px = scan.positions_px[frames]
     with Stitcher(
-        scan.positions_px[frames], place.probe.shape[-1], place.window_px, place.weight
+        place.probe.shape[-1], place.window_px, place.weight, expected_px=positions_px
     ) as stitcher:
-        stitcher.add(amplitude[frames], phase_rad[frames], scale)
+        stitcher.add(positions_px, amplitude[frames], phase_rad[frames], scale)
         made = stitcher.finish()
     return ObjectImage("stitched", made.image, made.coverage, place.object_pixel_size_m)

@@ -19,6 +19,7 @@ from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import Inference, infer
@@ -80,7 +81,7 @@ def _row(
 ) -> Row:
     package = open_package(package_path(folder, name, quality))
     scan = Framing(find_scan(path), package).framed(Orientation.IDENTITY, Orientation.IDENTITY).scan
-    made = infer(scan, package, RunnerOptions(provider=Provider.CPU))
+    made = infer(scan, open_best_graph(package, RunnerOptions(provider=Provider.CPU)))
     image = ObjectImage(
         "image", made.stitched.image, made.stitched.coverage, scan.object_pixel_size_m
     )

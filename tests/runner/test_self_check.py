@@ -21,6 +21,7 @@ from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation, orient
 from wnet_edge.physics.poisson import expected_root_deviation
 from wnet_edge.physics.probe import shifted_probe
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import infer
@@ -45,7 +46,7 @@ def example():
 
 def check(found, package, orientation=UP, position_orientation=UP):
     scan = Framing(found, package).framed(orientation, position_orientation).scan
-    return infer(scan, package, OPTIONS)
+    return infer(scan, open_best_graph(package, OPTIONS))
 
 
 def test_the_right_image_explains_its_frames(example, package):
@@ -109,7 +110,7 @@ def test_a_scan_too_small_to_be_checked_says_so(example, package):
         positions_m=scan.positions_m[:3],
         left_out=scan.left_out[:3],
     )
-    inference = infer(few, package, OPTIONS)
+    inference = infer(few, open_best_graph(package, OPTIONS))
     assert inference.self_check.trusted is None
     assert inference.self_check.fit is None
     assert "too small to be checked" in inference.warnings[-1]
@@ -173,7 +174,7 @@ def stored(found, orientation, *, corner):
 def test_auto_finds_the_way_up(data_dir, package, orientation, corner):
     found = find_scan(data_dir / "cnm26id_scan247.cxi")
     framer = Framing(stored(found, orientation, corner=corner), package)
-    choice = choose_orientation(framer, package, OPTIONS, None, UP)
+    choice = choose_orientation(framer, open_best_graph(package, OPTIONS), None, UP)
     assert choice.orientation is orientation
     assert choice.framed.window.from_corner is corner
     assert choice.warnings == ()
@@ -192,7 +193,7 @@ def test_a_search_that_could_compare_nothing_says_so(example, package):
         frames=Found(example.frames.value[:12], "few"),
         positions=Found(Positions(corners), "apart"),
     )
-    choice = choose_orientation(Framing(few, package), package, OPTIONS, None, UP)
+    choice = choose_orientation(Framing(few, package), open_best_graph(package, OPTIONS), None, UP)
     assert choice.warnings == ("orientation is not clear: name it if you know it",)
 
 
@@ -200,7 +201,7 @@ def test_dead_frames_in_the_middle_do_not_stop_the_search(example, package):
     frames = example.frames.value.copy()
     frames[:40] = 0  # the scan spirals outwards
     dim = replace(example, frames=Found(frames, "dead"))
-    choice = choose_orientation(Framing(dim, package), package, OPTIONS, None, UP)
+    choice = choose_orientation(Framing(dim, package), open_best_graph(package, OPTIONS), None, UP)
     assert choice.orientation is UP
 
 
@@ -216,6 +217,6 @@ def test_a_probe_is_turned_as_its_frames_are(package):
 def test_auto_finds_which_way_the_positions_run(example, package):
     flipped = Positions(example.positions.value.values * [1, -1])
     framer = Framing(replace(example, positions=Found(flipped, "flipped")), package)
-    choice = choose_orientation(framer, package, OPTIONS, UP, None)
+    choice = choose_orientation(framer, open_best_graph(package, OPTIONS), UP, None)
     assert choice.position_orientation is Orientation.FLIP_COLUMNS
     assert json.dumps(choice.search_lines)

@@ -15,11 +15,13 @@ from wnet_edge.io.scan_file import find_scan
 from wnet_edge.package.manifest import FrameFit
 from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
-from wnet_edge.runner.image import infer as inference
+from wnet_edge.runner.image.infer import infer
 from wnet_edge.runner.image.self_check import FrameSample, self_check
 from wnet_edge.runner.image.verdict import LEAST_EXPLAINED, Cause, Verdict, judge
+from wnet_edge.scan.preparation import Preparation
 
 EXAMPLE = Path(wnet_edge.__file__).parent / "examples" / "cnm26id_scan247_64px.cxi"
 UP = Orientation.IDENTITY
@@ -37,23 +39,20 @@ def seen():
     """The embedded scan through w3: what the self-check is given."""
     package = open_package(find_package("w3"))
     scan = Framing(find_scan(EXAMPLE), package).framed(UP, UP).scan
-    caught = {}
-
-    def caught_check(sample, scan, package, stitched, compared_frames):
-        caught.update(sample=sample, stitched=stitched)
-        return self_check(sample, scan, package, stitched, compared_frames)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inference, "self_check", caught_check)
-        inference.infer(scan, package, RunnerOptions(provider=Provider.CPU))
-    return scan, package, caught["sample"], caught["stitched"]
+    opened = open_best_graph(package, RunnerOptions(provider=Provider.CPU))
+    sample = FrameSample(scan.frame_count)
+    frames = next(scan.batches(scan.frame_count))
+    preparation = Preparation(scan.mask, scan.frame_px // package.manifest.window_px)
+    sample.add(0, preparation.prepare(frames).counts)
+    return scan, package, sample, infer(scan, opened).stitched
 
 
 def checked(seen, image, level=None):
     scan, package, sample, stitched = seen
     if level is not None:
         package = replace(package, manifest=replace(package.manifest, self_check=level))
-    return self_check(sample, scan, package, replace(stitched, image=image), 100)
+    image = replace(stitched, image=image)
+    return self_check(sample, scan.setup, scan.positions_m, package, image, 100)
 
 
 @pytest.mark.parametrize("level", [MEASURED, SIMULATED, UNTRAINED, FrameFit(9.0, 0.0, 9.5, 1, 1)])
@@ -131,5 +130,6 @@ def test_limits_agree_with_each_other():
 
 def test_nothing_compared_is_unknown(seen):
     scan, package, _, stitched = seen
-    result = self_check(FrameSample.of(scan.frame_count), scan, package, stitched, 100)
+    empty = FrameSample(scan.frame_count)
+    result = self_check(empty, scan.setup, scan.positions_m, package, stitched, 100)
     assert (result.fit, result.verdict) == (None, Verdict.UNKNOWN)

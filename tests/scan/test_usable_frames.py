@@ -20,6 +20,7 @@ from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import open_package
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import infer
@@ -81,7 +82,7 @@ def placed(scan):
 
 @pytest.fixture(scope="module")
 def image(scan, package):
-    return infer(scan, package, OPTIONS)
+    return infer(scan, open_best_graph(package, OPTIONS))
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +151,7 @@ def test_training_refuses_as_infer_does_where_more_than_one_in_ten_is_bad(
     spoilt = replace(scan, frames=frames)
     messages = []
     for take in (
-        lambda: infer(spoilt, package, OPTIONS),
+        lambda: infer(spoilt, open_best_graph(package, OPTIONS)),
         lambda: StoredFrames(spoilt, CutLabels(placed, spoilt, 64), seed=0),
     ):
         with pytest.raises(ScanError, match="frames have no counts, bad ones or no position") as no:

@@ -42,18 +42,22 @@ def raster(count, step, rng, jitter=1.5):
     return grid + rng.uniform(-jitter, jitter, grid.shape) - 17.3
 
 
-def stitch(positions, patches, weight=None, batch=7, options=None):
-    """The stitched image of complex patches."""
+def stitch(positions, patches, weight=None, batch=7, options=None, *, known=True, looks=()):
+    """The stitched image of complex patches, and what it was after the frames `looks`."""
     weight = bell() if weight is None else weight
     scale = amplitude_scale(patches, weight**2)
     safe = np.where(scale > 0, scale, 1)[:, None, None]
     amplitude = (np.abs(patches) / safe).astype(np.float32)
     phase = np.angle(patches).astype(np.float32)
-    with Stitcher(positions, FULL, PATCH, weight, options) as stitcher:
+    expected = positions if known else None
+    seen = []
+    with Stitcher(FULL, PATCH, weight, options, expected) as stitcher:
         for start in range(0, len(positions), batch):
             part = slice(start, start + batch)
-            stitcher.add(amplitude[part], phase[part], scale[part])
-        return stitcher.finish()
+            stitcher.add(positions[part], amplitude[part], phase[part], scale[part])
+            seen += [stitcher.image() for look in looks if start <= look < start + batch]
+        stitched = stitcher.finish()
+    return (stitched, seen) if looks else stitched
 
 
 def well_covered(stitched):
@@ -176,25 +180,26 @@ def test_dead_and_damaged_frames_change_nothing():
     amplitude[20, 2, 2] = np.nan
     phase[21] = np.inf
     scale[30] = np.nan
-    with Stitcher(positions, FULL, PATCH, weight) as stitcher:
-        stitcher.add(amplitude, phase, scale)
+    with Stitcher(FULL, PATCH, weight) as stitcher:
+        stitcher.add(positions, amplitude, phase, scale)
         spoiled = stitcher.finish()
     assert np.isfinite(spoiled.image).all()
     assert np.isfinite(spoiled.coverage).all()
     np.testing.assert_array_equal(np.flatnonzero(~spoiled.used), bad)
     assert not spoiled.offsets_rad[bad].any()
-    with Stitcher(positions, FULL, PATCH, weight) as stitcher:
+    with Stitcher(FULL, PATCH, weight) as stitcher:
         silent = np.zeros_like(scale)
         silent[good] = scale[good]
-        stitcher.add(np.nan_to_num(amplitude), np.where(np.isfinite(phase), phase, 0), silent)
+        known_phase = np.where(np.isfinite(phase), phase, 0)
+        stitcher.add(positions, np.nan_to_num(amplitude), known_phase, silent)
         clean = stitcher.finish()
     np.testing.assert_allclose(spoiled.image, clean.image, atol=1e-6)
 
 
 def test_a_scan_without_counts_is_refused():
-    with Stitcher(np.zeros((2, 2)), FULL, PATCH, bell()) as stitcher:
+    with Stitcher(FULL, PATCH, bell()) as stitcher:
         empty = np.zeros((2, PATCH, PATCH), np.float32)
-        stitcher.add(empty, empty, np.zeros(2, np.float32))
+        stitcher.add(np.zeros((2, 2)), empty, empty, np.zeros(2, np.float32))
         with pytest.raises(ResultError, match="none of the 2 frames has counts"):
             stitcher.finish()
 
@@ -231,32 +236,68 @@ def test_absurd_positions_are_refused_before_memory_is_taken(positions, message)
     tracemalloc.start()
     try:
         with pytest.raises(ScanError, match=message) as error:
-            Stitcher(positions, FULL, PATCH, bell())
+            Stitcher(FULL, PATCH, bell(), expected_px=positions)
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
         tracemalloc.stop()
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("count", [3, 5])
-def test_wrong_shapes_are_refused(count):
-    patches = np.ones((count, PATCH, PATCH), np.float32)
-    phase = patches[:, 1:] if count == 3 else patches
+@pytest.mark.parametrize("places", [2, 3])
+def test_wrong_shapes_are_refused(places):
+    patches = np.ones((3, PATCH, PATCH), np.float32)
+    phase = patches[:, 1:] if places == 3 else patches
     with (
-        Stitcher(np.zeros((4, 2)), FULL, PATCH, bell()) as stitcher,
-        pytest.raises(ValueError, match=r"more frames|are not \(B"),
+        Stitcher(FULL, PATCH, bell()) as stitcher,
+        pytest.raises(ValueError, match=r"3 frames have 2 positions|are not \(B"),
     ):
-        stitcher.add(patches, phase, np.ones(count))
+        stitcher.add(np.zeros((places, 2)), patches, phase, np.ones(3))
+
+
+@pytest.mark.parametrize("corner", [0, 1, 2, 3], ids=["down", "left", "right", "up"])
+def test_an_image_that_grows_is_the_one_whose_extent_was_known(corner):
+    rng = np.random.default_rng(9)
+    positions = raster(9, 4, rng)
+    # Beginning at another corner, the image grows towards lower rows and columns, too.
+    positions = positions * np.array([1 - corner // 2 * 2, 1 - corner % 2 * 2])
+    phases = np.exp(1j * rng.uniform(-np.pi, np.pi, (len(positions), 1, 1)))
+    patches = cut_patches(positions) * phases
+    known = stitch(positions, patches)
+    grown, seen = stitch(positions, patches, known=False, looks=(3, 20, 50, 70))
+    np.testing.assert_array_equal(grown.origin_px, known.origin_px)
+    np.testing.assert_array_equal(grown.window_offset_px, known.window_offset_px)
+    np.testing.assert_allclose(grown.coverage, known.coverage, atol=1e-4)
+    covered = well_covered(known)
+    assert relative_error(grown.image[covered], known.image[covered]) < 5e-3
+    for early in seen:
+        # What has come so far is seen as it will be, up to its global phase.
+        rows, columns = (
+            slice(start, start + size)
+            for start, size in zip(
+                early.origin_px - known.origin_px, early.image.shape, strict=True
+            )
+        )
+        well = well_covered(early)
+        assert relative_error(early.image[well], known.image[rows, columns][well]) < 0.05
+
+
+def test_an_image_that_grows_too_large_is_refused():
+    patches = np.ones((1, PATCH, PATCH), np.float32)
+    with Stitcher(FULL, PATCH, bell()) as stitcher:
+        stitcher.add([[0.0, 0.0]], patches, patches, np.ones(1))
+        with pytest.raises(ScanError, match="check the unit of the positions"):
+            stitcher.add([[1e6, 1e6]], patches, patches, np.ones(1))
+        assert stitcher.finish().used.tolist() == [True]
 
 
 def test_temporary_file_goes_even_when_the_block_fails(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     patches = np.ones((2, PATCH, PATCH), np.float32)
-    stitcher = Stitcher(np.zeros((4, 2)), FULL, PATCH, bell())
+    stitcher = Stitcher(FULL, PATCH, bell(), expected_px=np.zeros((4, 2)))
 
     def interrupted():
         with stitcher:
-            stitcher.add(patches, patches, np.ones(2))
+            stitcher.add(np.zeros((2, 2)), patches, patches, np.ones(2))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -273,9 +314,10 @@ def test_memory_does_not_grow_with_the_scan():
         patches = np.ones((20, PATCH, PATCH), np.float32)
         tracemalloc.start()
         try:
-            with Stitcher(positions, FULL, PATCH, bell(), StitchOptions(max_rounds=1)) as stitcher:
-                for _ in range(count // 20):
-                    stitcher.add(patches, 0 * patches, np.ones(20, np.float32))
+            options = StitchOptions(max_rounds=1)
+            with Stitcher(FULL, PATCH, bell(), options, expected_px=positions) as stitcher:
+                for some in positions.reshape(-1, 20, 2):
+                    stitcher.add(some, patches, 0 * patches, np.ones(20, np.float32))
                 stitcher.finish()
             return tracemalloc.get_traced_memory()[1]
         finally:
@@ -328,8 +370,8 @@ def test_real_object_comes_back_from_its_patches(data_dir):
     patches = patches * np.exp(1j * rng.uniform(-np.pi, np.pi, (len(patches), 1, 1)))
     scale = amplitude_scale(patches, intensity)
     amplitude = (np.abs(patches) / scale[:, None, None]).astype(np.float32)
-    with Stitcher(positions, 128, 64, illumination_weight(intensity)) as stitcher:
-        stitcher.add(amplitude, np.angle(patches).astype(np.float32), scale)
+    with Stitcher(128, 64, illumination_weight(intensity)) as stitcher:
+        stitcher.add(positions, amplitude, np.angle(patches).astype(np.float32), scale)
         stitched = stitcher.finish()
     row, column = stitched.origin_px
     height, width = stitched.image.shape

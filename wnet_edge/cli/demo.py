@@ -14,6 +14,7 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.embedded import EXAMPLE_SCAN, find_package
 from wnet_edge.package.opening import open_package
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.image.job import Job, run_job
 
 PACKAGE = "w3"
@@ -40,5 +41,5 @@ def command(
     )
     package = open_package(find_package(PACKAGE))
     options = runner_options_from(precision, provider, threads, batch_size)
-    done = run_job(job, package, options, frame_progress)
+    done = run_job(job, open_best_graph(package, options), frame_progress)
     report(job, package, done, as_json=as_json)

@@ -29,6 +29,7 @@ from wnet_edge.io.scan_file import find_scan
 from wnet_edge.judging.yardstick import Judge
 from wnet_edge.package.manifest import Precision
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.image.job import framed_by
 from wnet_edge.runner.measuring.evaluation import Evaluated, Evaluation, evaluate
 
@@ -82,8 +83,7 @@ def command(
     options = runner_options_from(precision, provider, threads, batch_size)
     choice = framed_by(
         find_scan(scan, read_options_from(reading)),
-        opened,
-        options,
+        open_best_graph(opened, options),
         way_up(orientation, opened.manifest.orientation),
         way_up(position_orientation, Orientation.IDENTITY),
     )

@@ -43,7 +43,7 @@ from wnet_edge.io.images.result_format import (
 )
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
-from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
 
 
@@ -142,10 +142,11 @@ def command(
             for scan, stem in zip(scans, _stems(tuple(map(named, scans))), strict=True)
         ]
         check_jobs(jobs, opened)
+        graph = open_best_graph(opened, options)
         if several:
-            _run_all(jobs, opened, options)
+            _run_all(jobs, graph)
             return
-        done = run_job(jobs[0], opened, options, frame_progress)
+        done = run_job(jobs[0], graph, frame_progress)
     report(jobs[0], opened, done, as_json=as_json)
 
 
@@ -199,7 +200,7 @@ def _folder(output: Path | None, *, several: bool) -> Iterator[Path | None]:
                 output.rmdir()
 
 
-def _run_all(jobs: list[Job], package: Package, options: RunnerOptions) -> None:
+def _run_all(jobs: list[Job], opened: ChosenGraph) -> None:
     """Each scan in turn, a JSON line each, whatever becomes of the others.
 
     Raises:
@@ -208,12 +209,12 @@ def _run_all(jobs: list[Job], package: Package, options: RunnerOptions) -> None:
     failed: list[str] = []
     for job in jobs:
         try:
-            done = run_job(job, package, options, frame_progress)
+            done = run_job(job, opened, frame_progress)
         except WNetEdgeError as error:
             failed.append(str(job.scan))
             print_json({"scan": str(job.scan), "error": str(error)})
         else:
-            print_json(summary(job, package, done))
+            print_json(summary(job, opened.package, done))
     if failed:
         raise ScanError(
             f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their lines say why"

@@ -16,6 +16,7 @@ from wnet_edge.io.parts.complete_scan import known_geometry
 from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.job import framed_by
 from wnet_edge.scan.frame_source import FrameSource
@@ -91,7 +92,9 @@ def readiness(
     missing: str | None = None
     seen: dict[str, object] = {}
     try:
-        choice = framed_by(found, package, RunnerOptions(), orientation, position_orientation)
+        choice = framed_by(
+            found, open_best_graph(package, RunnerOptions()), orientation, position_orientation
+        )
     except WNetEdgeError as error:
         missing = str(error)
     else:

@@ -186,9 +186,9 @@ def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
     totals = np.maximum(part.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
     scale = np.sqrt(totals / np.median(totals)).astype(np.float32)
     amplitude, phase_rad = (values[:, 0] for values in patches)
-    seen = part.instrument
-    with Stitcher(part.positions_px, seen.frame_px, seen.window_px, seen.weight) as stitcher:
-        stitcher.add(amplitude, phase_rad, scale)
+    seen, places = part.instrument, part.positions_px
+    with Stitcher(seen.frame_px, seen.window_px, seen.weight, expected_px=places) as stitcher:
+        stitcher.add(places, amplitude, phase_rad, scale)
         made = stitcher.finish()
     return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
 

@@ -79,8 +79,13 @@ class Preparation:
         # Used again: a fresh one costs a page fault every 4 kB, more time than all the rest.
         self._clean = np.empty((at_once, *mask.shape), np.float32)
 
-    def prepare(self, frames: NDArray[np.float32]) -> Prepared:
-        """Frames (B, n, n), which stay as they are, to what the graph takes."""
+    def prepare(
+        self, frames: NDArray[np.float32], left_out: NDArray[np.bool_] | None = None
+    ) -> Prepared:
+        """Frames (B, n, n), which stay as they are, to what the graph takes.
+
+        Those that are `left_out` (B,) for another reason, a position say, are not usable either.
+        """
         size_px = frames.shape[1] // self._binning
         counts = np.empty((len(frames), 1, size_px, size_px), np.float32)
         totals = np.empty(len(frames))
@@ -92,6 +97,8 @@ class Preparation:
             values_masked += some.values_masked
             values_clipped += some.values_clipped
             frames_flat += some.frames_flat
+        if left_out is not None:
+            totals[left_out] = 0
         return Prepared(counts, totals, values_masked, values_clipped, frames_flat)
 
     def _prepare(self, frames: NDArray[np.float32]) -> Prepared:
@@ -221,9 +228,8 @@ def _blocks(
     source = SelectedFrames(scan.frames, numbers)
     for start in range(0, len(numbers), _BLOCK_FRAMES):
         part = slice(start, start + _BLOCK_FRAMES)
-        some = preparation.prepare(np.asarray(source[part], dtype=np.float32))
-        some.totals[scan.left_out[numbers[part]]] = 0
-        yield part, some
+        frames = np.asarray(source[part], dtype=np.float32)
+        yield part, preparation.prepare(frames, scan.left_out[numbers[part]])
 
 
 def _repaired(frames: NDArray[np.float32], mask: NDArray[np.bool_], binning: int) -> Prepared:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.scan.frame_source import FrameSource, SelectedFrames
 
 
@@ -112,6 +113,17 @@ class Scan:
                 "window; give frames as they were measured, or a network for them"
             )
         return self.frame_px // window_px
+
+    @property
+    def setup(self) -> FrameSetup:
+        """What its frames share.
+
+        Raises:
+            ScanError: if the object pixel is neither known nor assumed.
+        """
+        return FrameSetup(
+            self.path, self.mask, self.full_window_px, self.object_pixel_size_m, self.probe
+        )
 
     @property
     def sha256(self) -> str:

@@ -8,7 +8,7 @@ on the left, its second derivative as blocks of pixels tell it, w_rs = Re Σ con
 sums of patches Q and coverage C.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -29,31 +29,50 @@ _LEAST_COVERAGE = 1e-3
 _CG_STEPS = 300
 _SETTLED_RAD = 1e-4
 
+Number = TypeVar("Number", bound=np.generic)
+
 
 class RegionPhases:
     """Blocks of all patches of a scan, kept in memory: a fiftieth of the patches.
 
     Args:
-        corner_px: (N, 2) int64, image pixel on which each placed patch begins.
         patch_px: edge of a patch.
+        count: patches to make room for.
     """
 
-    def __init__(self, corner_px: NDArray[np.int64], patch_px: int) -> None:
+    def __init__(self, patch_px: int, count: int) -> None:
         self._patch_px = patch_px
         self._block_px = max(_LEAST_BLOCK_PX, patch_px // _BLOCKS)
-        self._first_block = corner_px // self._block_px
-        self._rest_px = corner_px % self._block_px
         # A patch need not begin with a block.
         self._width = -(-(patch_px + self._block_px - 1) // self._block_px)
-        self._blocks = np.zeros((len(corner_px), self._width, self._width), dtype=np.complex64)
+        self._first_block = np.zeros((count, 2), np.int64)
+        self._blocks = np.zeros((count, self._width, self._width), dtype=np.complex64)
         # [r, k, i]: whether pixel i of a patch that begins r pixels into a block is in its block k.
         pixel = np.arange(self._block_px)[:, None, None] + np.arange(patch_px)
         self._membership = pixel // self._block_px == np.arange(self._width)[:, None]
 
-    def add(self, first: int, placed: NDArray[np.complex64]) -> None:
-        """Take placed patches (B, patch_px, patch_px), weighted, of the frames from `first` on."""
+    @property
+    def region_px(self) -> int:
+        """Edge of a region."""
+        return _REGION_BLOCKS * self._block_px
+
+    def reserve(self, count: int) -> None:
+        """Make room for `count` patches."""
+        self._first_block = enlarged(self._first_block, count)
+        self._blocks = enlarged(self._blocks, count)
+
+    def move(self, regions: NDArray[np.int64]) -> None:
+        """Follow an image that has grown by so many regions (2,) before its first row, column."""
+        self._first_block += regions * _REGION_BLOCKS
+
+    def add(self, first: int, corner_px: NDArray[np.int64], placed: NDArray[np.complex64]) -> None:
+        """Take placed patches (B, patch_px, patch_px), weighted, of the frames from `first` on.
+
+        `corner_px` (B, 2) int64 is the image pixel on which each begins.
+        """
         frames = slice(first, first + len(placed))
-        rest_row, rest_column = self._rest_px[frames].T
+        self._first_block[frames] = corner_px // self._block_px
+        rest_row, rest_column = (corner_px % self._block_px).T
         # As matrix products, the larger one of real numbers: no patch has to be moved.
         by_row = self._membership[rest_row].astype(np.float32) @ placed.view(np.float32)
         across = self._membership[rest_column].astype(np.complex64)
@@ -110,13 +129,22 @@ class RegionPhases:
         rows, columns, edge, _ = shape
         blocks = [n * _REGION_BLOCKS + edge for n in (rows, columns)]
         padded = np.zeros([n * self._block_px for n in blocks], dtype=np.float32)
-        padded[: coverage.shape[0], : coverage.shape[1]] = coverage
+        # An image that grows has room beyond the last patch.
+        covered = coverage[: padded.shape[0], : padded.shape[1]]
+        padded[: covered.shape[0], : covered.shape[1]] = covered
         summed = _block_sums(padded[None], self._block_px)[0]
         inverse = np.zeros_like(summed)
         np.divide(1, summed, out=inverse, where=summed > _LEAST_COVERAGE * summed.max())
         windows = sliding_window_view(inverse, (edge, edge))
         cut: NDArray[np.float32] = windows[::_REGION_BLOCKS, ::_REGION_BLOCKS][:rows, :columns]
         return cut
+
+
+def enlarged(values: NDArray[Number], count: int) -> NDArray[Number]:
+    """The same values along the first axis, and zeros up to `count`."""
+    larger = np.zeros((count, *values.shape[1:]), values.dtype)
+    larger[: len(values)] = values
+    return larger
 
 
 def _block_sums(images: NDArray[Any], block_px: int) -> NDArray[Any]:

@@ -1,9 +1,9 @@
 """Where windows lie on the image, to a fraction of a pixel: the first half of stitching.
 
-A window lies at a fractional place on the object; the image has whole pixels only. `Layout` says
-how large the image is and on which of its pixels each window lies; `PatchPlacer` weights patches
-and resamples each by its own fraction of a pixel. Weight and weight × patch go through the same
-kernel, so that their ratio is the patch at the new place.
+A window lies at a fractional place on the object; the image has whole pixels only. `first_pixels`
+says on which of them each window lies, an `Extent` which of them an image shows; `PatchPlacer`
+weights patches and resamples each by its own fraction of a pixel. Weight and weight × patch go
+through the same kernel, so that their ratio is the patch at the new place.
 """
 
 from collections import deque
@@ -21,39 +21,64 @@ _LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a 
 
 
 @dataclass(frozen=True)
-class Layout:
-    """The image that a scan's windows fit on, and where on it each of them lies.
+class Extent:
+    """A rectangle of the object's pixels.
 
     Attributes:
-        shape: (H, W) of the image.
-        origin_px: (2,) int64: image pixel (0, 0) is this row, column of the object.
-        window_offset_px: (2,) float64: position_px + offset = centre of the top-left pixel of that
-            frame's network window in the image.
-        corner_px: (N, 2) int64, image pixel on which each network window begins.
-        fraction_px: (N, 2) float64 in [0, 1): how much further it begins.
+        origin_px: (2,) int64, row and column of its first pixel.
+        shape: (H, W).
     """
 
-    shape: tuple[int, int]
     origin_px: NDArray[np.int64]
-    window_offset_px: NDArray[np.float64]
-    corner_px: NDArray[np.int64]
-    fraction_px: NDArray[np.float64]
+    shape: tuple[int, int]
+
+    @classmethod
+    def between(cls, low_px: NDArray[np.int64], high_px: NDArray[np.int64]) -> "Extent":
+        """From one row, column to another, which is not part of it."""
+        height, width = (high_px - low_px).tolist()
+        return cls(low_px, (height, width))
+
+    @property
+    def end_px(self) -> NDArray[np.int64]:
+        """(2,) int64, row and column after its last pixel."""
+        return self.origin_px + self.shape
+
+    def joined(self, other: "Extent") -> "Extent":
+        """The smallest that holds both."""
+        return Extent.between(
+            np.minimum(self.origin_px, other.origin_px), np.maximum(self.end_px, other.end_px)
+        )
+
+    def holds(self, other: "Extent") -> bool:
+        """Whether all of another one lies in it."""
+        inside = (other.origin_px >= self.origin_px) & (other.end_px <= self.end_px)
+        return bool(inside.all())
+
+    def within(self, other: "Extent") -> tuple[slice, slice]:
+        """Where on the array of a larger one it lies."""
+        start = (self.origin_px - other.origin_px).tolist()
+        rows, columns = (slice(a, a + n) for a, n in zip(start, self.shape, strict=True))
+        return rows, columns
 
 
-def lay_out(
+def first_pixels(
     positions_px: ArrayLike, full_window_px: int, window_px: int, max_image_px: int
-) -> Layout:
-    """Layout of the central `window_px` of each full window.
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The object pixel on which each network window begins, and how much further it begins.
 
     Args:
         positions_px: (N, 2) row, column of the top-left pixel of each full window, object pixels,
             any sign.
         full_window_px: edge of the full window.
-        window_px: edge of the network's window.
+        window_px: edge of the network's window, its centre.
         max_image_px: pixels that an image may have.
 
+    Returns:
+        (N, 2) int64, and (N, 2) float64 in [0, 1).
+
     Raises:
-        ScanError: if positions are not finite, or span more than an image may have.
+        ScanError: if positions are not finite, span more than an image may have, or are so far out
+            that pixels can't be told apart.
         ValueError: if positions are not (N, 2).
     """
     positions = np.asarray(positions_px, dtype=np.float64)
@@ -67,12 +92,7 @@ def lay_out(
         )
     lowest, highest = positions.min(axis=0).tolist(), positions.max(axis=0).tolist()
     height, width = (high - low + window_px for low, high in zip(lowest, highest, strict=True))
-    if height * width > max_image_px:
-        raise ScanError(
-            f"the positions span {height:.3g} × {width:.3g} object pixels, more than an image of "
-            f"{max_image_px / 1e6:.0f} Mpx holds: check the unit of the positions, and energy, "
-            "distance and detector pixel"
-        )
+    check_size((height, width), max_image_px)
     if np.abs(positions).max() > _FARTHEST_PX:
         raise ScanError(
             f"the positions begin at {lowest[0]:.3g}, {lowest[1]:.3g} object pixels, too far out "
@@ -81,18 +101,22 @@ def lay_out(
     # To a millionth of a pixel, so that 4.9999999999 does not lose the window's first row.
     top_left = np.round(positions + central_window_start_px(full_window_px, window_px), 6)
     whole = np.floor(top_left).astype(np.int64)
-    origin = whole.min(axis=0)
-    corner = whole - origin
-    height, width = (corner.max(axis=0) + window_px).tolist()
-    return Layout(
-        shape=(height, width),
-        origin_px=origin,
-        window_offset_px=(central_window_start_px(full_window_px, window_px) - origin).astype(
-            np.float64
-        ),
-        corner_px=corner,
-        fraction_px=top_left - whole,
-    )
+    return whole, top_left - whole
+
+
+def check_size(shape: tuple[float, float], max_image_px: int) -> None:
+    """See that an image of this shape may be made.
+
+    Raises:
+        ScanError: if it has more pixels than that.
+    """
+    height, width = shape
+    if height * width > max_image_px:
+        raise ScanError(
+            f"the positions span {height:.3g} × {width:.3g} object pixels, more than an image of "
+            f"{max_image_px / 1e6:.0f} Mpx holds: check the unit of the positions, and energy, "
+            "distance and detector pixel"
+        )
 
 
 class PatchPlacer:

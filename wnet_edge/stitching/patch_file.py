@@ -16,20 +16,29 @@ _BYTES = np.dtype(np.complex64).itemsize
 
 
 class PatchFile:
-    """Room for `count` patches (patch_px, patch_px) complex64 in a file without a name.
+    """Patches (patch_px, patch_px) complex64 in a file without a name.
 
-    Without a name, the file is gone when it is closed or the process ends, however it ends. Its
-    room on the disk is taken at once, so that a full disk shows before the scan and not after it.
+    Without a name, the file is gone when it is closed or the process ends, however it ends.
+
+    Args:
+        patch_px: edge of a patch.
+        count: patches to take room on the disk for at once, so that a full disk shows before the
+            scan and not after it; more find theirs as they come.
 
     Raises:
         ResultError: if there is no room.
     """
 
-    def __init__(self, count: int, patch_px: int) -> None:
+    def __init__(self, patch_px: int, count: int) -> None:
         self._patch_px = patch_px
         self._patch_bytes = patch_px * patch_px * _BYTES
-        size = count * self._patch_bytes
+        self._count = 0
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by `close`
+        self._reserve(max(count, 1))
+
+    def _reserve(self, count: int) -> None:
+        """Take the room of `count` patches."""
+        size = count * self._patch_bytes
         try:
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(self._file.fileno(), 0, size)
@@ -41,6 +50,7 @@ class PatchFile:
                 f"no room for {size / 1e6:.0f} MB of patches in {tempfile.gettempdir()} "
                 f"({error.strerror}): free some, or set TMPDIR to another folder"
             ) from error
+        self._count = count
 
     @property
     def closed(self) -> bool:
@@ -52,7 +62,13 @@ class PatchFile:
         self._file.close()
 
     def write(self, first: int, patches: NDArray[np.complex64]) -> None:
-        """Put patches (B, patch_px, patch_px) at `first` and after."""
+        """Put patches (B, patch_px, patch_px) at `first` and after.
+
+        Raises:
+            ResultError: if there is no room for more.
+        """
+        if first + len(patches) > self._count:
+            self._reserve(max(first + len(patches), 2 * self._count))
         self._file.seek(first * self._patch_bytes)
         self._file.write(np.ascontiguousarray(patches).data)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.stitching.coarse_phases import RegionPhases
+from wnet_edge.stitching.coarse_phases import RegionPhases, enlarged
 from wnet_edge.stitching.patch_file import PatchFile
 
 CHUNK = 16
@@ -39,6 +39,9 @@ class LaidPatches:
         coverage: (H, W) float32, summed weight.
         offset_rad: (N,) float64.
         used: (N,) bool, False for what has no weight.
+        divisor: (H, W) float32 that patches are multiplied with as they are read, or None.
+
+    N is how many there is room for: `used` is False for those that have not come.
     """
 
     file: PatchFile
@@ -48,12 +51,37 @@ class LaidPatches:
     coverage: NDArray[np.float32]
     offset_rad: NDArray[np.float64]
     used: NDArray[np.bool_]
+    divisor: NDArray[np.float32] | None = None
+
+    def reserve(self, count: int) -> None:
+        """Make room for `count` frames."""
+        self.corner_px = enlarged(self.corner_px, count)
+        self.offset_rad = enlarged(self.offset_rad, count)
+        self.used = enlarged(self.used, count)
+
+    def enlarge(self, shape: tuple[int, int], start_px: NDArray[np.int64]) -> None:
+        """Give sum and coverage another shape, what they hold beginning at `start_px` (2,)."""
+        row, column = start_px.tolist()
+        height, width = self.total.shape
+        total, coverage = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
+        total[row : row + height, column : column + width] = self.total
+        coverage[row : row + height, column : column + width] = self.coverage
+        self.total, self.coverage = total, coverage
+        self.corner_px += start_px
 
     def windows(self, first: int, count: int) -> list[tuple[slice, slice]]:
         """Where on the image the patches of `count` frames from `first` on lie."""
         size = self.patch_px
         corners = self.corner_px[first : first + count].tolist()
         return [(slice(r, r + size), slice(c, c + size)) for r, c in corners]
+
+    def patches(self, first: int, last: int) -> NDArray[np.complex64]:
+        """The placed patches of frames `first` to `last`, divided while `settle` asks for it."""
+        patches = self.file.read(first, last)
+        if self.divisor is not None:
+            for patch, window in zip(patches, self.windows(first, len(patches)), strict=True):
+                np.multiply(patch, self.divisor[window], out=patch)
+        return patches
 
     def each(
         self, *, backwards: bool = False
@@ -62,19 +90,27 @@ class LaidPatches:
         step = -1 if backwards else 1
         count = _count(self)
         for start in range(0, count, CHUNK)[::step]:
-            patches = self.file.read(start, min(start + CHUNK, count))
+            patches = self.patches(start, min(start + CHUNK, count))
             windows = self.windows(start, len(patches))
             for index in np.flatnonzero(self.used[start : start + CHUNK])[::step].tolist():
                 yield start + index, patches[index], self.total[windows[index]]
 
 
 def settle(
-    laid: LaidPatches, regions: RegionPhases, max_rounds: int, tolerance_rad: float
+    laid: LaidPatches, regions: RegionPhases, max_rounds: int, tolerance_rad: float, *, last: bool
 ) -> tuple[int, float]:
     """Rounds over all patches, in scan order and back, until the offsets rest.
 
     Sum and patches are divided by the root of the coverage, Σ over a patch of conj(patch) · sum /
     coverage being what every step asks for; and the sum is multiplied by it at the end.
+
+    Args:
+        laid: patches with their offsets, which change.
+        regions: of the same patches.
+        max_rounds: at most, and at least one.
+        tolerance_rad: at which offsets rest.
+        last: that nothing is added afterwards: patches are divided once, in their file, instead of
+            each time they are read.
 
     Returns:
         Rounds, and the largest change of an offset in the last, less the mean, rad.
@@ -83,7 +119,10 @@ def settle(
     inverse_root = np.zeros_like(root)
     np.divide(1, root, out=inverse_root, where=root > 0)
     laid.total *= inverse_root
-    own = _divide_patches(laid, inverse_root)
+    laid.divisor = inverse_root
+    own = _divided_powers(laid, write=last)
+    if last:
+        laid.divisor = None
     largest = 0.0
     for done in range(1, max_rounds + 1):
         change = np.zeros(len(laid.offset_rad))
@@ -95,6 +134,7 @@ def settle(
             break
         if done < max_rounds:
             _turn_regions(laid, regions)
+    laid.divisor = None
     laid.total *= root
     return done, largest
 
@@ -106,15 +146,14 @@ def power_of(patches: NDArray[np.complex64]) -> NDArray[np.float32]:
     return power
 
 
-def _divide_patches(laid: LaidPatches, inverse_root: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Divide all patches by the root of the coverage; the power (N,) that each then has."""
+def _divided_powers(laid: LaidPatches, *, write: bool) -> NDArray[np.float64]:
+    """The power (N,) of each patch as divided; with `write` they are put back into the file so."""
     power = np.zeros(len(laid.offset_rad))
     count = _count(laid)
     for start in range(0, count, CHUNK):
-        patches = laid.file.read(start, min(start + CHUNK, count))
-        for patch, window in zip(patches, laid.windows(start, len(patches)), strict=True):
-            np.multiply(patch, inverse_root[window], out=patch)
-        laid.file.write(start, patches)
+        patches = laid.patches(start, min(start + CHUNK, count))
+        if write:
+            laid.file.write(start, patches)
         power[start : start + len(patches)] = power_of(patches)
     return power
 

@@ -4,7 +4,7 @@ A frame does not know the global phase of its patch, so each patch comes with a 
 own, and the stitcher recovers all of them. With w the illumination weight, laid at the frame's
 place on the image's pixels, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². Here each patch is
 laid down as it comes, turned to agree with what lies there; how the phases then come to rest is in
-`settling`.
+`phase_offsets`.
 
 Placed patches wait in a temporary file and are read into memory some at a time, so that memory
 holds the image and a few hundred bytes a frame, however long the scan.
@@ -18,9 +18,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wnet_edge.errors import ResultError
+from wnet_edge.physics.geometry import central_window_start_px
 from wnet_edge.stitching.coarse_phases import RegionPhases
 from wnet_edge.stitching.cubic_shift import MIN_WINDOW_PX
-from wnet_edge.stitching.layout import PatchPlacer, growth_order, lay_out
+from wnet_edge.stitching.layout import (
+    Extent,
+    PatchPlacer,
+    check_size,
+    first_pixels,
+    growth_order,
+)
 from wnet_edge.stitching.patch_file import PatchFile
 from wnet_edge.stitching.phase_offsets import CHUNK, LEAST_OVERLAP, LaidPatches, power_of, settle
 
@@ -53,8 +60,7 @@ class Stitched:
         origin_px: (2,) int64: image pixel (0, 0) is this row, column of the object, where the full
             window of a frame at position p begins at row, column p.
         offsets_rad: (N,) float64: phase added to each patch; 0 for a frame that was left out.
-        used: (N,) bool: False for frames without counts, with values that are not finite, or that
-            were never added.
+        used: (N,) bool: False for frames without counts or with values that are not finite.
         rounds: passes over all patches after the first.
         largest_change_rad: of an offset in the last round, less the mean change.
     """
@@ -70,22 +76,23 @@ class Stitched:
 
 
 class Stitcher:
-    """Takes patches in scan order, batch by batch, then gives the image.
+    """Takes patches with their positions, batch by batch, and gives the image at any time.
 
     A context manager: the temporary file goes when the block ends, however it ends.
 
-        with Stitcher(positions_px, 128, 64, weight) as stitcher:
-            for amplitude, phase, scale in batches:
-                stitcher.add(amplitude, phase, scale)
+        with Stitcher(128, 64, weight) as stitcher:
+            for positions_px, amplitude, phase, scale in batches:
+                stitcher.add(positions_px, amplitude, phase, scale)
             stitched = stitcher.finish()
 
     Args:
-        positions_px: (N, 2) row, column of the top-left pixel of each frame's full window, object
-            pixels, fractions and any sign allowed.
         full_window_px: edge of the full window.
         patch_px: edge of a patch, the central part of the full window.
         weight: (patch_px, patch_px) float32 ≥ 0, illumination weight of the network's window.
         options: when to stop.
+        expected_px: (N, 2), the positions of the frames that will come, as `add` takes them: room
+            for all is taken at once, and the image has room for all, even for those that never
+            come. None: the image grows with the frames.
 
     Raises:
         ScanError: if positions are not finite or span more pixels than an image may have.
@@ -95,27 +102,32 @@ class Stitcher:
 
     def __init__(
         self,
-        positions_px: ArrayLike,
         full_window_px: int,
         patch_px: int,
         weight: NDArray[np.float32],
         options: StitchOptions | None = None,
+        expected_px: ArrayLike | None = None,
     ) -> None:
         self._options = options or StitchOptions()
         self._weight = _checked_weight(weight, patch_px)
-        self._patch_px = patch_px
-        self._layout = lay_out(positions_px, full_window_px, patch_px, self._options.max_image_px)
-        count = len(self._layout.corner_px)
+        self._full_window_px, self._patch_px = full_window_px, patch_px
         self._added = 0
         self._seeds = 0
         self._placer = PatchPlacer(self._weight, CHUNK)
-        self._regions = RegionPhases(self._layout.corner_px, patch_px)
+        # Of the object: what the image shows, and a larger part that there is memory for.
+        self._shown: Extent | None = None
+        count = 0
+        if expected_px is not None:
+            first_px, _ = self._first_pixels(expected_px)
+            self._shown, count = self._extent(first_px), len(first_px)
+        self._canvas = self._shown or Extent(np.zeros(2, np.int64), (0, 0))
+        self._regions = RegionPhases(patch_px, count)
         self._laid = LaidPatches(
-            file=PatchFile(count, patch_px),
-            corner_px=self._layout.corner_px,
+            file=PatchFile(patch_px, count),
+            corner_px=np.zeros((count, 2), np.int64),
             patch_px=patch_px,
-            total=np.zeros(self._layout.shape, dtype=np.complex64),
-            coverage=np.zeros(self._layout.shape, dtype=np.float32),
+            total=np.zeros(self._canvas.shape, dtype=np.complex64),
+            coverage=np.zeros(self._canvas.shape, dtype=np.float32),
             offset_rad=np.zeros(count),
             used=np.zeros(count, dtype=bool),
         )
@@ -137,6 +149,7 @@ class Stitcher:
 
     def add(
         self,
+        positions_px: ArrayLike,
         amplitude: NDArray[np.float32],
         phase: NDArray[np.float32],
         scale: NDArray[np.float32],
@@ -147,12 +160,16 @@ class Stitcher:
         get no weight.
 
         Args:
+            positions_px: (B, 2) row, column of the top-left pixel of each frame's full window,
+                object pixels, fractions and any sign allowed.
             amplitude: (B, h, w) relative to the patch's illumination-weighted RMS.
             phase: (B, h, w) rad.
             scale: (B,) that RMS; the image's amplitude is scale · amplitude.
 
         Raises:
-            ValueError: if shapes disagree, or more frames come than there are positions.
+            ScanError: if positions are not finite, or the image becomes too large.
+            ResultError: if the temporary file finds no room.
+            ValueError: if shapes disagree, or the stitcher is closed.
         """
         expected = (len(scale), self._patch_px, self._patch_px)
         if amplitude.shape != expected or phase.shape != expected or np.ndim(scale) != 1:
@@ -160,13 +177,31 @@ class Stitcher:
                 f"amplitude {amplitude.shape}, phase {phase.shape} and scale {np.shape(scale)} "
                 f"are not (B, {self._patch_px}, {self._patch_px}) twice and (B,)"
             )
-        if self._laid.file.closed:
-            raise ValueError("the stitcher is closed")
-        if self._added + len(scale) > len(self._laid.offset_rad):
-            raise ValueError(f"more frames than the {len(self._laid.offset_rad)} positions")
+        self._check_open()
+        first_px, fraction = self._first_pixels(positions_px)
+        if len(first_px) != len(scale):
+            raise ValueError(f"{len(scale)} frames have {len(first_px)} positions")
+        self._make_room(first_px)
         for start in range(0, len(scale), CHUNK):
             part = slice(start, start + CHUNK)
-            self._add_chunk(amplitude[part], phase[part], np.asarray(scale[part], np.float32))
+            self._add_chunk(
+                first_px[part] - self._canvas.origin_px,
+                fraction[part],
+                amplitude[part],
+                phase[part],
+                np.asarray(scale[part], np.float32),
+            )
+
+    def image(self, rounds: int = 1) -> Stitched:
+        """The image so far, its phases settled by up to `rounds`; more can be added afterwards.
+
+        Raises:
+            ResultError: if no frame had a usable patch so far.
+            ValueError: if the stitcher is closed.
+        """
+        self._check_usable()
+        done = settle(self._laid, self._regions, rounds, self._options.tolerance_rad, last=False)
+        return self._stitched(*done, last=False)
 
     def finish(self) -> Stitched:
         """Recover the offsets and give the image; closes the stitcher.
@@ -175,52 +210,112 @@ class Stitcher:
             ResultError: if no frame had a usable patch.
             ValueError: if the stitcher is closed.
         """
+        self._check_usable()
+        if self._seeds > 1:
+            self._grow()
+        options = self._options
+        done = settle(
+            self._laid, self._regions, options.max_rounds, options.tolerance_rad, last=True
+        )
+        self.close()
+        return self._stitched(*done, last=True)
+
+    def _stitched(self, rounds: int, change_rad: float, *, last: bool) -> Stitched:
+        """The image in its own extent; `last` lets it have the memory of the sum."""
+        if self._shown is None:
+            raise ValueError("no frame has come")
+        shown = self._shown.within(self._canvas)
+        image, coverage = self._laid.total[shown], self._laid.coverage[shown]
+        if not (last and image.flags.c_contiguous):
+            image, coverage = image.copy(), coverage.copy()
+        total = complex(image.sum(dtype=np.complex128))
+        turn = np.conj(total) / abs(total) if total else 1.0
+        covered = coverage > 0
+        np.divide(image, coverage, out=image, where=covered)
+        image *= np.complex64(turn)
+        image[~covered] = 0  # what rounding left
+        used = self._laid.used[: self._added].copy()
+        offsets = np.angle(np.exp(1j * self._laid.offset_rad[: self._added]) * turn)
+        start = central_window_start_px(self._full_window_px, self._patch_px)
+        return Stitched(
+            image=image,
+            coverage=coverage,
+            window_offset_px=(start - self._shown.origin_px).astype(np.float64),
+            origin_px=self._shown.origin_px,
+            offsets_rad=np.where(used, offsets, 0.0),
+            used=used,
+            rounds=rounds,
+            largest_change_rad=change_rad,
+        )
+
+    def _check_open(self) -> None:
         if self._laid.file.closed:
             raise ValueError("the stitcher is closed")
+
+    def _check_usable(self) -> None:
+        self._check_open()
         if not self._laid.used.any():
             raise ResultError(
                 f"none of the {self._added} frames has counts that give a finite patch: "
                 "is the shutter closed, or everything masked?"
             )
-        if self._seeds > 1:
-            self._grow()
-        options = self._options
-        rounds, change = settle(
-            self._laid, self._regions, options.max_rounds, options.tolerance_rad
-        )
-        self.close()
 
-        total = complex(self._laid.total.sum(dtype=np.complex128))
-        turn = np.conj(total) / abs(total) if total else 1.0
-        covered = self._laid.coverage > 0
-        np.divide(self._laid.total, self._laid.coverage, out=self._laid.total, where=covered)
-        self._laid.total *= np.complex64(turn)
-        self._laid.total[~covered] = 0  # what rounding left
-        offsets = np.angle(np.exp(1j * self._laid.offset_rad) * turn)
-        return Stitched(
-            image=self._laid.total,
-            coverage=self._laid.coverage,
-            window_offset_px=self._layout.window_offset_px,
-            origin_px=self._layout.origin_px,
-            offsets_rad=np.where(self._laid.used, offsets, 0.0),
-            used=self._laid.used,
-            rounds=rounds,
-            largest_change_rad=change,
+    def _first_pixels(
+        self, positions_px: ArrayLike
+    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        return first_pixels(
+            positions_px, self._full_window_px, self._patch_px, self._options.max_image_px
         )
+
+    def _extent(self, first_px: NDArray[np.int64]) -> Extent:
+        return Extent.between(first_px.min(axis=0), first_px.max(axis=0) + self._patch_px)
+
+    def _make_room(self, first_px: NDArray[np.int64]) -> None:
+        """For frames whose windows begin on these object pixels (B, 2)."""
+        room = len(self._laid.used)
+        if self._added + len(first_px) > room:
+            count = max(self._added + len(first_px), 2 * room)
+            self._laid.reserve(count)
+            self._regions.reserve(count)
+        shown = self._extent(first_px)
+        if self._shown is not None:
+            shown = shown.joined(self._shown)
+        check_size(shown.shape, self._options.max_image_px)
+        self._shown = shown
+        if self._canvas.shape == (0, 0):
+            self._canvas = Extent(shown.origin_px, (0, 0))
+        if not self._canvas.holds(shown):
+            self._enlarge_canvas(shown)
+
+    def _enlarge_canvas(self, shown: Extent) -> None:
+        """More than is needed, so that not every frame moves the whole image in memory."""
+        region_px = self._regions.region_px
+        spare = np.maximum(np.array(shown.shape) // 4, region_px)
+        low, high = shown.origin_px - self._canvas.origin_px, shown.end_px - self._canvas.end_px
+        regions = np.where(low < 0, -((low - spare) // region_px), 0)
+        canvas = Extent.between(
+            self._canvas.origin_px - regions * region_px,
+            self._canvas.end_px + np.where(high > 0, high + spare, 0),
+        )
+        self._laid.enlarge(canvas.shape, regions * region_px)
+        self._regions.move(regions)
+        self._canvas = canvas
 
     def _add_chunk(
         self,
+        corner_px: NDArray[np.int64],
+        fraction: NDArray[np.float64],
         amplitude: NDArray[np.float32],
         phase: NDArray[np.float32],
         scale: NDArray[np.float32],
     ) -> None:
         """Place up to `CHUNK` patches, write them to the file and sum them greedily."""
         first, last = self._added, self._added + len(scale)
-        fraction = self._layout.fraction_px[first:last]
         placed, weights, usable = self._placer.place(amplitude, phase, scale, fraction)
         self._laid.file.write(first, placed)
-        self._regions.add(first, placed)
+        self._regions.add(first, corner_px, placed)
 
+        self._laid.corner_px[first:last] = corner_px
         self._laid.used[first:last] = usable
         self._added = last
         power, windows = power_of(placed), self._laid.windows(first, len(scale))
@@ -250,7 +345,7 @@ class Stitcher:
         later the seams, once closed around a loop, would never heal.
         """
         self._laid.total[:] = 0
-        for frame in growth_order(self._layout.corner_px, self._patch_px):
+        for frame in growth_order(self._laid.corner_px[: self._added], self._patch_px):
             if self._laid.used[frame]:
                 patch, (window,) = (
                     self._laid.file.read(frame, frame + 1),

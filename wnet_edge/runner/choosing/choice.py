@@ -7,6 +7,7 @@ safe. A provider that nobody asked for has to give the golden patches before it 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 from wnet_edge.errors import ProviderError, ResultError
 from wnet_edge.package.manifest import Precision
@@ -24,14 +25,18 @@ class ChosenGraph:
     """What was settled on.
 
     Attributes:
+        package: whose graph it is.
         graph: ready to run.
         reason: one line.
         warnings: what a user should know of it, one line each.
+        open_s: seconds that choosing and opening it took.
     """
 
+    package: Package
     graph: OpenGraph
     reason: str
     warnings: tuple[str, ...]
+    open_s: float
 
     @property
     def precision(self) -> Precision:
@@ -51,6 +56,7 @@ def open_best_graph(package: Package, options: RunnerOptions) -> ChosenGraph:
         PackageError: as `OpenGraph`, or if the package lacks the precision that was asked for.
         ProviderError: if a provider that was asked for can't be had, or none can.
     """
+    began = perf_counter()
     record, warnings = _kept(package)
     faults: list[str] = []
     for run_settings, reason in _candidates(package, options, record, faults):
@@ -65,7 +71,7 @@ def open_best_graph(package: Package, options: RunnerOptions) -> ChosenGraph:
             if _was_expected(run_settings, record):
                 warnings = (*warnings, f"{faults[-1]}: wnet-edge doctor says more")
             continue
-        return ChosenGraph(graph, reason, warnings)
+        return ChosenGraph(package, graph, reason, warnings, perf_counter() - began)
     raise ProviderError(f"{package.path}: nothing runs it here: {'; '.join(faults)}")
 
 

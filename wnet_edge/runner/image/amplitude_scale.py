@@ -1,12 +1,12 @@
 """The amplitude scale of patches, which the network, blind to flux, can't know."""
 
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.physics.gauge import probe_intensity
-from wnet_edge.scan.scan import Scan
 
 PLAUSIBLE_TRANSMISSION = (0.02, 1.2)
 """Median share of incident counts that reaches the detector, if the probe's power means anything:
@@ -20,20 +20,41 @@ class AmplitudeScale(str, Enum):
     SCAN_MEDIAN = "scan-median"  # the median frame, whose RMS amplitude is 1
 
 
-class Light:
-    """The amplitude scale of patches, s = sqrt(total counts / incident counts).
+@dataclass(frozen=True)
+class SettledScale:
+    """What amplitudes are relative to, once enough frames have come to tell.
 
-    Whether the probe's power is worth anything shows only when all frames have passed, and the
-    image is proportional to s: so a reference is taken first, and put right at the end.
+    Attributes:
+        scale: what it is.
+        factor: that brings the provisional scale to it.
+        transmission: median share of the probe's power that reached the detector; None without a
+            probe.
+        median_counts: of the frames.
     """
 
-    def __init__(self, scan: Scan) -> None:
-        self._incident = None if scan.probe is None else float(probe_intensity(scan.probe).sum())
+    scale: AmplitudeScale
+    factor: float
+    transmission: float | None
+    median_counts: float
+
+
+class AmplitudeReference:
+    """The amplitude scale of patches, s = sqrt(total counts / incident counts).
+
+    Whether the probe's absolute power is usable is known only after the last frame; a provisional
+    scale is corrected then.
+
+    Args:
+        probe: (modes, full, full) complex in square-root counts, or None.
+    """
+
+    def __init__(self, probe: NDArray[np.complex64] | None) -> None:
+        self._incident = None if probe is None else float(probe_intensity(probe).sum())
         self._reference = self._incident
         self._totals: list[NDArray[np.float64]] = []
 
     def scale(self, totals: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(B,) for the totals of the next batch; zero for a dead frame."""
+        """(B,) for the total counts of the next batch; zero for a frame without counts."""
         self._totals.append(totals)
         if self._reference is None and totals.any():
             self._reference = float(np.median(totals[totals > 0]))
@@ -44,12 +65,12 @@ class Light:
         """(N,) counts of every frame so far."""
         return np.concatenate(self._totals) if self._totals else np.zeros(0)
 
-    def settle(self, used: NDArray[np.bool_]) -> tuple[AmplitudeScale, float, float | None]:
-        """What the scale is relative to, the factor that makes it so, the probe's transmission."""
+    def settled(self, used: NDArray[np.bool_]) -> SettledScale:
+        """The scale by the frames so far of which `used` (N,) is True."""
         median = float(np.median(self.totals[used]))
         transmission = median / self._incident if self._incident else None
         low, high = PLAUSIBLE_TRANSMISSION
         if transmission is not None and low < transmission < high:
-            return AmplitudeScale.PROBE, 1.0, transmission
+            return SettledScale(AmplitudeScale.PROBE, 1.0, transmission, median)
         factor = float(np.sqrt((self._reference or median) / median))
-        return AmplitudeScale.SCAN_MEDIAN, factor, transmission
+        return SettledScale(AmplitudeScale.SCAN_MEDIAN, factor, transmission, median)

@@ -1,8 +1,8 @@
-"""A scan through a package, to an image: the whole flow, batch by batch, in bounded memory.
+"""A recorded scan through an opened graph, to an image: batch by batch, in bounded memory.
 
-frames → preprocess → graph → patches → stitch → image, each step's own module doing the work; here
-they are joined, timed, and what happened on the way is recorded. Reading and network each have a
-thread; whatever stops one of the three threads, Ctrl-C included, stops all.
+The steps are the assembler's; here they are timed, and what happened on the way is recorded.
+Reading and network each have a thread; whatever stops one of the three threads, Ctrl-C included,
+stops all.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -18,18 +18,17 @@ from wnet_edge.package.golden import Patches
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.geometry import positions_px
-from wnet_edge.physics.instrument import Instrument
-from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
+from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import RunnerOptions
-from wnet_edge.runner.image.amplitude_scale import AmplitudeScale, Light
+from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
+from wnet_edge.runner.image.assembler import COMPARED_FRAMES, Assembler
 from wnet_edge.runner.image.laps import Laps, Timing
 from wnet_edge.runner.image.prefetch import prefetched
-from wnet_edge.runner.image.self_check import FrameSample, SelfCheck, self_check
-from wnet_edge.scan.preparation import Preparation, Prepared, check_lost, fault_lines
+from wnet_edge.runner.image.self_check import SelfCheck
+from wnet_edge.scan.preparation import Prepared, check_lost, fault_lines
 from wnet_edge.scan.scan import Scan
-from wnet_edge.stitching.layout import lay_out
-from wnet_edge.stitching.stitcher import Stitched, Stitcher, StitchOptions
+from wnet_edge.stitching.layout import first_pixels
+from wnet_edge.stitching.stitcher import Stitched, StitchOptions
 
 _BATCH_BYTES = 64 << 20
 """Of frames as they are read."""
@@ -40,13 +39,13 @@ class Effort:
     """How much work an image is worth.
 
     Attributes:
-        stitch_rounds: passes of the stitcher at most.
+        stitch_rounds: rounds of the stitcher at most.
         compared_frames: frames that judge the image.
         largest_lost_share: of the frames that may be bad.
     """
 
-    stitch_rounds: int = 50
-    compared_frames: int = 100
+    stitch_rounds: int = StitchOptions().max_rounds
+    compared_frames: int = COMPARED_FRAMES
     largest_lost_share: float = LARGEST_BAD_SHARE
 
 
@@ -102,8 +101,7 @@ class Inference:
 
 def infer(
     scan: Scan,
-    package: Package,
-    options: RunnerOptions,
+    opened: ChosenGraph,
     progress: Callable[[int], None] | None = None,
     effort: Effort | None = None,
 ) -> Inference:
@@ -111,79 +109,69 @@ def infer(
 
     Args:
         scan: far-field frames with their positions.
-        package: a verified package that fits the scan.
-        options: precision, provider, threads, batch size.
+        opened: graph of a package that fits the scan; it may serve many scans, one after the other.
         progress: called after each batch with the number of frames in it.
         effort: None takes the full one.
 
     Raises:
         ScanError: if its file fails on the way, or too many frames are bad.
         PackageError: if the package does not fit the scan.
-        ProviderError: if the provider can't be had or fails.
+        ProviderError: if the graph's provider fails.
         ResultError: if no frame has anything to show.
     """
     laps = Laps()
     effort = effort or Effort()
-    instrument = package.instrument
-    binning = remaining_binning(scan, instrument)
-    choice = open_best_graph(package, options)
-    graph = choice.graph
-    light = Light(scan)
-    sample = FrameSample.of(scan.frame_count)
-    values_masked = values_clipped = frames_flat = 0
-    laps.lap("open")
+    package, graph = opened.package, opened.graph
+    remaining_binning(scan, package.manifest)
+    stitch_options = StitchOptions(max_rounds=effort.stitch_rounds)
+    parts = _parts(scan, graph.batch_size)
 
     def read(part: slice) -> NDArray[np.float32]:
         return np.asarray(scan.frames[part], dtype=np.float32)
 
-    def run(batch: Prepared) -> Patches:
-        return graph.run(batch.counts)
+    def network(work: tuple[slice, Prepared]) -> Patches:
+        return assembler.patches(work[1])
 
-    parts = _parts(scan, graph.batch_size)
     with (
-        _stitcher(scan, instrument, effort) as stitcher,
+        Assembler(scan.setup, package, graph.run, scan.positions_m, stitch_options) as assembler,
         prefetched(laps.beside("read", read), parts, "read") as frames,
         prefetched(
-            laps.beside("network", run), _prepared(frames, scan, binning, sample, laps), "network"
+            laps.beside("network", network), _prepared(frames, scan, assembler, laps), "network"
         ) as patches,
     ):
-        for batch, (amplitude, phase) in patches:
+        laps.lap("stitch")
+        for (part, batch), found in patches:
             laps.lap("wait_for_network")
-            values_masked += batch.values_masked
-            values_clipped += batch.values_clipped
-            frames_flat += batch.frames_flat
-            stitcher.add(amplitude[:, 0], phase[:, 0], light.scale(batch.totals))
+            assembler.lay(batch, found, scan.positions_m[part])
             laps.lap("stitch")
             if progress is not None:
                 progress(len(batch.totals))
-        check_lost(scan, light.totals == 0, frames_flat, effort.largest_lost_share)
-        stitched = stitcher.finish()
-    amplitude_scale, factor, transmission = light.settle(stitched.used)
-    stitched = replace(stitched, image=stitched.image * np.float32(factor))
-    laps.lap("stitch")
-    checked = self_check(sample, scan, package, stitched, effort.compared_frames)
-    laps.lap("check")
-    processed = int(stitched.used.sum())
+        check_lost(scan, assembler.lost, assembler.frames_flat, effort.largest_lost_share)
+        assembled = assembler.finish()
+        laps.lap("stitch")
+        checked = assembler.check(assembled, effort.compared_frames)
+        laps.lap("check")
+    processed = int(assembled.stitched.used.sum())
     inference = Inference(
-        stitched=stitched,
+        stitched=assembled.stitched,
         pixel_size_m=scan.object_pixel_size_m,
         frames_received=scan.frame_count,
         frames_processed=processed,
         frames_lost=scan.frame_count - processed,
-        values_masked=values_masked,
-        values_clipped=values_clipped,
-        frames_flat=frames_flat,
-        amplitude_scale=amplitude_scale,
-        transmission=transmission,
-        median_counts=float(np.median(light.totals[stitched.used])),
+        values_masked=assembler.values_masked,
+        values_clipped=assembler.values_clipped,
+        frames_flat=assembler.frames_flat,
+        amplitude_scale=assembled.amplitude_scale,
+        transmission=assembled.transmission,
+        median_counts=assembled.median_counts,
         self_check=checked,
-        precision=choice.precision,
-        provider=choice.provider,
-        reason=choice.reason,
-        timing=laps.timing(),
+        precision=opened.precision,
+        provider=opened.provider,
+        reason=opened.reason,
+        timing=laps.timing(opened.open_s),
         warnings=(),
     )
-    return replace(inference, warnings=_warnings(scan, choice, inference))
+    return replace(inference, warnings=_warnings(scan, opened, inference))
 
 
 def check_scan(scan: Scan, package: Package) -> None:
@@ -196,7 +184,7 @@ def check_scan(scan: Scan, package: Package) -> None:
     remaining_binning(scan, package.instrument)
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     try:
-        lay_out(
+        first_pixels(
             positions, scan.full_window_px, package.manifest.window_px, StitchOptions().max_image_px
         )
     except ScanError as error:
@@ -212,35 +200,19 @@ def _parts(scan: Scan, batch_size: int) -> list[slice]:
 def _prepared(
     batches: Iterable[tuple[slice, NDArray[np.float32]]],
     scan: Scan,
-    binning: int,
-    sample: FrameSample,
+    assembler: Assembler,
     laps: Laps,
-) -> Iterator[Prepared]:
-    """Batches as they are read to what the graph takes; some frames are kept in `sample`."""
-    preparation = Preparation(scan.mask, binning)
+) -> Iterator[tuple[slice, Prepared]]:
+    """Batches as they are read to what the graph takes."""
     for part, frames in batches:
         laps.lap("wait_for_frames")
-        batch = preparation.prepare(frames)
-        batch.totals[scan.left_out[part]] = 0
-        sample.add(part.start, batch.counts)
+        batch = assembler.prepare(frames, scan.left_out[part])
         laps.lap("prepare")
-        yield batch
+        yield part, batch
 
 
-def _stitcher(scan: Scan, instrument: Instrument, effort: Effort) -> Stitcher:
-    """Room for the scan's image and patches; the error of one that is too large names the file."""
-    positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
-    try:
-        options = StitchOptions(max_rounds=effort.stitch_rounds)
-        return Stitcher(
-            positions, scan.full_window_px, instrument.window_px, instrument.weight, options
-        )
-    except ScanError as error:
-        raise ScanError(f"{scan.path}: {error}") from error
-
-
-def _warnings(scan: Scan, choice: ChosenGraph, inference: Inference) -> tuple[str, ...]:
-    lines = [*choice.warnings, *scan.notes]
+def _warnings(scan: Scan, opened: ChosenGraph, inference: Inference) -> tuple[str, ...]:
+    lines = [*opened.warnings, *scan.notes]
     lines += fault_lines(
         inference.frames_lost,
         inference.frames_flat,

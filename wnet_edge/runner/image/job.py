@@ -29,7 +29,7 @@ from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
-from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.infer import Inference, check_scan, infer
 from wnet_edge.runner.image.orientation_search import ChosenOrientation, choose_orientation
 from wnet_edge.runner.image.provenance import as_utf8, process_record
@@ -112,8 +112,7 @@ def _files(job: Job) -> tuple[Path, ...]:
 
 def framed_by(
     found: FoundScan,
-    package: Package,
-    options: RunnerOptions,
+    opened: ChosenGraph,
     orientation: Orientation | None,
     position_orientation: Orientation | None,
 ) -> ChosenOrientation:
@@ -126,30 +125,36 @@ def framed_by(
         PackageError: if the package does not fit it.
         ProviderError: if an orientation is to be found and the network can't run.
     """
-    framer = Framing(found, package)
-    choice = choose_orientation(framer, package, options, orientation, position_orientation)
-    check_scan(choice.framed.scan, package)
+    framing = Framing(found, opened.package)
+    choice = choose_orientation(framing, opened, orientation, position_orientation)
+    check_scan(choice.framed.scan, opened.package)
     return choice
 
 
-def run_job(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
+def run_job(job: Job, opened: ChosenGraph, progress: Progress) -> Done:
     """Read the scan, infer, write result and picture: each whole, new ones both or neither.
+
+    Args:
+        job: what to read and to write.
+        opened: graph of the package, which may serve many jobs.
+        progress: shows how far it is.
 
     Raises:
         ScanError: if the scan can't be read, is not far-field or, with `strict`, is not explained
             by its image.
         PackageError: if the package does not fit it.
-        ProviderError: if the provider can't be had.
+        ProviderError: if the provider fails.
         ResultError: if an output can't be written.
     """
     with one_command():
-        return _run(job, package, options, progress)
+        return _run(job, opened, progress)
 
 
-def _run(job: Job, package: Package, options: RunnerOptions, progress: Progress) -> Done:
+def _run(job: Job, opened: ChosenGraph, progress: Progress) -> Done:
+    package = opened.package
     check_jobs([job], package)
     found = find_scan(job.scan, job.reading)
-    choice = framed_by(found, package, options, job.orientation, job.position_orientation)
+    choice = framed_by(found, opened, job.orientation, job.position_orientation)
     framed = choice.framed
     probe, similarity = package.probe, None
     if framed.scan.probe is not None:
@@ -158,7 +163,7 @@ def _run(job: Job, package: Package, options: RunnerOptions, progress: Progress)
     size_m = framed.scan.object_pixel_size_m
     check_image(job.image_format, job.outputs, size_m, context, force=job.force)
     with progress(job.scan.name, framed.scan.frame_count) as step:
-        inference = infer(framed.scan, package, options, step)
+        inference = infer(framed.scan, opened, step)
     strange = outside_training_domain(package, inference.median_counts, similarity)
     inference = replace(inference, warnings=(*choice.warnings, *strange, *inference.warnings))
     if job.strict and not inference.self_check.trusted:

@@ -15,11 +15,11 @@ class Timing:
     """Seconds that each step was at work, and all of them together.
 
     A thread reads frames and another runs the network while the main one does everything else. So
-    opening, preparing, stitching, checking and waiting add up to `total_s`; reading and network lie
-    beside them.
+    preparing, stitching, checking and waiting add up to `total_s`; reading and network lie beside
+    them, and opening the graph, which may serve many scans, before them.
 
     Attributes:
-        open_s: to load the graph.
+        open_s: to choose and open the graph.
         read_s: to read frames, in a thread of its own.
         prepare_s: to bin and mask them.
         network_s: to run the network, in a thread of its own.
@@ -66,7 +66,7 @@ class Laps:
 
         return timed
 
-    def timing(self) -> Timing:
+    def timing(self, open_s: float) -> Timing:
         """All of it so far."""
         steps = {f"{step}_s": seconds for step, seconds in self._seconds.items()}
-        return Timing(**steps, total_s=self._last - self._began)
+        return Timing(open_s=open_s, **steps, total_s=self._last - self._began)

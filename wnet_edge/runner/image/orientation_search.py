@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ResultError
 from wnet_edge.framing.framing import FramedScan, Framing
-from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
-from wnet_edge.runner.graph.run_settings import RunnerOptions
+from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.infer import Effort, infer
 from wnet_edge.scan.scan import Scan, some_frames
 
@@ -82,54 +81,57 @@ class ChosenOrientation:
 
 
 def choose_orientation(
-    framer: Framing,
-    package: Package,
-    options: RunnerOptions,
+    framing: Framing,
+    opened: ChosenGraph,
     orientation: Orientation | None,
     position_orientation: Orientation | None,
 ) -> ChosenOrientation:
     """The scan with the orientations given, those that are None found by trial.
 
+    Args:
+        framing: of the scan, for the graph's package.
+        opened: graph that tries them.
+        orientation: of the detector.
+        position_orientation: of the positions.
+
     Raises:
         ScanError: if the scan can't be cut or read.
         ProviderError: if the network can't run.
     """
-    detector = orientation or package.manifest.orientation
+    detector = orientation or opened.package.manifest.orientation
     positions = position_orientation or Orientation.IDENTITY
     tried: tuple[Attempt, ...] = ()
     positions_tried: tuple[Attempt, ...] = ()
 
     def best_detector() -> tuple[Attempt, ...]:
-        return _ranked({o: framer.framed(o, positions).scan for o in Orientation}, package, options)
+        return _ranked({o: framing.framed(o, positions).scan for o in Orientation}, opened)
 
     if orientation is None:
         tried = best_detector()
         detector = tried[0].orientation
     if position_orientation is None:
-        turned = {o: framer.framed(detector, o).scan for o in Orientation}
-        positions_tried = _ranked(turned, package, options)
+        turned = {o: framing.framed(detector, o).scan for o in Orientation}
+        positions_tried = _ranked(turned, opened)
         positions = positions_tried[0].orientation
         if orientation is None and positions is not Orientation.IDENTITY:
             tried = best_detector()
             detector = tried[0].orientation
-    return ChosenOrientation(framer.framed(detector, positions), tried, positions_tried)
+    return ChosenOrientation(framing.framed(detector, positions), tried, positions_tried)
 
 
-def _ranked(
-    scans: dict[Orientation, Scan], package: Package, options: RunnerOptions
-) -> tuple[Attempt, ...]:
+def _ranked(scans: dict[Orientation, Scan], opened: ChosenGraph) -> tuple[Attempt, ...]:
     """R-factors of the scans' middles, the lowest first."""
     some = middle_frames(next(iter(scans.values())))
     attempts = [
-        Attempt(orientation, _r_factor(some_frames(scan, some), package, options))
+        Attempt(orientation, _r_factor(some_frames(scan, some), opened))
         for orientation, scan in scans.items()
     ]
     return tuple(sorted(attempts, key=lambda attempt: attempt.r_factor))
 
 
-def _r_factor(scan: Scan, package: Package, options: RunnerOptions) -> float:
+def _r_factor(scan: Scan, opened: ChosenGraph) -> float:
     try:
-        fit = infer(scan, package, options, effort=_QUICK).self_check.fit
+        fit = infer(scan, opened, effort=_QUICK).self_check.fit
     except ResultError:  # no frame with a finite patch
         return math.inf
     return math.inf if fit is None else fit.r_factor

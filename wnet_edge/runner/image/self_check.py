@@ -6,7 +6,7 @@ R = Σ|√I − |Ψ|| / Σ√I. The same is done for a blank object, and for the
 turned up and down. What follows from these numbers is `wnet_edge.runner.image.verdict`'s.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from wnet_edge.physics.geometry import central_window_start_px, positions_px
 from wnet_edge.physics.poisson import expected_root_deviation
 from wnet_edge.physics.probe import fitted_probe, shifted_probe
 from wnet_edge.runner.image.verdict import Cause, Verdict, judge
-from wnet_edge.scan.scan import Scan
+from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.stitching.stitcher import Stitched
 
 _KEPT_FRAMES = 300
@@ -73,39 +73,61 @@ class SelfCheck:
         return reason if self.fit is None else f"{self.text}: {reason}"
 
 
-@dataclass
 class FrameSample:
-    """Some frames as the network saw them, kept on their way for the comparison.
+    """Some frames as the network saw them, evenly spread over the scan, for the comparison.
+
+    Args:
+        frame_count: of the scan; None where it is not known: then every frame is kept at first,
+            and every second one of them goes whenever they are twice too many.
 
     Attributes:
-        frames: (K,) frame numbers, ascending.
-        counts: of each that has passed, (h, w) float32, masked pixels negative.
+        counts: of each frame that is kept, by its number, (h, w) float32, masked pixels negative.
     """
 
-    frames: NDArray[np.int64]
-    counts: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, frame_count: int) -> "FrameSample":
-        """Evenly spread over the scan."""
-        size = min(frame_count, _KEPT_FRAMES)
-        return cls(np.unique(np.linspace(0, frame_count - 1, size).astype(np.int64)))
+    def __init__(self, frame_count: int | None) -> None:
+        self.counts: dict[int, NDArray[np.float32]] = {}
+        self._wanted: NDArray[np.int64] | None = None
+        self._step = 1
+        if frame_count is not None:
+            size = min(frame_count, _KEPT_FRAMES)
+            self._wanted = np.unique(np.linspace(0, frame_count - 1, size).astype(np.int64))
 
     def add(self, first: int, counts: NDArray[np.float32]) -> None:
         """Keep what belongs to the sample of frames `first` and after, (B, 1, h, w)."""
-        start, stop = np.searchsorted(self.frames, (first, first + len(counts))).tolist()
-        for frame in self.frames[start:stop].tolist():
+        last = first + len(counts)
+        if self._wanted is not None:
+            start, stop = np.searchsorted(self._wanted, (first, last)).tolist()
+            frames = self._wanted[start:stop].tolist()
+        else:
+            frames = range(-(-first // self._step) * self._step, last, self._step)
+        for frame in frames:
             self.counts[frame] = counts[frame - first, 0].copy()
+        while self._wanted is None and len(self.counts) >= 2 * _KEPT_FRAMES:
+            self._step *= 2
+            self.counts = {n: kept for n, kept in self.counts.items() if n % self._step == 0}
 
 
 def self_check(
-    sample: FrameSample, scan: Scan, package: Package, stitched: Stitched, compared_frames: int
+    sample: FrameSample,
+    setup: FrameSetup,
+    positions_m: NDArray[np.float64],
+    package: Package,
+    stitched: Stitched,
+    compared_frames: int,
 ) -> SelfCheck:
     """Simulate up to `compared_frames` frames of the sample from the image, and judge it.
 
     Frames of which the image does not cover the probe are passed over.
+
+    Args:
+        sample: frames of the scan.
+        setup: what they share.
+        positions_m: (N, 2) of all frames of the scan.
+        package: whose probe is taken, and whose level the image is held against.
+        stitched: the image.
+        compared_frames: at most.
     """
-    model = _Model.of(scan, package, stitched)
+    model = _Model.of(setup, positions_m, package, stitched)
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
     chosen = np.linspace(0, len(usable) - 1, min(len(usable), compared_frames)).astype(int)
     fit = _fit(model, {usable[index]: sample.counts[usable[index]] for index in chosen})
@@ -189,13 +211,19 @@ class _Model:
     binning: int
 
     @classmethod
-    def of(cls, scan: Scan, package: Package, stitched: Stitched) -> "_Model":
+    def of(
+        cls,
+        setup: FrameSetup,
+        positions_m: NDArray[np.float64],
+        package: Package,
+        stitched: Stitched,
+    ) -> "_Model":
         manifest = package.manifest
-        size_px = max(scan.frame_px, manifest.frame_px)
+        size_px = max(setup.frame_px, manifest.frame_px)
         probe = fitted_probe(package.probe, size_px)
         power = probe_intensity(probe).astype(np.float64)
-        top_left = positions_px(scan.positions_m, scan.object_pixel_size_m)
-        start = central_window_start_px(scan.full_window_px, size_px)
+        top_left = positions_px(positions_m, setup.object_pixel_size_m)
+        start = central_window_start_px(setup.full_window_px, size_px)
         return cls(
             stitched=stitched,
             probe=probe,

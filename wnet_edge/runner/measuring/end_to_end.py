@@ -10,8 +10,9 @@ from wnet_edge.package.opening import Package
 from wnet_edge.physics.forward import far_field
 from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.runner.graph.batches import RunFrames
+from wnet_edge.runner.image.assembler import Assembler
+from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.scan.preparation import Preparation
-from wnet_edge.stitching.stitcher import Stitcher
 
 _SCAN_FRAMES = 1024
 """Frames of the raster, after which another one begins: bounds the stitcher's temporary file."""
@@ -23,7 +24,7 @@ _DEAD_SHARE = 1e-3
 class EndToEnd:
     """Batches of frames to patches on an image, again and again, along a raster.
 
-    Reading the scan's file is not in it, nor is the last step of stitching (`Stitcher.finish`),
+    Reading the scan's file is not in it, nor is the last step of stitching (`Assembler.finish`),
     which works on the scan as a whole and not on frames. A context manager: what the stitcher keeps
     on the disk goes when the block ends.
 
@@ -37,39 +38,37 @@ class EndToEnd:
     """
 
     def __init__(self, package: Package, run: RunFrames, batch_size: int) -> None:
-        self._run = run
-        self._manifest = package.manifest
-        self._weight = package.instrument.weight
-        self._incident = float(probe_intensity(package.probe).sum())
+        self._package, self._run = package, run
+        manifest = package.manifest
         self.frames, mask = detector_frames(package, batch_size)
-        self._preparation = Preparation(mask, package.manifest.binning)
-        self._positions_px = raster_px(
-            max(_SCAN_FRAMES // batch_size, 1) * batch_size,
-            package.manifest.frame_px / _STEPS_A_WINDOW,
-        )
-        self._left = 0
-        self._stitcher: Stitcher | None = None
+        pixel_m = manifest.object_pixel_size_m
+        self._setup = FrameSetup(package.path, mask, manifest.frame_px, pixel_m, package.probe)
+        frames = max(_SCAN_FRAMES // batch_size, 1) * batch_size
+        self._positions_m = pixel_m * raster_px(frames, manifest.frame_px / _STEPS_A_WINDOW)
+        self._laid = frames
+        self._assembler: Assembler | None = None
 
     def __enter__(self) -> "EndToEnd":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._stitcher is not None:
-            self._stitcher.close()
+        self._close()
 
     def counts(self) -> NDArray[np.float32]:
         """The same frames as the graph takes them, (B, 1, H, W) float32."""
-        return self._preparation.prepare(self.frames).counts
+        return (
+            Preparation(self._setup.mask, self._package.manifest.binning)
+            .prepare(self.frames)
+            .counts
+        )
 
     def make_room(self) -> None:
         """See that the raster has room for one more batch: another one where it is full."""
-        if self._left:
+        if self._laid < len(self._positions_m):
             return
-        if self._stitcher is not None:
-            self._stitcher.close()
-        frame_px, window_px = self._manifest.frame_px, self._manifest.window_px
-        self._stitcher = Stitcher(self._positions_px, frame_px, window_px, self._weight)
-        self._left = len(self._positions_px)
+        self._close()
+        self._assembler = Assembler(self._setup, self._package, self._run, self._positions_m)
+        self._laid = 0
 
     def run(self) -> None:
         """One batch, after `make_room`.
@@ -77,13 +76,15 @@ class EndToEnd:
         Raises:
             ProviderError: if the graph's provider fails.
         """
-        if self._stitcher is None:
+        if self._assembler is None:
             raise ValueError("make_room comes first")
-        batch = self._preparation.prepare(self.frames)
-        amplitude, phase = self._run(batch.counts)
-        scale = np.sqrt(batch.totals / self._incident).astype(np.float32)
-        self._stitcher.add(amplitude[:, 0], phase[:, 0], scale)
-        self._left -= len(self.frames)
+        part = slice(self._laid, self._laid + len(self.frames))
+        self._assembler.add(self.frames, self._positions_m[part])
+        self._laid = part.stop
+
+    def _close(self) -> None:
+        if self._assembler is not None:
+            self._assembler.close()
 
 
 def detector_frames(package: Package, count: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -24,7 +24,7 @@ from wnet_edge.judging.yardstick import (
 from wnet_edge.package.golden import Patches
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.choosing.choice import open_best_graph
+from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.graph.open_graph import check_held
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -95,10 +95,10 @@ def evaluate(
     scan = some_frames(scan, _middle(scan))
     part = scan_part(scan, np.arange(scan.frame_count), package.instrument, "frames")
 
-    def evaluated(ran: _Ran, precision: Precision) -> Evaluated:
-        image = infer(scan, package, replace(options, precision=precision))
+    def evaluated(ran: _Ran) -> Evaluated:
+        image = infer(scan, ran.opened)
         accuracy = yardstick.accuracy(ran.patches)
-        return Evaluated(ran.provider, accuracy, image.self_check, image.warnings)
+        return Evaluated(ran.opened.provider, accuracy, image.self_check, image.warnings)
 
     wanted = list(package.graphs) if options.precision is None else [options.precision]
     if reference is None and Precision.FP32 not in package.graphs:
@@ -113,14 +113,14 @@ def evaluate(
         part, fp32 = yardstick.part, None
         if Precision.FP32 in package.graphs:
             fp32 = _ran(package, options, Precision.FP32, part.counts)
-    best = None if fp32 is None else evaluated(fp32, Precision.FP32)
+    best = None if fp32 is None else evaluated(fp32)
     judged: dict[Precision, Evaluated] = {}
     for precision in wanted:
         if precision is Precision.FP32 and best is not None:
             judged[precision] = best
             continue
         ran = _ran(package, options, precision, part.counts)
-        one = evaluated(ran, precision)
+        one = evaluated(ran)
         if fp32 is not None and best is not None:
             one = replace(
                 one,
@@ -133,17 +133,17 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Ran:
-    """What a graph gave, and where it ran."""
+    """An opened graph, and its patches of the frames."""
 
+    opened: ChosenGraph
     patches: Patches
-    provider: Provider
 
 
 def _ran(
     package: Package, options: RunnerOptions, precision: Precision, counts: NDArray[np.float32]
 ) -> _Ran:
-    choice = open_best_graph(package, replace(options, precision=precision))
-    return _Ran(choice.graph.run_all(counts), choice.provider)
+    opened = open_best_graph(package, replace(options, precision=precision))
+    return _Ran(opened, opened.graph.run_all(counts))
 
 
 def _middle(scan: Scan) -> NDArray[np.int64]:
