@@ -58,8 +58,8 @@ def compile_package(
         fault = golden_fault(package, precision, deviation)
         if fault is not None:
             raise ExportError(
-                f"{package.path}: {precision.value} is compiled for this device, but {fault}; use "
-                "the portable package"
+                f"{package.path}: compiled for this device, {precision.value} is wrong: {fault}; "
+                "use the portable package"
             )
     return write_package(output, content, force=force, key=key)
 

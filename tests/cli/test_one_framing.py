@@ -70,4 +70,4 @@ def test_evaluate_warns_as_infer_does(tmp_path: Path):
         assert result.exit_code == 0, result.output
         told[name] = [line for line in result.output.splitlines() if line.startswith("Warning")]
     assert told["infer"] == told["evaluate"]
-    assert f"Warning: {scan}: masked: 1 detector pixel hot (row 5, column 58)" in told["infer"]
+    assert f"Warning: {scan}: masked: 1 detector pixel hot (5, 58)" in told["infer"]

@@ -92,7 +92,7 @@ def kept(image):
 
 
 def test_infer_drops_what_is_spoilt_and_nothing_else(scan, kept, image):
-    assert scan.notes == ("masked: 1 detector pixel hot (row 5, column 58)",)
+    assert scan.notes == ("masked: 1 detector pixel hot (5, 58)",)
     assert scan.notes[0] in image.warnings
     assert set(range(scan.frame_count)) - set(kept.tolist()) == set(BAD.tolist())
 
@@ -102,7 +102,7 @@ def test_evaluate_judges_the_frames_that_infer_keeps(scan, package, kept, image)
     np.testing.assert_array_equal(part.numbers, kept)
     evaluated = evaluate(package, scan, None, OPTIONS)
     assert evaluated.frames == len(kept)
-    assert evaluated.precisions[Precision.FP32].warnings == image.warnings
+    assert evaluated.warnings == image.warnings
 
 
 def test_export_calibrates_chooses_and_reports_on_the_frames_that_infer_keeps(

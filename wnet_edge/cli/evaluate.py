@@ -90,8 +90,7 @@ def command(
     framed = choice.framed
     placed = None if reference is None else read_placed_image(reference, framed.scan)
     evaluation = evaluate(opened, framed.scan, placed, options)
-    of_images = [line for one in evaluation.precisions.values() for line in one.warnings]
-    warnings = list(dict.fromkeys([*choice.warnings, *of_images]))
+    warnings = [*choice.warnings, *evaluation.warnings]
     for warning in warnings:
         print_note(f"Warning: {scan}: {warning}")
     if as_json:

@@ -71,6 +71,14 @@ class Evaluation:
     frames: int
     precisions: dict[Precision, Evaluated]
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of the scan, whatever the precision, one line each."""
+        first, *others = self.precisions.values()
+        return tuple(
+            line for line in first.warnings if all(line in other.warnings for other in others)
+        )
+
 
 def evaluate(
     package: Package, scan: Scan, reference: PlacedImage | None, options: RunnerOptions
