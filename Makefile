@@ -1,12 +1,12 @@
-# make demo   the embedded scan to a picture, in a virtual environment of its own (edge install)
+# make demo   reconstruct the embedded scan, in its own virtual environment (edge install)
 # make test   everything CI runs: lint, types, tests, benchmark gates (workshop install)
-# make bench        every gate, times and figures to benchmarks/latest.json, beside the baseline's
-# make baseline     measure anew what throughput is held against: benchmarks/baseline.json
-# make study        train what the study lacks (hours, goes on where it stopped), measure, write
+# make bench        run every gate; results in benchmarks/latest.json, compared with the baseline
+# make baseline     measure the throughput baseline again: benchmarks/baseline.json
+# make study        train what the study lacks (hours, resumes where it stopped), measure, write
 #                   docs/study.md; STUDY=quick: minutes, into runs/quick
-# make study-report docs/study.md from the results in the repository, without training
-# make packages     packages/MODEL.wnet from each of the zoo's weights, and the embedded w3 and ptychonn
-# make search-w3    go on with the search for W3's shape: minutes of one core a shape
+# make study-report write docs/study.md from the results in the repository, without training
+# make packages     export packages/MODEL.wnet from all shipped weights, and the embedded w3 and ptychonn
+# make search-w3    resume the architecture search for W3: minutes of one core per shape
 PYTHON ?= python3
 EDGE := .venv-edge
 WORKSHOP := .venv

@@ -3,8 +3,8 @@
     python benchmarks/measure_trust.py [SCAN.cxi] > trust.txt
 
 Prints the tables of docs/trust.md: the R-factor of scan 247 as it is and with orientation, pixel
-size and probe wrong in turn; the phase correlation as the flux falls; and, on simulated scans, as
-the probe changes. Without a scan the embedded one is taken, whose frames are binned already.
+size and probe wrong, one at a time; the phase correlation as the flux falls; and, on simulated
+scans, as the probe changes. Without a scan the embedded one is used, whose frames are binned.
 """
 
 import sys
@@ -80,7 +80,7 @@ def header(first: str, *more: str) -> None:
 def wrong_in_turn(found: FoundScan, package: Package) -> None:
     """Orientation, positions, pixel size and probe wrong."""
     header("scan 247")
-    row("as it is", image_of(found, package))
+    row("unchanged", image_of(found, package))
     for way in list(Orientation)[1:]:
         row(f"detector {way.value}", image_of(found, package, way))
     for way in list(Orientation)[1:]:
@@ -94,7 +94,7 @@ def wrong_in_turn(found: FoundScan, package: Package) -> None:
     for name, probe in other_probes(package).items():
         other = replace(package, probe=probe)
         similarity = probe_similarity(probe, package.probe)
-        row(f"probe: {name}, {100 * similarity:.0f} % alike", image_of(found, other))
+        row(f"probe: {name}, {100 * similarity:.0f} % similar", image_of(found, other))
 
 
 def other_probes(package: Package) -> dict[str, np.ndarray]:
@@ -124,7 +124,7 @@ def other_probes(package: Package) -> dict[str, np.ndarray]:
 
 def flux(found: FoundScan, package: Package, reference: ObjectImage) -> None:
     """Counts thinned as a shorter exposure would."""
-    header("counts a frame", "correlation")
+    header("counts per frame", "correlation")
     frames = found.frames
     assert frames is not None
     counts = np.asarray(frames.value[:]).astype(np.int64)
@@ -161,8 +161,8 @@ def simulated(found: FoundScan, probe: np.ndarray, pixel_m: float, photons: floa
 
 
 def probes(found: FoundScan, package: Package) -> None:
-    """Simulated scans, lit by other probes than the package knows."""
-    header("lit by", "alike", "correlation")
+    """Simulated scans, illuminated by other probes than the package's."""
+    header("illuminated by", "similarity", "correlation")
     pixel_m = package.manifest.object_pixel_size_m
     for name, probe in {"the package's probe": package.probe, **other_probes(package)}.items():
         scan, truth = simulated(found, probe, pixel_m, 2e7)

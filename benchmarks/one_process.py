@@ -88,7 +88,7 @@ def main() -> None:
     inside = ("open", "prepare", "stitch", "check", "wait_for_frames", "wait_for_network", "write")
     rows = {"start-up": wall_s - sum(steps[key] for key in inside)}
     rows |= {key: steps[key] for key in inside}
-    rows |= {"all": wall_s, "beside: read": steps["read"], "beside: network": steps["network"]}
+    rows |= {"all": wall_s, "parallel: read": steps["read"], "parallel: network": steps["network"]}
     for name, seconds in rows.items():
         print(f"| {name.replace('_', ' ')} | {seconds:.2f} s |")  # noqa: T201
     print(f"peak {max(cost.peak_mib for cost in costs):.0f} MiB")  # noqa: T201

@@ -86,7 +86,7 @@ TABLES: dict[str, Callable[[], str]] = {
 def _contestants(arguments: str, label: Callable[[Row], str]) -> str:
     """A line a contestant and batch size, the graph alone."""
     values = measured(arguments)
-    lines = ["| | batch | ms a frame | ratio |", "|---|---|---|---|"]
+    lines = ["| | batch | ms per frame | ratio |", "|---|---|---|---|"]
     for row in sorted(values["results"], key=lambda row: int(row["batch_size"])):
         graph = row["graph"]
         lines.append(

@@ -120,7 +120,7 @@ def table(batch_size: int) -> str:
             *lines,
             "",
             f"Batch {batch_size}; sgemm of {MATRIX_EDGE} × {MATRIX_EDGE} in the same run: "
-            f"{best:.0f} GFLOP/s; W3: {whole.flops / batch_size / 1e6:.1f} MFLOP a frame.",
+            f"{best:.0f} GFLOP/s; W3: {whole.flops / batch_size / 1e6:.1f} MFLOP per frame.",
         ]
     )
 

@@ -1,1 +1,1 @@
-"""Calibration: which frames of a scan choose, calibrate and report, and the ranges they span."""
+"""Calibration of quantised graphs: held-out frames of a scan, and the value ranges they span."""

@@ -1,8 +1,8 @@
-"""Which frames of the calibration strip the quantiser sees: few, and as unlike as the scan has.
+"""Selection of the calibration frames: few, and as diverse as the scan allows.
 
-First step of quantisation: **frames** → ranges → quantised graph. Neighbouring frames are alike, so
-frames are taken one by one, each the farthest from those already taken in flux, texture and place
-(Gonzalez, Theor. Comput. Sci. 38, 293, 1985), and the rare ones come in early.
+First step of quantisation: **frames** → ranges → quantised graph. Neighbouring frames are similar,
+so frames are chosen by farthest-point sampling in flux, texture and position (Gonzalez, Theor.
+Comput. Sci. 38, 293, 1985), which includes rare ones early.
 """
 
 import hashlib
@@ -15,24 +15,26 @@ from wnet_edge.package.manifest import CalibrationSource
 from wnet_edge.physics.probe import probe_far_field
 
 LARGEST_COUNT = 256
-"""Frames: more hardly widen the ranges, and histograms of all layers are kept in memory."""
+"""Largest number of frames; more hardly widen the ranges, and the histograms of all layers are kept
+in memory."""
 
 FEWEST_COUNT = 32
-"""Frames: with less, ranges hang on chance; a warning, not a refusal."""
+"""Number of frames below which ranges depend on chance; a warning, not an error."""
 
 _LEAST_AGREEMENT = 0.5
-"""Of the mean frame with the probe's far field: 0.99 for scan 247, 0 for random numbers."""
+"""Least correlation of the mean frame with the probe's far field: 0.99 for scan 247, 0 for random
+numbers."""
 
 
 def choose_frames(
     counts: NDArray[np.float32], positions_px: NDArray[np.float64], largest: int
 ) -> NDArray[np.int64]:
-    """Numbers of at most `largest` frames that cover flux, texture and place, (n,) int64 ascending.
+    """Choose frames that cover flux, texture and position; frame numbers (n,) int64, ascending.
 
     Args:
-        counts: (N, 1, H, W), masked pixels negative.
-        positions_px: (N, 2).
-        largest: how many are wanted.
+        counts: (N, 1, H, W) float32, masked pixels negative.
+        positions_px: (N, 2) row, column.
+        largest: largest number of frames to choose.
     """
     features = _features(np.maximum(counts[:, 0], 0), positions_px)
     taken = [int(np.argmax(np.sum((features - features.mean(axis=0)) ** 2, axis=1)))]
@@ -44,7 +46,7 @@ def choose_frames(
 
 
 def frames_sha256(counts: NDArray[np.float32]) -> str:
-    """Fingerprint of frames as the graph takes them."""
+    """SHA-256 of counts as fed to the graph."""
     return hashlib.sha256(np.ascontiguousarray(counts).tobytes()).hexdigest()
 
 
@@ -56,17 +58,17 @@ def check_source(
     declared: CalibrationSource,
     name: str,
 ) -> None:
-    """Refuse frames that are no measured diffraction, unless that is what was asked for.
+    """Check that calibration frames are of the declared kind: measured diffraction, or simulated.
 
     Args:
-        counts: (N, 1, H, W), masked pixels negative.
+        counts: (N, 1, H, W) float32, masked pixels negative.
         probe: (modes, n, n), n a multiple of H.
-        simulated: the file says that its frames are.
-        declared: what the user takes them for.
-        name: of the file.
+        simulated: whether the file states that its frames are simulated.
+        declared: kind of frames declared by the user.
+        name: name of the file, for messages.
 
     Raises:
-        CalibrationError: if they are something else.
+        CalibrationError: if they are of another kind.
     """
     found = CalibrationSource.SIMULATED if simulated else CalibrationSource.MEASURED
     if _agreement(counts, probe) < _LEAST_AGREEMENT:
@@ -85,7 +87,7 @@ def check_source(
 
 
 def _features(lit: NDArray[np.float32], positions_px: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 5): log flux, mean radius, log concentration, row and column, each from 0 to 1."""
+    """Features (N, 5), each 0 to 1: log flux, mean radius, log concentration, row, column."""
     total = np.maximum(lit.sum(axis=(1, 2), dtype=np.float64), 1)
     share = lit / total[:, None, None]
     index = np.arange(lit.shape[-1]) - lit.shape[-1] // 2
@@ -103,7 +105,7 @@ def _features(lit: NDArray[np.float32], positions_px: NDArray[np.float64]) -> ND
 
 
 def _agreement(counts: NDArray[np.float32], probe: NDArray[np.complex64]) -> float:
-    """Correlation of the mean frame's square root with the empty beam's."""
+    """Correlation of the square roots of the mean frame and of the empty beam's frame."""
     mean = np.sqrt(np.maximum(counts[:, 0], 0).mean(axis=0, dtype=np.float64))
     beam = np.sqrt(probe_far_field(probe, counts.shape[-1]).astype(np.float64))
     if not (np.ptp(mean) > 0 and np.ptp(beam) > 0):

@@ -1,8 +1,8 @@
-"""What values the layers of a graph take on calibration frames: the ranges that INT8 covers.
+"""Value ranges of a graph's tensors on calibration frames, which INT8 has to cover.
 
 Second step of quantisation: frames → **ranges** → quantised graph. The calibrators are ONNX
-Runtime's own. Ranges can be kept in a file and used again: they belong to one graph and one set of
-frames, whose hashes stand beside them.
+Runtime's. Ranges can be cached in a file, with the hashes of the graph and the frames they belong
+to.
 """
 
 import contextlib
@@ -27,19 +27,20 @@ from wnet_edge.errors import CalibrationError
 from wnet_edge.host.outputs import replacing
 
 BATCH_SIZE = 8
-"""Frames a step; the moving average runs over steps."""
+"""Frames per calibration step; the moving average runs over steps."""
 
 _MAX_CACHE_BYTES = 64 << 20
 
 _MOST = 1e30
-"""Of a value in a graph: far beyond what any has, and its step is a number in FP32."""
+"""Limit on values in a graph: far beyond any real value, and its quantisation step is finite in
+FP32."""
 
 
 class RangeMethod(str, Enum):
-    """How a range is made of what was seen.
+    """Calibration method: how a range is derived from the observed values.
 
-    MINMAX covers all of it; MOVING_AVERAGE the mean of each step's extremes; the percentiles leave
-    out the outermost 0.01 and 0.1 %; ENTROPY loses the least information (Kullback and Leibler).
+    MINMAX covers all values; MOVING_AVERAGE the mean of each step's extremes; the percentiles
+    exclude the outermost 0.01 and 0.1 %; ENTROPY minimises the Kullback-Leibler divergence.
     """
 
     MINMAX = "minmax"
@@ -54,22 +55,22 @@ _CALIBRATORS: dict[RangeMethod, tuple[CalibrationMethod, dict[str, Any]]] = {
     RangeMethod.MOVING_AVERAGE: (CalibrationMethod.MinMax, {"moving_average": True}),
     RangeMethod.PERCENTILE_99_99: (CalibrationMethod.Percentile, {"percentile": 99.99}),
     RangeMethod.PERCENTILE_99_9: (CalibrationMethod.Percentile, {"percentile": 99.9}),
-    # With ONNX Runtime's own number of bins, that of the quantised values, it cuts nothing off.
+    # With ONNX Runtime's default number of bins, that of the quantised values, nothing is clipped.
     RangeMethod.ENTROPY: (CalibrationMethod.Entropy, {"num_bins": 256}),
 }
 
 DEFAULT_METHODS = tuple(method for method in RangeMethod if method is not RangeMethod.ENTROPY)
-"""Tried unless others are named. Entropy takes longer than all others together, and was never the
-nearest to FP32 for any network of the zoo."""
+"""Default methods. Entropy takes longer than all others together, and was never the closest to FP32
+for any of the networks that ship with wnet-edge."""
 
 
 @dataclass(frozen=True)
 class Ranges:
-    """Lowest and highest value of every tensor, by one method.
+    """Value ranges of all tensors by one method.
 
     Attributes:
-        method: how they were found.
-        bounds: by the tensor's name in the graph.
+        method: calibration method.
+        bounds: lowest and highest value by name of the tensor.
     """
 
     method: RangeMethod
@@ -78,13 +79,13 @@ class Ranges:
 
 @dataclass(frozen=True)
 class RangeCache:
-    """Ranges of one graph on one set of frames.
+    """Contents of a file of ranges, of one graph on one set of frames.
 
     Attributes:
-        graph_sha256: of the FP32 graph.
-        frames_sha256: of the counts it saw.
-        runtime: version of ONNX Runtime, whose calibrators found them.
-        ranges: by method's name, by tensor.
+        graph_sha256: hash of the FP32 graph.
+        frames_sha256: hash of the calibration counts.
+        runtime: version of ONNX Runtime, whose calibrators were used.
+        ranges: bounds by name of the method and of the tensor.
     """
 
     graph_sha256: str
@@ -100,21 +101,21 @@ class _Batches(CalibrationDataReader):  # type: ignore[misc]
         )
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """The next step's input, None at the end."""
+        """Input of the next step, None at the end."""
         batch = next(self._left, None)
         return None if batch is None else {"counts": batch}
 
 
 def find_ranges(graph: bytes, counts: NDArray[np.float32], method: RangeMethod) -> Ranges:
-    """Ranges of all of a graph's float tensors.
+    """Find the ranges of all float tensors of a graph on calibration frames.
 
     Args:
-        graph: ONNX, FP32, input `counts`.
+        graph: FP32 ONNX bytes with input `counts`.
         counts: (N, 1, H, W) float32; N a multiple of `BATCH_SIZE`, or less than one.
-        method: of the range.
+        method: calibration method.
 
     Raises:
-        CalibrationError: if the graph gives values that are no numbers.
+        CalibrationError: if values in the graph are not finite.
     """
     kind, options = _CALIBRATORS[method]
     with tempfile.TemporaryDirectory() as folder, _no_prints():
@@ -134,7 +135,7 @@ def find_ranges(graph: bytes, counts: NDArray[np.float32], method: RangeMethod) 
         for name, data in found.items()
     }
     if not all(np.isfinite(bound).all() for bound in bounds.values()):
-        raise CalibrationError("the graph gives values that are no numbers; train it again")
+        raise CalibrationError("the graph gives values that are not numbers; train it again")
     return Ranges(method, bounds)
 
 
@@ -144,10 +145,10 @@ def ranges_of(
     methods: tuple[RangeMethod, ...],
     cache: Path | None = None,
 ) -> list[Ranges]:
-    """Ranges by each method, from the file `cache` where it holds them; it is written where not.
+    """Ranges by each method, read from the file `cache` if present there, else found and added.
 
     Raises:
-        CalibrationError: if the file is damaged, or is of another graph or other frames.
+        CalibrationError: if the file is damaged, or of another graph or other frames.
     """
     keys = (
         hashlib.sha256(graph).hexdigest(),
@@ -174,10 +175,10 @@ def ranges_of(
 
 
 def read_ranges(path: Path) -> RangeCache:
-    """Ranges as `ranges_of` keeps them in a file.
+    """Read a file of ranges written by `ranges_of`.
 
     Raises:
-        CalibrationError: if it holds none.
+        CalibrationError: if it is missing or damaged.
     """
     try:
         if path.stat().st_size > _MAX_CACHE_BYTES:
@@ -191,7 +192,7 @@ def read_ranges(path: Path) -> RangeCache:
         }
         bounds = [bound for found in ranges.values() for bound in found.values()]
         if not all(-_MOST <= low <= high <= _MOST for low, high in bounds):
-            raise ValueError("a range is no range")
+            raise ValueError("a range is not a range")
         return RangeCache(
             graph_sha256=str(plain["graph_sha256"]),
             frames_sha256=str(plain["frames_sha256"]),
@@ -207,6 +208,6 @@ def read_ranges(path: Path) -> RangeCache:
 
 @contextlib.contextmanager
 def _no_prints() -> Iterator[None]:
-    """The calibrators print what they do."""
+    """Context that discards what the calibrators print."""
     with contextlib.redirect_stdout(io.StringIO()):
         yield

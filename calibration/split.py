@@ -1,8 +1,8 @@
-"""Which frames of a scan choose, which calibrate, and which report.
+"""Split of a scan into selection, report and calibration frames, by region.
 
-Neighbouring frames share object, so a split by frame leaks: the scan is cut into three strips along
-its longer side, with a gap of a network window between them that nobody uses. The widest strip, in
-the middle, reports.
+Neighbouring frames share object pixels, so that a split by frame would leak: the scan is cut into
+three strips along its longer side, with unused gaps of a network window between them. Reported
+figures come from the widest strip, in the middle.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 
 _SHARES = (0.25, 0.5, 0.25)
-"""Of the scan's length less the gaps: selection, report, calibration."""
+"""Fractions of the scan's length without the gaps: selection, report, calibration."""
 
 
 class Region(str, Enum):
-    """What the frames of a strip are for."""
+    """Purpose of the frames of a strip."""
 
     SELECTION = "selection"
     REPORT = "report"
@@ -27,7 +27,7 @@ class Region(str, Enum):
 
 @dataclass(frozen=True)
 class RegionSplit:
-    """Frame numbers of each strip, ascending, (n,) int64 each; frames of the gaps are in none."""
+    """Frame numbers of each strip, (n,) int64, ascending; frames in the gaps are in none."""
 
     selection: NDArray[np.int64]
     report: NDArray[np.int64]
@@ -42,7 +42,7 @@ class RegionSplit:
 def split_by_region(positions_px: NDArray[np.float64], window_px: int) -> RegionSplit:
     """Split positions (N, 2) so that network windows of different strips share no object pixel.
 
-    Where the detector is binned, the probe's faint rim beyond the network's window may reach over.
+    With a binned detector, the faint rim of the probe outside the network's window may overlap.
 
     Raises:
         ScanError: if the scan is too small to leave frames in every strip.
@@ -51,7 +51,7 @@ def split_by_region(positions_px: NDArray[np.float64], window_px: int) -> Region
     along = positions_px[:, int(np.argmax(extent))]
     start, length = float(along.min()), float(extent.max()) - 2 * window_px
     ends = start + max(length, 0) * np.cumsum(_SHARES) + window_px * np.arange(len(_SHARES))
-    ends[-1] = max(ends[-1], along.max())  # which rounding may miss
+    ends[-1] = max(ends[-1], along.max())  # against rounding
     strips = []
     for end in ends:
         strips.append(np.flatnonzero((along >= start) & (along <= end)))

@@ -1,6 +1,6 @@
-"""How much accuracy a smaller precision may cost, and whether a graph keeps to it.
+"""Accuracy budget: largest loss of accuracy of a precision relative to FP32.
 
-Asked of every precision but FP32 before it gets into a package.
+Every precision but FP32 must keep to it to be included in a package.
 """
 
 import math
@@ -12,22 +12,22 @@ from wnet_edge.judging.yardstick import Loss
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be lost of FP32's accuracy, over phase and amplitude, single-shot and stitched.
+    """Largest permitted loss relative to FP32, over phase and amplitude, single-shot and stitched.
 
     Attributes:
-        max_ssim_drop: of the structural similarity to the reference; without a reference, of the
-            stitched image's to FP32's own.
-        max_psnr_drop_db: of the peak signal-to-noise ratio; only with a reference.
+        max_ssim_drop: largest SSIM loss; without a reference, of the stitched image compared with
+            FP32's own.
+        max_psnr_drop_db: largest PSNR loss; applies only with a reference.
 
     Raises:
-        ExportError: if either is negative or no number.
+        ExportError: if either is negative or NaN.
     """
 
     max_ssim_drop: float = 0.01
     max_psnr_drop_db: float = 0.2
 
     def __post_init__(self) -> None:
-        """Refuse what is no budget."""
+        """Refuse negative values and NaN."""
         for name, value in asdict(self).items():
             if not 0 <= value < math.inf:
                 flag = f"--{name.replace('_', '-')}"
@@ -37,13 +37,13 @@ class Budget:
                 )
 
     def holds(self, loss: Loss) -> bool:
-        """Whether a loss is within it; one that is NaN is not."""
+        """Whether a loss is within the budget; NaN is not."""
         if not loss.ssim <= self.max_ssim_drop:
             return False
         return loss.psnr_db is None or loss.psnr_db <= self.max_psnr_drop_db
 
     def share(self, loss: Loss) -> float:
-        """How much of the budget a loss takes, 1 being all of it; infinite where NaN."""
+        """Fraction of the budget that a loss takes; infinite for NaN."""
         shares = [_share(loss.ssim, self.max_ssim_drop)]
         if loss.psnr_db is not None:
             shares.append(_share(loss.psnr_db, self.max_psnr_drop_db))
@@ -51,7 +51,7 @@ class Budget:
 
 
 def described(loss: Loss) -> str:
-    """A loss in words, for a line to the user."""
+    """Text of a loss, for messages."""
     psnr = "" if loss.psnr_db is None else f", PSNR by {loss.psnr_db:.3f} dB"
     return f"SSIM falls by {loss.ssim:.4f}{psnr}"
 

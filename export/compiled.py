@@ -1,8 +1,8 @@
-"""A package whose graphs ONNX Runtime has optimised already, for this very device.
+"""Compiled packages: graphs that ONNX Runtime has already optimised for this device.
 
-What it does with a graph at every start (folding, fusing, laying weights out for the processor's
-vectors) is done once and kept as ONNX: a start takes less time, a run the same. The patches are
-checked against the portable package's golden ones before anything is written.
+The optimisations of every session start (constant folding, fusion, weight layout for the
+processor's vector units) are done once and stored as ONNX: starting takes less time, running the
+same. The patches are checked against the portable package's golden ones before anything is written.
 """
 
 from pathlib import Path
@@ -29,17 +29,17 @@ from wnet_edge.runner.graph.run_settings import RunSettings
 def compile_package(
     package: Package, output: Path, *, force: bool, key: PrivateKey | None = None
 ) -> Package:
-    """Write the package beside it that starts faster here, and runs nowhere else.
+    """Compile a package for this device: it starts faster here, and runs nowhere else.
 
     Args:
         package: a portable package.
-        output: package file.
-        force: replace the file if it is there.
-        key: to sign it with; None leaves it unsigned.
+        output: package file to write.
+        force: replace an existing file.
+        key: key to sign it with; None for no signature.
 
     Raises:
-        ExportError: if the package is compiled already, a compiled graph gives other patches, or
-            the user's cache, where it is marked as made here, can't be written.
+        ExportError: if the package is already compiled, a compiled graph gives other patches, or
+            the user's cache, where compiled graphs are registered, can't be written.
         ProviderError: if the provider fails.
         PackageError: if the package can't be written.
     """
@@ -93,7 +93,7 @@ def _content(package: Package, provider: Provider) -> PackageContent:
 
 
 def _compiled(package: Package, precision: Precision, provider: Provider) -> Graph:
-    """The graph as ONNX Runtime's session has it when it is ready to run."""
+    """The graph as optimised by ONNX Runtime on creation of a session."""
     entry = package.manifest.precisions[precision]
     run_settings = RunSettings(precision, provider)
     settings = package_settings(package, run_settings)
@@ -102,7 +102,7 @@ def _compiled(package: Package, precision: Precision, provider: Provider) -> Gra
         settings.optimized_model_filepath = str(path)
         OpenGraph(package, run_settings, settings)
         model = onnx.load(path)
-    # ONNX Runtime numbers what it fuses as its memory happens to lie: same graph, same bytes.
+    # ONNX Runtime's numbering of fused nodes varies from run to run; renamed for the same bytes.
     for number, node in enumerate(model.graph.node):
         node.name = str(number)
     return Graph(serialise(model), entry.opset, entry.quantisation, entry.retention)

@@ -1,8 +1,7 @@
-"""Does a converted graph run everywhere it must, and as it says? Asserted after every conversion.
+"""Check of a converted graph: ONNX Runtime's kernels against the graph as ONNX defines it.
 
-FP16 and INT8 graphs in ONNX Runtime as the runner sets it up, against the same graph computed as
-ONNX defines it, at several batch sizes, on measured frames and on such as a detector gives when
-something is wrong: empty, saturated, hot, one photon.
+Run after every conversion to FP16 and INT8, with the runner's settings, at several batch sizes, on
+measured frames and on extreme ones: empty, saturated, a hot pixel, one photon.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,11 +17,11 @@ from wnet_edge.package.golden import Deviation, Patches
 from wnet_edge.package.manifest import Precision, Setting, Tolerance
 
 LARGEST_RMS_RAD = 0.03
-"""Between a kernel and what the graph says: 0.02 for the worst of the zoo's INT8 graphs, 0.033 to
-0.5 where products saturate."""
+"""Largest RMS phase deviation of ONNX Runtime's kernels from the graph's definition: 0.02 for the
+worst of the embedded INT8 graphs, 0.033 to 0.5 where products saturate."""
 
 _SLACK = 1.5
-"""Another processor may differ by so much more than this one did."""
+"""Factor on the deviation measured here that is permitted on other processors."""
 
 _SMALLEST = Tolerance(amplitude=0.05, phase_rad=0.3, phase_rms_rad=0.02)
 
@@ -34,17 +33,17 @@ def assert_conversion(
     counts: NDArray[np.float32],
     quantisation: Mapping[str, Setting] | None,
 ) -> Tolerance:
-    """How near to the exact outputs another machine has to come.
+    """Check a converted graph; returns the tolerance for its golden outputs on other machines.
 
     Args:
-        precision: of the graph, for messages.
-        graph: ONNX.
-        exact: what the graph says, for counts (N, 1, H, W).
-        counts: (N, 1, H, W) float32 measured frames.
-        quantisation: its entry in the manifest.
+        precision: precision of the graph, for messages.
+        graph: ONNX bytes.
+        exact: computes the patches exactly as the graph defines them, for counts (N, 1, H, W).
+        counts: (N, 1, H, W) float32, measured frames.
+        quantisation: quantisation settings of the graph in the manifest.
 
     Raises:
-        ExportError: if this processor computes something else, or something that is no number.
+        ExportError: if ONNX Runtime's outputs deviate too much here, or are not finite.
     """
     worst = Deviation(0.0, 0.0, 0.0)
     for size in BATCH_SIZES:
@@ -72,7 +71,7 @@ def _deviation(
     counts: NDArray[np.float32],
     quantisation: Mapping[str, Setting] | None,
 ) -> Deviation:
-    # Frames without light have no phase to be right about.
+    # The phase of empty frames is undefined.
     lit = np.maximum(counts, 0).sum(axis=(1, 2, 3)) > 1
     here = patches_on_processor(graph, counts, quantisation)
     said = exact(counts)
@@ -81,5 +80,5 @@ def _deviation(
 
 
 def _rounded(value: float) -> float:
-    """To two digits: the order of a sum is not in the package."""
+    """Round to two digits, so that the package does not depend on the order of summation."""
     return float(f"{value:.2g}")

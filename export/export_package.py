@@ -1,7 +1,7 @@
-"""Export as one step: checkpoint in, a package that was checked against the network out.
+"""Export of a checkpoint to a package, with all checks and measurements.
 
 checkpoint → FP32 graph → parity with PyTorch → every precision, measured → package file.
-Calibration, choices and figures come from three strips of a scan that training never saw.
+Calibration, selection and reported figures use three strips of a scan that was not trained on.
 """
 
 import math
@@ -52,27 +52,28 @@ from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
 
 _DIGITS = 4
-"""Of how well a network explains a scan."""
+"""Decimal places of the R-factors in the manifest."""
 
 _WEAK_R_BLANK = 0.1
-"""Of a blank object, freed of noise: about what right images leave of a measured scan."""
+"""Noise-free R-factor of a blank object below which a sample scatters too weakly to judge: about
+what good images leave unexplained of a measured scan."""
 
 
 def _quietly(_step: str) -> None:
-    """Tells nobody."""
+    """Default report of the steps: none."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A written package, and how its graphs came to be.
+    """Result of an export.
 
     Attributes:
-        package: as it was written.
-        parity: of its FP32 graph with the trained network.
-        made: by precision.
-        left_out: what was tried of optional precisions that miss the budget, and why they do.
-        judge: what accuracy was measured against.
-        warnings: what the user should know, one line each.
+        package: the package as written.
+        parity: deviation of its FP32 graph from the trained network.
+        made: graphs and their measurements, by precision.
+        left_out: optional precisions that exceed the budget, with the reason and the trials.
+        judge: origin of the ground truth for the accuracy.
+        warnings: warnings for the user, one line each.
     """
 
     package: Package
@@ -92,25 +93,25 @@ def export_package(
     force: bool,
     tell: Callable[[str], None] = _quietly,
 ) -> Exported:
-    """Export a checkpoint to a package file with a graph for every precision asked for.
+    """Export a checkpoint to a package file with a graph for every requested precision.
 
     Args:
-        checkpoint: trained weights.
-        material: what is measured with.
-        output: package file.
-        options: how it is made.
-        force: replace the file if it is there.
-        tell: told of each step that begins.
+        checkpoint: file of trained weights.
+        material: scan and reference for calibration and measurements.
+        output: package file to write.
+        options: export options.
+        force: replace an existing file.
+        tell: called with one line at the start of each step.
 
     Raises:
         CheckpointError: if the checkpoint is missing or damaged, trained for another instrument, or
             trained on this scan.
         ScanError: if the scan is too small to be split.
-        CalibrationError: if its frames are of another kind than was said, or the file of ranges is
-            of something else.
+        CalibrationError: if its frames are of another kind than declared, or the file of ranges
+            belongs to another graph or other frames.
         ResultError: if the reference does not explain its frames.
-        OverBudgetError: if a precision costs more than the budget, and is not optional.
-        ExportError: if the graph and the network differ, or the network is hardly trained.
+        OverBudgetError: if a precision that is not optional exceeds the budget.
+        ExportError: if the graph deviates from the network, or the network is hardly trained.
         PackageError: if the package can't be written.
     """
     network, loaded = load_network(checkpoint)
@@ -126,7 +127,7 @@ def export_package(
     graph = serialise(named(onnx.load_from_string(graph)))
     shipped = serialise(compacted(onnx.load_from_string(graph)))
     parity = assert_parity(shipped, network, split.counts)
-    # Once, whatever the number of layouts.
+    # Once for all INT8 layouts.
     ranges = []
     if any(precision in LAYOUTS for precision in options.precisions):
         tell("finding ranges")
@@ -196,7 +197,7 @@ def export_package(
 
 
 def _left_out(error: OverBudgetError) -> str:
-    """What to say of a precision that is not in the package."""
+    """Warning about a precision that was left out of the package."""
     return (
         f"{error.precision.value} is left out of the package: {error.reason}; allow more with "
         "--max-ssim-drop and --max-psnr-drop-db"
@@ -208,12 +209,12 @@ def _created(record: TrainingRecord) -> str:
         return creation_time(datetime.fromisoformat(record.created).timestamp())
     except (ValueError, OverflowError, OSError) as error:
         raise ExportError(
-            f"SOURCE_DATE_EPOCH is no number of seconds since 1970 ({error}); unset it"
+            f"SOURCE_DATE_EPOCH is not a number of seconds since 1970 ({error}); unset it"
         ) from error
 
 
 def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
-    """Refuse a scan whose frames the network knows: it would be judged better than it is."""
+    """Refuse a scan that the network was trained on, which would overestimate its accuracy."""
     if record.settings["data"].get("sha256") == scan.sha256:
         raise CheckpointError(
             f"{scan.path}: the network was trained on this scan; name another one of the same "
@@ -222,12 +223,12 @@ def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
 
 
 def _own_image(content: PackageContent, scan: Scan) -> Inference:
-    """What an FP32 package makes of the scan, none of whose frames was trained on."""
+    """Image that an FP32 package gives of the scan, none of whose frames was trained on."""
     try:
         package = pack(content)
     except ValueError as error:
         raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
-    # All of it named: what was measured on this device for such a package decides nothing.
+    # All options given, so that no tuning record of this device has an influence.
     options = RunnerOptions(Precision.FP32, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
     return infer(scan, open_best_graph(package, options))
 
@@ -259,10 +260,10 @@ def _own_fit(fit: FrameFit | None) -> FrameFit | None:
 
 
 def _check_trained(fit: FrameFit | None, scan: Scan, *, allow_untrained: bool) -> tuple[str, ...]:
-    """What is to be said of a network that explains its own instrument's scan too little.
+    """Warnings about a network that does not explain the scan of its own instrument well enough.
 
     Raises:
-        ExportError: if it does, and `allow_untrained` is not set.
+        ExportError: if it does not, and `allow_untrained` is False.
     """
     if fit is None:
         return (
@@ -304,7 +305,7 @@ def _training(record: TrainingRecord) -> Training:
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Setting]:
-    """Nested settings under dotted names; what is no plain value, an infinite one say, as text."""
+    """Nested settings flattened to dotted names; values that JSON lacks (infinity) become text."""
     flat: dict[str, Setting] = {}
     for key, value in settings.items():
         if isinstance(value, dict):
@@ -318,7 +319,7 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Setting]:
 
 
 def _trained_counts(data: dict[str, Any]) -> CountRange | None:
-    """Of simulated frames, which is where the flux is known."""
+    """Range of incident counts of simulated training frames; None for others (unknown flux)."""
     if "detector" not in data:
         return None
     low, high = data["detector"]["photons"]

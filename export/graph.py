@@ -5,23 +5,23 @@ import onnx
 from wnet_edge.errors import ExportError
 
 OPSET = 20
-"""ONNX operator set: the newest in which every operator used has kernels on CPU and CUDA."""
+"""Default ONNX opset: the newest in which every operator used has kernels on CPU and CUDA."""
 
 OLDEST_OPSET, NEWEST_OPSET = 18, 25
-"""What torch's exporter writes itself; beyond, it converts in part or not at all."""
+"""Opsets that torch's exporter writes directly; others it converts in part or not at all."""
 
 _WINDOW_DEFAULTS = (("strides", {1}), ("dilations", {1}), ("pads", {0}))
-"""What ONNX assumes, in its text alone, for every axis of a convolution or pooling."""
+"""Attribute defaults of convolution and pooling, per axis; ONNX's schemas do not contain them."""
 
 INPUT = "counts"
 OUTPUTS = ("amplitude", "phase")
 
 
 def fix_batch(model: onnx.ModelProto, batch_size: int) -> None:
-    """Declare, in place, that every run takes `batch_size` frames.
+    """Set, in place, a fixed batch size.
 
     Raises:
-        ExportError: if shapes inside the graph say otherwise.
+        ExportError: if shapes inside the graph contradict it.
     """
     graph = model.graph
     for port in (*graph.input, *graph.output, *graph.value_info):
@@ -33,19 +33,19 @@ def fix_batch(model: onnx.ModelProto, batch_size: int) -> None:
 
 
 def serialise(model: onnx.ModelProto) -> bytes:
-    """Bytes of a model, the same for the same model."""
+    """Bytes of a model, deterministically."""
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """Version of ONNX's own operators in a model."""
+    """Opset version of the default ONNX domain in a model."""
     versions = {entry.domain or "ai.onnx": entry.version for entry in model.opset_import}
     return int(versions["ai.onnx"])
 
 
 def strip(model: onnx.ModelProto) -> None:
-    """Remove, in place, whatever does not change what the graph computes."""
+    """Remove, in place, everything that does not affect what the graph computes."""
     for name in ("doc_string", "producer_version"):
         model.ClearField(name)
     model.producer_name = "wnet-edge"
@@ -59,25 +59,25 @@ def strip(model: onnx.ModelProto) -> None:
         part.ClearField("doc_string")  # an empty one is stored too
         del part.metadata_props[:]
     for node in graph.node:
-        if not node.domain:  # ONNX does not know what others assume
+        if not node.domain:  # ONNX does not know the defaults of other domains
             _drop_defaults(node, opset(model))
 
 
 def _drop_defaults(node: onnx.NodeProto, version: int) -> None:
-    """Leave out the attributes of an operator that say what ONNX assumes anyway."""
+    """Remove, in place, attributes that have their default value."""
     known = onnx.defs.get_schema(node.op_type, version).attributes
     modes = {attribute.s for attribute in node.attribute if attribute.name == "mode"}
     kept = [
         attribute
         for attribute in node.attribute
         if not (
-            # Where an operator assumes nothing, `default_value` has no name.
+            # Without a default, `default_value` has no name.
             attribute == known[attribute.name].default_value
             or (
                 node.op_type in ("Conv", "MaxPool")
                 and (attribute.name, set(attribute.ints)) in _WINDOW_DEFAULTS
             )
-            # How to round to the nearest pixel, where none is looked for.
+            # The rounding mode of nearest-neighbour resizing, for other modes.
             or (attribute.name == "nearest_mode" and modes == {b"linear"})
         )
     ]

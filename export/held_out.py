@@ -1,8 +1,8 @@
-"""What a scan gives an export: frames to calibrate on, frames to choose by, frames to report on.
+"""Held-out frames of a scan for export: calibration, selection and report strips.
 
-Three strips of one scan, a window apart, none of whose frames trained the network. Calibration's
-frames and the golden ones come from the first; choices are judged on the second; what is written
-into the package is measured on the third.
+Three strips of one scan, a window apart, none of whose frames was trained on. The first gives the
+calibration and golden frames; candidates are compared on the second; the figures in the package are
+measured on the third.
 """
 
 from dataclasses import dataclass
@@ -43,11 +43,11 @@ GOLDEN_FRAMES = 4
 
 @dataclass(frozen=True)
 class Strip:
-    """Frames of a scan, and what a reconstruction says of them.
+    """Frames of one strip of a scan, with ground truth from a reconstruction if there is one.
 
     Attributes:
         part: the frames.
-        labelled: those that the reconstruction covers, with their labels; None without one.
+        labelled: those covered by the reconstruction, with ground truth; None without one.
     """
 
     part: ScanPart
@@ -56,14 +56,14 @@ class Strip:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The three strips of a scan.
+    """Calibration frames, selection strip and report strip of a scan.
 
     Attributes:
-        counts: (N, 1, H, W) float32 that calibrate; N a multiple of calibration's batch.
-        calibration: their fingerprint, for the manifest.
-        selection: the strip that chooses.
-        report: the strip that reports.
-        warnings: what the user should know of them.
+        counts: (N, 1, H, W) float32 calibration frames; N a multiple of calibration's batch size.
+        calibration: their description for the manifest.
+        selection: strip on which candidates are compared.
+        report: strip for the reported figures.
+        warnings: warnings for the user, one line each.
     """
 
     counts: NDArray[np.float32]
@@ -74,19 +74,19 @@ class HeldOut:
 
     @property
     def golden(self) -> NDArray[np.float32]:
-        """Some of the calibration frames, (n, 1, H, W)."""
+        """Golden frames: some of the calibration frames, (n, 1, H, W) float32."""
         spread = np.linspace(0, len(self.counts) - 1, GOLDEN_FRAMES)
         return self.counts[np.unique(spread.astype(np.int64))]
 
 
 @dataclass(frozen=True)
 class MeasuredStrip:
-    """A strip with its yardstick, and what FP32 gives of it.
+    """A strip with ground truth, and FP32's patches and accuracy on it.
 
     Attributes:
-        yardstick: of the strip.
-        fp32: patches.
-        accuracy: of those.
+        yardstick: frames with ground truth.
+        fp32: FP32's patches of these frames.
+        accuracy: accuracy of those patches.
     """
 
     yardstick: Yardstick
@@ -94,22 +94,22 @@ class MeasuredStrip:
     accuracy: Accuracy
 
     def loss(self, patches: Patches) -> Loss:
-        """What other patches of the strip, (N, 1, n, n), have lost of FP32's accuracy."""
+        """Loss of accuracy of other patches (N, 1, n, n) of the strip relative to FP32."""
         return loss(self.accuracy, self.yardstick.accuracy(patches), self.yardstick.judge)
 
 
 def held_out(material: Material, instrument: Instrument) -> HeldOut:
-    """Split a scan and choose the frames that calibrate.
+    """Split a scan into strips and choose the calibration frames.
 
     Args:
-        material: the scan, of the network's instrument, and its reconstruction.
-        instrument: the network's.
+        material: scan of the network's instrument, and its reconstruction if there is one.
+        instrument: instrument of the network.
 
     Raises:
-        PackageError: if the scan's object pixel is not the instrument's.
-        ScanError: if its frames can't be binned to the network's window, it is too small to be
-            split, or no frame lies on the reconstruction.
-        CalibrationError: if the frames are of another kind than they are said to be.
+        PackageError: if the scan's object pixel is not that of the instrument.
+        ScanError: if its frames can't be binned to the network's window, the scan is too small to
+            be split, or the reconstruction covers no frame.
+        CalibrationError: if the frames are of another kind than declared.
         ResultError: if the reconstruction does not explain the frames.
     """
     scan = material.scan
@@ -132,7 +132,7 @@ def held_out(material: Material, instrument: Instrument) -> HeldOut:
         name=str(scan.path),
     )
     most = min(LARGEST_COUNT, len(strip.counts))
-    # Whole batches: the calibrators take no other.
+    # Whole batches only, as the calibrators require.
     most = most // BATCH_SIZE * BATCH_SIZE or most
     counts = strip.counts[choose_frames(strip.counts, strip.positions_px, most)]
     calibration = Calibration(
@@ -157,14 +157,14 @@ def held_out(material: Material, instrument: Instrument) -> HeldOut:
 
 
 def measured(strip: Strip, graph: bytes) -> MeasuredStrip:
-    """What a strip is judged by: a reconstruction if there is one, else FP32's own patches.
+    """Run FP32 on a strip; ground truth is the reconstruction if there is one, else FP32's output.
 
     Args:
-        strip: of a scan.
-        graph: FP32.
+        strip: strip of a scan.
+        graph: FP32 ONNX bytes.
 
     Raises:
-        ScanError: if too little is lit to be judged.
+        ScanError: if the illuminated area is too small.
     """
     part = strip.part if strip.labelled is None else strip.labelled.part
     patches = patches_on_processor(graph, part.counts)

@@ -1,6 +1,6 @@
-"""A package's graph in OpenVINO, to hold ONNX Runtime's times against.
+"""A package's graph in OpenVINO, to compare its speed with ONNX Runtime.
 
-OpenVINO reads the same ONNX bytes that ONNX Runtime does; nothing is converted on the disk.
+OpenVINO reads the same ONNX bytes as ONNX Runtime; no files are converted.
 """
 
 from importlib.metadata import version
@@ -17,13 +17,13 @@ from wnet_edge.runner.graph.run_settings import RunSettings
 
 
 def openvino_run(package: Package, run_settings: RunSettings) -> RunFrames:
-    """A graph on the processor, for the way's batch size and no other number of frames.
+    """Compile a graph for the CPU, for the fixed batch size of the run settings.
 
-    FP32 stays FP32: by itself OpenVINO computes in bfloat16 where the processor can.
+    FP32 stays FP32: by default OpenVINO would use bfloat16 where the processor supports it.
 
     Args:
-        package: of the graph.
-        run_settings: on the processor; 0 threads leaves their number to OpenVINO.
+        package: package of the graph.
+        run_settings: settings on the CPU; 0 threads leaves their number to OpenVINO.
 
     Raises:
         PeerError: if OpenVINO can't read or compile the graph.

@@ -1,4 +1,4 @@
-"""What an export is asked for, and what it has to measure with."""
+"""Options of an export, and the scan and reference for its measurements."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,22 +16,22 @@ from wnet_edge.scan.scan import Scan
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How a package is made.
+    """Options of an export.
 
     Attributes:
-        opset: ONNX operator set of its graphs.
-        batch_size: frames that every run of a graph takes; None for any number.
-        key: to sign it with; None leaves it unsigned.
-        precisions: to make.
-        optional: those of them that are left out, instead of refused, where they miss the budget.
-        budget: of accuracy that each of them has to keep to.
-        calibrators: to try for INT8.
-        ranges: file that keeps what they find; None keeps nothing.
-        ask_layers: measure what every layer of an INT8 graph costs and saves; takes a while.
+        opset: ONNX opset of the graphs.
+        batch_size: fixed batch size; None for any.
+        key: key to sign the package with; None for no signature.
+        precisions: precisions to export.
+        optional: those of them that are left out if they exceed the budget, instead of failing.
+        budget: accuracy budget for each of them.
+        calibrators: calibration methods to try for INT8.
+        ranges: file that caches the calibration ranges; None for no cache.
+        ask_layers: measure accuracy loss and time saved of every layer in INT8; takes a while.
         allow_untrained: package a network that hardly explains its own instrument's scan.
 
     Raises:
-        ExportError: if opset or batch size are out of range, or nothing is to be made.
+        ExportError: if opset or batch size is out of range, or no precision is given.
     """
 
     opset: int = OPSET
@@ -46,7 +46,7 @@ class ExportOptions:
     allow_untrained: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what can't be made."""
+        """Refuse values out of range."""
         if not self.precisions or not self.calibrators:
             raise ExportError("a package holds at least one precision, found by a calibrator")
         if not OLDEST_OPSET <= self.opset <= NEWEST_OPSET:
@@ -62,14 +62,14 @@ class ExportOptions:
 
 @dataclass(frozen=True)
 class Material:
-    """What an export measures with.
+    """Scan and reference for calibration and measurements.
 
     Attributes:
-        scan: of the network's instrument, none of whose frames was trained on.
-        reference: a reconstruction of it; None: FP32's own patches are the yardstick.
-        source: what the scan's frames are to be.
-        simulated: whether its file says that they are simulated.
-        orientation: what was done to its frames, and `infer` is to do by default.
+        scan: scan of the network's instrument, none of whose frames was trained on.
+        reference: reconstruction of the scan; None to compare with FP32's own patches.
+        source: declared kind of the scan's frames.
+        simulated: whether its file states that they are simulated.
+        orientation: orientation applied to its frames, which becomes the package's.
     """
 
     scan: Scan

@@ -1,7 +1,7 @@
-"""Does the exported graph say what the trained network says? Asserted as part of every export.
+"""Parity check of the exported FP32 graph with the trained network, part of every export.
 
-Trained network and ONNX Runtime side by side, at several batch sizes, on frames of every kind that
-a detector gives: bright, dim, empty, and with masked pixels.
+Compares PyTorch and ONNX Runtime at several batch sizes, on frames of every kind: bright, dim,
+empty, and with masked pixels.
 """
 
 import numpy as np
@@ -21,16 +21,16 @@ LIMIT = Tolerance(amplitude=1e-3, phase_rad=1e-3, phase_rms_rad=1e-3)
 
 
 def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float32]) -> Deviation:
-    """The largest difference between graph and network over `BATCH_SIZES` of frames.
+    """Check the graph against the network; returns the largest deviation over `BATCH_SIZES`.
 
     Args:
-        graph: ONNX, FP32.
-        network: in evaluation mode.
+        graph: FP32 ONNX bytes.
+        network: network in evaluation mode.
         counts: (N, 1, H, W) float32, frames of a measured or simulated scan.
 
     Raises:
-        ExportError: if any batch differs by more than the tolerances, or by something that is no
-            number, or if this ONNX Runtime can't load the graph.
+        ExportError: if a batch deviates by more than the tolerances, or outputs are not finite, or
+            this ONNX Runtime can't load the graph.
     """
     try:
         session = session_on_processor(graph)
@@ -55,7 +55,7 @@ def assert_parity(graph: bytes, network: CountsNetwork, counts: NDArray[np.float
 
 
 def varied(counts: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """A batch of `size` frames, (size, 1, H, W): as measured, empty, dim, and with a masked row."""
+    """Batch (size, 1, H, W) of varied frames: as measured, empty, dim, and with a masked row."""
     batch = np.resize(counts, (size, *counts.shape[1:])).copy()
     batch[1::4] = 0
     batch[2::4] *= np.float32(1e-6)

@@ -1,7 +1,7 @@
-"""The graphs of a package, one a precision, each measured on frames that it has not seen.
+"""Graphs of a package, one per precision, each measured on held-out frames.
 
-FP32 graph → FP16, INT8 in any layout → accuracy against FP32's → budget. What costs more than the
-budget allows does not get into a package.
+FP32 graph → FP16, INT8 in any layout → accuracy relative to FP32 → budget. A precision that exceeds
+the budget is not included in a package.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,27 +30,27 @@ from wnet_edge.runner.graph.processor import processor_name
 from wnet_edge.runner.graph.session_settings import X64_PRECISION
 
 FP32_TOLERANCE = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.02)
-"""How far another processor or TF32 may stray: an order above the largest rounding seen, an order
-below what a broken kernel does."""
+"""Tolerance of the golden outputs for other processors and TF32: an order of magnitude above the
+largest rounding error seen, an order below the effect of a broken kernel."""
 
 _DIGITS = 4
-"""Of what is measured: the order of a sum is not in the package."""
+"""Decimal places of measured figures, so that they do not depend on the order of summation."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What all precisions are made from.
+    """FP32 graph, frames and options from which all precisions are made.
 
     Attributes:
-        graph: FP32, every node with a name of its own.
-        shipped: the same, compacted: the package's.
-        opset: of it.
-        held_out: frames for calibration.
-        selection: the strip that chooses.
-        report: the strip that reports.
-        budget: to keep to.
-        ranges: of the graph's values on the calibration frames, by each calibrator; for INT8.
-        ask_layers: whether every layer of an INT8 graph is asked what it costs and saves.
+        graph: FP32 ONNX bytes, with unique node names.
+        shipped: the same graph compacted, as in the package.
+        opset: opset of the graph.
+        held_out: calibration frames.
+        selection: strip on which candidates are compared.
+        report: strip for the reported figures.
+        budget: accuracy budget.
+        ranges: value ranges on the calibration frames, by each calibrator; for INT8.
+        ask_layers: whether to measure accuracy loss and time saved of every layer in INT8.
     """
 
     graph: bytes
@@ -66,17 +66,17 @@ class Source:
 
 @dataclass(frozen=True)
 class Made:
-    """One precision's graph, and how it came to be.
+    """One precision's graph with its measurements.
 
     Attributes:
-        graph: for the package.
-        golden: its exact patches of the golden frames.
-        tolerance: how near another machine has to come.
-        loss: of FP32's accuracy, on the report strip; None for FP32.
-        phase_rms_rad: difference from FP32 there.
-        half: how an FP16 graph was made.
-        found: how an INT8 graph was found.
-        layers: what each of its layers costs and saves, if that was asked.
+        graph: graph for the package.
+        golden: exact patches of the golden frames.
+        tolerance: largest permitted deviation from `golden` on other machines.
+        loss: loss of accuracy relative to FP32 on the report strip; None for FP32.
+        phase_rms_rad: RMS phase difference from FP32 there.
+        half: result of the FP16 conversion.
+        found: result of the INT8 search.
+        layers: contribution of each layer in INT8, if requested.
     """
 
     graph: Graph
@@ -90,11 +90,11 @@ class Made:
 
 
 def make(precision: Precision, source: Source) -> Made:
-    """The graph of one precision.
+    """Make and measure the graph of one precision.
 
     Raises:
-        OverBudgetError: if it can't be made to keep to the budget.
-        ExportError: if this processor gets it wrong.
+        OverBudgetError: if no graph within the budget is found.
+        ExportError: if ONNX Runtime's outputs deviate from the graph's definition here.
     """
     if precision is Precision.FP32:
         return _make_fp32(source)
@@ -106,7 +106,7 @@ def make(precision: Precision, source: Source) -> Made:
 def _make_fp32(source: Source) -> Made:
     golden = patches_on_processor(source.shipped, source.held_out.golden)
     report = source.report
-    # Held against itself it would keep everything, whatever it is worth.
+    # Compared with itself, its retention would be perfect and say nothing.
     retention = (
         _retention(report.accuracy.measures(), processor_name())
         if report.yardstick.judge is Judge.REFERENCE
@@ -125,7 +125,7 @@ def _make_fp16(source: Source) -> Made:
     content = serialise(compacted(onnx.load_from_string(half.content)))
     tolerance = assert_conversion(Precision.FP16, content, exact, source.held_out.counts, None)
     patches = exact(source.report.yardstick.part.counts)
-    # The processor computes many half operators in FP32, and would be told to be better than it is.
+    # The CPU computes many half operators in FP32, which would underestimate the loss.
     settings: dict[str, Setting] = {"kept_in_fp32": len(half.kept)}
     graph = Graph(content, source.opset, settings)
     made = Made(graph, exact(source.held_out.golden), tolerance, half=half)
@@ -162,7 +162,7 @@ def _make_int8(layout: Precision, source: Source) -> Made:
 def _judged(
     precision: Precision, made: Made, patches: Patches, source: Source, processor: str
 ) -> Made:
-    """With what it has lost on the report strip, if that is within the budget."""
+    """Add the measured loss on the report strip; raises if it exceeds the budget."""
     report = source.report
     accuracy = report.yardstick.accuracy(patches)
     lost = loss(report.accuracy, accuracy, report.yardstick.judge)

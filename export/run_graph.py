@@ -1,8 +1,8 @@
-"""Graphs run on the processor, for export to measure: as the runner does it, and exactly.
+"""Running graphs on the CPU for export's measurements: as in the runner, and exactly.
 
-A quantised graph computes the same everywhere if its QuantizeLinear and DequantizeLinear nodes are
-taken at their word, in floats; ONNX Runtime fuses them into integer kernels, which some processors
-get wrong. Golden outputs are the former, retention is measured on the latter.
+A quantised graph gives the same result everywhere if its QuantizeLinear and DequantizeLinear nodes
+are computed literally, in floats; ONNX Runtime fuses them into integer kernels, which saturate on
+some processors. Golden outputs are exact, retention is measured as in the runner.
 """
 
 from collections.abc import Mapping
@@ -19,20 +19,20 @@ from wnet_edge.runner.graph.batches import in_batches
 from wnet_edge.runner.graph.session_settings import session_settings
 
 THREADS = 1
-"""Sums of another order would give other bytes."""
+"""One thread, since another order of summation would give other bytes."""
 
 _FRAMES_AT_ONCE = 32
 _FRAMES_AS_WRITTEN = 8
-"""Without optimisation every tensor is kept apart."""
+"""Batch size without optimisation, where tensors do not share memory."""
 
 
 def patches_on_processor(
     graph: bytes, counts: NDArray[np.float32], quantisation: Mapping[str, Setting] | None = None
 ) -> Patches:
-    """Patches (N, 1, H, W) of counts of that shape, as the runner gives them on this processor.
+    """Patches (N, 1, H, W) of counts of that shape, as computed by the runner on this processor.
 
     Raises:
-        ExportError: if they are no numbers.
+        ExportError: if they are not finite.
     """
     return _finite(_run(session_on_processor(graph, quantisation), counts, _FRAMES_AT_ONCE))
 
@@ -40,26 +40,26 @@ def patches_on_processor(
 def session_on_processor(
     graph: bytes, quantisation: Mapping[str, Setting] | None = None
 ) -> onnxruntime.InferenceSession:
-    """A session that runs a graph as the runner does."""
+    """A session with the runner's settings."""
     return _session(graph, session_settings(THREADS, quantisation))
 
 
 def exact_patches(graph: bytes, counts: NDArray[np.float32]) -> Patches:
-    """Patches (N, 1, H, W) with every node computed as ONNX defines it, none fused.
+    """Patches (N, 1, H, W) with every node computed as ONNX defines it, without fusion.
 
     Raises:
-        ExportError: if they are no numbers.
+        ExportError: if they are not finite.
     """
     return _finite(patches_as_written(graph, counts))
 
 
 def patches_as_written(graph: bytes, counts: NDArray[np.float32]) -> Patches:
-    """The same, numbers or not."""
+    """As `exact_patches`, without the check for finite values."""
     return _run(session_as_written(graph), counts, _FRAMES_AS_WRITTEN)
 
 
 def session_as_written(graph: bytes) -> onnxruntime.InferenceSession:
-    """A session that runs a graph without any optimisation."""
+    """A session without any graph optimisation."""
     settings = session_settings(THREADS, None)
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return _session(graph, settings)
@@ -81,5 +81,5 @@ def _run(
 
 def _finite(patches: Patches) -> Patches:
     if not all(np.isfinite(part).all() for part in patches):
-        raise ExportError("a graph gives values that are no numbers; train the network again")
+        raise ExportError("a graph gives values that are not numbers; train the network again")
     return patches

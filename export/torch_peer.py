@@ -1,6 +1,6 @@
-"""The network that a package was exported from, in PyTorch as it was trained, not compiled.
+"""The network of a package in eager PyTorch, to compare its speed with ONNX Runtime.
 
-To hold ONNX Runtime's times against: what a user has who runs the network without exporting it.
+This is what a user has who runs the trained network without exporting it.
 """
 
 from pathlib import Path
@@ -17,15 +17,15 @@ from wnet_edge.training.checkpoint import load_network
 
 
 def torch_run(package: Package, checkpoint: Path, threads: int) -> RunFrames:
-    """The network of a checkpoint on the processor, eager, FP32; any number of frames.
+    """Load the network of a checkpoint for the CPU, eager, FP32, for any batch size.
 
     Args:
-        package: that is said to be exported from the checkpoint.
-        checkpoint: trained weights.
-        threads: of the processor, of all of PyTorch; 0 leaves the number to PyTorch.
+        package: package that was exported from the checkpoint.
+        checkpoint: file of trained weights.
+        threads: number of CPU threads, for all of PyTorch; 0 leaves it to PyTorch.
 
     Raises:
-        PeerError: if the checkpoint can't be read or is of another network or window.
+        PeerError: if the checkpoint can't be read, or is of another network or window.
     """
     try:
         network, loaded = load_network(checkpoint)

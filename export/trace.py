@@ -1,8 +1,8 @@
 """A trained network traced to an FP32 ONNX graph: counts in, amplitude and phase out.
 
 First step of export. The normalisation is traced with the network, batch norms are folded by the
-exporter, and what only the exporter's debugging needs (names of Python modules, inferred shapes) is
-left out: in a small graph it weighs as much as the weights.
+exporter, and debugging information (names of Python modules, inferred shapes) is stripped: in a
+small graph it takes as many bytes as the weights.
 """
 
 import logging
@@ -22,16 +22,16 @@ from wnet_edge.models.registry import CountsNetwork
 
 
 def export_fp32(network: CountsNetwork, window_px: int, opset: int = OPSET) -> bytes:
-    """FP32 graph of a network in evaluation mode, for any batch size; the same bytes every time.
+    """Export a network to an FP32 graph for any batch size; returns ONNX bytes, reproducibly.
 
     Raises:
-        ExportError: if the exporter gives no graph, or one of another opset.
+        ExportError: if the exporter fails, or writes another opset.
     """
     frames = torch.full((2, 1, window_px, window_px), 100.0)
-    # A copy without the memory layout of training: the layout is no part of the graph.
+    # A copy without the memory layout of training, which is not part of the graph.
     network = network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
     with warnings.catch_warnings(), _quiet("torch.onnx"), no_compiler_folder():
-        # torch's own exporter calls what torch deprecates.
+        # torch's exporter calls functions that torch has deprecated.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
             network,
@@ -46,7 +46,7 @@ def export_fp32(network: CountsNetwork, window_px: int, opset: int = OPSET) -> b
     if program is None:
         raise ExportError("the exporter of torch gave no graph")
     model = program.model_proto
-    # Where it can't, the exporter leaves another one and says so in a log.
+    # If the exporter can't write the opset, it writes another one and only logs that.
     if [found.version for found in model.opset_import if not found.domain] != [opset]:
         raise ExportError(f"the exporter of torch gave no graph of opset {opset}; name another")
     strip(model)
@@ -58,7 +58,7 @@ def export_fp32(network: CountsNetwork, window_px: int, opset: int = OPSET) -> b
 
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Hold back a logger's warnings: the exporter tells of operators that no network here has."""
+    """Context without a logger's warnings, as the exporter warns of operators not used here."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,7 +1,7 @@
-"""A package laid out as a model repository of NVIDIA's Triton Inference Server.
+"""Export of a package to a model repository of NVIDIA's Triton Inference Server.
 
-Where a beamline serves many scans from one machine: FOLDER/NAME-PRECISION/1/model.onnx, the graph
-as it is in the package, and beside it config.pbtxt, which tells Triton what goes in and comes out.
+For a beamline that serves many scans from one machine: FOLDER/NAME-PRECISION/1/model.onnx is the
+graph of the package, and config.pbtxt beside it declares its input and outputs.
 """
 
 import re
@@ -14,22 +14,22 @@ from wnet_edge.package.manifest import Manifest, Precision
 from wnet_edge.package.opening import Package
 
 MAX_BATCH_SIZE = 64
-"""Frames that Triton puts together at most: bounds what a graph needs of the card's memory."""
+"""Largest batch that Triton forms; bounds the GPU memory that a graph needs."""
 
 QUEUE_DELAY_US = 1000
-"""How long a frame waits for others: as long as one takes on a processor core."""
+"""Longest time that a frame waits for a batch: about its run time on one CPU core."""
 
 _KINDS: Mapping[Precision, str] = {
     Precision.INT8_U8U8: "KIND_CPU",
     Precision.INT8_U8S8: "KIND_CPU",
 }
-"""Layouts for processors; all others run on the graphics cards there are, else on the processor."""
+"""CPU layouts; all other precisions run on GPUs if there are any, else on the CPU."""
 
 
 def check_repository(
     name: str, precisions: tuple[Precision, ...], folder: Path, *, force: bool
 ) -> None:
-    """See that `write_repository` may write, before any work is spent on a package.
+    """Check that `write_repository` can write, before any work is spent on a package.
 
     Raises:
         PackageError: as `write_repository`.
@@ -45,14 +45,14 @@ def check_repository(
 
 
 def write_repository(package: Package, folder: Path, *, force: bool) -> list[Path]:
-    """Add every graph of a package to the model repository `folder`, all or none of them.
+    """Add all graphs of a package to the model repository `folder`, all or none.
 
     Returns:
-        The models' folders.
+        Folders of the models.
 
     Raises:
-        PackageError: if the package's name can't be a model's, if a model of that name is there
-            already and `force` is False, or if the folder can't be written.
+        PackageError: if the package's name is no valid model name, a model of that name exists and
+            `force` is False, or the folder can't be written.
     """
     manifest = package.manifest
     check_repository(package.name, manifest.kinds(), folder, force=force)
@@ -67,15 +67,15 @@ def write_repository(package: Package, folder: Path, *, force: bool) -> list[Pat
 
 
 def model_name(package_name: str, precision: Precision) -> str:
-    """By which Triton serves a graph."""
+    """Name under which Triton serves a graph."""
     return f"{package_name}-{precision.value}"
 
 
 def config(name: str, precision: Precision, manifest: Manifest) -> str:
-    """config.pbtxt: a ModelConfig of Triton's model_config.proto in protobuf's text format.
+    """Content of config.pbtxt: Triton's ModelConfig (model_config.proto) in protobuf text format.
 
-    A graph of a fixed batch is served as it is: with Triton's own batching, its first dimension
-    would have to be free.
+    A graph of fixed batch size is served without Triton's batching, which needs a dynamic first
+    dimension.
     """
     window, fixed = manifest.window_px, manifest.batch_size
     shape = [1, window, window] if fixed is None else [fixed, 1, window, window]

@@ -83,7 +83,7 @@ _OBJECTS = np.array([{"frames": 1}], dtype=object)
 FORMATS = [
     Case(
         "NPZ of pickles",
-        ("scan.npz", "arr_0", "pickled", "save it anew"),
+        ("scan.npz", "arr_0", "pickled", "save it again"),
         npz("scan.npz", arr_0=_OBJECTS),
         called("scan.npz"),
     ),
@@ -107,7 +107,7 @@ FORMATS = [
     ),
     Case(
         "NPY of pickles",
-        ("scan.npy", "pickled", "save it anew"),
+        ("scan.npy", "pickled", "save it again"),
         npy("scan.npy", _OBJECTS),
         called("scan.npy"),
     ),
@@ -164,7 +164,7 @@ FLAGS = [
         infer("--positions", f"{SCAN}:/gone"),
     ),
     Case(
-        "--positions of a scan without",
+        "--positions of a scan without positions",
         ("other.cxi", "no positions", "name the dataset"),
         all_of(
             lambda folder: (folder / "other.cxi").write_bytes((folder / SCAN).read_bytes()),
@@ -217,18 +217,18 @@ FLAGS = [
     ),
     Case(
         "--positions, a picture",
-        ("positions.csv", "is no text", "name a table"),
+        ("positions.csv", "is not text", "name a table"),
         write("positions.csv", b"\x89PNG\r\n\x1a\n" + bytes(64)),
         infer("--positions", "positions.csv"),
     ),
     Case(
-        "--positions that may be anything",
+        "--positions with unnamed columns",
         ("positions.csv", "3 columns without names", "--positions positions.csv:2,3"),
         write("positions.csv", "".join(f"{n} {n % 6} {n // 6}\n" for n in range(36))),
         infer("--positions", "positions.csv", "--positions-unit", "um"),
     ),
     Case(
-        "--positions with commas for points",
+        "--positions with decimal commas",
         ("positions.csv", "2 names", "4 fields", "decimal marks"),
         write("positions.csv", "x_um,y_um\n" + "1,5,0,5\n" * 36),
         infer("--positions", "positions.csv"),
@@ -246,7 +246,7 @@ FLAGS = [
         infer("--frames-range", "30:40"),
     ),
     Case(
-        "--frames-axes of no axes",
+        "--frames-axes of unknown axes",
         (SCAN, "/data_1/data", "--frames-axes NHX", "R, C, H, W"),
         nothing,
         infer("--frames-axes", "NHX"),
@@ -283,7 +283,7 @@ FLAGS = [
         infer("--step-m", "1e-7"),
     ),
     Case(
-        "--raster of other than the frames",
+        "--raster of another size than the frames",
         (SCAN, "raster of 5 × 5", "25 positions for 36 frames"),
         nothing,
         infer("--raster", "5x5", "--step-m", "2.5e-7"),
@@ -344,11 +344,11 @@ PROFILES = [
         infer("--profile", "pipe"),
         as_program,
     ),
-    profile("that is broken", "energy-ev = = 3\n", "no profile", "name = value"),
+    profile("that is broken", "energy-ev = = 3\n", "can't be read as TOML", "name = value"),
     profile("too large", "#" * (1 << 21), "too large", "TOML"),
     Case(
         "profile, not text",
-        ("26id.toml", "no profile", "name = value"),
+        ("26id.toml", "can't be read as TOML", "name = value"),
         write("26id.toml", b"\xff\xfe\x00\x01"),
         infer("--profile", "26id.toml"),
     ),
@@ -488,7 +488,7 @@ OUTPUTS = [
         as_program,
     ),
     Case(
-        "output's name longer than any",
+        "output's name too long",
         (".h5", "name"),
         nothing,
         infer("-o", "x" * 300 + ".h5"),
@@ -502,7 +502,7 @@ OUTPUTS = [
     ),
     Case(
         "folder for several scans is a file",
-        ("file", "is no folder", "folder"),
+        ("file", "is not a folder", "folder"),
         all_of(write("file", "mine"), write("b.cxi", "b")),
         ("infer", SCAN, "b.cxi", *WITH_PACKAGE, "-o", "file"),
     ),
@@ -579,14 +579,14 @@ def _long_scan(folder: Path) -> None:
 PROCESS = [
     Case(
         "full disk",
-        ("../small/a.h5", "can't be written", "No space left", "free the disk"),
+        ("../small/a.h5", "can't be written", "No space left", "free disk space"),
         nothing,
         infer("-o", "../small/a.h5"),
         on_full_disk,
     ),
     Case(
-        "disk full when the picture comes",
-        ("../small/a.png", "can't be written", "No space left", "free the disk"),
+        "disk full while writing the picture",
+        ("../small/a.png", "can't be written", "No space left", "free disk space"),
         nothing,
         infer("--image", "../small/a.png"),
         on_full_disk,
@@ -600,7 +600,7 @@ PROCESS = [
     ),
     Case(
         "no room for the result",
-        ("scan.wnet.h5", "can't be written", "free the disk"),
+        ("scan.wnet.h5", "can't be written", "free disk space"),
         _spread,
         INFER,
         with_small_files(75_000),
@@ -616,7 +616,7 @@ PROCESS = [
 
 WORKSHOP = [
     Case(
-        "simulate --probe of a scan without",
+        "simulate --probe of a scan without a probe",
         (SCAN, "no probe", "name a file"),
         without(PROBE),
         ("simulate", "-o", "simulated.cxi", "--probe", SCAN),
@@ -628,7 +628,7 @@ WORKSHOP = [
         ("simulate", "-o", "simulated.cxi", "--probe", SCAN),
     ),
     Case(
-        "train --probe of a scan without",
+        "train --probe of a scan without a probe",
         (SCAN, "no probe", "name a file"),
         without(PROBE),
         ("train", "--model", "w3", "-o", "w3.safetensors", "--probe", SCAN),
@@ -655,13 +655,13 @@ WORKSHOP = [
         as_program,
     ),
     Case(
-        "simulate to the scan whose probe it takes",
+        "simulate into the scan with the probe",
         (SCAN, "read by this command", "another output"),
         nothing,
         ("simulate", "--probe", SCAN, "-o", SCAN, "--force"),
     ),
     Case("inspect of a cut scan", (SCAN, "cut short"), cut(SCAN, 0.6), ("inspect", SCAN)),
-    Case("inspect of text", (SCAN, "is no scan file"), write(SCAN, "hello"), ("inspect", SCAN)),
+    Case("inspect of text", (SCAN, "is not a scan file"), write(SCAN, "hello"), ("inspect", SCAN)),
     Case("verify of a scan", (SCAN, "not an intact package"), nothing, ("verify", f"./{SCAN}")),
 ]
 

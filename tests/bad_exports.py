@@ -57,7 +57,7 @@ MATERIAL = [
         export("--calibration", SCAN),
     ),
     Case(
-        "measured frames said to be simulated",
+        "measured frames declared as simulated",
         (EXAMPLE_SCAN.name, "--calibration-source"),
         nothing,
         export("--calibration-source", "simulated"),
@@ -69,7 +69,7 @@ MATERIAL = [
         export("--reference", "gone.npz"),
     ),
     Case(
-        "a reference that does not say where it lies",
+        "a reference without frame positions",
         ("object.npz", "window_top_left_px"),
         _unplaced,
         export("--reference", "object.npz"),
@@ -109,13 +109,13 @@ MATERIAL = [
 ASKED = [
     Case("no such key", ("key.pem", "no such file"), nothing, export("--sign", "key.pem")),
     Case(
-        "a key that is none",
+        "a file that is not a key",
         ("key.pem", "Ed25519"),
         write("key.pem", "mine"),
         export("--sign", "key.pem"),
     ),
     Case(
-        "ranges that are none",
+        "a file that is not calibration ranges",
         ("ranges.json", "ranges"),
         write("ranges.json", "[]"),
         export("--ranges", "ranges.json"),
@@ -129,7 +129,7 @@ WRITTEN = [
         write("w3.wnet", "mine"),
         export(),
     ),
-    Case("a package by another name", ("w3.onnx", ".wnet"), nothing, export("-o", "w3.onnx")),
+    Case("a package file without .wnet", ("w3.onnx", ".wnet"), nothing, export("-o", "w3.onnx")),
     Case(
         "no folder for the package",
         ("none/w3.wnet", "create it"),

@@ -60,7 +60,7 @@ def table(cases: Iterable[Case]) -> Iterator[tuple[str, str]]:
 
 def markdown(cases: Iterable[Case]) -> str:
     """The table for the documentation."""
-    rows = ["| Bad input | What `wnet-edge` says of it |", "|---|---|"]
+    rows = ["| Bad input | Message |", "|---|---|"]
     rows += [f"| {name} | {_as_code(line)} |" for name, line in table(cases)]
     return "\n".join(rows) + "\n"
 

@@ -159,9 +159,9 @@ FILES = [
     Case("no such file", ("none.cxi", "no such file", "check"), nothing, called("none.cxi")),
     Case("a folder", (".: is a folder", "name a scan file"), nothing, called(".")),
     Case("empty file", (SCAN, "is empty", "copy it again"), write(SCAN, b"")),
-    Case("text", (SCAN, "is no scan file", "convert"), write(SCAN, "row,column\n1,2\n")),
-    Case("JSON", (SCAN, "is no scan file", "convert"), write(SCAN, '{"frames": []}')),
-    Case("a picture", (SCAN, "is no scan file", "convert"), write(SCAN, PNG)),
+    Case("text", (SCAN, "is not a scan file", "convert"), write(SCAN, "row,column\n1,2\n")),
+    Case("JSON", (SCAN, "is not a scan file", "convert"), write(SCAN, '{"frames": []}')),
+    Case("a picture", (SCAN, "is not a scan file", "convert"), write(SCAN, PNG)),
     Case(
         "a pipe",
         ("pipe.cxi", "is a device or a pipe", "save it"),
@@ -203,14 +203,14 @@ FILES = [
         as_anybody,
     ),
     Case(
-        "name longer than any",
+        "name too long",
         ("x.cxi", "name too long", "check the path"),
         nothing,
         called("x" * 300 + ".cxi", "-o", "a.h5", "--image", "a.png"),
     ),
     Case(
         "a line break in the name",
-        ("two lines.cxi", "is no scan file", "convert"),
+        ("two lines.cxi", "is not a scan file", "convert"),
         write("two\nlines.cxi", "text"),
         called("two\nlines.cxi"),
     ),
@@ -228,7 +228,7 @@ FILES = [
         lambda folder: _damage_chunk(folder, 0),
     ),
     Case(
-        "a damaged frame, met half-way",
+        "a damaged frame, read later",
         (SCAN, LINK, "copy it again"),
         lambda folder: _damage_chunk(folder, NOT_LOOKED_AT_FIRST),
     ),
@@ -237,10 +237,10 @@ FILES = [
 
 STRUCTURE = [
     Case("no frames", (SCAN, "without frames", "--frames"), without(LINK, FRAMES)),
-    Case("a link whose frames are gone", (SCAN, LINK, FRAMES, "mend the link"), without(FRAMES)),
-    Case("HDF5 of no known layout", (SCAN, "without frames", "--frames"), _unknown_layout),
+    Case("a link whose frames are gone", (SCAN, LINK, FRAMES, "correct the link"), without(FRAMES)),
+    Case("HDF5 of unknown layout", (SCAN, "without frames", "--frames"), _unknown_layout),
     Case("a group for frames", (SCAN, "without frames", "--frames"), _group_for_frames),
-    Case("soft link to itself", (SCAN, LINK, "mend the link"), linked(h5py.SoftLink(LINK))),
+    Case("soft link to itself", (SCAN, LINK, "correct the link"), linked(h5py.SoftLink(LINK))),
     Case(
         "external link to no file",
         (SCAN, LINK, "gone.h5:/entry/data", "copy that file"),
@@ -332,7 +332,7 @@ COUNTS = [
         changed(FRAMES, lambda frames: frames.astype(np.float32).byteswap()),
     ),
     Case(
-        "counts beyond all numbers",
+        "counts out of range",
         (SCAN, "36 of 36 frames", "give frames"),
         changed(FRAMES, lambda frames: np.full(frames.shape, 1e300)),
     ),
@@ -424,7 +424,7 @@ POSITIONS = [
         (SCAN, "positions span", "Mpx", "check the unit"),
         _spanning(0.9),
     ),
-    Case("positions beyond all numbers", (SCAN, TRANSLATION, "write metres"), _spanning(1.7e308)),
+    Case("positions out of range", (SCAN, TRANSLATION, "write metres"), _spanning(1.7e308)),
     Case(
         "positions 10⁹ m away",
         (SCAN, "positions begin at", "too far out", "check their unit"),
@@ -464,7 +464,7 @@ _PIXEL = f"{DETECTOR}/x_pixel_size"
 GEOMETRY = [
     _number("energy below zero", _ENERGY, -1e4 * JOULE_PER_EV, "--energy-ev"),
     _number("energy NaN", _ENERGY, np.nan, "write the number"),
-    _number("energy in eV, said to be J", _ENERGY, 1e4, "--energy-ev", units="J"),
+    _number("energy in eV, labelled J", _ENERGY, 1e4, "--energy-ev", units="J"),
     _number("energy in parsec", _ENERGY, 1e4, "'parsec'", "attribute units", units="parsec"),
     _number("energy as text", _ENERGY, "10 keV", "is not one number", "write a scalar"),
     _number("two energies", _ENERGY, [1.0, 2.0], "is not one number", "write a scalar"),
@@ -476,8 +476,8 @@ GEOMETRY = [
         all_of(*(put(f"{DETECTOR}/{axis}_pixel_size", 55.0) for axis in "xy")),
     ),
     _number("pixels that are not square", _PIXEL, 172e-6, "square"),
-    _number("binning 0", f"{DETECTOR}/binning", 0, "1 … 64", "mend"),
-    _number("binning 2.5", f"{DETECTOR}/binning", 2.5, "1 … 64", "mend"),
+    _number("binning 0", f"{DETECTOR}/binning", 0, "1 … 64", "correct"),
+    _number("binning 2.5", f"{DETECTOR}/binning", 2.5, "1 … 64", "correct"),
     Case(
         "another object pixel",
         (SCAN, "object pixel", "nm", "correct energy"),
@@ -497,7 +497,7 @@ MASK_AND_PROBE = [
         put(f"{DETECTOR}/mask", np.full((32, 32), 8, "u4")),
     ),
     Case(
-        "mask the wrong way round",
+        "mask inverted",
         (SCAN, f"{DETECTOR}/mask marks 96.9 %", "inverted?", "--mask-good", "--mask none"),
         put(f"{DETECTOR}/mask", (np.arange(32) > 0) * np.ones((32, 1), "u4")),
     ),
@@ -507,7 +507,7 @@ MASK_AND_PROBE = [
         put(f"{DETECTOR}/mask", np.full((32, 32), b"ok")),
     ),
     Case(
-        "mask a frame",
+        "one mask per frame",
         (SCAN, f"{DETECTOR}/mask", "not numbers (H, W)", "--mask none"),
         put(f"{DETECTOR}/mask", np.zeros((36, 32, 32), "u4")),
     ),

@@ -379,9 +379,9 @@ GRAPHS = {
     "300 constants of 4 MB, folded": (many_large_constants, "bytes of constants, more than"),
     "Concat doubled 40 times": (
         doubled_concatenations,
-        "values a frame at the same time, more than 33554432",
+        "values per frame at the same time, more than 33554432",
     ),
-    "an hour of convolutions": (slow, "multiply-adds a frame, more than 137438953472"),
+    "an hour of convolutions": (slow, "multiply-adds per frame, more than 137438953472"),
     "Tile": (lambda: phase_of("Tile", constant("by", [1, 1, 2**20, 2**20], np.int64)), "Tile"),
     "Expand": (lambda: phase_of("Expand", constant("to", [1, 2**40, 8, 8], np.int64)), "Expand"),
     "Pad": (lambda: phase_of("Pad", constant("by", [0, 0, 2**30, 0] * 2, np.int64)), "Pad"),
@@ -480,7 +480,7 @@ GRAPHS = {
     ),
     "Transpose of no order": (
         lambda: phase_of("Transpose", perm=[0, 0, 0, 0]),
-        "has a perm that is no order of its axes",
+        "has a perm that is not an order of its axes",
     ),
     "Slice backwards": (
         lambda: phase_of(
@@ -495,7 +495,7 @@ GRAPHS = {
     "a step of −1": (lambda: quantised(-1.0), "has a step that is not positive"),
     "NaN weights": (
         lambda: phase_of("Add", constant("w", np.nan)),
-        "holds weights that are no finite numbers, in 'w'",
+        "holds weights that are not finite numbers, in 'w'",
     ),
     "an unknown attribute": (
         lambda: phase_of("Tanh", wild=2**62),

@@ -45,7 +45,7 @@ def npz_ptychonn_raster(folder: Path, known: KnownScanData) -> tuple[Path, ReadO
     rows, columns = (len(np.unique(np.rint(axis * 1e12))) for axis in known.positions_m.T)
     steps = np.ptp(known.positions_m, axis=0) / np.maximum([rows - 1, columns - 1], 1)
     if rows * columns != len(known.frames) or not np.isclose(*steps):
-        pytest.skip("its positions are no raster of one step")
+        pytest.skip("its positions are not a raster of one step")
     path = folder / "20191008_39_diff.npz"
     np.savez(path, known.frames.reshape(rows, columns, *known.frames.shape[1:]))
     return path, replace(_flags(folder, known), step_m=float(steps[0]))

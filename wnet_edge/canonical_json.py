@@ -1,8 +1,7 @@
-"""Frozen dataclasses to and from JSON of which there is one spelling only.
+"""Frozen dataclasses to and from canonical JSON: exactly one text for a given content.
 
-Under the package's manifest, which tells inference what the graph between counts and patches
-expects. Unknown keys, missing keys, wrong types and any other spelling of the same content are
-refused, so that two different files never mean the same.
+Used for the package's manifest. Unknown keys, missing keys, wrong types and any other spelling of
+the same content are refused, so that two different files never mean the same.
 """
 
 import json
@@ -16,10 +15,10 @@ T = TypeVar("T")
 
 
 def canonical_json(value: object) -> bytes:
-    """A dataclass as JSON: sorted keys, two spaces, ASCII, a newline at the end.
+    """Canonical JSON of a dataclass: sorted keys, indent of two spaces, ASCII, final newline.
 
     Raises:
-        ValueError: if a number is infinite or NaN, or a value has no place in JSON.
+        ValueError: if a number is infinite or NaN, or a value cannot be represented in JSON.
     """
     plain = asdict(cast("Any", value))
     try:
@@ -30,11 +29,11 @@ def canonical_json(value: object) -> bytes:
 
 
 def from_canonical_json(kind: type[T], data: bytes, name: str = "manifest") -> T:
-    """The dataclass `kind` that `canonical_json` wrote as `data`; `name` is for the errors.
+    """Decode canonical JSON `data` to the dataclass `kind`; `name` is used in messages.
 
     Raises:
-        ValueError: naming the key that is missing, unknown or of another type, or saying that the
-            JSON is damaged or not in canonical form.
+        ValueError: if a key is missing, unknown or of another type, or the JSON is damaged or not
+            in canonical form.
     """
     try:
         plain = json.loads(data)

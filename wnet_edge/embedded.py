@@ -1,7 +1,7 @@
-"""What ships inside the program: packages, an example scan with its reconstruction, weights.
+"""Files that ship with wnet-edge: packages, an example scan with its reconstruction, weights.
 
-The one place that knows where they lie, and the names by which commands and programs take them:
-`w3` for a package, `example:scan247` for a scan.
+The only place with their paths, and with the names that commands and programs accept: `w3` for a
+package, `example:scan247` for a scan.
 """
 
 from importlib.resources import files
@@ -19,11 +19,11 @@ EXAMPLE_LICENCE = _EXAMPLES / "LICENSE.tike"
 
 PREFIX = "example:"
 EXAMPLES = {"scan247": EXAMPLE_SCAN, "scan247-reference": EXAMPLE_REFERENCE}
-"""Name to file."""
+"""Example files by name."""
 
 
 def find_package(name_or_file: str) -> Path:
-    """Where a package lies: a file if the text ends in `.wnet` or has a path separator.
+    """Path of a package: a file if the text ends in `.wnet` or has a path separator.
 
     Any other text is the name of an embedded package.
 
@@ -43,12 +43,12 @@ def find_package(name_or_file: str) -> Path:
 
 
 def embedded_packages() -> dict[str, Path]:
-    """Name to path of the packages that were installed with the program."""
+    """Packages that ship with wnet-edge: name to path."""
     return {path.stem: path for path in sorted((_HERE / "packages").glob(f"*{PACKAGE_SUFFIX}"))}
 
 
 def resolved(text: str) -> str:
-    """A path as it was typed, or where the example lies that `example:NAME[:DATASET]` names.
+    """Resolve `example:NAME[:DATASET]` to the path of the example; other text is returned as is.
 
     Raises:
         ScanError: if there is no such example.
@@ -65,17 +65,19 @@ def resolved(text: str) -> str:
 
 
 def named(text: str) -> Path:
-    """What outputs are named after: the path as it was typed, or an example's name."""
+    """Path after which outputs are named: as typed, or the name of an example."""
     return Path(text.removeprefix(PREFIX))
 
 
 def zoo_checkpoint(model: str) -> Path:
-    """Weights that came with the program.
+    """Path of the trained weights of a network that ship with wnet-edge.
 
     Raises:
-        CheckpointError: if the zoo has none of that name.
+        CheckpointError: if there are none of that name.
     """
     path = _HERE / "zoo" / f"{model}-cnm26id.safetensors"
     if not path.is_file():
-        raise CheckpointError(f"the zoo holds no {model}: train one and name it with --checkpoint")
+        raise CheckpointError(
+            f"no trained weights of {model} ship with wnet-edge; train it, and give --checkpoint"
+        )
     return path

@@ -1,12 +1,12 @@
-"""The errors a user can cause or cure.
+"""Exceptions for errors that a user can cause or fix.
 
-Each says what is wrong with what; the command line turns any of them into one line on stderr and
-exit code 1, in exactly one place (`wnet_edge.cli.main`).
+Each message says what is wrong with what; the command line turns any of them into one line on
+stderr and exit code 1, in exactly one place (`wnet_edge.cli.main`).
 """
 
 
 class WNetEdgeError(Exception):
-    """Base of every error whose message is written for the user."""
+    """Base class of all errors whose message is written for the user."""
 
 
 class ScanError(WNetEdgeError):
@@ -18,36 +18,36 @@ class PackageError(WNetEdgeError):
 
 
 class SignatureError(PackageError):
-    """A key can't be read, or a package does not bear the signature that was asked for."""
+    """A key can't be read, or a package lacks the required signature."""
 
 
 class ProviderError(WNetEdgeError):
-    """An ONNX Runtime execution provider that was asked for can't be had."""
+    """A requested ONNX Runtime execution provider is not available."""
 
 
 class ResultError(WNetEdgeError):
-    """A result, reference or image can't be read, written or compared."""
+    """A result, reference or other image can't be read, written or compared."""
 
 
 class SimulationError(WNetEdgeError):
-    """A simulation was asked for with parameters that describe no experiment."""
+    """The parameters of a simulation describe no possible experiment."""
 
 
 class TrainingError(WNetEdgeError):
-    """A training can't start, or went wrong in a way that only other options cure."""
+    """Training can't start, or failed in a way that only other options fix."""
 
 
 class CheckpointError(WNetEdgeError):
-    """A checkpoint is missing, damaged or belongs to another network or training."""
+    """A checkpoint is missing, damaged or of another network or training run."""
 
 
 class CalibrationError(WNetEdgeError):
-    """Frames or ranges that INT8 is to be calibrated with are of the wrong kind or damaged."""
+    """Frames or ranges for INT8 calibration are of the wrong kind or damaged."""
 
 
 class ExportError(WNetEdgeError):
-    """An exported graph does not do what the trained network does."""
+    """An exported graph does not compute what the trained network computes."""
 
 
 class PeerError(WNetEdgeError):
-    """Another runtime, to be timed beside ONNX Runtime, can't be had or computes something else."""
+    """A runtime to benchmark against ONNX Runtime is unavailable or gives other results."""

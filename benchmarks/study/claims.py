@@ -115,7 +115,7 @@ def paper_claims(study: Study, results: Results) -> list[Claim]:
         Claim(
             "The values in its tables",
             Verdict.NOT_TESTABLE,
-            "they are of PtychoNN's own scan, on a graphics card; neither is here",
+            "they need PtychoNN's own scan and a GPU; neither is available here",
         ),
     ]
 
@@ -127,7 +127,7 @@ def aims(study: Study, results: Results) -> list[Claim]:
     free = {"learning_rate": main.learning_rate, "phase_error": main.phase_error}
     product = errors.best_of([run for run in study.runs if replace(run, **free) == main])
     best = errors.best(ModelName.PTYCHONN)
-    said = "W3, the product, is no worse in phase than PtychoNN as published"
+    said = "W3, back-projected, is no worse in phase than PtychoNN as published"
     rivals = {ModelName.W3: product, ModelName.PTYCHONN: best}
     return [
         _lower(said, errors, rivals, ModelName.W3, (ModelName.PTYCHONN,)),
@@ -216,12 +216,12 @@ def _time(study: Study, results: Results) -> Claim:
     return Claim(
         said,
         Verdict.HELD if held else Verdict.NOT_HELD,
-        f"{numbers} (ONNX Runtime, one CPU thread; the paper's is PyTorch on a graphics card)",
+        f"{numbers} (ONNX Runtime, one CPU thread; the paper's is PyTorch on a GPU)",
     )
 
 
 def _latency(study: Study, results: Results) -> Claim:
-    said = f"W3, the product, takes at most {LATENCY_AIM:.2f} of PtychoNN's time at batch 8"
+    said = f"W3, back-projected, takes at most {LATENCY_AIM:.2f} of PtychoNN's time at batch 8"
     networks = results.networks()
     mine = networks.get(cost_key(Run(ModelName.W3, NetworkInput.BACK_PROJECTED).spec))
     other = networks.get(cost_key(study.full.spec))
@@ -245,7 +245,7 @@ def _correlation(
     study: Study, results: Results, models: list[ModelName], aim: float, who: str
 ) -> Claim:
     """Whether a network's stitched phase on the real scan reaches an aim."""
-    said = f"Stitched phase of {who} correlates with the reference by at least {aim}"
+    said = f"Stitched phase of {who} has a correlation with the reference of at least {aim}"
     runs = [run for run in study.runs if run.model in models]
     found = {run.name: results.outcome(run.name) for run in runs}
     found |= {zoo_name(model): results.outcome(zoo_name(model)) for model in models}
@@ -263,7 +263,7 @@ def _correlation(
     if ceiling is not None:
         numbers += f", {100 * most / ceiling:.1f} % of the ceiling, {ceiling:.3f}"
         if aim > ceiling:
-            numbers += "; the aim lies above the ceiling"
+            numbers += "; the aim is above the ceiling"
     missing = any(run.name not in reached for run in runs if run in study.needed)
     verdict = Verdict.PENDING if missing else Verdict.NOT_HELD
     return Claim(said, Verdict.HELD if most >= aim else verdict, numbers)

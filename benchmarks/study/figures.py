@@ -144,7 +144,7 @@ def draw_curves(study: Study, results: Results, folder: Path) -> None:
             point = cost.latency_ms["8"], errors.held_out(run)
             axis.plot(*point, "o")
             axis.annotate(label(run), point, fontsize=8)
-    axis.set(xlabel="ms a frame, batch 8, one thread", ylabel=_ERROR, xscale="log")
+    axis.set(xlabel="ms per frame, batch 8, one thread", ylabel=_ERROR, xscale="log")
     if axis.lines:
         _save(figure, folder / LATENCY)
 

@@ -83,7 +83,7 @@ def cost_table(runs: dict[str, Run], results: Results, baseline: Run) -> str:
     base = costs.get(cost_key(baseline.spec))
     head = [
         *("", "parameters", "multiply-adds, million", "FP32 file, MB", "training, s"),
-        *("ms a frame, batch 1", "of PtychoNN's", "ms a frame, batch 8", "of PtychoNN's"),
+        *("ms per frame, batch 1", "/ PtychoNN", "ms per frame, batch 8", "/ PtychoNN"),
     ]
     rows = []
     for said, run in runs.items():

@@ -1,1 +1,1 @@
-"""The FP16 graph."""
+"""Conversion of a graph to FP16."""

@@ -1,8 +1,8 @@
-"""The FP16 graph of a network: everything in half that half can hold, the rest as it was.
+"""Conversion to FP16: every operator in half precision except those that need FP32.
 
-Follows the FP32 graph in export. Raw counts, and sums over many pixels, are beyond half's range or
-its eleven bits; what has to stay in FP32 is found from the graph's structure, from the kind of its
-operators, from the ranges of its tensors, and from an emulation that rounds as a graphics card may.
+Follows the FP32 graph in export. Raw counts and sums over many pixels exceed half's range or its
+eleven significant bits; which operators stay in FP32 is determined from the graph's structure, the
+operator types, the ranges of the tensors, and an emulation that rounds as a GPU may.
 """
 
 from collections.abc import Iterator, Mapping
@@ -28,10 +28,10 @@ from wnet_edge.package.golden import Deviation, Patches
 from wnet_edge.package.manifest import Tolerance
 
 LIMIT = Tolerance(amplitude=0.02, phase_rad=0.1, phase_rms_rad=0.01)
-"""How far the emulation may stray from FP32 over the calibration frames."""
+"""Largest permitted deviation of the emulation from FP32 over the calibration frames."""
 
 _REDUCTIONS = ("LayerNormalization", "Pow", "ReduceL2", "ReduceMean", "ReduceSum", "Sqrt")
-"""Sums over many values, the squares that are summed, and the roots of such sums."""
+"""Operators with sums over many values, the squares in such sums, and their roots."""
 
 
 class Reason(str, Enum):
@@ -46,12 +46,12 @@ class Reason(str, Enum):
 
 @dataclass(frozen=True)
 class KeptOperator:
-    """An operator left in FP32.
+    """An operator that stays in FP32.
 
     Attributes:
-        result: name of its first result, which tells it from all others.
-        kind: ONNX's name of it.
-        reason: why it was left.
+        result: name of its first output, which identifies it.
+        kind: ONNX operator type.
+        reason: why it stays.
     """
 
     result: str
@@ -61,12 +61,12 @@ class KeptOperator:
 
 @dataclass(frozen=True)
 class HalfGraph:
-    """An FP16 graph and what it cost.
+    """An FP16 graph, its operators in FP32, and its deviation.
 
     Attributes:
-        content: ONNX; `counts`, `amplitude` and `phase` are FP32.
-        kept: the operators in FP32, in the graph's order.
-        deviation: of the emulation from the FP32 graph, over the calibration frames.
+        content: ONNX bytes; `counts`, `amplitude` and `phase` are FP32.
+        kept: operators in FP32, in the graph's order.
+        deviation: deviation of the emulation from FP32 over the calibration frames.
     """
 
     content: bytes
@@ -75,15 +75,15 @@ class HalfGraph:
 
 
 def to_half(graph: bytes, counts: NDArray[np.float32]) -> HalfGraph:
-    """The FP16 graph of an FP32 one; the same bytes every time.
+    """Convert an FP32 graph to FP16, deterministically.
 
     Args:
-        graph: ONNX, FP32, as `export_fp32` gives it.
+        graph: FP32 ONNX bytes from `export_fp32`.
         counts: (N, 1, H, W) float32, calibration frames.
 
     Raises:
-        ExportError: if the FP32 graph gives no numbers for some frame, or no choice of operators
-            keeps the outputs.
+        ExportError: if the FP32 graph's outputs are not finite for some frame, or no choice of
+            operators keeps the deviation within `LIMIT`.
     """
     model = onnx.load_from_string(graph)
     extremes = extreme_frames(counts.shape[-1])
@@ -110,10 +110,10 @@ def _first(patches: Patches, count: int) -> Patches:
 def _choices(
     model: onnx.ModelProto, kept: Mapping[str, Reason], counts: NDArray[np.float32]
 ) -> Iterator[dict[str, Reason]]:
-    """Results of operators that stay: `kept`, then ever more, those whose rounding harms most.
+    """Successive sets of operators to keep: `kept`, then more, in order of their rounding error.
 
-    Twice as many are added each time, so that a network that half does not suit takes few rounds;
-    ends before all would stay.
+    The number added doubles each time, so that a network unsuited for half takes few rounds; ends
+    before all would stay.
     """
     chosen = dict(kept)
     if len(chosen) < len(model.graph.node):
@@ -128,7 +128,7 @@ def _choices(
 
 
 def _first_choice(model: onnx.ModelProto, largest: Mapping[str, float]) -> dict[str, Reason]:
-    """Results of the operators that can't be half, or had better not, each with its reason."""
+    """Operators that can't or should not be in half, by first output, with the reason."""
     floats = float_tensors(model).keys()
     front_end = _front_end(model)
     largest = {
@@ -153,9 +153,9 @@ def _first_choice(model: onnx.ModelProto, largest: Mapping[str, float]) -> dict[
 
 
 def _front_end(model: onnx.ModelProto) -> set[str]:
-    """Results of the normalisation: all that leads to the first square roots of the counts.
+    """Outputs of the normalisation: everything up to the first square roots of the counts.
 
-    A comparison with the counts, such as which pixels are masked, is no count any more.
+    The result of a comparison with the counts (masked or not) does not belong to it.
     """
     nodes = model.graph.node
     floats = float_tensors(model).keys()

@@ -1,7 +1,7 @@
-"""A graph's numbers turned from FP32 to half, but for the operators that have to stay.
+"""Rewriting of an FP32 graph to half precision, except for given operators.
 
 The middle step of FP16 export: which operators stay → **conversion** → emulation. ONNX Runtime's
-own converter won't do here: it casts the graph's input to half first and, between two operators
+own converter is unsuitable: it casts the graph's input to half first and, between two operators
 that stay in FP32, every value to half and back, so that raw counts overflow.
 """
 
@@ -14,13 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 from wnet_edge.export.graph import opset
 
 MAX_VALUE = 3e4
-"""Half of what half holds (65504): the largest |x| that is trusted to it."""
+"""Largest |x| that is stored in half precision: about half of its range (65504)."""
 
 _HALF_TYPE = "tensor(float16)"
 
 
 def float_tensors(model: onnx.ModelProto) -> dict[str, int]:
-    """Element type of every FP32 and half tensor of a graph: input, constant or result."""
+    """Element type of every FP32 and half tensor of a graph: inputs, constants, node outputs."""
     typed = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
     kinds = {tensor.name: tensor.data_type for tensor in typed.initializer}
     for port in (*typed.input, *typed.value_info, *typed.output):
@@ -30,12 +30,12 @@ def float_tensors(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def takes_half(node: onnx.NodeProto, floats: Set[str], version: int) -> bool:
-    """Whether ONNX has this operator in half, and it computes with floats at all.
+    """Whether a node computes with floats, and ONNX defines its operator for half.
 
     Args:
-        node: of a graph in FP32, of ONNX's own operators.
+        node: node of an FP32 graph, of the default ONNX domain.
         floats: names of the graph's FP32 tensors.
-        version: of the ONNX operator set.
+        version: opset version.
     """
     if node.op_type == "Cast":
         return False
@@ -47,22 +47,22 @@ def takes_half(node: onnx.NodeProto, floats: Set[str], version: int) -> bool:
 
 
 def half_graph(model: onnx.ModelProto, kept: Set[str]) -> onnx.ModelProto:
-    """The graph with every operator in half that takes it, weights included, but for some.
+    """Convert all operators that support it to half, with their weights, except `kept`.
 
     Input and outputs stay FP32. A tensor is cast once, before its first use in the other type, and
-    then has `_half` or `_single` behind its name; so has a constant in half.
+    the cast tensor has the suffix `_half` or `_single`, as have constants in half.
 
     Args:
-        model: FP32; results keep their names, but for outputs that come out of a half operator.
-        kept: results of the operators that stay in FP32, with their constants.
+        model: FP32; tensors keep their names, except graph outputs of an operator in half.
+        kept: first outputs of the operators that stay in FP32, with their constants.
     """
     return _Conversion(model, kept).result()
 
 
 def _following(node: onnx.NodeProto, version: int) -> list[str]:
-    """The inputs whose type is the operator's choice: not an axis, say, nor Resize's scales."""
+    """Inputs of the operator's variable float type, not axes or Resize's scales for example."""
     formals = onnx.defs.get_schema(node.op_type, version).inputs
-    last = len(formals) - 1  # of Concat, for all its inputs
+    last = len(formals) - 1  # the variadic one, as of Concat
     return [
         name
         for index, name in enumerate(node.input)
@@ -71,7 +71,7 @@ def _following(node: onnx.NodeProto, version: int) -> list[str]:
 
 
 class _Conversion:
-    """The new graph while it grows, node by node in the old one's order."""
+    """Builds the new graph node by node in the old one's order."""
 
     def __init__(self, model: onnx.ModelProto, kept: Set[str]) -> None:
         self._model = model
@@ -79,7 +79,7 @@ class _Conversion:
         self._version = opset(model)
         self._floats = float_tensors(model).keys()
         self._constants = {tensor.name: tensor for tensor in model.graph.initializer}
-        # (tensor of the old graph, element type) to its name in the new one.
+        # (tensor of the old graph, element type) to its name in the new one
         self._names: dict[tuple[str, int], str] = {
             (port.name, TensorProto.FLOAT): port.name
             for port in (*model.graph.input, *model.graph.output)
@@ -117,7 +117,7 @@ class _Conversion:
         return takes_half(node, self._floats, self._version) and self._kept.isdisjoint(node.output)
 
     def _operand(self, name: str, *, half: bool) -> str:
-        """The name under which a tensor is there in the type that is wanted, cast if need be."""
+        """Name of a tensor in the wanted type; adds a cast if needed."""
         kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
         if (name, kind) in self._names:
             return self._names[name, kind]
@@ -139,5 +139,5 @@ class _Conversion:
 
 
 def cast(source: str, target: str, kind: int) -> onnx.NodeProto:
-    """The node that turns tensor `source` into `target` of an element type."""
+    """A Cast node from tensor `source` to `target` of element type `kind`."""
     return helper.make_node("Cast", [source], [target], name=f"cast_{target}", to=kind)

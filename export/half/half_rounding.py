@@ -1,8 +1,8 @@
-"""What half precision does to a graph's numbers, found by running it: ranges and rounding.
+"""Effect of half precision on a graph, measured by running it: ranges and rounding errors.
 
-Serves FP16 export in choosing what stays in FP32. ONNX Runtime computes many operators of a half
-graph in FP32 on the processor, and leaves out casts between them; what a graphics card would round
-shows only where every operator stands between casts and nothing is optimised.
+Used by FP16 export to choose the operators that stay in FP32. On the CPU, ONNX Runtime computes
+many operators of a half graph in FP32 and removes casts between them; the rounding of a GPU is
+emulated by casts around every operator, without optimisation.
 """
 
 import math
@@ -24,9 +24,9 @@ _FRAMES_AT_ONCE = 8
 
 
 def extreme_frames(window_px: int) -> NDArray[np.float32]:
-    """Frames as bad as a detector gives them, (N, 1, window, window) float32 counts.
+    """Extreme frames of a detector, (N, 1, window_px, window_px) float32 counts.
 
-    Every pixel saturated, one hot pixel, one photon, none at all, all but one pixel masked.
+    All pixels saturated, one hot pixel, one photon, empty, all pixels but one masked.
     """
     centre, corner = (window_px // 2, window_px // 2), (0, 0)
     frames = np.zeros((8, 1, window_px, window_px), np.float32)
@@ -42,14 +42,14 @@ def extreme_frames(window_px: int) -> NDArray[np.float32]:
 
 
 def largest_values(model: onnx.ModelProto, counts: NDArray[np.float32]) -> dict[str, float]:
-    """Largest |x| of every FP32 tensor but the constants, over frames (N, 1, H, W)."""
+    """Largest |x| of every FP32 tensor except constants, over frames (N, 1, H, W), by name."""
     constants = {tensor.name for tensor in model.graph.initializer}
     names = [name for name in float_tensors(model) if name not in constants]
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
     del probed.graph.output[:]
     for name in names:
-        # Measured inside the graph: the tensors of a large network would fill the memory.
+        # Reduced inside the graph, since all tensors of a large network would fill the memory.
         probed.graph.node.extend(
             [
                 helper.make_node("Abs", [name], [f"{name}/abs"]),
@@ -68,9 +68,9 @@ def largest_values(model: onnx.ModelProto, counts: NDArray[np.float32]) -> dict[
 
 
 def rounded_twin(half: onnx.ModelProto) -> onnx.ModelProto:
-    """A half graph with every operator computed in FP32 and its results rounded to half.
+    """Emulation of a half graph: every operator computed in FP32, its outputs rounded to half.
 
-    To be run as it is written: an optimised graph may be rid of the rounding.
+    To be run without optimisation, which may remove the rounding.
     """
     kinds = float_tensors(half)
     halves = {name for name, kind in kinds.items() if kind == TensorProto.FLOAT16}
@@ -99,22 +99,22 @@ def rounded_twin(half: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def outputs(model: onnx.ModelProto, counts: NDArray[np.float32]) -> Patches:
-    """A graph's patches for frames (N, 1, H, W), from ONNX Runtime without optimisations."""
+    """Patches of frames (N, 1, H, W), computed by ONNX Runtime without optimisation."""
     return patches_as_written(serialise(model), counts)
 
 
 def worst_rounding(
     model: onnx.ModelProto, kept: Set[str], counts: NDArray[np.float32], limit: Tolerance
 ) -> list[str]:
-    """Results of the operators that could be half, those first that alone move the outputs most.
+    """Operators that could be in half, by first output, largest effect on the patches first.
 
-    One run for each operator: takes seconds for a small network, minutes for a large one.
+    One run for each operator in half alone: seconds for a small network, minutes for a large one.
 
     Args:
-        model: FP32.
-        kept: results of the operators that stay in FP32.
-        counts: frames (N, 1, H, W) to run, a few.
-        limit: in whose terms amplitude and phase are compared.
+        model: FP32 model.
+        kept: first outputs of the operators that stay in FP32.
+        counts: (N, 1, H, W) float32, a few frames to run.
+        limit: scales by which deviations of amplitude and phase are compared.
     """
     exact = outputs(model, counts)
     results = [node.output[0] for node in model.graph.node]

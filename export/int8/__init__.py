@@ -1,1 +1,1 @@
-"""The INT8 graph."""
+"""Quantisation of a graph to INT8."""

@@ -1,7 +1,7 @@
-"""What each layer has of an INT8 graph's cost and gain: for a report, once the graph is chosen.
+"""Report of each layer's contribution to an INT8 graph: accuracy loss, bytes and time saved.
 
-The cost is in accuracy, with the layer alone in INT8; the gain in bytes, likewise, and in time, of
-the chosen graph against the same with that layer the other way.
+Accuracy and bytes are those of the layer alone in INT8; the time is that of the chosen graph
+compared with the same graph with that layer switched between INT8 and float.
 """
 
 import time
@@ -25,12 +25,12 @@ _ROUNDS = 9
 
 @dataclass(frozen=True)
 class LayerShare(LayerCost):
-    """One layer's cost, and what has become of it.
+    """One layer's cost, and its state in the chosen graph.
 
     Attributes:
         in_float: whether the chosen graph leaves it in float.
-        saved_ms_per_frame: by having it in INT8 beside the others, on this processor, one thread;
-            below zero where INT8 is slower. Another run gives another number.
+        saved_ms_per_frame: time saved by INT8 in the chosen graph, on this processor with one
+            thread; negative if INT8 is slower. Not reproducible.
     """
 
     in_float: bool
@@ -43,13 +43,13 @@ def layer_shares(
     counts: NDArray[np.float32],
     quantisation: Mapping[str, Setting],
 ) -> tuple[LayerShare, ...]:
-    """Of every layer, those first that cost most.
+    """Contributions of all layers, largest accuracy loss first.
 
     Args:
-        problem: that was solved.
-        found: the graph that was chosen.
-        counts: (N, 1, H, W) float32 frames to time it with.
-        quantisation: the graph's entry in the manifest.
+        problem: problem of the search.
+        found: chosen graph.
+        counts: (N, 1, H, W) float32, frames for the timing.
+        quantisation: quantisation settings of the graph in the manifest.
     """
 
     def session(graph: bytes) -> InferenceSession:
@@ -76,7 +76,7 @@ def layer_shares(
 def _slower_ms(
     one: InferenceSession, other: InferenceSession, counts: NDArray[np.float32]
 ) -> float:
-    """How much longer a frame takes in `one` than in `other`, both timed in turn."""
+    """Additional ms per frame of `one` compared with `other`, timed in interleaved rounds."""
     differences = []
     for _ in range(_ROUNDS):
         started = time.perf_counter()

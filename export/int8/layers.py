@@ -1,7 +1,7 @@
-"""The layers of a graph that can be quantised: what INT8 may change, and what it may not.
+"""Layers of a graph that can be quantised to INT8.
 
-Convolutions and matrix products with weights, from the first convolution on. What comes before it
-sees raw counts and the probe, whose values span too much for 256 steps.
+Convolutions and matrix products with weights, from the first convolution on. Everything before it
+handles raw counts and the probe, whose dynamic range is too large for 8 bits.
 """
 
 import math
@@ -13,20 +13,20 @@ from onnx import TensorProto, helper, numpy_helper
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "Clip")
-"""Quantised with the layer before them, so that only one rounding stands between two layers."""
+"""Quantised together with the layer before them, for a single rounding between two layers."""
 
 _LARGE = 1024
-"""Values of a constant from which storing it as half is worth a node."""
+"""Number of values from which storing a constant as half is worth a Cast node."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer with weights.
+    """A layer with weights.
 
     Attributes:
-        name: of its node.
-        kind: ONNX operator.
-        weights: how many.
+        name: name of its node.
+        kind: ONNX operator type.
+        weights: number of weights.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Layer:
 
 
 def layers_of(model: onnx.ModelProto) -> tuple[Layer, ...]:
-    """The layers that can be quantised, in the graph's order; every node has a name of its own."""
+    """Layers that can be quantised, in the graph's order; nodes must have unique names."""
     sizes = {item.name: math.prod(item.dims) for item in model.graph.initializer}
     behind = set(nodes_behind_first_convolution(model))
     return tuple(
@@ -48,7 +48,7 @@ def layers_of(model: onnx.ModelProto) -> tuple[Layer, ...]:
 
 
 def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the convolutions and of all that depends on one, in the graph's order."""
+    """Names of the convolutions and of all nodes that depend on one, in the graph's order."""
     reached: set[str] = set()
     names = []
     for node in model.graph.node:
@@ -61,8 +61,8 @@ def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:
 def front_constants_in_half(model: onnx.ModelProto) -> None:
     """Store the large constants before the first convolution as half, widened by a Cast, in place.
 
-    They hold the probe, which is not known to half's three digits; ONNX Runtime folds the Cast. The
-    steps of quantised weights stay: half has no number for the small ones.
+    They hold the probe, which is known less precisely than half's three digits; ONNX Runtime folds
+    the Cast. Scales of quantised weights stay, since half can't represent the small ones.
     """
     graph = model.graph
     behind = set(nodes_behind_first_convolution(model))
@@ -87,7 +87,7 @@ def front_constants_in_half(model: onnx.ModelProto) -> None:
 
 
 def named(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with a name of its own for every node, in place."""
+    """Give every node of the model a unique name, in place; returns the model."""
     for index, node in enumerate(model.graph.node):
         node.name = f"{node.op_type}_{index}"
     return model

@@ -1,8 +1,7 @@
-"""An FP32 graph and the ranges of its values to an INT8 graph (QDQ), as a scheme says.
+"""Quantisation of an FP32 graph to INT8 in QDQ format, with given ranges and scheme.
 
 Third step of quantisation: frames → ranges → **quantised graph**. ONNX Runtime's quantiser inserts
-the QuantizeLinear and DequantizeLinear nodes; what it leaves behind that no provider needs is taken
-out again.
+the QuantizeLinear and DequantizeLinear nodes; leftovers that no provider needs are removed.
 """
 
 from dataclasses import dataclass
@@ -30,19 +29,19 @@ _TYPES = {
     Precision.INT8_U8U8: (QuantType.QUInt8, QuantType.QUInt8),
     Precision.INT8_U8S8: (QuantType.QUInt8, QuantType.QInt8),
 }
-"""Of activations and weights."""
+"""Types of activations and weights by layout."""
 
 LAYOUTS = tuple(_TYPES)
-"""The precisions that are quantised."""
+"""The quantised precisions (INT8 layouts)."""
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a graph is quantised.
+    """Quantisation scheme of a graph.
 
     Attributes:
         layout: types of activations and weights.
-        per_channel: weights have a scale for each output channel, else one for all.
+        per_channel: one weight scale per output channel, else one per layer.
         kept: names of the layers that stay in float.
     """
 
@@ -52,12 +51,12 @@ class Scheme:
 
 
 def quantised(graph: bytes, ranges: Ranges, scheme: Scheme) -> bytes:
-    """The graph with weights in 8 bits and its layers' inputs rounded to 8 bits.
+    """Quantise weights and layer inputs of a graph to 8 bits; returns ONNX bytes.
 
     Args:
-        graph: ONNX, FP32, every node with a name of its own.
-        ranges: of its tensors.
-        scheme: which types, and which layers.
+        graph: FP32 ONNX bytes, with unique node names.
+        ranges: value ranges of its tensors.
+        scheme: quantisation scheme.
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
     behind = set(nodes_behind_first_convolution(model))

@@ -1,9 +1,9 @@
-"""The search for an INT8 graph within the budget: which ranges, and which layers stay in float.
+"""Search for an INT8 graph within the budget: calibration method, and layers that stay in float.
 
-Every calibrator is tried with all layers quantised. With the best of them, some layers are left in
-float that are dear for the bytes they save; if the budget does not hold, more go back to float, the
-dearest first, until it does. Costs are measured on the scan's selection strip, which neither
-calibrates nor reports.
+Every calibrator is tried with all layers quantised. With the best one, a few layers stay in float
+whose accuracy loss is large for the bytes they save; if the budget is exceeded, more layers return
+to float, largest loss first, until it holds. Losses are measured on the selection strip, which is
+used neither for calibration nor for the reported figures.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,20 +25,21 @@ from wnet_edge.package.golden import Patches
 from wnet_edge.package.manifest import Precision
 
 MARGIN = 0.4
-"""Share of the budget that the selection strip may lose: with W1, W3 and PtychoNN, quantised in 21
-ways, the report strip of scan 247 lost up to 1.7 times as much; that of another scan, twice."""
+"""Fraction of the budget permitted as loss on the selection strip: with W1, W3 and PtychoNN, in 21
+quantised variants, the report strip of scan 247 lost up to 1.7 times as much; that of another scan,
+twice."""
 
 MOST_CHANGE = 0.8
-"""Share of the budget by which the selection strip's image may change, for better or worse: against
-a reference an error may help by luck, and does not on the next strip. In none of those trials did
-the report strip lose more than 0.9 of what the selection strip's image changed."""
+"""Fraction of the budget permitted as change of the selection strip's image, for better or worse:
+against a reference a rounding error may help by chance, but not on another strip. In none of those
+trials did the report strip lose more than 0.9 of the change of the selection strip's image."""
 
 SPARED_SHARE = 0.01
-"""Of an INT8 graph's bytes, spent on accuracy whether or not the budget asks for it: a few small
-layers, at the network's ends, make most of the error."""
+"""Fraction of an INT8 graph's bytes spent on layers in float in any case: a few small layers at the
+network's ends cause most of the error."""
 
 SENSITIVITY_FRAMES = 8
-"""That a single layer's cost is measured on."""
+"""Number of frames on which a single layer's loss is measured."""
 
 Run = Callable[[bytes, NDArray[np.float32]], Patches]
 """Patches of a quantised graph for counts (N, 1, H, W), as the runner computes them here."""
@@ -46,16 +47,16 @@ Run = Callable[[bytes, NDArray[np.float32]], Patches]
 
 @dataclass(frozen=True)
 class Trial:
-    """A scheme that was measured.
+    """A measured quantisation scheme.
 
     Attributes:
-        method: of the ranges.
+        method: calibration method.
         per_channel: as in `Scheme`.
-        kept: layers in float, by name.
-        loss: on the selection strip.
-        change: of the image there, which FP32's own is held against.
-        phase_rms_rad: difference from FP32.
-        size_bytes: of the graph.
+        kept: names of the layers in float.
+        loss: loss of accuracy on the selection strip.
+        change: loss there relative to FP32's own image.
+        phase_rms_rad: RMS phase difference from FP32.
+        size_bytes: size of the graph.
     """
 
     method: RangeMethod
@@ -68,12 +69,12 @@ class Trial:
 
 
 class OverBudgetError(ExportError):
-    """A precision costs more accuracy than the budget allows.
+    """A precision loses more accuracy than the budget allows.
 
     Attributes:
-        reason: what it costs, without the cure.
-        precision: that does.
-        trials: what was tried for it, in order.
+        reason: its loss, without the remedy.
+        precision: the precision.
+        trials: schemes that were tried, in order.
     """
 
     def __init__(self, reason: str, precision: Precision, trials: tuple[Trial, ...]) -> None:
@@ -86,12 +87,12 @@ class OverBudgetError(ExportError):
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What quantising one layer alone costs and saves.
+    """Accuracy loss and bytes saved by quantising one layer alone.
 
     Attributes:
-        layer: which.
-        phase_rms_rad: difference from FP32 with this layer alone in INT8.
-        saved_bytes: by having it in INT8; below zero where scales and nodes take more than weights.
+        layer: the layer.
+        phase_rms_rad: RMS phase difference from FP32 with this layer alone in INT8.
+        saved_bytes: bytes saved by INT8; negative if scales and nodes take more than they save.
     """
 
     layer: Layer
@@ -101,14 +102,14 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class FoundInt8:
-    """The graph that was chosen, and how.
+    """Result of the search.
 
     Attributes:
-        content: ONNX.
-        ranges: that it was quantised with.
-        scheme: of it.
-        trials: everything that was measured, in order.
-        costs: of the layers, dearest first.
+        content: ONNX bytes of the chosen graph.
+        ranges: ranges that it was quantised with.
+        scheme: its quantisation scheme.
+        trials: all measured schemes, in order.
+        costs: costs of the layers, largest loss first.
     """
 
     content: bytes
@@ -120,14 +121,14 @@ class FoundInt8:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be quantised, and what it is judged by.
+    """Graph to quantise, layout, and the criteria of the search.
 
     Attributes:
-        graph: FP32, every node with a name of its own.
-        layout: of the INT8 graph.
-        selection: the strip, and what FP32 gives of it.
-        run: runs a candidate.
-        budget: to keep to.
+        graph: FP32 ONNX bytes, with unique node names.
+        layout: layout of the INT8 graph.
+        selection: selection strip, with FP32's accuracy.
+        run: runs a candidate graph.
+        budget: accuracy budget.
     """
 
     graph: bytes
@@ -138,7 +139,7 @@ class Problem:
 
     @cached_property
     def own(self) -> MeasuredStrip:
-        """FP32's own image of the strip, as the yardstick."""
+        """The selection strip with FP32's own output as ground truth."""
         known = self.selection
         if known.yardstick.judge is Judge.FP32:
             return known
@@ -146,7 +147,7 @@ class Problem:
         return MeasuredStrip(yardstick, known.fp32, yardstick.accuracy(known.fp32))
 
     def measured(self, ranges: Ranges, scheme: Scheme) -> tuple[bytes, Trial]:
-        """A candidate and what it costs."""
+        """Quantise and measure a candidate; returns its ONNX bytes and the trial."""
         content = quantised(self.graph, ranges, scheme)
         part = self.selection.yardstick.part
         patches = self.run(content, part.counts)
@@ -162,26 +163,26 @@ class Problem:
         return content, trial
 
     def share(self, trial: Trial) -> float:
-        """How much of what is allowed a trial takes, 1 being all of it."""
+        """Fraction of the permitted loss or change that a trial takes."""
         return max(
             self.budget.share(trial.loss) / MARGIN, self.budget.share(trial.change) / MOST_CHANGE
         )
 
     def holds(self, trial: Trial) -> bool:
-        """Whether a trial leaves the margin that another strip may need."""
+        """Whether a trial is within the budget with the margin for other strips."""
         return self.share(trial) <= 1
 
 
 def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
-    """The graph that is nearest to FP32 of those within the budget, few layers in float first.
+    """Search for the graph closest to FP32 within the budget, starting with few layers in float.
 
     Raises:
-        OverBudgetError: if no number of layers makes the budget hold, with the best that was found.
+        OverBudgetError: if no number of layers in float meets the budget; states the best trial.
     """
     scheme = Scheme(problem.layout)
     measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
     best = min(measured, key=_cost)
-    # One scale for all of a layer's channels is smaller, and sometimes as good.
+    # One scale per layer takes fewer bytes, and is sometimes as accurate.
     measured.append(_Measured.of(problem, best.ranges, replace(scheme, per_channel=False)))
     best = min(measured, key=_cost)
     costs = layer_costs(problem, best.ranges, best.scheme)
@@ -199,7 +200,7 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
         trials.append(tried.trial)
         if problem.holds(tried.trial):
             return FoundInt8(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
-    # Every share of a budget of zero is the same.
+    # With a budget of zero all fractions are equal.
     nearest = min(trials, key=lambda t: (problem.share(t), t.phase_rms_rad))
     raise OverBudgetError(
         f"no {problem.layout.value} graph takes less than {MARGIN:.0%} of the budget on the "
@@ -213,10 +214,10 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
 
 
 def _spared(costs: Sequence[LayerCost], most_bytes: float) -> frozenset[str]:
-    """Layers that stay in float for `most_bytes` altogether, those first that buy most by it."""
+    """Layers to keep in float for `most_bytes` altogether, most accuracy per byte first."""
 
     def worth(cost: LayerCost) -> float:
-        # Squares, since the layers' errors add up as if independent.
+        # Squared, since the layers' errors add in quadrature.
         return cost.phase_rms_rad**2 / max(cost.saved_bytes, 1)
 
     spared, spent = [], 0
@@ -229,7 +230,7 @@ def _spared(costs: Sequence[LayerCost], most_bytes: float) -> frozenset[str]:
 
 
 def layer_costs(problem: Problem, ranges: Ranges, scheme: Scheme) -> tuple[LayerCost, ...]:
-    """What each layer costs and saves if it alone is quantised as `scheme` says, dearest first."""
+    """Costs of each layer quantised alone by `scheme`, largest loss first."""
     layers = layers_of(onnx.load_from_string(problem.graph))
     part, patches = problem.selection.yardstick.part, problem.selection.fp32
     few = part.only(np.arange(len(part.numbers)) < SENSITIVITY_FRAMES)
@@ -262,7 +263,7 @@ def _cost(measured: _Measured) -> float:
 
 
 def _growing(most: int) -> list[int]:
-    """How many layers are given back, one after the other: by one first, then by a quarter."""
+    """Numbers of layers returned to float in successive trials: steps of one, then of a quarter."""
     counts, count = [], 1
     while count < most:
         counts.append(count)

@@ -1,1 +1,1 @@
-"""Graph passes."""
+"""Graph rewrites that every exported graph goes through."""

@@ -1,7 +1,7 @@
-"""The same graph in fewer bytes: short names, no constant twice, the DFT matrix as its formula.
+"""Compaction of a graph: short names, no duplicate constants, DFT matrices as their formula.
 
-The last step on every precision's graph before it is packed. In a network of a hundred thousand
-weights the names and the back-projection's constants would weigh as much as the weights.
+Applied to the graph of every precision before it is packed. In a network of a hundred thousand
+weights, names and the constants of the back-projection would take as many bytes as the weights.
 """
 
 import itertools
@@ -15,15 +15,15 @@ from wnet_edge.export.passes.dft_nodes import dft_nodes
 from wnet_edge.export.passes.resized_shapes import state_resized_shapes
 
 _EIGHT_BITS = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-"""Not shared: ONNX Runtime replaces zero points one by one where it multiplies without saturation,
-and fails on one that it has replaced already."""
+"""Constants of these types are not shared: where ONNX Runtime avoids saturation it replaces each
+zero point, and fails on one that is already replaced."""
 
 
 def compacted(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A graph that computes the same; outputs may differ by the rounding of the DFT matrix.
+    """Compacted copy of a graph; outputs may differ by the rounding of the DFT matrix.
 
     Input and outputs keep their names. Nodes and tensors are renamed in the graph's order, so that
-    every node has a name and no two have the same. The model that is given stays as it was.
+    every node has a unique name. The given model is not changed.
 
     Args:
         model: of any precision, without subgraphs.
@@ -39,7 +39,7 @@ def compacted(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _generate_dft(model: onnx.ModelProto) -> None:
-    """Put nodes that compute it in the place of every constant that is a DFT matrix."""
+    """Replace, in place, every constant that is a DFT matrix by nodes that compute it."""
     graph = model.graph
     stored: list[onnx.TensorProto] = []
     first: list[onnx.NodeProto] = []
@@ -54,7 +54,7 @@ def _generate_dft(model: onnx.ModelProto) -> None:
 
 
 def _drop_repeated(model: onnx.ModelProto) -> None:
-    """Keep one of the constants that are the same, and none that nothing uses."""
+    """Remove, in place, duplicate and unused constants."""
     graph = model.graph
     used = {name for node in graph.node for name in node.input}
     first: dict[bytes, str] = {}
@@ -81,7 +81,7 @@ def _rename(model: onnx.ModelProto) -> None:
     graph = model.graph
     ports = [port.name for port in (*graph.input, *graph.output)]
     free = (name for name in _short_names() if name not in ports)
-    # An input that is left out has no name.
+    # An omitted optional input has an empty name.
     names = {name: name for name in ("", *ports)}
     names |= {tensor.name: next(free) for tensor in graph.initializer}
     for tensor in graph.initializer:
@@ -94,7 +94,7 @@ def _rename(model: onnx.ModelProto) -> None:
 
 
 def _short_names() -> Iterator[str]:
-    """Letters: a to z, aa, ab, and so on."""
+    """Names a to z, aa, ab, and so on."""
     for length in itertools.count(1):
         for letters in itertools.product(string.ascii_lowercase, repeat=length):
             yield "".join(letters)

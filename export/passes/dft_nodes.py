@@ -1,7 +1,7 @@
-"""The DFT matrix of the back-projection, written as the few nodes that compute it.
+"""DFT matrices in a graph as the few nodes that compute them.
 
-At 64 pixels the matrix of `wnet_edge.models.back_projection` weighs 64 KB and its formula less than
-one. ONNX Runtime computes it once, when it loads the graph.
+At 64 pixels the matrix of `wnet_edge.models.back_projection` takes 64 KB and its formula less than
+one. ONNX Runtime computes it once, on loading the graph.
 """
 
 import math
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 _TOLERANCE: dict[int, float] = {TensorProto.FLOAT: 1e-6, TensorProto.FLOAT16: 1e-3}
-"""Largest relative difference from the matrix that was stored: what its type resolves."""
+"""Largest relative difference from the stored matrix: the resolution of its type."""
 
 
 def dft_nodes(
@@ -22,12 +22,12 @@ def dft_nodes(
     """Nodes and constants that compute the tensor `stored`, or None if it is no DFT matrix.
 
     A DFT matrix is [[C, S], [−S, C]], 2 n × 2 n in FP32 or half, with C + iS =
-    exp(2πi·j·k / n) / √n, j and k counted from −n / 2, n a multiple of 4. Angles are integers, in
-    n-ths of a turn, until they are reduced; sines are taken in FP64, and cosines as sines of a
-    quarter turn more, since ONNX Runtime 1.20 has no cosine in FP64.
+    exp(2πi·j·k / n) / √n, j and k counted from −n / 2, n a multiple of 4. Angles are integers in
+    units of 2π / n until they are reduced; sines are computed in FP64, and cosines as sines shifted
+    by π / 2, since ONNX Runtime 1.20 has no cosine in FP64.
 
     Args:
-        stored: the constant; the last node's result has its name and element type.
+        stored: the constant; the last node's output has its name and element type.
     """
     if stored.data_type not in _TOLERANCE or len(stored.dims) != 2:
         return None

@@ -1,6 +1,6 @@
-"""The last touch to every graph before it is packed: its batch size, and what it says of itself.
+"""Last pass over every graph before packing: fixed batch size and metadata.
 
-After quantisation, calibration and the golden frames, which all run graphs of any batch size.
+After calibration, quantisation and the golden frames, which need graphs of any batch size.
 """
 
 from dataclasses import replace
@@ -13,10 +13,10 @@ from wnet_edge.package.packing import PackageContent
 
 
 def finished(content: PackageContent) -> PackageContent:
-    """The content with graphs that take `content.batch_size` frames and bear its facts.
+    """Content with graphs of batch size `content.batch_size` that carry their metadata.
 
     Raises:
-        ExportError: if a graph does not stand on that batch size.
+        ExportError: if a graph can't have that batch size.
     """
     graphs = {
         kind: replace(

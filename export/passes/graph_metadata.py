@@ -1,7 +1,7 @@
-"""What a graph says of itself when it is found without its package.
+"""Metadata of a graph, for when it is found without its package.
 
-Written into the `metadata_props` of each graph, which every ONNX tool shows; ONNX Runtime has it as
-`session.get_modelmeta().custom_metadata_map`. The manifest says more and is what counts.
+Written into the `metadata_props` of each graph, which every ONNX tool shows; in ONNX Runtime
+`session.get_modelmeta().custom_metadata_map`. The manifest has more and is authoritative.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from wnet_edge.package.packing import PackageContent
 
 @dataclass(frozen=True)
 class GraphFacts:
-    """What is told; see `Manifest` for each field's meaning."""
+    """Metadata written into a graph; see `Manifest` for the fields."""
 
     model: str
     precision: Precision
@@ -30,7 +30,7 @@ class GraphFacts:
 
 
 def facts_of(content: PackageContent, precision: Precision) -> GraphFacts:
-    """The facts of one graph of a package to be."""
+    """Metadata of one graph of a package to be written."""
     return GraphFacts(
         model=content.model,
         precision=precision,
@@ -46,7 +46,7 @@ def facts_of(content: PackageContent, precision: Precision) -> GraphFacts:
 
 
 def describe(model: onnx.ModelProto, facts: GraphFacts) -> None:
-    """Write the facts into a model, in place of whatever it said; same facts, same bytes."""
+    """Write metadata into a model, in place, replacing earlier metadata; deterministic."""
     texts = {
         "model": facts.model,
         "precision": facts.precision.value,

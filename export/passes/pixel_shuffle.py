@@ -1,8 +1,7 @@
-"""The decoders' last pixel shuffle, written so that runs of pixels are moved, not single ones.
+"""Pass that rewrites the decoders' last pixel shuffle as transposes, which run faster.
 
-A pass over the FP32 graph. ONNX Runtime's DepthToSpace moves one value at a time; with the channels
-last, which is near to its own layout behind a convolution, a row of a block already stands side by
-side.
+ONNX Runtime's DepthToSpace moves one value at a time; in channels-last order, close to its layout
+after a convolution, the values of a block's row are already contiguous.
 """
 
 from typing import Any
@@ -15,8 +14,8 @@ from onnx import helper, numpy_helper
 def shuffle_in_runs(model: onnx.ModelProto) -> None:
     """Replace, in place, each DepthToSpace to one channel by transposes that give the same values.
 
-    (B, b², H, W) → (B, H, W, b²) → (B, H, b, W, b) → (B, 1, b H, b W). To more channels, or where
-    H and W are not known, it is left as it is.
+    (B, b², H, W) → (B, H, W, b²) → (B, H, b, W, b) → (B, 1, b H, b W). Nodes with more output
+    channels, or with unknown H and W, are left unchanged.
     """
     inferred = onnx.shape_inference.infer_shapes(model).graph
     shapes = {
@@ -36,12 +35,12 @@ def shuffle_in_runs(model: onnx.ModelProto) -> None:
 def _shuffle(
     node: onnx.NodeProto, shape: list[int]
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """What comes in the node's place, given its input's shape, 0 where unknown."""
+    """Nodes and constants that replace the node, given its input's shape (0 where unknown)."""
     if node.op_type != "DepthToSpace" or len(shape) != 4:
         return [node], []
     block = next(a.i for a in node.attribute if a.name == "blocksize")
     _, channels, height, width = shape
-    # To one channel, both of ONNX's orders of the input's channels are the same.
+    # With one output channel, both channel orders of ONNX (DCR and CRD) are the same.
     if channels != block * block or not height or not width:
         return [node], []
     return _transposes(node, height, width, block)

@@ -1,19 +1,19 @@
-"""The shapes of upsampled maps, stated in the graph: with a free batch, ONNX infers no batch there.
+"""Pass that states the shapes of upsampled maps, whose batch dimension ONNX does not infer.
 
-A pass over every graph, the last one. ONNX Runtime takes a sum, and the ReLU behind it, into the
-convolution before it only where it knows both summands to have the same shape.
+The last pass over every graph. ONNX Runtime fuses a sum, and the ReLU after it, into the preceding
+convolution only if both summands are known to have the same shape.
 """
 
 import onnx
 
 
 def state_resized_shapes(model: onnx.ModelProto) -> None:
-    """State, in place, that each Resize of FP32 maps keeps the batch of the graph's input.
+    """State, in place, that each Resize of FP32 maps keeps the batch size of the graph's input.
 
-    Not of maps in half: a sum inside a convolution is not rounded, so patches would differ.
+    Not for maps in half: a sum fused into a convolution is not rounded, so patches would differ.
 
     Args:
-        model: whose Resize nodes all scale height and width alone.
+        model: model whose Resize nodes all scale height and width only.
     """
     graph = model.graph
     batch = graph.input[0].type.tensor_type.shape.dim[0]

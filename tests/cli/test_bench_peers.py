@@ -30,12 +30,15 @@ def test_peers_that_are_not_installed_are_told_of(call, tmp_path, monkeypatch):
     monkeypatch.setattr(bench_peers, "find_spec", lambda name: None if name == "torch" else name)
     here, lines = bench_peers.installed_peers()
     assert here == (Peer.OPENVINO,)
-    assert lines == ("pytorch is not timed: no torch here (pip install 'wnet-edge[train]')",)
+    assert lines == (
+        "pytorch is not timed: torch is not installed (pip install 'wnet-edge[train]')",
+    )
     monkeypatch.setattr(bench_peers, "find_spec", lambda _: None)
     code, _, err = call("bench", package, "--peers")
     assert code == 1
     assert err == (
-        "Error: no peer is installed: pip install 'wnet-edge[train]' or pip install openvino\n"
+        "Error: no other runtime is installed: pip install 'wnet-edge[train]' or pip install "
+        "openvino\n"
     )
 
 
@@ -71,7 +74,7 @@ def test_a_peer_that_computes_something_else_is_not_timed(tmp_path):
     counts = np.ones((2, 1, 8, 8), np.float32)
     other = GoldenFrames(counts, {Precision.FP32: (counts + 1, counts)})
     package = write_package(tmp_path / "wrong.wnet", content(golden=other))
-    with pytest.raises(PeerError, match=r"openvino is not timed on fp32 of .*: it gives other"):
+    with pytest.raises(PeerError, match=r"openvino is not timed on fp32 of .*: its phases differ"):
         peer_run(Peer.OPENVINO, package, CPU)
 
 
@@ -105,7 +108,7 @@ def test_peers_have_rows_of_their_own(call, tmp_path, monkeypatch):
     assert peer["graph"]["ratio"] == pytest.approx(peer["graph"]["p50_ms"] / own["graph"]["p50_ms"])
     assert {"openvino", "torch"} <= set(values["versions"])
     assert values["notes"] == [
-        "pytorch is not timed on conv.wnet: no PyTorch weights for it in the zoo"
+        "pytorch is not timed on conv.wnet: no PyTorch weights of it ship with wnet-edge"
     ]
 
 
@@ -113,7 +116,7 @@ def test_weights_of_another_network_are_not_timed():
     package = open_package(find_package("w3"))
     renamed = dataclasses.replace(package.manifest, model="ptychonn")
     other = dataclasses.replace(package, manifest=renamed)
-    with pytest.raises(PeerError, match=r"pytorch is not timed on fp32 of .*: it gives other"):
+    with pytest.raises(PeerError, match=r"pytorch is not timed on fp32 of .*: its phases differ"):
         peer_run(Peer.PYTORCH, other, CPU)
     with pytest.raises(PeerError, match="pytorch is not timed on int8: the network is in fp32"):
         peer_run(Peer.PYTORCH, package, dataclasses.replace(CPU, precision=Precision.INT8))

@@ -182,7 +182,7 @@ def test_verify(here, call):
     assert code == 0
     assert "fp32 on cpu passed" in out
     outcome = call("verify", "wrong.wnet", "--provider", "cpu", "--json")
-    fails(outcome, "fp32 on cpu gives other patches here")
+    fails(outcome, "fp32 on cpu does not reproduce the golden patches here")
     values = json.loads(outcome[1])
     assert not values["passed"]
     (check,) = values["checks"]

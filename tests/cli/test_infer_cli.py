@@ -153,9 +153,9 @@ def test_many_scans_go_to_a_folder_and_a_bad_one_stops_none(here, call, known):
     assert code == 1
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["scan"] for line in lines] == list(scans)
-    assert "is no scan file" in lines[1]["error"]
+    assert "is not a scan file" in lines[1]["error"]
     assert lines[2]["frames_processed"] == 36
-    assert err == "Error: 1 of 3 scans failed: bad.cxi; their lines say why\n"
+    assert err == "Error: 1 of 3 scans failed: bad.cxi; their JSON lines say why\n"
     assert sorted(path.name for path in (here / "images").iterdir()) == [
         "other.wnet.h5",
         "other.wnet.png",
@@ -177,7 +177,7 @@ def test_strict_refuses_what_is_not_trusted(call, tmp_path):
     code, out, err = call("infer", EXAMPLE, *turned)
     assert code == 0
     assert "NOT trusted" in out
-    assert "NOT trusted: the image has next to nothing to do with its frames" in err
+    assert "NOT trusted: the image hardly explains its frames" in err
     assert read_result(tmp_path / "w.h5").process.trusted == "no"
     code, out, _ = call(
         "infer",

@@ -112,7 +112,7 @@ def test_a_full_disk_is_one_line(words, unbuffered):
     code, err = to(">/dev/full", *words, env=os.environ | {"PYTHONUNBUFFERED": unbuffered})
     assert code == 1
     assert err == (
-        "Error: standard output: can't be written (no space left on device); free the disk, or "
+        "Error: standard output: can't be written (no space left on device); free disk space, or "
         "send it elsewhere\n"
     )
 

@@ -102,13 +102,13 @@ def test_the_paper_s_way_trains_on_measured_frames(tmp_path: Path):
     words = ("--data", EXAMPLE, "--labels", REFERENCE, "--recipe", "paper", "--epochs", 1)
     result = call("train", "--model", "w3", *words, "-o", checkpoint)
     assert result.exit_code == 0, result.output
-    assert "1 of 481 frames do not lie wholly on" in result.stderr
+    assert "1 of 481 frames are not wholly covered by" in result.stderr
     data = read_checkpoint(checkpoint).record.settings["data"]
     assert data["labels"]["file"] == REFERENCE.name
     assert "augmentation" not in data
     assert (tmp_path / "c.csv").read_text("utf-8").startswith("epoch,training_loss,")
     again = call("train", "--model", "w3", *words, "-o", checkpoint, "--resume")
-    assert "nothing is left to do" in again.stderr
+    assert "nothing to do" in again.stderr
     assert "exists already" in fails("train", "--model", "w3", *words, "-o", checkpoint)
     checkpoint.unlink()
     assert "c.csv: exists already" in fails("train", "--model", "w3", *words, "-o", checkpoint)
@@ -223,17 +223,20 @@ def test_the_package_verifies_and_infers(folder: Path, tmp_path: Path):
         (("train", "--model", "w3", "-o", "c"), "give either --data or --probe"),
         (
             ("train", "--model", "w3", "-o", "c", "--probe", "a", "--frames", 3),
-            "goes with --data; frames",
+            "goes with --data; for frames",
         ),
         (
             ("train", "--model", "w3", "-o", "c", "--probe", "a", "--mask", 3),
-            "--mask says something",
+            "--mask is an option for scans",
         ),
         (("train", "--model", "w3", "-o", "c", "--data", "a", "--fixed"), "without --data"),
         (("train", "--model", "w3", "-o", "c", "--data", "a", "--window", 64), "or --labels"),
         (("train", "--model", "w3", "-o", "c", "--probe", "a", "--labels", "b"), "with --data"),
         (("train", "--model", "w3", "-o", "c", "--probe", "a", "--no-augment"), "with --data"),
-        (("train", "--model", "w3", "-o", "c", "--data", "a", "--resume", "--init", "b"), "anew"),
+        (
+            ("train", "--model", "w3", "-o", "c", "--data", "a", "--resume", "--init", "b"),
+            "a new training",
+        ),
         (("train", "--model", "w9", "-o", "c", "--data", "a"), "Invalid value for '--model'"),
         (("export",), "either --model"),
     ],

@@ -150,7 +150,7 @@ def test_a_precision_that_nobody_named_is_left_out_with_the_reason(larger):
     [
         (
             ("export", "--model", "w3", "--energy-ev", "9000"),
-            "--energy-ev says something of a scan",
+            "--energy-ev is an option for scans",
         ),
         (("export", "--model", "w3", "--profile", "p.toml"), "it goes with --calibration"),
         (("export", "--model", "w3", "--orientation", "auto"), "'auto' is not one of"),

@@ -155,7 +155,7 @@ def test_export_passes_on_what_it_is_asked(call, exported, tmp_path, monkeypatch
     assert call("export", "--model", "w3", "--batch", "dynamic", "--force")[0] == 0
     assert exported[1] == ExportOptions(OPSET, optional=ExportOptions.precisions)
     refused = call("export", "--model", "w3", "--sign", trusted, "--force")
-    assert f"{trusted}: is no Ed25519 private key" in refused[2]
+    assert f"{trusted}: is not an Ed25519 private key" in refused[2]
 
 
 @pytest.mark.usefixtures("exported")

@@ -159,7 +159,7 @@ def test_a_repository_is_written_whole_or_not_at_all(tmp_path, monkeypatch, move
     ("name", "folder", "match"),
     [
         ("w9", "gone/models", "no folder .*; create it first"),
-        ("w9", "w9.wnet", "is no folder; name another"),
+        ("w9", "w9.wnet", "is not a folder; name another"),
         ("a b", "models", "Triton serves models by name in a URL"),
         ('a"', "models", "Triton serves models by name in a URL"),
     ],

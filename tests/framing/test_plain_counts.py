@@ -103,6 +103,6 @@ def test_counts_that_became_negative_are_told():
 
 def test_counts_that_began_anew_are_told():
     assert any(
-        "counts did not fit uint8 and began anew at 0; write them wider" in note
+        "counts did not fit uint8 and started again at 0; write them wider" in note
         for note in notes(frames().astype("u1"))
     )

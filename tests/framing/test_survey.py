@@ -137,7 +137,7 @@ def test_a_dead_part_and_a_beamstop_ask_for_a_mask(shadow):
     frames = np.random.default_rng(0).poisson(mean, (24, 64, 64))
     assert survey(found(frames)).notes == ()
     (note,) = survey(found(np.where(shadow, 0, frames))).notes
-    assert "pixels without a count in any frame lie right beside bright ones" in note
+    assert "pixels without a count in any frame lie right next to bright ones" in note
     assert note.endswith("name a mask of the beamstop or the dead part with --mask")
 
 

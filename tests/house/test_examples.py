@@ -76,7 +76,7 @@ def test_a_file_of_that_name_is_meant_by_its_folder(empty, call):
     (empty / "example:mine").write_text("no scan")
     code, _, err = call("infer", "./example:mine")
     assert code == 1
-    assert "is no scan file" in err
+    assert "is not a scan file" in err
 
 
 def test_every_command_that_takes_a_scan_names_one_in_its_help(call):

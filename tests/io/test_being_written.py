@@ -197,7 +197,7 @@ def test_eiger_data_file_without_the_dataset_is_no_missing_file(eiger):
     path, options, data = eiger
     with h5py.File(data, "w") as file:
         file["entry/other"] = 1
-    assert "which is not in that file; mend the link" in refusal(path, options)
+    assert "which is not in that file; correct the link" in refusal(path, options)
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_virtual_frames_in_a_writer_are_to_be_waited_for(virtual):
     with writer(virtual, HOLD.format(name="frames.h5")):
         said = refused(virtual / SCAN)
     assert said == (
-        f"{LINK} is put together from frames.h5, which is being written by another program; "
+        f"{LINK} is assembled from frames.h5, which is being written by another program; "
         "wait until it is closed"
     )
 
@@ -234,7 +234,7 @@ def test_virtual_frames_of_a_swmr_writer_are_to_be_waited_for(virtual):
     with writer(virtual, code):
         said = refused(virtual / SCAN)
     assert said.startswith(
-        f"{LINK} is put together from frames.h5, which is marked as being written; wait until"
+        f"{LINK} is assembled from frames.h5, which is marked as being written; wait until"
     )
 
 

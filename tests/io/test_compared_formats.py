@@ -126,13 +126,13 @@ def test_either_file_of_a_tiff_pair_or_its_name_will_do(tmp_path):
     for image in images[1:]:
         np.testing.assert_array_equal(image, images[0])
     amplitude.unlink()
-    with pytest.raises(ResultError, match=r"scan.wnet.amplitude.tif is not beside it"):
+    with pytest.raises(ResultError, match=r"scan.wnet.amplitude.tif is not next to it"):
         read_object_image(phase)
 
 
 def test_a_tiff_that_is_no_pair(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", np.ones((9, 9), np.float32))
-    with pytest.raises(ResultError, match=r"is no phase or amplitude of a pair; name NAME"):
+    with pytest.raises(ResultError, match=r"is not a phase or amplitude of a pair; name NAME"):
         read_object_image(tmp_path / "a.tif")
     for part in ("phase", "amplitude"):
         tifffile.imwrite(tmp_path / f"b.{part}.tif", np.ones((9, 9), np.uint8))
@@ -176,7 +176,7 @@ def test_a_product_of_ptychodus_and_its_layers(tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: f.__delitem__("object"), "no result file"),
+        (lambda f: f.__delitem__("object"), "not a result file"),
         (lambda f: f["object"].attrs.__setitem__("pixel_width_m", 0.0), "pixel width of 0.0"),
         (lambda f: f["object"].attrs.__setitem__("pixel_height_m", 2e-8), "make them square"),
         (lambda f: f["probe_position_x_m"].__setitem__(0, np.nan), "positions are damaged"),

@@ -197,7 +197,7 @@ NAN = np.full((36, 3), np.nan)
             h5py.ExternalLink("none.h5", "/data"),
             ["links to none.h5:"],
         ),
-        (f"{DETECTOR}/data", h5py.SoftLink(f"{DETECTOR}/data"), ["mend the link"]),
+        (f"{DETECTOR}/data", h5py.SoftLink(f"{DETECTOR}/data"), ["correct the link"]),
         (f"{DETECTOR}/mask", np.zeros((16, 16), int), ["mask", "one mask for all frames"]),
         (f"{DETECTOR}/mask", np.ones((32, 32), int), ["every pixel"]),
         (f"{DETECTOR}/distance", -0.9, ["distance is -0.9 m", "--distance-m"]),
@@ -230,7 +230,7 @@ def test_faults_are_named(path, name, value, words):
 )
 def test_unknown_units_are_refused(path, name, units):
     edit(path, lambda file: file[name].attrs.update(units=units))
-    refuses(path, name, "no known unit")
+    refuses(path, name, "not a known unit")
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_files_that_are_no_scans(tmp_path, path):
     (tmp_path / "empty.cxi").touch()
     refuses(tmp_path / "empty.cxi", "is empty")
     (tmp_path / "text.cxi").write_text("frames\n" * 1000)
-    refuses(tmp_path / "text.cxi", "is no scan file")
+    refuses(tmp_path / "text.cxi", "is not a scan file")
     (tmp_path / "half.cxi").write_bytes(path.read_bytes()[:-1000])
     refuses(tmp_path / "half.cxi", "is cut short")
 

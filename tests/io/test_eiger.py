@@ -37,7 +37,7 @@ def test_eiger_data_file_that_is_missing_is_named(tmp_path, known):
     (tmp_path / "scan_data_000002.h5").rename(tmp_path / "elsewhere.h5")
     assert refusal(path, options) == (
         "/entry/data/data_000002 links to scan_data_000002.h5:/entry/data/data, which is not "
-        "there; copy that file beside this one"
+        "there; copy that file next to this one"
     )
 
 

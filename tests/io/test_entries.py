@@ -33,7 +33,7 @@ def cxi(tmp_path):
 
 def test_cxi_with_two_scans_says_so_and_reads_the_one_that_is_named(cxi):
     first, second = find_scan(cxi), find_scan(cxi, ReadOptions(entry="entry_2"))
-    assert first.frames.notes == ("entry entry_1 is read; --entry takes another: entry_2",)
+    assert first.frames.notes == ("entry entry_1 is read; --entry selects another: entry_2",)
     assert second.frames.notes == ()
     np.testing.assert_array_equal(second.frames.value[:], first.frames.value[:] + 1)
     assert (first.distance_m.value, second.distance_m.value) == (0.9, 0.8)
@@ -81,7 +81,7 @@ def session(tmp_path, known):
 def test_alignments_are_passed_over_and_other_scans_named(session, known):
     found = find_scan(session)
     assert found.entry == "2.1"
-    assert found.frames.notes == ("entry 2.1 is read; --entry takes another: 10.1",)
+    assert found.frames.notes == ("entry 2.1 is read; --entry selects another: 10.1",)
     assert_same_positions(open_scan(session).positions_m, known)
     assert find_scan(session, ReadOptions(entry="/10.1/")).entry == "10.1"
     assert find_scan(session, ReadOptions(frames="/10.1/eiger/data")).entry == "10.1"

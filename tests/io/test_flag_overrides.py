@@ -71,7 +71,7 @@ def test_a_flag_stands_in_for_what_is_broken(tmp_path, part, link):
     ("options", "words"),
     [
         (ReadOptions(positions="p.npy", step_m=1e-7), "either --positions or --step-m"),
-        (ReadOptions(positions_unit="ell"), "--positions-unit ell is no unit of length"),
+        (ReadOptions(positions_unit="ell"), "--positions-unit ell is not a unit of length"),
         (ReadOptions(entry="entry_3"), "has no entry entry_3; give --entry one of entry_1"),
         (ReadOptions(raster=(6, 6)), "--raster goes with --step-m"),
         (ReadOptions(positions="/nowhere"), "has no dataset /nowhere, nor is there a file"),

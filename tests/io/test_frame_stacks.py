@@ -65,7 +65,7 @@ def test_the_diffraction_is_found_among_others(path, known, other, name, is_defa
     assert_is_the_diffraction(path, known)
     (note,) = find_scan(path).frames.notes
     assert "frames are /entry/eiger/data" in note
-    assert f"--frames takes another: /entry/{name}/data" in note
+    assert f"--frames selects another: /entry/{name}/data" in note
 
 
 def test_default_decides_between_detectors_that_could_both_be_it(path, known):

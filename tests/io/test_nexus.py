@@ -172,9 +172,9 @@ def test_nexus_entry_may_lie_in_another_file(tmp_path, known):
 @pytest.mark.parametrize(
     ("name", "value", "units", "words"),
     [
-        ("stage/x", np.zeros(12), "furlong", "/stage/x: in 'furlong', which is no known unit"),
+        ("stage/x", np.zeros(12), "furlong", "/stage/x: in 'furlong', which is not a known unit"),
         ("stage/x", np.zeros(11), "um", "/pty/etched/stage/x: 11 for 12 frames"),
-        ("excalibur/distance", 1.0, "s", "/distance is in 's', which is no known unit"),
+        ("excalibur/distance", 1.0, "s", "/distance is in 's', which is not a known unit"),
         ("excalibur/distance", [1.0, 2.0], "m", "/distance is not one number"),
         ("excalibur/x_pixel_size", 1e-5, "m", "bin frames to square pixels"),
         ("excalibur/pixel_mask", np.zeros((2, 32, 32), int), None, "is int64 (2, 32, 32)"),
@@ -201,8 +201,8 @@ def test_missing_part_of_a_virtual_dataset_is_named(tmp_path, known):
         layout[6:] = h5py.VirtualSource("two.h5", "data", (6, 32, 32))
         data.create_virtual_dataset("data", layout)
     assert refusal(path) == (
-        "/entry/data/data is put together from two.h5, which is not there; "
-        "copy that file beside this one"
+        "/entry/data/data is assembled from two.h5, which is not there; "
+        "copy that file next to this one"
     )
 
 

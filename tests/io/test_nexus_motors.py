@@ -201,7 +201,7 @@ def test_what_is_no_length_is_refused_unless_the_user_says_its_unit(path, known,
     with nexus_scan(path, known) as entry:
         for name, values in zip("yx", um(known), strict=True):
             put(entry["eiger"], name, values, unit)
-    assert f"in '{unit}', which is no known unit of length" in refusal(path)
+    assert f"in '{unit}', which is not a known unit of length" in refusal(path)
     scan = open_scan(path, ReadOptions(positions_unit="um"))
     assert_same_positions(scan.positions_m, known)
 

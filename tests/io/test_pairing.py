@@ -151,7 +151,7 @@ def test_a_table_of_the_frames_that_are_there_goes_in_their_order(tmp_path, know
     [
         (ALL, ALL, np.zeros(12, int), "holds frame number 0 12 times"),
         (ALL, ALL, ALL - 1, "holds -1, which is not within 0"),
-        (ALL, ALL, ALL + 0.5, "holds 0.5, which is no frame number"),
+        (ALL, ALL, ALL + 0.5, "holds 0.5, which is not a frame number"),
         (ALL, ALL, ALL + 100, "none of its frames is one that"),
     ],
 )
@@ -166,7 +166,7 @@ def test_numbers_that_are_none(tmp_path, known, frames, positions, written, word
     [
         (ALL[:9], ALL[:9] + 2, "it is not known from where it counts"),
         (ALL, np.zeros(12, int), "column frame holds frame number 0 12 times"),
-        (ALL, [*range(11), 5.5], "column frame holds 5.5, which is no frame number"),
+        (ALL, [*range(11), 5.5], "column frame holds 5.5, which is not a frame number"),
     ],
 )
 def test_tables_whose_numbers_say_nothing(tmp_path, known, numbers, written, words):

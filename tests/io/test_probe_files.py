@@ -72,7 +72,7 @@ def test_the_real_product_takes_its_pixel_from_its_object(data_dir):
     assert found.modes.shape == (2, 256, 256)
     assert (found.object_pixel_size_m, found.energy_ev, found.distance_m) == (8e-9, 10_000, 1.0)
     # The file's distance is a round number: half of a geometry contradicts it, a whole one wins.
-    with pytest.raises(ScanError, match=r"of 8 nm a pixel, but .* make it 8\.806 nm; give both"):
+    with pytest.raises(ScanError, match=r"of 8 nm per pixel, but .* make it 8\.806 nm; give both"):
         find_probe(product, ReadOptions(pixel_size_m=55e-6))
     told = find_probe(product, ReadOptions(pixel_size_m=55e-6, distance_m=0.9))
     assert told.object_pixel_size_m == pytest.approx(7.925e-9, rel=1e-3)

@@ -54,7 +54,7 @@ def test_product_with_coherent_modes_gives_the_main_one(tmp_path, known):
     [
         ("probe_position_x_m", np.zeros(11), "/probe_position_x_m is float64 (11,)"),
         ("probe_position_indexes", np.arange(12) - 1, "is not within 0 … 9999999"),
-        ("probe_position_indexes", np.arange(12) / 2, "holds 0.5, which is no frame number"),
+        ("probe_position_indexes", np.arange(12) / 2, "holds 0.5, which is not a frame number"),
         ("probe_position_indexes", np.zeros(12, int), "holds frame number 0 12 times"),
         ("probe", np.zeros((2, 32, 32)), "/probe is float64"),
     ],

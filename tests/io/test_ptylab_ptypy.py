@@ -95,7 +95,8 @@ def test_ptypy_chunk_that_is_missing_is_named(tmp_path, known):
     path, options = write("ptypy", tmp_path, known)
     (tmp_path / "scan.ptyd.part001").unlink()
     assert refusal(path, options) == (
-        "/chunks/1 links to scan.ptyd.part001:/, which is not there; copy that file beside this one"
+        "/chunks/1 links to scan.ptyd.part001:/, which is not there; copy that file next to "
+        "this one"
     )
 
 

@@ -157,9 +157,9 @@ REFUSALS = {
     npz_of_lzma: "compressed in a way that NumPy does not use",
     npz_encrypted: "encrypted",
     npz_of_fortran_order_too_large: "larger than 512 MB, and its frames do not lie one",
-    npz_of_unlike_coordinates: "xcoords and ycoords are not (N,) both",
+    npz_of_unlike_coordinates: "xcoords and ycoords are not both (N,)",
     npz_of_tike_scans: "several scans",
-    text: "is no scan file: neither HDF5, NumPy nor TIFF",
+    text: "is not a scan file: neither HDF5, NumPy nor TIFF",
 }
 
 

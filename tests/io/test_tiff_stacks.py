@@ -200,10 +200,10 @@ def test_a_pattern_is_one_scan(tmp_path, known):
     np.testing.assert_array_equal(found.frames.value[:], known.frames)
     with pytest.raises(ScanError, match=r"several kinds \(12 frame_#, 2 dark_#\); quote a pattern"):
         find_scan(folder)
-    with pytest.raises(ScanError, match="no file is called so"):
+    with pytest.raises(ScanError, match="no such file"):
         find_scan(folder / "image_*.tif")
     (folder / "frame_x.tif").write_text("text")
-    with pytest.raises(ScanError, match=r"frame_x\.tif is no TIFF"):
+    with pytest.raises(ScanError, match=r"frame_x\.tif is not a TIFF"):
         find_scan(folder / "frame_*.tif")
 
 

@@ -101,7 +101,7 @@ def test_wider_windows_and_narrower_networks(model, window_px):
 
 
 def test_a_window_the_encoder_cannot_halve_is_refused():
-    with pytest.raises(ValueError, match="72 px is no multiple of 16"):
+    with pytest.raises(ValueError, match="72 px is not a multiple of 16"):
         network(W3, window_px=72)
 
 

@@ -129,7 +129,7 @@ def test_bad_keys_are_told_in_one_line(tmp_path, read):
     }
     for name, data in contents.items():
         (tmp_path / name).write_bytes(data)
-        with pytest.raises(SignatureError, match=r"is no Ed25519 .* key in PEM; .*openssl"):
+        with pytest.raises(SignatureError, match=r"is not an Ed25519 .* key in PEM; .*openssl"):
             read(tmp_path / name)
     for path in (tmp_path / "none", tmp_path):
         with pytest.raises(SignatureError, match=r"(no such file|is a folder); name a key"):

@@ -164,7 +164,7 @@ def test_batches_of_a_fixed_package_are_its_multiples(call):
     assert batches_to_time([fixed], (8, 4, 8)) == (8, 4)
     code, _, err = call("bench", "fixed.wnet", "--batch", 4, "--batch", 6)
     assert (code, len(err.splitlines())) == (1, 1)
-    assert "take 4 frames at once, which 6 is no multiple of; give --batch 4" in err
+    assert "take 4 frames at once, which 6 is not a multiple of; give --batch 4" in err
     assert bench(call, "fixed.wnet", "--batch", 8)["results"][0]["batch_size"] == 8
 
 

@@ -46,7 +46,7 @@ def test_a_machine_without_a_card_is_well(call):
         pytest.skip("this machine has NVIDIA hardware, or an onnxruntime without CUDA")
     code, out, err = call("doctor")
     assert (code, err) == (0, "")
-    assert "  ok       cpu           fp32 right, fp16 right, int8 right" in out
+    assert "  ok       cpu           fp32 correct, fp16 correct, int8 correct" in out
     cuda = out[out.index("  missing  cuda") : out.index("  missing  tensorrt")]
     assert "no NVIDIA driver here: libcuda.so.1 can't be loaded" in cuda
     assert "pip install 'onnxruntime-gpu[cuda,cudnn]'" in cuda
@@ -144,7 +144,7 @@ def test_a_precision_that_is_computed_wrongly_is_told(call, tmp_path):
     )
     code, out, _ = call("doctor", "--package", path)
     assert code == 0
-    assert "  problem  cpu           fp32 right, int8 wrong" in out
+    assert "  problem  cpu           fp32 correct, int8 wrong" in out
     assert "1. int8 on cpu: it gives other patches than it should, off by 1 rad" in out
 
 
@@ -238,7 +238,7 @@ def test_a_card_that_lies_idle_is_something_to_do(call, package, monkeypatch):
     assert code == 0
     assert "  problem  GPU           NVIDIA, without a driver" in out
     told = " ".join(out[out.index("What to do:") :].split())
-    assert "1. there is an NVIDIA card, and cuda can't be had: no NVIDIA driver here" in told
+    assert "1. there is an NVIDIA GPU, but cuda is unavailable: no NVIDIA driver here" in told
     assert "install an NVIDIA driver" in told
 
 

@@ -122,7 +122,7 @@ def test_a_checkpoint_gives_back_network_and_instrument(tmp_path: Path):
 def test_resuming_with_other_options_is_refused(tmp_path: Path):
     path = tmp_path / "c.safetensors"
     train(supply(), options(epochs=1), path, progress=QUIET)
-    with pytest.raises(CheckpointError, match="trained with another epochs, seed"):
+    with pytest.raises(CheckpointError, match="trained with a different epochs, seed"):
         train(supply(), options(epochs=2, seed=5), path, resume=True, progress=QUIET)
     other = options(network=NetworkSpec(ModelName.W3, NetworkInput.BACK_PROJECTED))
     with pytest.raises(
@@ -169,7 +169,7 @@ def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path):
     means = [t for n, t in tensors.items() if n.endswith("running_mean")]
     assert means
     assert not any(mean.any() for mean in means)
-    with pytest.raises(CheckpointError, match="trained with another freeze_norm"):
+    with pytest.raises(CheckpointError, match="trained with a different freeze_norm"):
         train(supply(), options(), path, resume=True, progress=QUIET)
     published = options(network=NetworkSpec(ModelName.PTYCHONN), freeze_norm=True)
     with pytest.raises(TrainingError, match="no batch norms to freeze"):

@@ -46,7 +46,7 @@ def test_a_card_that_is_not_there_is_refused_in_one_line(call, tmp_path):
 
 def test_a_pytorch_without_cuda_says_so(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", None)
-    with pytest.raises(TrainingError, match=r"can't use a card here \(it was built without CUDA\)"):
+    with pytest.raises(TrainingError, match=r"can't use a GPU here \(it was built without CUDA\)"):
         training_device(DeviceName.CUDA)
     assert training_device(DeviceName.AUTO) == PROCESSOR
 
@@ -60,7 +60,7 @@ def test_going_on_on_another_device_is_warned_of_and_ends_the_same(tmp_path, cap
     write_checkpoint(moved, elsewhere, begun.instrument, begun.tensors)
     capfd.readouterr()
     record = train(supply(), options(), moved, resume=True, progress=Progress(2, 2))
-    assert "Warning: trained on cuda so far, goes on on cpu: " in capfd.readouterr().err
+    assert "Warning: trained on cuda so far, continues on cpu: " in capfd.readouterr().err
     assert record.device == "cpu"
     weights = [read_checkpoint(path).tensors for path in (stayed, moved)]
     for name, tensor in weights[0].items():

@@ -158,7 +158,9 @@ def test_trainings_into_one_file_and_a_batch_system_that_ends_one(checkpoint, tm
         last = [line for line in lines if not line.startswith("epoch ")]
     assert first.returncode == 128 + signal.SIGTERM
     (line,) = last
-    assert line.startswith(f"Error: interrupted, {checkpoint} holds every whole epoch; go on: ")
+    assert line.startswith(
+        f"Error: interrupted, {checkpoint} holds all completed epochs; continue: "
+    )
     assert read_checkpoint(checkpoint).record.epoch >= 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.csv", "c.safetensors", "tmp"]
     assert list(temporary.iterdir()) == []  # PyTorch leaves no folder of a compiler's cache

@@ -70,6 +70,8 @@ def test_ctrl_c_leaves_the_last_whole_epoch_and_says_how_to_go_on(tmp_path: Path
         last = [line for line in lines if not line.startswith("epoch ")]
     assert running.returncode == 1
     (line,) = last
-    assert line.startswith(f"Error: interrupted, {checkpoint} holds every whole epoch; go on: ")
+    assert line.startswith(
+        f"Error: interrupted, {checkpoint} holds all completed epochs; continue: "
+    )
     assert line.endswith(f"--epochs 99 -o {checkpoint} --resume\n")
     assert 1 <= read_checkpoint(checkpoint).record.epoch < 99

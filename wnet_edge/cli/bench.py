@@ -56,7 +56,7 @@ MAX_RUNS = 100_000
     "batches",
     multiple=True,
     type=click.IntRange(1, MAX_BATCH_SIZE),
-    help="Frames run at once, repeatable; packages of a fixed batch take its multiples.  "
+    help="Frames per batch; repeatable. Packages with a fixed batch size take its multiples.  "
     f"[default: {', '.join(map(str, BATCH_SIZES))}]",
 )
 @click.option(
@@ -64,7 +64,7 @@ MAX_RUNS = 100_000
     "precisions",
     type=click.Choice([kind.value for kind in Precision]),
     multiple=True,
-    help="Graph to time, repeatable; of each package those that it holds.  [default: fp32]",
+    help="Precision to time, where a package has it; repeatable.  [default: fp32]",
 )
 @provider_option
 @click.option(
@@ -72,23 +72,23 @@ MAX_RUNS = 100_000
     type=click.IntRange(0, MAX_THREADS),
     default=1,
     show_default=True,
-    help="Threads of the processor; 0: one a core. One keeps ratios comparable.",
+    help="CPU threads; 0: one per core. One thread keeps ratios comparable.",
 )
 @click.option(
     "--runs",
     type=click.IntRange(1, MAX_RUNS),
     default=50,
     show_default=True,
-    help="Of each, after warm-up.",
+    help="Timed runs of each graph, after warm-up.",
 )
 @click.option(
     "--peers",
     is_flag=True,
-    help="Also PyTorch and OpenVINO, those that are installed, on the processor.",
+    help="Also time PyTorch and OpenVINO, if installed, on the CPU.",
 )
-@click.option("--profile", is_flag=True, help="Also the first package's time by operator.")
-@click.option("--strict", is_flag=True, help="Fail if a node runs on another provider.")
-@click.option("-o", "--output", type=FILE, help="File for what --json prints.")
+@click.option("--profile", is_flag=True, help="Also show the first package's time per operator.")
+@click.option("--strict", is_flag=True, help="Fail if a node of a graph runs on another provider.")
+@click.option("-o", "--output", type=FILE, help="File for the JSON that --json prints.")
 @force_option
 @json_option
 def command(
@@ -105,11 +105,11 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Time packages in turn: ptychonn and w3, unless others are named.
+    """Time packages in interleaved rounds: ptychonn and w3, unless others are named.
 
-    The graph alone and, from detector frames to patches on the image, the whole flow. Ratios are of
-    medians, to the first package's first graph. With --peers a runtime is timed once it has given
-    the package's golden patches.
+    Times the graph alone, and end to end from detector frames to patches placed on the image.
+    Ratios are of medians, relative to the first graph of the first package. With --peers, a runtime
+    is timed only if it reproduces the package's golden patches.
     """
     if output is not None:
         check_output(output, ResultError, force=force)

@@ -48,9 +48,9 @@ def installed_peers() -> tuple[tuple[Peer, ...], tuple[str, ...]]:
         for peer, names in _NEEDED.items()
     }
     here = tuple(peer for peer in Peer if not lacking[peer])
-    lines = [f"{p.value} is not timed: no {lacking[p]} here ({_CURES[p]})" for p in Peer]
+    lines = [f"{p.value} is not timed: {lacking[p]} is not installed ({_CURES[p]})" for p in Peer]
     if not here:
-        raise PeerError(f"no peer is installed: {' or '.join(_CURES.values())}")
+        raise PeerError(f"no other runtime is installed: {' or '.join(_CURES.values())}")
     return here, tuple(line for peer, line in zip(Peer, lines, strict=True) if lacking[peer])
 
 
@@ -87,7 +87,7 @@ def _network_in_torch(package: Package, run_settings: RunSettings) -> RunFrames:
         checkpoint = zoo_checkpoint(package.manifest.model)
     except CheckpointError as error:
         raise PeerError(
-            f"pytorch is not timed on {package.path}: no PyTorch weights for it in the zoo"
+            f"pytorch is not timed on {package.path}: no PyTorch weights of it ship with wnet-edge"
         ) from error
     run: RunFrames = import_module("wnet_edge.export.torch_peer").torch_run(
         package, checkpoint, run_settings.threads

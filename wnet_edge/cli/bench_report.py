@@ -62,10 +62,10 @@ class Findings:
 
 def print_tables(findings: Findings) -> None:
     """Milliseconds a frame by batch size, alone and end to end, and operators if asked for."""
-    threads = f"{findings.threads} threads" if findings.threads else "a thread a core"
+    threads = f"{findings.threads} threads" if findings.threads else "one thread per core"
     print_line(
         f"{this_device().processor}, {threads.replace('1 threads', '1 thread')}, {findings.runs} "
-        f"runs each in turn; ms a frame: median (95th, 99th percentile), × the first"
+        f"interleaved runs each; ms per frame: median (95th, 99th percentile), × the first"
     )
     print_line("")
     print_line("graph alone, counts to patches:")
@@ -166,7 +166,7 @@ def _print_profile(findings: Findings) -> None:
     print_line(f"operators of {_label(first.entrant)}, batch {first.batch_size}:")
     _print_columns(
         [
-            ["operator", "share", "ms a run", "calls"],
+            ["operator", "share", "ms per run", "calls"],
             *(
                 [one.operator, f"{one.share:.1%}", f"{one.ms:.3g}", str(one.calls)]
                 for one in findings.profile

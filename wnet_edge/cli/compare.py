@@ -19,11 +19,11 @@ from wnet_edge.io.images.object_image_file import read_object_image
 def command(image: Path, reference: Path, as_json: bool) -> None:
     """Compare image A with reference B.
 
-    Each is what infer has written in any format (of a TIFF pair, either file), a Ptychodus product,
-    or an .npz archive with a complex array `object` (and, if known, object_pixel_m, probe and
-    window_top_left_px). Shift, global phase, scale of amplitude and,
-    where that helps, a phase ramp are removed first; judged are the pixels that both cover well.
-    example:scan247-reference is the embedded one.
+    Each is a result of infer in any format (either file of a TIFF pair), a Ptychodus product, or an
+    .npz archive with a complex array `object` (and, if known, object_pixel_m, probe and
+    window_top_left_px). Shift, global phase, amplitude scale and, where it helps, a phase ramp are
+    removed first; only pixels that both images cover well count. example:scan247-reference is the
+    embedded reference.
     """
     comparison = compare(read_object_image(image), read_object_image(reference))
     if as_json:

@@ -27,10 +27,10 @@ RESULT, PICTURE = Path("wnet-edge-demo.h5"), Path("wnet-edge-demo.png")
 def command(
     precision: str, provider: str, threads: int | None, batch_size: int | None, as_json: bool
 ) -> None:
-    """See a real scan become an image, here and now.
+    """Reconstruct the embedded example scan with the embedded package.
 
-    An etched tungsten test pattern, measured at APS/CNM 26-ID. Writes ./wnet-edge-demo.h5 and
-    ./wnet-edge-demo.png, replacing those of an earlier demo.
+    The sample is an etched tungsten test pattern, measured at APS/CNM 26-ID. Writes
+    ./wnet-edge-demo.h5 and ./wnet-edge-demo.png, replacing those of an earlier run.
     """
     job = Job(
         scan=EXAMPLE_SCAN,

@@ -13,10 +13,10 @@ from wnet_edge.runner.doctor.checkup import check_up
 @package_option
 @json_option
 def command(package: str, as_json: bool) -> None:
-    """Show what this machine has to run a package with, what is missing and how to get it.
+    """Check what this machine can run a package with, what is missing and how to get it.
 
     Every provider of the installed ONNX Runtime runs the package's golden frames. Exit code 1 if
-    what auto takes does not work, or if two wheels of ONNX Runtime overwrite each other.
+    the automatic choice does not work, or if two wheels of ONNX Runtime overwrite each other.
     """
     checkup = check_up(opened_package(package, None), print_note)
     if as_json:

@@ -50,9 +50,11 @@ def as_lines(checkup: CheckUp) -> Iterator[str]:
     sections = {
         "Installed": _installed(checkup),
         "This machine": _machine(checkup),
-        f"Providers, by the golden frames of {checkup.package.path.name}": _providers(checkup),
-        "What infer takes": _choice(checkup),
-        "Its verdicts": [_level(checkup.package.manifest.self_check)],
+        f"Providers, tested with the golden frames of {checkup.package.path.name}": _providers(
+            checkup
+        ),
+        "Automatic choice of infer": _choice(checkup),
+        "Self-check of images": [_level(checkup.package.manifest.self_check)],
         "Extras": _extras(),
     }
     for title, lines in sections.items():
@@ -132,7 +134,7 @@ def _installed(checkup: CheckUp) -> Iterator[Line]:
         if name != "onnxruntime":
             yield Line(Mark.OK, name, version)
             continue
-        wheels = " and ".join(map(str, checkup.wheels)) or "no wheel that pip knows"
+        wheels = " and ".join(map(str, checkup.wheels)) or "no wheel known to pip"
         mark = Mark.OK if checkup.wheel_fault is None else Mark.PROBLEM
         yield Line(mark, name, f"{version}, of {wheels}")
 
@@ -152,18 +154,18 @@ def _machine(checkup: CheckUp) -> Iterator[Line]:
     elif checkup.nvidia_card:
         yield Line(Mark.PROBLEM, "GPU", "NVIDIA, without a driver")
     else:
-        yield Line(Mark.MISSING, "GPU", "no NVIDIA card or driver is seen")
+        yield Line(Mark.MISSING, "GPU", "no NVIDIA GPU or driver found")
 
 
 def _int8(vnni: bool | None) -> tuple[Mark, str, str]:
     if vnni is None:
-        return Mark.OK, "int8", "not told by this system: the golden frames show"
+        return Mark.OK, "int8", "not reported by this system; the golden frames show it"
     if vnni:
-        return Mark.OK, "int8", "VNNI: products do not saturate; tune says if it is faster"
+        return Mark.OK, "int8", "VNNI: products do not saturate; tune tells whether it is faster"
     return (
         Mark.MISSING,
         "int8",
-        "no VNNI: int8 takes slower products that do not saturate",
+        "no VNNI: int8 uses slower instructions that do not saturate",
     )
 
 
@@ -185,7 +187,7 @@ def _providers(checkup: CheckUp) -> Iterator[Line]:
 
 
 def _verdict(check: PrecisionCheck) -> str:
-    return f"{check.precision.value} {'right' if check.fault is None else 'wrong'}"
+    return f"{check.precision.value} {'correct' if check.fault is None else 'wrong'}"
 
 
 def _choice(checkup: CheckUp) -> Iterator[Line]:
@@ -213,8 +215,8 @@ def _level(level: FrameFit | None) -> Line:
     if level is None:
         return Line(Mark.PROBLEM, "trust", f"{Cause.NO_LEVEL.value}")
     text = (
-        f"on a scan of its own instrument the package explains {100 * level.explained:.0f} % of "
-        f"what a blank object leaves (R-factor {level.r_factor:.3f} of {level.r_blank:.3f}), "
+        f"on a scan from its own instrument the package explains {100 * level.explained:.0f} % of "
+        f"the misfit of a blank object (R-factor {level.r_factor:.3f}, blank {level.r_blank:.3f}), "
         f"contrast {level.contrast:.2f}"
     )
     if explains(level):

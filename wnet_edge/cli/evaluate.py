@@ -8,13 +8,16 @@ import click
 
 from wnet_edge.cli.example import DATA
 from wnet_edge.cli.options import (
+    batch_size_option,
+    every_precision_option,
     finite,
     json_option,
     no_links_option,
     opened_package,
     print_json,
-    runner_options,
+    provider_option,
     runner_options_from,
+    threads_option,
     trust_option,
 )
 from wnet_edge.cli.scan_options import (
@@ -30,7 +33,7 @@ from wnet_edge.judging.yardstick import Judge
 from wnet_edge.package.manifest import Precision
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import open_best_graph
-from wnet_edge.runner.image.job import framed_by
+from wnet_edge.runner.image.scan_image import framed_by
 from wnet_edge.runner.measuring.evaluation import Evaluated, Evaluation, evaluate
 
 _COLUMNS = (
@@ -48,15 +51,18 @@ _COLUMNS = (
     "scan",
     type=DATA,
     required=True,
-    help="Scan of the package's instrument; example:scan247 is the embedded one.",
+    help="Scan from the package's instrument; example:scan247 is the embedded one.",
 )
 @click.option(
     "--reference",
     type=DATA,
-    help="Reconstruction of that scan: a result file or .npz.  [default: what FP32 gives]",
+    help="Reconstruction of that scan: a result file or .npz.  [default: the FP32 output]",
 )
 @trust_option
-@runner_options
+@every_precision_option
+@provider_option
+@threads_option
+@batch_size_option
 @orientation_options
 @scan_options
 @no_links_option
@@ -75,9 +81,9 @@ def command(
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
-    """Measure every precision of a package on a scan: single-shot, stitched, and against FP32.
+    """Measure every precision of a package on a scan: single-shot, stitched, relative to FP32.
 
-    With a reference, accuracy; without one, what each precision has kept of FP32.
+    With --reference, accuracy is measured against it; without, only agreement with FP32.
     """
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, batch_size)

@@ -50,10 +50,9 @@ DATA, PART = DataFile(), DataPart()
 @click.argument("folder", metavar="FOLDER", type=FILE)
 @force_option
 def command(folder: Path, force: bool) -> None:
-    """Copy the embedded example scan and its reconstruction to a folder.
+    """Copy the embedded example scan and its reference reconstruction to FOLDER.
 
-    Every command that takes a scan reads them without a copy, too: as example:scan247 and
-    example:scan247-reference.
+    Commands also take them without copying, as example:scan247 and example:scan247-reference.
     """
     copies = {folder / f"{name}{path.suffix}": path for name, path in EXAMPLES.items()}
     copies[folder / EXAMPLE_LICENCE.name] = EXAMPLE_LICENCE
@@ -61,7 +60,7 @@ def command(folder: Path, force: bool) -> None:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ScanError(
-            f"{folder}: can't be made a folder ({(error.strerror or '').lower()}); name another"
+            f"{folder}: can't be created ({(error.strerror or '').lower()}); name another folder"
         ) from error
     for copy in copies:
         check_output(copy, ScanError, force=force)

@@ -38,16 +38,20 @@ class Target(str, Enum):
 
 
 @click.command()
-@click.option("--model", type=click.Choice([m.value for m in ModelName]), help="Of the zoo.")
+@click.option(
+    "--model",
+    type=click.Choice([m.value for m in ModelName]),
+    help="Name of a network whose trained weights ship with wnet-edge.",
+)
 @click.option(
     "--checkpoint",
     type=FILE,
-    help="Trained weights.  [default: the zoo's for --model]",
+    help="Checkpoint of `wnet-edge train`.  [default: the weights shipped for --model]",
 )
 @click.option(
     "--package",
     metavar="NAME|FILE",
-    help="A package that is there already, for --target ort and triton.",
+    help="Existing package to convert, with --target ort or triton.",
 )
 @export_options
 @trust_option
@@ -56,17 +60,19 @@ class Target(str, Enum):
     type=click.Choice([target.value for target in Target]),
     default=Target.PACKAGE.value,
     show_default=True,
-    help="A package file; with ort another beside it that starts faster on this device alone; or "
-    "a model repository of NVIDIA Triton.",
+    help="package: a file for any device; ort: also one compiled for this device, which opens "
+    "faster; triton: a model repository for NVIDIA Triton.",
 )
 @click.option(
     "-o",
     "output",
     type=FILE,
-    help="Package, or folder for triton; the compiled one is NAME.ort.wnet beside it.  "
+    help="Package file, or folder for triton; ort adds NAME.ort.wnet next to the package.  "
     "[default: ./MODEL.wnet, ./triton]",
 )
-@click.option("--report", type=FILE, help="JSON file of all that was tried and what it cost.")
+@click.option(
+    "--report", type=FILE, help="JSON file for all quantisation trials and their accuracy losses."
+)
 @no_links_option
 @force_option
 def command(
@@ -82,14 +88,14 @@ def command(
 ) -> None:
     """Export a network to a package: every precision calibrated, checked and measured.
 
-    A precision that costs more accuracy than the budget is left out, or refused if it was named.
-    With --target ort, ONNX Runtime compiles the graphs, or those of --package, for this device.
-    With --target triton, they are laid out for NVIDIA Triton.
+    A precision that loses more accuracy than the budget allows is left out, or an error if it was
+    named. With --target ort, ONNX Runtime compiles the graphs, or those of --package, for this
+    device. With --target triton, they are written as an NVIDIA Triton model repository.
     """
     if sum(source is not None for source in (model, checkpoint, package)) != 1:
         raise click.UsageError(
-            "give either --model, for the zoo's weights, or --checkpoint, or --package with "
-            "--target ort or triton"
+            "give either --model, for weights that ship with wnet-edge, or --checkpoint, or "
+            "--package with --target ort or triton"
         )
     kind = Target(target)
     _check_usage(values, package, trust, report, kind)
@@ -164,7 +170,7 @@ def _make_package(
     force: bool,
 ) -> Package:
     if output.suffix != PACKAGE_SUFFIX:
-        raise PackageError(f"{output}: a package file's name ends in {PACKAGE_SUFFIX}")
+        raise PackageError(f"{output}: a package file's name must end in {PACKAGE_SUFFIX}")
     check_output(output, PackageError, force=force)
     if report is not None:
         check_output(report, ExportError, force=force)
@@ -199,7 +205,7 @@ def _check_usage(
     """Refuse options that another option leaves without a meaning."""
     typed = typed_scan_flags(click.get_current_context())
     if typed and values["calibration"] is None:
-        raise click.UsageError(f"{typed[0]} says something of a scan: it goes with --calibration")
+        raise click.UsageError(f"{typed[0]} is an option for scans: it goes with --calibration")
     if package is None:
         if trust is not None:
             raise click.UsageError("--trust goes with --package")
@@ -210,10 +216,10 @@ def _check_usage(
         if given:
             flag = {"precisions": "precision", "calibrators": "calibrator"}.get(given[0], given[0])
             raise click.UsageError(
-                f"--{flag.replace('_', '-')} is for new graphs; those of --package are made"
+                f"--{flag.replace('_', '-')} is for new graphs; those of --package exist already"
             )
     if target is Target.TRITON and values["sign"] is not None:
-        raise click.UsageError("--sign is for packages; a Triton repository bears no signature")
+        raise click.UsageError("--sign is for packages; a Triton repository can't be signed")
     if report is not None and (target is Target.TRITON or package is not None):
         raise click.UsageError("--report is for new graphs; export a package first")
 

@@ -53,72 +53,73 @@ _OPTIONS = (
         "precisions",
         type=click.Choice([kind.value for kind in Precision]),
         multiple=True,
-        help="Graph to make, repeatable; int8 is signed, for every provider, the others are for "
-        "processors. One that is named and misses the budget is an error.  [default: those of "
-        f"{', '.join(kind.value for kind in DEFAULT_PRECISIONS)} that keep to the budget]",
+        help="Precision to export; repeatable. int8 is signed, for every provider; int8-u8u8 and "
+        "int8-u8s8 are for CPUs. If a named one misses the budget, the command fails.  [default: "
+        f"those of {', '.join(kind.value for kind in DEFAULT_PRECISIONS)} within the budget]",
     ),
     click.option(
         "--calibration",
         type=DATA,
-        help="Measured scan of the same instrument, not trained on: a strip of it calibrates, one "
-        "chooses, one reports.  [default: example:scan247]",
+        help="Measured scan from the same instrument, not used in training. Separate strips of it "
+        "serve for calibration, selection and report.  [default: example:scan247]",
     ),
     click.option(
         "--reference",
         type=DATA,
-        help="Reconstruction of that scan to measure accuracy against.  [default: for the embedded "
-        "scan example:scan247-reference; for another one, what FP32 gives]",
+        help="Reconstruction of that scan to measure accuracy against.  [default: "
+        "example:scan247-reference for the embedded scan, otherwise the FP32 output]",
     ),
     click.option(
         "--calibration-source",
         type=click.Choice([source.value for source in CalibrationSource]),
-        help="What the frames are; any but measured ones are refused unless named here.  "
-        "[default: measured]",
+        help="Kind of the calibration frames; frames that are not measured are refused unless "
+        "this says so.  [default: measured]",
     ),
     click.option(
         "--calibrator",
         "calibrators",
         type=click.Choice([method.value for method in RangeMethod]),
         multiple=True,
-        help="How INT8's ranges are found, repeatable; the nearest to FP32 is taken.  "
+        help="Calibration method of the INT8 ranges; repeatable, the one closest to FP32 is used.  "
         "[default: all but entropy]",
     ),
     click.option(
-        "--ranges", type=FILE, help="File that keeps the ranges, to be used again if it is there."
+        "--ranges", type=FILE, help="File to store the calibration ranges in; reused if it exists."
     ),
     click.option(
         "--max-ssim-drop",
         type=Number(0, 1),
-        help="That a precision may cost: phase and amplitude, single-shot and stitched.  "
+        help="Largest SSIM loss relative to FP32: phase and amplitude, single-shot and stitched.  "
         f"[default: {Budget.max_ssim_drop}]",
     ),
     click.option(
         "--max-psnr-drop-db",
         type=Number(0, 100),
-        help=f"Likewise.  [default: {Budget.max_psnr_drop_db}]",
+        help=f"Largest PSNR loss relative to FP32, in dB.  [default: {Budget.max_psnr_drop_db}]",
     ),
     click.option(
         "--opset",
         type=click.IntRange(OLDEST_OPSET, NEWEST_OPSET),
-        help=f"ONNX operator set of the graphs.  [default: {OPSET}]",
+        help=f"ONNX operator set version.  [default: {OPSET}]",
     ),
     click.option(
         "--batch",
         callback=_batch_size,
         metavar=f"{DYNAMIC}|N",
-        help=f"Frames that a graph takes: any number or N, for engines.  [default: {DYNAMIC}]",
+        help="Batch size of the graphs: dynamic takes any, N is fixed, for TensorRT and the like.  "
+        f"[default: {DYNAMIC}]",
     ),
     click.option(
         "--allow-untrained",
         is_flag=True,
-        help="Package a network that explains its own instrument's scan too little to be trusted; "
-        "without it such a network is refused.",
+        help="Export a network even if its image explains too little of the calibration scan to be "
+        "trusted.",
     ),
     click.option(
         "--sign",
         metavar="KEY",
         type=FILE,
-        help="Sign the package with this Ed25519 key (PEM).",
+        help="Sign the package with this private Ed25519 key (PEM file).",
     ),
 )
 

@@ -23,7 +23,7 @@ def print_report(exported: Exported) -> None:
     print_warnings(exported)
     against = {
         Judge.REFERENCE: "the reference",
-        Judge.FP32: "fp32's own patches, for want of a reference",
+        Judge.FP32: "fp32's own patches, as there is no reference",
     }[exported.judge]
     print_line(f"accuracy on the scan's report strip, against {against}:")
     for precision in manifest.kinds():
@@ -32,8 +32,8 @@ def print_report(exported: Exported) -> None:
     fit = manifest.self_check
     if fit is not None:
         print_line(
-            f"its image of the whole scan explains {100 * fit.explained:.0f} % of what a blank "
-            f"object leaves (R-factor {fit.r_factor:.3f} of {fit.r_blank:.3f}, contrast "
+            f"its image of the whole scan explains {100 * fit.explained:.0f} % of the misfit of a "
+            f"blank object (R-factor {fit.r_factor:.3f}, blank {fit.r_blank:.3f}, contrast "
             f"{fit.contrast:.2f})"
         )
     print_line(

@@ -56,24 +56,26 @@ from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
     "-o",
     "output",
     type=FILE,
-    help="Result file, or the folder for several.  [default: ./SCAN.wnet.h5]",
+    help="Result file; with several scans, folder of the results.  [default: ./SCAN.wnet.h5]",
 )
 @click.option(
     "--image",
     "picture",
     type=FILE,
-    help="Picture.  [default: ./SCAN.wnet.png, or beside -o OUT.h5 as OUT.png]",
+    help="Picture of the result.  [default: ./SCAN.wnet.png, or OUT.png next to -o OUT.h5]",
 )
-@click.option("--no-image", is_flag=True, help="Draw no picture.")
+@click.option("--no-image", is_flag=True, help="Write no picture.")
 @click.option(
     "--format",
     "image_format",
     type=click.Choice([kind.value for kind in ResultFormat]),
     default=ResultFormat.NEXUS.value,
     show_default=True,
-    help="Of the result; tiff is a pair of files.",
+    help="Format of the result; tiff writes phase and amplitude to one file each.",
 )
-@click.option("--strict", is_flag=True, help="Refuse an image that does not explain its frames.")
+@click.option(
+    "--strict", is_flag=True, help="Fail, and write nothing, if the image is not trusted."
+)
 @orientation_options
 @scan_options
 @no_links_option
@@ -98,18 +100,18 @@ def command(
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
-    """Take far-field scans to images of the object: a result file and a picture each.
+    """Reconstruct far-field scans: a result file and a picture for each.
 
-    What a scan's file holds is found by its content; flags say what it does not. Several scans go
-    to a folder, one JSON line each; a bad one does not stop the others. A folder of TIFF files, or
-    a quoted pattern ('scan7/*.tif'), is one scan with a file for each frame. example:scan247 is the
-    embedded scan.
+    The format of a scan file is recognised by its content; options supply what the file lacks.
+    Results of several scans go to a folder, with one line of JSON per scan; a scan that fails does
+    not stop the others. A folder of TIFF files, or a quoted pattern ('scan7/*.tif'), is one scan
+    with one file per frame. example:scan247 is the embedded scan.
     """
     if no_image and picture is not None:
         raise click.UsageError("give either --image or --no-image")
     several = len(scans) > 1
     if several and picture is not None:
-        raise click.UsageError("--image names the picture of one scan; -o FOLDER takes several")
+        raise click.UsageError("--image is for one scan; for several, give -o FOLDER")
     if several:
         check_several_scans([Path(resolved(scan)) for scan in scans])
     options = runner_options_from(precision, provider, threads, batch_size)
@@ -189,8 +191,8 @@ def _folder(output: Path | None, *, several: bool) -> Iterator[Path | None]:
         output.mkdir(exist_ok=True)
     except OSError as error:
         raise ResultError(
-            f"{output}: is no folder and can't be made one ({error.strerror}); several scans "
-            "need a folder"
+            f"{output}: is not a folder and can't be created as one ({error.strerror}); several "
+            "scans need a folder"
         ) from error
     try:
         yield output
@@ -217,13 +219,14 @@ def _run_all(jobs: list[Job], opened: ChosenGraph) -> None:
             print_json(summary(job, opened.package, done))
     if failed:
         raise ScanError(
-            f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their lines say why"
+            f"{len(failed)} of {len(jobs)} scans failed: {', '.join(failed)}; their JSON lines say "
+            "why"
         )
 
 
 def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     """What was done and where it lies: lines for people, or one line for programs."""
-    inference = done.inference
+    inference = done.image.inference
     for warning in inference.warnings:
         print_note(f"Warning: {job.scan}: {warning}")
     if as_json:
@@ -234,7 +237,7 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
         f"{inference.timing.total_s:.2f} s, {inference.frames_per_second:.0f} frames/s "
         f"({inference.reason})"
     )
-    for line in done.search_lines:
+    for line in done.image.ready.choice.search_lines:
         print_line(line)
     check = inference.self_check
     print_line(check.text)
@@ -246,7 +249,7 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
 
 def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
     """The last line of `--json`."""
-    inference = done.inference
+    inference = done.image.inference
     timing, check = inference.timing, inference.self_check
     fit = check.fit
     return {
@@ -278,8 +281,8 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "r_frames": fit.frames if fit else 0,
         "trusted": check.trusted,
         "cause": check.cause and check.cause.value,
-        **done.framed.choices,
-        "orientation_search": list(done.search_lines),
+        **done.image.ready.framed.choices,
+        "orientation_search": list(done.image.ready.choice.search_lines),
         "amplitude_scale": inference.amplitude_scale.value,
         "transmission": inference.transmission,
         "median_counts": inference.median_counts,

@@ -38,12 +38,15 @@ from wnet_edge.physics.orientation import Orientation
 @click.command()
 @click.argument("file", metavar="FILE.wnet|SCAN")
 @click.option(
-    "--image", "picture", type=FILE, help="PNG of a scan's mean frame, positions and probe."
+    "--image",
+    "picture",
+    type=FILE,
+    help="PNG file to draw the scan's mean frame, positions and probe to.",
 )
 @click.option(
     "--package",
     metavar="NAME|FILE",
-    help="Say whether this package can take the scan to an image, or what is missing.",
+    help="Package to check the scan against: says whether infer will run, or what is missing.",
 )
 @trust_option
 @orientation_options
@@ -62,10 +65,10 @@ def command(
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
-    """Show what a package or a scan holds; packages are verified on the way.
+    """Show what a package or a scan contains; packages are checked for integrity.
 
-    Of a scan: each part, its unit and where it was found, and what is missing. The flags say what
-    the file does not, as for infer; with --package the last line says whether infer will run.
+    For a scan: each part, its unit, where it was found, and what is missing. Options supply what
+    the file lacks, as for infer; with --package, the last line says whether infer will run.
     """
     file = resolved(file)
     is_package = file.endswith(PACKAGE_SUFFIX) or (

@@ -18,7 +18,7 @@ from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.run_settings import RunnerOptions
-from wnet_edge.runner.image.job import framed_by
+from wnet_edge.runner.image.scan_image import framed_by
 from wnet_edge.scan.frame_source import FrameSource
 
 T = TypeVar("T")

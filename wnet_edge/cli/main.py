@@ -39,19 +39,19 @@ from wnet_edge.host.outputs import check_current_folder
 from wnet_edge.runner.doctor.wheels import import_fault
 
 COMMANDS = {
-    "demo": "the embedded scan through the embedded package, to an image",
-    "example": "the embedded scan and its reconstruction, as files",
-    "infer": "a scan through a package, to an image",
-    "simulate": "a scan of procedural objects, with labels",
-    "train": "a network on simulated frames, to a checkpoint",
-    "export": "a trained network to one verified package file",
-    "evaluate": "accuracy of a package on a scan, precision by precision",
-    "compare": "two images after removing shift, phase, ramp and scale",
-    "inspect": "what a package or a scan holds",
-    "verify": "a package's hashes and golden frames on this machine",
-    "tune": "fastest precision, provider, threads and batch on this device",
-    "bench": "how long packages take on this machine, in turn",
-    "doctor": "what this machine has, what is missing and how to get it",
+    "demo": "Reconstruct the embedded example scan.",
+    "example": "Copy the example scan and its reference image to a folder.",
+    "infer": "Reconstruct scans: diffraction frames to an image of the object.",
+    "simulate": "Simulate a scan of a procedural object, with labels.",
+    "train": "Train a network on simulated or measured frames.",
+    "export": "Export a trained network to a verified package file.",
+    "evaluate": "Measure the accuracy of a package on a scan, per precision.",
+    "compare": "Compare two images after removing shift, phase, ramp and scale.",
+    "inspect": "Show what a package or a scan contains.",
+    "verify": "Check a package's integrity and its results on this machine.",
+    "tune": "Find the fastest run settings of a package on this device.",
+    "bench": "Measure how long packages take on this machine.",
+    "doctor": "Check this machine: what works, what is missing, how to get it.",
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
@@ -74,7 +74,7 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt as error:
             again = shlex.join(["wnet-edge", *sys.argv[1:]])
             raise WNetEdgeError(
-                f"interrupted, no output is left half-written; again: {again}"
+                f"interrupted, no output is left half-written; run again: {again}"
             ) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             if error.name in WORKSHOP_MODULES:
                 raise WNetEdgeError(
-                    f"{cmd_name} needs {error.name}, which the edge install leaves out: "
+                    f"{cmd_name} needs {error.name}, which the edge install does not include: "
                     "pip install 'wnet-edge[train]'"
                 ) from error
             _check_onnxruntime(error)
@@ -120,13 +120,13 @@ def _check_onnxruntime(error: Exception) -> None:
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 failed or stopped by Ctrl-C, 2 wrong usage, 143 ended by SIGTERM "
-    "(a batch system) and 129 by SIGHUP. However a command ends, no output is half-written, and no "
-    "file that it reads, or that a scan links to, is ever written over, with --force neither.",
+    epilog="Exit codes: 0 success, 1 failure or Ctrl-C, 2 wrong usage, 143 ended by SIGTERM (a "
+    "batch system), 129 by SIGHUP. However a command ends, no output is left half-written. Input "
+    "files, and files that a scan links to, are never overwritten, not even with --force.",
 )
 @click.version_option(version("wnet-edge"), prog_name="wnet-edge")
 def group() -> None:
-    """See a ptychographic sample while it scans: frames in, image out."""
+    """Image a ptychographic sample while it is scanned, with a neural network."""
 
 
 def main() -> None:

@@ -32,9 +32,9 @@ package_option = click.option(
     default="w3",
     show_default=True,
     metavar="NAME|FILE",
-    help="Embedded package, or a file that ends in .wnet.",
+    help="Name of an embedded package, or path of a .wnet file.",
 )
-force_option = click.option("--force", is_flag=True, help="Replace existing outputs.")
+force_option = click.option("--force", is_flag=True, help="Overwrite existing output files.")
 
 
 def _refuse_links(ctx: click.Context, _: click.Parameter, refused: bool) -> None:
@@ -48,38 +48,48 @@ no_links_option = click.option(
     is_eager=True,
     expose_value=False,
     callback=_refuse_links,
-    help="Read no other file than those named, whatever an HDF5 file links to.",
+    help="Read only the files named here; do not follow links in HDF5 files.",
 )
 trust_option = click.option(
     "--trust",
     metavar="PUBKEY",
     type=FILE,
-    help="Refuse a package that is not signed by this key (PEM).",
+    help="Refuse a package that is not signed with this public key (PEM file).",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object, last line.")
-precision_option = click.option(
-    "--precision",
-    type=click.Choice([AUTO, *(kind.value for kind in Precision)]),
-    default=AUTO,
-    show_default=True,
-    help="Which graph of the package; auto: the fastest by `wnet-edge tune`, else a safe one.",
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the result as one JSON object on the last line."
 )
+
+
+def _precision_option(auto: str) -> Callable[[Command], Command]:
+    return click.option(
+        "--precision",
+        type=click.Choice([AUTO, *(kind.value for kind in Precision)]),
+        default=AUTO,
+        show_default=True,
+        help=f"Precision of the network. auto: {auto}.",
+    )
+
+
+precision_option = _precision_option("the fastest found by `wnet-edge tune`, otherwise a safe one")
+every_precision_option = _precision_option("every one in the package")
 provider_option = click.option(
     "--provider",
     type=click.Choice([kind.value for kind in Provider]),
     default=Provider.AUTO.value,
     show_default=True,
-    help="Where it runs; any but auto is had or refused.",
+    help="Execution provider. Any value but auto is used as given; if it is unavailable, the "
+    "command fails.",
 )
 threads_option = click.option(
     "--threads",
     type=click.IntRange(0, MAX_THREADS),
-    help="Threads of the processor; 0: one a core.  [default: as tuned, else 0]",
+    help="CPU threads; 0: one per core.  [default: as found by `wnet-edge tune`, otherwise 0]",
 )
 batch_size_option = click.option(
     "--batch-size",
     type=click.IntRange(1, MAX_BATCH_SIZE),
-    help=f"Frames run at once.  [default: as tuned, else {BATCH_SIZE}]",
+    help=f"Frames per batch.  [default: as found by `wnet-edge tune`, otherwise {BATCH_SIZE}]",
 )
 
 

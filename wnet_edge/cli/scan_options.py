@@ -64,7 +64,7 @@ class _Pair(click.ParamType[tuple[float, float]]):
             self.fail(f"{value!r} is not {self.name}", param, ctx)
         # NaN is not within either.
         if not (abs(first) <= MAX_PAIRED and abs(second) <= MAX_PAIRED):
-            self.fail(f"{value!r} is beyond {MAX_PAIRED}", param, ctx)
+            self.fail(f"{value!r} is larger than {MAX_PAIRED}", param, ctx)
         return first, second
 
 
@@ -72,18 +72,20 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
     """Make what the profile says the defaults of the command's options."""
     if path is None:
         return None
-    input_file(path, ScanError, "name a TOML file of flags")
+    input_file(path, ScanError, "name a TOML file of scan options")
     try:
         if path.stat().st_size > _MAX_PROFILE_BYTES:
-            raise ScanError(f"{path}: is too large for a profile; name a TOML file of flags")
+            raise ScanError(f"{path}: is too large for a profile; name a TOML file of scan options")
         values = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise ScanError(f"{path}: no profile ({reason}); write flags as name = value") from error
+        raise ScanError(
+            f"{path}: can't be read as TOML ({reason}); write options as name = value"
+        ) from error
     named = {name.replace("-", "_"): value for name, value in values.items()}
     if unknown := sorted(set(named) - set(_PROFILED)):
         raise ScanError(
-            f"{path}: {unknown[0][:40]!r} is no flag of a scan; choose from {', '.join(_PROFILED)}"
+            f"{path}: {unknown[0][:40]!r} is not a scan option; choose from {', '.join(_PROFILED)}"
         )
     _check_profile(ctx, path, named)
     for name in ("positions", "probe", "mask"):
@@ -131,88 +133,98 @@ _PROFILE = click.option(
     is_eager=True,
     expose_value=False,
     callback=_use_profile,
-    help="TOML file with flags of the scan: frames, positions, orientation …",
+    help="TOML file with values for the scan options: positions, energy_ev, orientation …",
 )
 _PROBE = click.option(
     "--probe",
     type=PART,
     metavar="FILE[:PATH]|PATH",
-    help="Probe, likewise; none leaves it out.",
+    help="Probe, given like --positions; none ignores the probe in the scan file.",
 )
 _GEOMETRY = (
-    click.option("--energy-ev", type=Number(1, 1e7), help="Photon energy."),
-    click.option("--distance-m", type=Number(1e-6, 1e4), help="Sample to detector."),
-    click.option("--pixel-size-m", type=Number(1e-9, 1), help="Edge of a pixel of the frames."),
+    click.option(
+        "--energy-ev", type=Number(1, 1e7), help="Photon energy in eV.  [default: the file's]"
+    ),
+    click.option(
+        "--distance-m",
+        type=Number(1e-6, 1e4),
+        help="Sample-to-detector distance in m.  [default: the file's]",
+    ),
+    click.option(
+        "--pixel-size-m",
+        type=Number(1e-9, 1),
+        help="Detector pixel size in m, of the frames as stored.  [default: the file's]",
+    ),
 )
 _OPTIONS = (
     _PROFILE,
     click.option(
         "--entry",
         metavar="NAME",
-        help="Entry to read, in a file of several.  [default: the first with frames]",
+        help="Entry to read from a file with several.  [default: the first with frames]",
     ),
     click.option(
         "--frames",
         metavar="PATH",
-        help="Dataset of the frames in the scan's file; its detector's geometry and mask are "
-        "taken, too.",
+        help="Dataset of the frames in the scan file; geometry and mask are read from the same "
+        "detector.  [default: detected]",
     ),
     click.option(
         "--frames-axes",
         metavar="AXES",
-        help="What each axis of the frames' array counts: NHW for frames, rows, columns; HWN where "
-        "frames come last; RCHW or HWRC for a raster of rows, columns.  [default: NHW or RCHW, "
-        "others where only they fit the positions]",
+        help="Order of the axes of the frames array: NHW for frames, rows, columns; HWN if frames "
+        "come last; RCHW or HWRC for a raster of R rows and C columns.  [default: NHW or RCHW, "
+        "another one if only it fits the positions]",
     ),
     click.option(
         "--frames-range",
         type=_Pair("FIRST:END", ":", int),
         metavar="FIRST:END",
-        help="Frames to take, counted from 0, END not among them: 0:72 for the first 72.",
+        help="Frames to use, counted from 0, END excluded: 0:72 for the first 72.  [default: all]",
     ),
     click.option(
         "--positions",
         type=PART,
         metavar="FILE[:PATH]|PATH",
-        help="Positions: another file, a dataset in it or in the scan's file, or CSV; "
-        "ROWS_PATH,COLUMNS_PATH are two datasets.",
+        help="Probe positions: another file (CSV too), a dataset in it, or a dataset in the scan "
+        "file; ROWS_PATH,COLUMNS_PATH names two datasets.  [default: the file's]",
     ),
     click.option(
         "--positions-unit",
         metavar="UNIT",
-        help="Unit of the positions: m, um, nm, px (object pixels).  [default: the file's]",
+        help="Unit of the positions: m, mm, um, nm or px (object pixels).  [default: the file's]",
     ),
     _PROBE,
     click.option(
         "--mask",
         type=PART,
         metavar="FILE[:PATH]|PATH",
-        help="Mask, not 0 where a pixel is bad, likewise; none leaves it out.",
+        help="Detector mask, given like --positions; none ignores the mask in the scan file.",
     ),
     click.option(
         "--mask-good",
         type=click.Choice(["0", "1"]),
-        help="Value of a good pixel in the mask: 0 as in CXI, NeXus and Eiger files, or 1 (any but "
-        "0) as in weights and valid-pixel masks.  [default: 0]",
+        help="Value of a valid pixel in the mask: 0 as in CXI, NeXus and Eiger files, or 1 (any "
+        "nonzero value) as in masks of valid pixels and weights.  [default: 0]",
     ),
     click.option(
         "--raster",
         type=_Pair("ROWSxCOLUMNS", "x", int),
         metavar="ROWSxCOLUMNS",
-        help="Raster of a scan without positions.",
+        help="Rows and columns of the raster, for a scan without positions.",
     ),
-    click.option("--step-m", type=Number(1e-12, 1), help="Step of that raster."),
+    click.option("--step-m", type=Number(1e-12, 1), help="Step of the raster in m."),
     *_GEOMETRY,
     click.option(
         "--beam-centre",
         type=_Pair("ROW,COLUMN", ",", float),
         metavar="ROW,COLUMN",
-        help="Zero frequency on the detector.  [default: found by the package's probe]",
+        help="Beam centre on the detector in pixels.  [default: found with the package's probe]",
     ),
     click.option(
         "--zero-frequency",
         type=click.Choice([where.value for where in ZeroFrequency]),
-        help="Where in a frame it lies.  [default: told apart]",
+        help="Location of the zero frequency in each frame.  [default: detected]",
     ),
 )
 
@@ -252,32 +264,32 @@ def orientation_options(command: Command) -> Command:
     command = click.option(
         "--position-orientation",
         type=_WAYS_UP,
-        metavar="auto|WAY",
+        metavar="auto|TRANSFORM",
         default=Orientation.IDENTITY.value,
         show_default=True,
-        help="What is done to the positions' axes: auto tries all, or a WAY as above.",
+        help="Transform of the position axes: auto tries all, or one as for --orientation.",
     )(command)
     return click.option(
         "--orientation",
         type=_WAYS_UP,
-        metavar="auto|WAY",
-        help="What is done to a frame first: auto tries all and takes the one whose image explains "
-        f"the frames best; WAY is {', '.join(way.value for way in Orientation)}.  [default: the "
-        "package's]",
+        metavar="auto|TRANSFORM",
+        help="Transform of each frame before anything else: auto tries all and takes the one whose "
+        f"image explains the frames best, or {', '.join(way.value for way in Orientation)}.  "
+        "[default: the package's]",
     )(command)
 
 
 def known_orientation_options(command: Command) -> Command:
     """As `orientation_options`, where no network is there yet to find them by trial."""
     for flag, what in (
-        ("--position-orientation", "the positions' axes"),
-        ("--orientation", "a frame"),
+        ("--position-orientation", "the position axes"),
+        ("--orientation", "each frame"),
     ):
         command = click.option(
             flag,
             type=_KNOWN_WAYS_UP,
-            metavar="WAY",
-            help=f"What is done to {what} first, as `infer {flag} auto` finds it.  "
+            metavar="TRANSFORM",
+            help=f"Transform of {what} before anything else, as `infer {flag} auto` finds it.  "
             f"[default: {Orientation.IDENTITY.value}]",
         )(command)
     return command

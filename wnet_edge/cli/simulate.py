@@ -36,13 +36,13 @@ MAX_FRAMES, MAX_STEP_PX = 1_000_000, 4096
 
 
 @click.command()
-@click.option("-o", "output", type=FILE, required=True, help="CXI to write.")
+@click.option("-o", "output", type=FILE, required=True, help="CXI file to write.")
 @click.option(
     "--probe",
     type=PART,
     metavar="FILE[:PATH]",
     help="Any file with a probe: a scan, a Ptychodus product, an .npz or .npy, a dataset.  "
-    "[default: a zone plate at 10 keV]",
+    "[default: a simulated zone plate at 10 keV]",
 )
 @geometry_options
 @click.option(
@@ -51,7 +51,7 @@ MAX_FRAMES, MAX_STEP_PX = 1_000_000, 4096
     type=click.IntRange(1, MAX_FRAMES),
     default=400,
     show_default=True,
-    help="Positions, on a square raster.",
+    help="Number of frames, on a square raster.",
 )
 @click.option(
     "--step-px",
@@ -65,21 +65,27 @@ MAX_FRAMES, MAX_STEP_PX = 1_000_000, 4096
     type=Number(1, MAX_PHOTONS),
     default=5e7,
     show_default=True,
-    help="Counts a frame would hold without the sample.",
+    help="Counts per frame without a sample.",
 )
 @click.option(
     "--dead-fraction",
     type=Number(0, 1, max_open=True),
     default=0.0,
     show_default=True,
-    help="Share of dead pixels.",
+    help="Fraction of dead detector pixels.",
 )
 @click.option(
     "--family",
     type=click.Choice([f.value for f in Family]),
-    help="Kind of object.  [default: a mosaic of all]",
+    help="Kind of object.  [default: a mosaic of all kinds]",
 )
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Same seed, same scan.")
+@click.option(
+    "--seed",
+    type=SEED,
+    default=0,
+    show_default=True,
+    help="Random seed; the same seed gives the same scan.",
+)
 @no_links_option
 @force_option
 def command(
@@ -94,11 +100,11 @@ def command(
     force: bool,
     **geometry: Any,  # noqa: ANN401 - the options of geometry_options, as click parsed them
 ) -> None:
-    """Simulate a scan and write it with the label of every frame.
+    """Simulate a scan and write it with a label for every frame.
 
-    Frames are 128 × 128 counts; labels are the amplitude and phase of the central 64 × 64 pixels of
-    the object under the probe, as a network learns them. With --probe frames are as large as its
-    window, and the flags of the geometry say what its file does not.
+    Frames have 128 × 128 pixels; labels are the amplitude and phase of the central 64 × 64 pixels
+    of the object under the probe, as a network learns them. With --probe, frames are as large as
+    the probe's window, and the geometry options supply what the probe's file lacks.
     """
     reading = geometry_from(geometry)
     if probe is None and reading != ReadOptions():
@@ -149,8 +155,8 @@ def _instrument(probe: str | None, reading: ReadOptions) -> tuple[NDArray[np.com
     found = find_probe(probe, reading)
     if found.full_window_px % WINDOW_PX:
         raise SimulationError(
-            f"{found.path}: a window of {found.full_window_px} px does not bin to {WINDOW_PX} px; "
-            "name a probe of a window that does"
+            f"{found.path}: a window of {found.full_window_px} px can't be binned to {WINDOW_PX} "
+            f"px; name a probe with a window of {WINDOW_PX} px or a multiple"
         )
     return found.modes, found.geometry
 

@@ -94,10 +94,11 @@ class _Stdout:
         except OSError as error:
             self._failed = True
             if error.errno == errno.EPIPE:
-                raise ClosedPipeError("standard output: its reader has gone") from error
+                raise ClosedPipeError("standard output: closed by its reader") from error
             reason = (error.strerror or str(error)).lower()
             raise StdoutError(
-                f"standard output: can't be written ({reason}); free the disk, or send it elsewhere"
+                f"standard output: can't be written ({reason}); free disk space, or send it "
+                "elsewhere"
             ) from error
 
 

@@ -66,9 +66,9 @@ def command(
 ) -> None:
     """Train a network, writing a checkpoint after every epoch.
 
-    Frames are simulated on the fly with a measured probe (--probe), or are those of a scan (--data)
-    with labels of their own or cut from its reconstruction (--labels). Under torchrun several
-    processes train together.
+    Frames are simulated on the fly with a measured probe (--probe), or read from a scan (--data)
+    whose labels are in its file or are cut from its reconstruction (--labels). Under torchrun,
+    several processes train together.
     """
     reading = read_options_from(dict(values))
     frames = FrameOptions(
@@ -79,7 +79,9 @@ def command(
         **{name: values[name] for name in FROM_COMMAND_LINE},
     )
     if resume and init is not None:
-        raise click.UsageError("--resume goes on from the checkpoint itself; --init starts anew")
+        raise click.UsageError(
+            "--resume continues the checkpoint, --init starts a new training: give one"
+        )
     how = RECIPES[RecipeName(recipe)]
     if lr is not None:
         how = replace(how, learning_rate=lr)
@@ -153,5 +155,5 @@ def _interrupted(checkpoint: Path, *, written: bool) -> str:
     program = "wnet-edge" if processes().count == 1 else "torchrun … wnet-edge"
     again = shlex.join([*kept, "--resume"] if written else kept)
     if written:
-        return f"interrupted, {checkpoint} holds every whole epoch; go on: {program} {again}"
-    return f"interrupted before the first epoch ended; again: {program} {again}"
+        return f"interrupted, {checkpoint} holds all completed epochs; continue: {program} {again}"
+    return f"interrupted before the first epoch ended; run again: {program} {again}"

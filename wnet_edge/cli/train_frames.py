@@ -85,8 +85,8 @@ class FrameOptions:
             self.frames_per_epoch is not None or self.fixed or self.families
         ):
             raise click.UsageError(
-                "--frames-per-epoch, --fixed and --family are for simulated frames, of --probe "
-                "without --data"
+                "--frames-per-epoch, --fixed and --family are for simulated frames, with --probe "
+                "and without --data"
             )
         if self.data is None and (self.labels is not None or self.augment is not None):
             raise click.UsageError("--labels, --augment and --no-augment go with --data")
@@ -99,8 +99,10 @@ class FrameOptions:
         of_a_probe = {"--probe", "--profile", *(f"--{n.replace('_', '-')}" for n in GEOMETRY_FLAGS)}
         idle = [flag for flag in self.typed if flag not in of_a_probe]
         if self.data is None and idle:
-            hint = "; frames an epoch are --frames-per-epoch" if idle[0] == "--frames" else ""
-            raise click.UsageError(f"{idle[0]} says something of a scan: it goes with --data{hint}")
+            hint = (
+                "; for frames per epoch, give --frames-per-epoch" if idle[0] == "--frames" else ""
+            )
+            raise click.UsageError(f"{idle[0]} is an option for scans: it goes with --data{hint}")
         if self.labels is None and any(flag in _TURNS for flag in self.typed):
             raise click.UsageError(f"{_TURNS[0]} and {_TURNS[1]} go with --labels")
 
@@ -178,7 +180,7 @@ def _labelled(path: Path, options: FrameOptions) -> tuple[Scan, LabelSource]:
     left_out = int((~labels.usable).sum())
     if left_out and processes().first:
         print_note(
-            f"{path}: {left_out} of {scan.frame_count} frames do not lie wholly on "
+            f"{path}: {left_out} of {scan.frame_count} frames are not wholly covered by "
             f"{options.labels} and are left out"
         )
     return scan, labels

@@ -24,24 +24,26 @@ def _choices(names: type[Enum]) -> click.Choice[str]:
 
 SECTIONS = {
     "Network": (
-        click.Option(["--model"], type=_choices(ModelName), required=True, help="Which network."),
+        click.Option(
+            ["--model"], type=_choices(ModelName), required=True, help="Network architecture."
+        ),
         click.Option(
             ["--input", "seen"],
             type=_choices(NetworkInput),
-            help="What it sees: the frame, or also its back-projection under the probe.  "
-            "[default: frame for ptychonn, else back-projected]",
+            help="Network input: the frame alone, or with its back-projection under the probe.  "
+            "[default: frame for ptychonn, otherwise back-projected]",
         ),
         click.Option(
             ["--width"],
             type=Number(MIN_WIDTH, MAX_WIDTH),
             default=1.0,
             show_default=True,
-            help="Factor on the channels.",
+            help="Factor on the number of channels.",
         ),
         click.Option(
             ["--window", "window_px"],
             type=click.Choice(["64", "128", "256"]),
-            help="Edge of its window in pixels, with --probe or --labels.  "
+            help="Edge of the network's window in pixels, with --probe or --labels.  "
             f"[default: {DEFAULT_WINDOW_PX}]",
         ),
     ),
@@ -50,39 +52,42 @@ SECTIONS = {
             ["--probe"],
             type=PART,
             metavar="FILE[:PATH]",
-            help="Probe to simulate frames with, of any file that has one: a scan, a Ptychodus "
+            help="Probe to simulate frames with, from any file that has one: a scan, a Ptychodus "
             "product, an .npz or .npy, a dataset. With --data: the probe of that scan.",
         ),
         click.Option(
             ["--frames-per-epoch"],
             type=click.IntRange(1, MAX_FRAMES),
-            help=f"Frames an epoch, all new.  [default: {DEFAULT_FRAMES}]",
+            help=f"Frames simulated anew for each epoch.  [default: {DEFAULT_FRAMES}]",
         ),
-        click.Option(["--fixed"], is_flag=True, help="The same frames every epoch, in memory."),
+        click.Option(
+            ["--fixed"], is_flag=True, help="Keep frames in memory and use the same every epoch."
+        ),
         click.Option(
             ["--family", "families"],
             type=_choices(Family),
             multiple=True,
-            help="Kind of object, repeatable.  [default: all]",
+            help="Kind of simulated object; repeatable.  [default: all]",
         ),
     ),
     "Frames of a file": (
         click.Option(
             ["--data"],
             type=DATA,
-            help="Scan, its frames read as they are needed. A tenth of it, by region, validates, "
-            "behind a gap of a full window.",
+            help="Scan to train on; frames are read as they are needed. One tenth, at one end of "
+            "the scan, is held out for validation, behind a gap of a full window.",
         ),
         click.Option(
             ["--labels"],
             type=DATA,
             help="Reconstruction of that scan to cut labels from: a result file, or an .npz with "
-            "object and window_top_left_px.  [default: labels that `simulate` wrote]",
+            "object and window_top_left_px.  [default: labels written by `simulate`]",
         ),
         click.Option(
             ["--augment/--no-augment"],
             default=None,
-            help="Vary flux, background and dead pixels.  [default: yes; paper: no]",
+            help="Vary flux, background and dead pixels of measured frames.  [default: yes; paper: "
+            "no]",
         ),
     ),
     "Training": (
@@ -91,20 +96,21 @@ SECTIONS = {
             type=_choices(RecipeName),
             default=RecipeName.FAST.value,
             show_default=True,
-            help="fast: AdamW, one cycle, weighted loss; paper: Adam, constant rate, plain MAE, "
-            "frames as they are, nine tenths of the scan to one (both recipes' split).",
+            help="Training recipe. fast: AdamW, one-cycle learning rate, loss weighted by the "
+            "illumination; paper: Adam, constant learning rate, plain MAE, no augmentation. Both "
+            "hold out a tenth of the scan.",
         ),
         click.Option(
             ["--epochs"],
             type=click.IntRange(1, MAX_EPOCHS),
-            help="Passes over the frames.  [default: 8; paper: 60]",
+            help="Number of epochs.  [default: 8; paper: 60]",
         ),
         click.Option(
             ["--batch-size"],
             type=click.IntRange(2, MAX_BATCH_FRAMES),
             default=32,
             show_default=True,
-            help="Frames a step.",
+            help="Frames per training step.",
         ),
         click.Option(
             ["--lr"],
@@ -114,17 +120,21 @@ SECTIONS = {
         click.Option(
             ["--phase-error"],
             type=_choices(PhaseError),
-            help="What the loss takes of the phase: the squared chord, whose best guess is a mean, "
-            "or the absolute error.  [default: chord; paper: absolute]",
+            help="Phase term of the loss: the squared chord, minimised by the mean phase, or the "
+            "absolute error, minimised by the median.  [default: chord; paper: absolute]",
         ),
         click.Option(
             ["--freeze-norm"],
             is_flag=True,
-            help="Batch norms keep their running statistics, for fine-tuning from --init.",
+            help="Keep the running statistics of batch norm, for fine-tuning with --init.",
         ),
-        click.Option(["--init"], type=FILE, help="Checkpoint whose weights to start from."),
+        click.Option(["--init"], type=FILE, help="Checkpoint with the initial weights."),
         click.Option(
-            ["--seed"], type=SEED, default=0, show_default=True, help="Same seed, same weights."
+            ["--seed"],
+            type=SEED,
+            default=0,
+            show_default=True,
+            help="Random seed; the same seed gives the same weights.",
         ),
     ),
     "Running": (
@@ -133,32 +143,32 @@ SECTIONS = {
             type=FILE,
             required=True,
             metavar="NAME.safetensors",
-            help="Checkpoint, written after every epoch, with its errors in NAME.csv.",
+            help="Checkpoint, written after every epoch; loss and errors go to NAME.csv.",
         ),
         click.Option(
             ["--device"],
             type=_choices(DeviceName),
             default=DeviceName.AUTO.value,
             show_default=True,
-            help="Where the network trains; auto: an NVIDIA card that PyTorch can use, else the "
-            "processor. A checkpoint goes on anywhere.",
+            help="Device to train on. auto: an NVIDIA GPU that PyTorch can use, otherwise the CPU. "
+            "A checkpoint can be resumed on either.",
         ),
-        click.Option(["--resume"], is_flag=True, help="Go on from the checkpoint if it is there."),
+        click.Option(["--resume"], is_flag=True, help="Continue from the checkpoint if it exists."),
         click.Option(
             ["--workers"],
             type=click.IntRange(0, MAX_WORKERS),
             default=0,
             show_default=True,
-            help="Processes that simulate or read beside the training; the result is the same.",
+            help="Extra processes that simulate or read frames; the weights do not depend on it.",
         ),
         click.Option(
-            ["--tensorboard"], type=FILE, metavar="FOLDER", help="Curves for TensorBoard."
+            ["--tensorboard"], type=FILE, metavar="FOLDER", help="Folder for TensorBoard curves."
         ),
     ),
 }
 """Title to options; what else the command has joins the last."""
 
-SCAN_SECTION = "What the file does not say, of --data and of --probe"
+SCAN_SECTION = "Scan options, for what the file of --data or --probe lacks"
 
 PARAMETERS: tuple[click.Parameter, ...] = tuple(o for part in SECTIONS.values() for o in part)
 

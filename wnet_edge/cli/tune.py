@@ -32,14 +32,14 @@ _SHOWN = 10
     "precisions",
     type=click.Choice([kind.value for kind in Precision]),
     multiple=True,
-    help="To try; repeatable.  [default: all that the package holds]",
+    help="Precision to try; repeatable.  [default: all in the package]",
 )
 @provider_option
 @click.option(
     "--threads",
     type=click.IntRange(1, MAX_THREADS),
     multiple=True,
-    help="Of the processor, to try; repeatable.  [default: 1, 2, 4 … all cores]",
+    help="Number of CPU threads to try; repeatable.  [default: 1, 2, 4 … all cores]",
 )
 @click.option(
     "--batch-size",
@@ -48,14 +48,14 @@ _SHOWN = 10
     multiple=True,
     default=BATCH_SIZES,
     show_default=True,
-    help="Frames at once, to try; repeatable.",
+    help="Batch size to try, in frames; repeatable.",
 )
 @click.option(
     "--max-phase-rms-rad",
     type=Number(0, math.pi),
     default=MAX_PHASE_RMS_RAD,
     show_default=True,
-    help="How far phases of the golden frames may be from FP32's.",
+    help="Largest RMS phase difference from FP32 on the golden frames, in rad.",
 )
 @json_option
 def command(
@@ -68,10 +68,11 @@ def command(
     max_phase_rms_rad: float,
     as_json: bool,
 ) -> None:
-    """Find the fastest precision, provider, threads and batch on this device, and keep them.
+    """Find the fastest run settings of a package on this device, and store them.
 
-    What is not accurate enough on the package's golden frames is dropped. From then on infer takes
-    the fastest of what its own options leave open, for this package on this device.
+    Precisions, providers, thread counts and batch sizes are timed; what is not accurate enough on
+    the package's golden frames is dropped. From then on, infer uses the fastest settings that its
+    own options allow, for this package on this device.
     """
     opened = opened_package(package, trust)
     options = TuneOptions(
@@ -89,7 +90,7 @@ def command(
         return
     for line in _table(tuned):
         print_line(line)
-    print_line(f"kept: {path}")
+    print_line(f"stored: {path}")
 
 
 def _tell(step: str) -> None:
@@ -102,13 +103,13 @@ def _table(tuned: Tuned) -> list[str]:
     # Those that are slower are told of too where they are the best of their kind.
     best = {one.run_settings.precision: one for one in reversed(timed)}.values()
     shown = sorted({*timed[:_SHOWN], *best}, key=lambda one: one.ms_per_frame)
-    head = "precision  provider  threads  batch  ms a frame  frames/s  times the fastest"
+    head = "precision  provider  threads  batch  ms per frame  frames/s  × the fastest"
     rows = [_row(one, timed[0]) for one in shown]
     left = len(timed) - len(shown)
     return [
         head,
         *rows,
-        *([f"({left} slower ways)"] if left else []),
+        *([f"({left} slower settings)"] if left else []),
         *(f"{one.precision.value} on {one.provider.value}: {one.reason}" for one in tuned.dropped),
     ]
 
@@ -118,7 +119,7 @@ def _row(one: TimedSettings, fastest: TimedSettings) -> str:
     return (
         f"{run_settings.precision.value:9}  {run_settings.provider.value:8}  "
         f"{run_settings.threads or 'all':>7}  {run_settings.batch_size:5}  "
-        f"{one.ms_per_frame:10.4g}  {1000 / one.ms_per_frame:8.0f}  {ratio:17.2f}"
+        f"{one.ms_per_frame:12.4g}  {1000 / one.ms_per_frame:8.0f}  {ratio:13.2f}"
     )
 
 

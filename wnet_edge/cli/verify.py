@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from wnet_edge.cli.options import (
+    every_precision_option,
     finite,
     json_option,
     opened_package,
-    precision_option,
     print_json,
     provider_option,
     runner_options_from,
@@ -27,7 +27,7 @@ from wnet_edge.runner.measuring.golden_check import GoldenCheck, check_golden, w
 @click.command()
 @click.argument("package", metavar="FILE.wnet|NAME")
 @trust_option
-@precision_option
+@every_precision_option
 @provider_option
 @threads_option
 @json_option
@@ -39,11 +39,11 @@ def command(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Check a package's every byte, and that this machine computes what its maker saw.
+    """Check a package's integrity, and its results on this machine.
 
-    Every precision runs on every provider that works here, unless one is named. A precision that
-    this machine computes wrongly is refused: exit code 1 if it was named, or if it is the one that
-    infer would take.
+    Every precision runs the package's golden frames on every available provider, unless one is
+    named, and is compared with the outputs stored at export. Exit code 1 if they differ for a
+    precision that was named, or for the one that infer would use.
     """
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, 1)
@@ -75,7 +75,7 @@ def command(
     if not passed:
         failed = [f"{c.precision.value} on {c.provider.value}" for c in checks if not c.passed]
         raise PackageError(
-            f"{opened.path}: {', '.join(failed)} gives other patches here than it should; use "
+            f"{opened.path}: {', '.join(failed)} does not reproduce the golden patches here; use "
             "another --precision or --provider, or update onnxruntime"
         )
 
@@ -94,7 +94,7 @@ def _line(check: GoldenCheck) -> str:
     return (
         f"{check.precision.value} on {check.provider.value} {verdict}: amplitude off by "
         f"{found.amplitude:.2g} (allowed {allowed.amplitude:.2g}), phase by "
-        f"{found.phase_rad:.2g} rad (allowed {allowed.phase_rad:.2g}), on the whole by "
+        f"{found.phase_rad:.2g} rad (allowed {allowed.phase_rad:.2g}), phase RMS by "
         f"{found.phase_rms_rad:.2g} rad (allowed {allowed.phase_rms_rad:.2g})"
     )
 

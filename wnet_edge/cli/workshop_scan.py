@@ -65,9 +65,7 @@ def own_probe(found: FoundScan, path: Path, *, named: bool) -> MeasuredProbe:
         ScanError: if it has none, or too little is known of it.
     """
     if found.probe is None:
-        raise ScanError(
-            f"{path}: has no probe; name a file that has one with --probe, a Ptychodus product say"
-        )
+        raise ScanError(f"{path}: has no probe; give one with --probe, e.g. a Ptychodus product")
     return probe_of(found, found.probe, named=named)
 
 

@@ -1,1 +1,1 @@
-"""Two images of one object: registered, then compared."""
+"""Registration and comparison of two images of one object."""

@@ -1,7 +1,8 @@
-"""An image against a reference, fairly: what neither can know is taken out before they are judged.
+"""Comparison of an object image with a reference, after removing the ambiguities of ptychography.
 
-The last look at what frames → preprocess → graph → patches → stitch → image has given: register,
-remove gauge, then `wnet_edge.comparing.metrics` over the pixels that both cover well.
+Applied to the result of frames → preprocess → graph → patches → stitch → image: registers the
+images, removes global phase, ramp and scale, then computes `wnet_edge.comparing.metrics` over the
+pixels that both cover well.
 """
 
 import math
@@ -17,20 +18,20 @@ from wnet_edge.physics.gauge import wrap_rad
 from wnet_edge.physics.geometry import same_pixel_size
 
 LEAST_OVERLAP_PX = 1000
-"""Fewer common pixels say little about an image."""
+"""Smallest number of common pixels that is compared."""
 
-_RAMP_GAIN = 1e-4  # of phase correlation that a ramp must bring to count as one
+_RAMP_GAIN = 1e-4  # least gain in phase correlation for which a ramp is removed
 
 
 @dataclass(frozen=True)
 class ObjectImage:
-    """A complex image of an object, as far as it is known.
+    """Complex image of an object, with its coverage and pixel size where the source has them.
 
     Attributes:
-        name: of the file, for messages.
+        name: file name, for messages.
         image: (H, W) complex64.
-        coverage: (H, W) float32, summed weight; None where the source has none, then every pixel
-            with a finite value other than zero is covered.
+        coverage: (H, W) float32, summed weight. None where the source has none; every pixel with a
+            finite, nonzero value is covered then.
         pixel_size_m: edge of a pixel, None if unknown.
     """
 
@@ -42,32 +43,34 @@ class ObjectImage:
 
 @dataclass(frozen=True)
 class Comparison:
-    """How near an image is to its reference; NaN where the images do not tell.
+    """Similarity of an image to its reference; NaN for what is undefined.
 
     Attributes:
-        phase_correlation: Pearson, of phases in which each pixel differs the short way round.
+        phase_correlation: Pearson, with phases unwrapped to within π of the reference's.
         phase_psnr_db: relative to `phase_psnr_data_range_rad`.
         phase_psnr_data_range_rad: span of the central 99 % of the reference's phases.
         phase_ssim: relative to `phase_ssim_data_range_rad`.
         phase_ssim_data_range_rad: the same span.
         phase_mse: mean squared wrapped difference, rad².
         phase_mae_rad: mean absolute wrapped difference.
-        phase_slope: regression of the image's phase on the reference's; 1 is right contrast.
+        phase_slope: slope of the regression of the image's phase on the reference's; 1 is right
+            contrast.
         resolution_m: half period at which the Fourier ring correlation of the complex images falls
-            below the half-bit curve; a pixel if it never does. NaN without a pixel size.
+            below the half-bit curve; one pixel if it never does. NaN without a pixel size.
         resolution_px: the same in pixels.
         amplitude_correlation: Pearson.
-        amplitude_mse: after scaling by least squares.
+        amplitude_mse: mean squared difference after least-squares scaling.
         amplitude_psnr_db: relative to `amplitude_psnr_data_range`.
         amplitude_psnr_data_range: span of the central 99 % of the reference's amplitudes.
         amplitude_ssim: relative to `amplitude_ssim_data_range`.
         amplitude_ssim_data_range: the same span.
-        overlap_px: pixels compared.
-        shift_px: row, column: pixel r of the reference is r + shift of the image.
-        ramp_removed: whether a linear phase ramp was taken out of the image, since that helped.
+        overlap_px: number of pixels compared.
+        shift_px: row, column: pixel r of the reference is pixel r + shift of the image.
+        ramp_removed: whether a linear phase ramp was subtracted from the image's phase, which is
+            done where it raises the phase correlation.
         ramp_rad_per_px: that ramp, row, column.
-        amplitude_factor: what the image's amplitude was multiplied by.
-        nonfinite_px: pixels of either image that are NaN or infinite, left out.
+        amplitude_factor: factor by which the image's amplitude was multiplied.
+        nonfinite_px: number of NaN or infinite pixels of either image, left out.
     """
 
     phase_correlation: float
@@ -94,7 +97,7 @@ class Comparison:
     nonfinite_px: int
 
     def as_json(self) -> dict[str, object]:
-        """Every attribute by name, with None for what JSON has no number for."""
+        """Every attribute by name, with None for NaN and infinities."""
         return {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
             for name, value in asdict(self).items()
@@ -102,13 +105,14 @@ class Comparison:
 
 
 def compare(image: ObjectImage, reference: ObjectImage) -> Comparison:
-    """Register `image` on `reference`, remove gauge and judge it over what both cover well.
+    """Register `image` on `reference`, remove phase, ramp and scale, and compute their similarity.
 
-    Well covered is a pixel with at least half the median coverage of covered pixels.
+    Compared are the pixels that both cover well: with at least half the median coverage of covered
+    pixels.
 
     Raises:
-        ResultError: if pixel sizes differ by more than 1 %, an image is empty, or too little
-            overlaps.
+        ResultError: if pixel sizes differ by more than 1 %, an image is empty, or the images
+            overlap too little.
     """
     pixel_size_m = _common_pixel_size_m(image, reference)
     covered, well = _masks(image)
@@ -126,7 +130,7 @@ def compare(image: ObjectImage, reference: ObjectImage) -> Comparison:
         )
     except ResultError as error:
         raise ResultError(f"{image.name} and {reference.name}: {error}") from error
-    # A correlation that is NaN, of a flat reference, gains nothing either.
+    # NaN, the correlation with a flat reference, is no gain either.
     ramp_removed = ramped.phase_correlation > level.phase_correlation + _RAMP_GAIN
     pair = ramped if ramp_removed else level
     overlap_px = int(np.count_nonzero(pair.mask))
@@ -141,15 +145,15 @@ def compare(image: ObjectImage, reference: ObjectImage) -> Comparison:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Both images in the box around what is compared, gauge removed.
+    """Both images, registered and cropped to the bounding box of the pixels to compare.
 
     Attributes:
-        registration: how the image came here.
+        registration: shift, ramp and gain that were removed.
         image: (h, w) complex64, the image on the reference's pixels.
         reference: (h, w) complex64.
         mask: (h, w) bool, pixels to compare.
-        phase: (h, w) float64 rad, of the image: within π of the reference's, whatever its wraps.
-        reference_phase: (h, w) float64 rad, around the mean phasor.
+        phase: (h, w) float64 rad, of the image, unwrapped to within π of the reference's.
+        reference_phase: (h, w) float64 rad, relative to the mean phasor.
     """
 
     registration: Registration
@@ -168,7 +172,7 @@ class _Pair:
         phasor = truth[mask].sum(dtype=np.complex128)
         reference_phase = np.angle(truth * np.conj(phasor))
         difference = np.angle(moved * truth.conj())
-        # The gain's phase weighs bright pixels; phases are compared with every pixel alike.
+        # The gain's phase is weighted by brightness; in the comparison every pixel counts equally.
         middle = np.angle(np.exp(1j * difference[mask]).sum())
         difference = wrap_rad(difference - middle)
         difference -= difference[mask].mean()
@@ -224,7 +228,7 @@ def _judged(
 
 
 def _common_pixel_size_m(image: ObjectImage, reference: ObjectImage) -> float | None:
-    """The pixel size of both, None if neither knows it."""
+    """Pixel size of both images, None if neither has one."""
     one, other = image.pixel_size_m, reference.pixel_size_m
     if one is None or other is None:
         return other if one is None else one
@@ -237,7 +241,7 @@ def _common_pixel_size_m(image: ObjectImage, reference: ObjectImage) -> float | 
 
 
 def _masks(image: ObjectImage) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Covered and well covered pixels; what is not finite is neither."""
+    """Masks of the covered and of the well covered pixels; non-finite pixels are in neither."""
     if image.coverage is None:
         covered = np.isfinite(image.image) & (image.image != 0)
         return covered, covered

@@ -1,6 +1,6 @@
-"""An image on a grid that is shifted by any fraction of a pixel.
+"""Subpixel shift of an image by Lagrange interpolation, for registration.
 
-What registration moves an image with, without moving what it should measure.
+Maximally flat, so that the interpolation itself adds no shift to what registration measures.
 """
 
 from typing import Any
@@ -17,11 +17,20 @@ _REACH_PX = 3
 def resample(
     image: Complex, covered: Mask, shift_px: NDArray[np.float64], shape: tuple[int, ...]
 ) -> tuple[Complex, Mask]:
-    """Image at r + shift for every pixel r of a grid of `shape`, and where that is known.
+    """Image sampled at r + shift for every pixel r of a grid of `shape`, and its validity mask.
 
     Six-point Lagrange interpolation along each axis: exact for quintics, so that it adds no shift
-    of its own to coarse features, as a windowed sine does (Laakso et al., IEEE Signal Process. Mag.
-    13, 30, 1996, on maximally flat filters). Known is what needs no pixel that is not covered.
+    of its own to coarse features, as a windowed sinc does (Laakso et al., IEEE Signal Process. Mag.
+    13, 30, 1996, on maximally flat filters).
+
+    Args:
+        image: (H', W') complex64.
+        covered: (H', W') bool, where the image is valid.
+        shift_px: (2,) row, column.
+        shape: (H, W) of the result.
+
+    Returns:
+        (H, W) complex64, and (H, W) bool: True where only covered pixels were needed.
     """
     shift = np.round(shift_px, 4)
     value: Complex = np.where(covered, image, 0).astype(np.complex64)
@@ -30,7 +39,7 @@ def resample(
         whole = int(np.floor(shift[axis]))
         taps = _lagrange_taps(float(shift[axis] - whole))
         value = _convolved(value, taps, whole, shape[axis], axis)
-        # Uncovered pixels count against a pixel only through taps that are not zero.
+        # An uncovered pixel invalidates a result only through taps that are not zero.
         holes: NDArray[np.float32] = (~known).astype(np.float32)
         reach = _convolved(holes, np.abs(taps), whole, shape[axis], axis, outside=1)
         known = np.asarray(reach < 1e-6, dtype=bool)
@@ -38,7 +47,7 @@ def resample(
 
 
 def _lagrange_taps(fraction: float) -> NDArray[np.float32]:
-    """Weights (6,) of pixels −2 … 3 for the value at `fraction` in [0, 1)."""
+    """Interpolation weights (6,) of pixels −2 … 3 for the value at `fraction` in [0, 1)."""
     nodes = np.arange(1 - _REACH_PX, _REACH_PX + 1, dtype=np.float64)
     others = [np.delete(nodes, k) for k in range(len(nodes))]
     taps = [

@@ -1,8 +1,8 @@
-"""How near an image is to its reference: numbers, once both lie on the same pixels.
+"""Image quality metrics of registered images: errors, PSNR, SSIM, correlations, FRC.
 
-After the last step of frames → patches → image; patches are judged with the same functions. All of
-them take real arrays (`fourier_ring_correlation` complex ones too) that are already registered and
-free of gauge; what can't be told from the data, a correlation with a constant say, is NaN.
+Used for stitched images after frames → patches → image, and for single patches. All take real
+arrays (`fourier_ring_correlation` complex ones too) that are registered, with global phase and
+scale removed; what is undefined, such as the correlation with a constant, is NaN.
 """
 
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ _SSIM_K1, _SSIM_K2 = 0.01, 0.03  # Wang et al. 2004, section III.C
 
 
 def mean_absolute_error(image: Real, reference: Real) -> float:
-    """Mean |image − reference| over all values, in their unit."""
+    """Mean absolute error |image − reference| over all values, in their unit."""
     return float(np.mean(np.abs(np.subtract(image, reference, dtype=np.float64))))
 
 
 def mean_squared_error(image: Real, reference: Real) -> float:
-    """Mean (image − reference)² over all values, in their unit squared."""
+    """Mean squared error (image − reference)² over all values, in their unit squared."""
     return float(np.mean(np.subtract(image, reference, dtype=np.float64) ** 2))
 
 
 def data_range(reference: Real) -> float:
-    """Span of the central 99 % of the reference's values: what PSNR and SSIM are relative to.
+    """Data range for PSNR and SSIM: span of the central 99 % of the reference's values.
 
-    Not max − min: one wrapped pixel would stretch that to 2π and flatter every PSNR.
+    Not max − min: one wrapped pixel would stretch that to 2π and inflate every PSNR.
     """
     low, high = np.percentile(reference, (0.5, 99.5))
     return float(high - low)
@@ -56,7 +56,7 @@ def pearson_correlation(image: Real, reference: Real) -> float:
 
 
 def contrast_slope(image: Real, reference: Real) -> float:
-    """Slope of the least-squares line image = slope · reference + c: 1 is right contrast.
+    """Slope of the regression line image = slope · reference + c; 1 is right contrast.
 
     NaN if the reference is constant.
     """
@@ -75,10 +75,10 @@ def ssim(image: Real, reference: Real, data_range: float, mask: Mask | None = No
         image: (H, W).
         reference: (H, W).
         data_range: L of eq. 13's constants.
-        mask: (H, W), True where both may be compared; None for everywhere.
+        mask: (H, W) bool, pixels to compare; None for all.
 
     Returns:
-        −1 to 1; NaN if no window fits or the range is zero.
+        −1 to 1; NaN if no window fits or the data range is zero.
     """
     if min(image.shape) <= 2 * SSIM_RADIUS_PX or not data_range > 0:
         return float("nan")
@@ -98,12 +98,12 @@ def ssim(image: Real, reference: Real, data_range: float, mask: Mask | None = No
 
 @dataclass(frozen=True)
 class RingCorrelation:
-    """Fourier ring correlation of two images.
+    """Fourier ring correlation of two images over R rings, with its half-bit threshold.
 
     Attributes:
-        frequency: (R,) float64 cycles per pixel, mean of each ring, zero frequency left out.
+        frequency: (R,) float64 cycles per pixel, mean of each ring, zero frequency excluded.
         correlation: (R,) float64, −1 to 1.
-        half_bit: (R,) float64, what a ring must reach to carry half a bit a pixel.
+        half_bit: (R,) float64, threshold of half a bit of information per pixel.
     """
 
     frequency: NDArray[np.float64]
@@ -113,7 +113,7 @@ class RingCorrelation:
     def resolution_px(self) -> float:
         """Half period at which the correlation first falls below the half-bit curve, in pixels.
 
-        1, the pixel itself, if it never does up to the Nyquist frequency; NaN if it starts below.
+        1, the pixel size, if it stays above up to the Nyquist frequency; NaN if it starts below.
         """
         excess = self.correlation - self.half_bit
         below = np.flatnonzero(excess < 0)
@@ -132,14 +132,14 @@ def fourier_ring_correlation(
 ) -> RingCorrelation:
     """Fourier ring correlation (Saxton and Baumeister, J. Microsc. 127, 127, 1982) and threshold.
 
-    The half-bit curve is that of van Heel and Schatz, J. Struct. Biol. 151, 250, 2005, eq. 17,
-    with the number of independent pixels of a ring less what the window and, for real images, the
-    symmetry of the transform take from it.
+    The half-bit curve is that of van Heel and Schatz, J. Struct. Biol. 151, 250, 2005, eq. 17. Its
+    number of independent pixels per ring is reduced for the window and, for real images, for the
+    symmetry of the transform.
 
     Args:
         image: (H, W) real or complex.
         reference: (H, W) real or complex.
-        mask: (H, W), True where both may be compared; its edge is softened inwards.
+        mask: (H, W) bool, pixels to compare; tapered inwards from its edge.
     """
     taper = _taper(np.ones(image.shape, dtype=bool) if mask is None else mask)
     a, b = _windowed_transform(image, taper), _windowed_transform(reference, taper)
@@ -168,13 +168,13 @@ def fourier_ring_correlation(
 def _centred(values: Real) -> NDArray[np.float64]:
     flat = np.asarray(values, dtype=np.float64).ravel()
     centred: NDArray[np.float64] = flat - flat.mean()
-    # What rounding leaves of a constant is not contrast.
+    # The rounding residue of a constant is not contrast.
     negligible = np.abs(centred).max() <= 1e-12 * np.abs(flat).max()
     return np.zeros_like(centred) if negligible else centred
 
 
 def _gaussian(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean under SSIM's window, (H, W) to (H − 10, W − 10): only windows that fit."""
+    """Gaussian-weighted mean in SSIM's window, (H, W) to (H − 10, W − 10): windows that fit."""
     offset = np.arange(-SSIM_RADIUS_PX, SSIM_RADIUS_PX + 1)
     taps = np.exp(-(offset**2) / (2 * SSIM_SIGMA_PX**2))
     taps /= taps.sum()
@@ -195,9 +195,9 @@ def _windowed_transform(image: NDArray[Any], taper: Real) -> NDArray[np.complex1
 
 
 def _taper(mask: Mask) -> NDArray[np.float64]:
-    """A window that rises from 0 on the mask's edge to 1 inside, over 1/16 of the image's side.
+    """Taper from 0 on the mask's edge to 1 inside, over 1/16 of the image's edge.
 
-    A Gaussian blur of the mask is 1/2 on its edge: twice the excess over that.
+    Twice the excess over 1/2 of the Gaussian-blurred mask, which is 1/2 on the mask's edge.
     """
     sigma = min(mask.shape) / 32
     pad = [(int(3 * sigma) + 1,) * 2] * 2

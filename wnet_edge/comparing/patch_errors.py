@@ -1,8 +1,8 @@
-"""Patches against labels, frame by frame: before any stitching evens their errors out.
+"""Single-shot errors: patches against ground truth frame by frame, before stitching averages them.
 
-The measures of Xing et al. (2024, Tables 1, 2 and 4). Only illuminated pixels are judged. A frame
-does not tell the phase of its patch, so each patch is first turned to agree with its label; then
-phases differ the short way round.
+The measures of Xing et al. (2024, Tables 1, 2 and 4), over illuminated pixels only. A frame does
+not determine the global phase of its patch, so each patch is first aligned in phase with its label;
+phase differences are then wrapped.
 """
 
 from dataclasses import dataclass
@@ -17,22 +17,22 @@ from wnet_edge.physics.labelled_frames import PatchLabels
 Maps = NDArray[np.float32]
 
 ILLUMINATED_SHARE = 0.01
-"""Of the probe's greatest intensity: darker pixels are not judged."""
+"""Least intensity of an illuminated pixel, relative to the probe's largest intensity."""
 
 
 @dataclass(frozen=True)
 class PatchErrors:
-    """Single-shot errors over the illuminated pixels of a set, phase freed of its gauge.
+    """Single-shot errors over the illuminated pixels of a set, after phase alignment per frame.
 
     Attributes:
-        phase_mae_rad: mean |error|, weighted by the illumination.
+        phase_mae_rad: mean absolute error, weighted by the illumination.
         phase_mse: mean squared error, rad².
-        phase_psnr_db: of that, relative to the set's range of phases.
-        phase_ssim: mean over frames, relative to the same range.
-        amplitude_mae: mean |error|, weighted by the illumination.
+        phase_psnr_db: PSNR of `phase_mse` relative to the data range of the set's phases.
+        phase_ssim: mean SSIM over frames, relative to the same range.
+        amplitude_mae: mean absolute error, weighted by the illumination.
         amplitude_mse: mean squared error.
-        amplitude_psnr_db: of that, relative to the set's range of amplitudes.
-        amplitude_ssim: mean over frames, relative to the same range.
+        amplitude_psnr_db: PSNR of `amplitude_mse` relative to the data range of the amplitudes.
+        amplitude_ssim: mean SSIM over frames, relative to the same range.
     """
 
     phase_mae_rad: float
@@ -46,13 +46,13 @@ class PatchErrors:
 
 
 def illuminated(intensity: Maps) -> NDArray[np.bool_]:
-    """Pixels of a patch that are judged, (n, n) bool, of the probe's intensity (n, n) there."""
+    """Illuminated pixels of a patch, (n, n) bool, from the probe's intensity (n, n)."""
     bright: NDArray[np.bool_] = intensity >= ILLUMINATED_SHARE * intensity.max()
     return bright
 
 
 def phase_aligned(amplitude: Maps, phase_rad: Maps, truth: PatchLabels, weight: Maps) -> Maps:
-    """Phases (N, n, n) float32 that agree with the labels in the weighted mean, near them."""
+    """Phases (N, n, n) float32 rad, aligned per frame with the labels and within π of them."""
     patch = amplitude * np.exp(1j * phase_rad)
     label = truth.amplitude * np.exp(1j * truth.phase_rad)
     agreement = (weight**2 * patch * label.conj()).sum(axis=(1, 2), keepdims=True)
@@ -68,14 +68,14 @@ def patch_errors(
     weight: Maps,
     mask: NDArray[np.bool_],
 ) -> PatchErrors:
-    """Errors of patches (N, n, n) over a set.
+    """Single-shot errors of predicted patches (N, n, n) against a labelled set.
 
     Args:
-        amplitude: as a network gives it.
-        phase_rad: the same.
-        truth: labels.
-        weight: (n, n) illumination weight.
-        mask: (n, n), True where judged.
+        amplitude: (N, n, n) float32, the network's output.
+        phase_rad: (N, n, n) float32, the network's output.
+        truth: ground truth.
+        weight: (n, n) float32, illumination weight.
+        mask: (n, n) bool, pixels to compare.
     """
     near = phase_aligned(amplitude, phase_rad, truth, weight)
     share = weight[mask] / weight[mask].mean()

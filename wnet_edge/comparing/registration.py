@@ -1,8 +1,8 @@
-"""Two images of one object brought onto the same pixels, before they are compared.
+"""Registration of two complex images of one object: shift, global phase, phase ramp and scale.
 
-A reconstruction knows its object up to a shift, a global phase, a linear phase ramp and a scale of
-amplitude. The shift is found to whole pixels first, whatever the other three are; then all four are
-fitted together by least squares.
+A ptychographic reconstruction is ambiguous by all four. The shift is found to whole pixels first,
+by a correlation that is insensitive to the other three; then all four are fitted together by least
+squares.
 """
 
 from dataclasses import dataclass
@@ -17,25 +17,27 @@ from wnet_edge.errors import ResultError
 Mask = NDArray[np.bool_]
 Complex = NDArray[np.complex64]
 
-_SEARCH_PX = 1024  # larger images are binned for the first search: bounds memory and time
-_FINE_PX = 512  # of the middle that is searched again, pixel by pixel
+_SEARCH_PX = 1024  # larger images are binned for the coarse search: bounds memory and time
+_FINE_PX = 512  # edge of the central part that is searched again at full resolution
 _SMOOTHING_PX = 2.0
-_LEAST_SHARE = 0.2  # of the largest possible overlap that a shift must keep
+_LEAST_SHARE = 0.2  # least overlap of a shift, relative to the largest possible one
 _LEAST_OVERLAP_PX = 100
 _MAX_STEPS = 30
-_SETTLED = 3e-4  # px of shift, rad of ramp
+_SETTLED = 3e-4  # converged below this step: px of shift, rad of ramp
 
 
 @dataclass(frozen=True)
 class Registration:
-    """An image on its reference's pixels.
+    """An image resampled on its reference's pixels, and the shift, ramp and gain removed from it.
 
     Attributes:
         image: (H, W) complex64 on the reference's pixels, divided by `gain`, ramp removed.
-        mask: (H, W) bool, where both images are known well.
-        shift_px: (2,) float64 row, column: pixel r of the reference is r + shift of the image.
-        ramp_rad_per_px: (2,) float64 row, column: ramp that the image had and the reference not.
-        gain: image = gain · reference, in the least-squares sense, before it was divided.
+        mask: (H, W) bool, where both images are well covered.
+        shift_px: (2,) float64 row, column: pixel r of the reference is pixel r + shift of the
+            image.
+        ramp_rad_per_px: (2,) float64 row, column: phase ramp of the image relative to the
+            reference.
+        gain: complex factor g of image ≈ g · reference, by least squares, before the division.
     """
 
     image: Complex
@@ -48,14 +50,21 @@ class Registration:
 def whole_pixel_shift(
     image: Complex, image_mask: Mask, reference: Complex, reference_mask: Mask
 ) -> tuple[int, int]:
-    """Row, column s such that pixel r of the reference shows what pixel r + s of the image shows.
+    """Whole-pixel shift s (row, column): pixel r of the reference is pixel r + s of the image.
 
     Masked normalised cross-correlation (Padfield, IEEE Trans. Image Process. 21, 2706, 2012) of
-    the smoothed gradients of log O: they know neither global phase nor scale, and a ramp only as a
-    constant. Peaks are weighed by the root of their overlap, as their significance is.
+    the smoothed gradients of log O: invariant to global phase and scale, and a ramp only adds a
+    constant to them. Peaks are weighted by the square root of their overlap, as their significance
+    is.
+
+    Args:
+        image: (H', W') complex.
+        image_mask: (H', W') bool, valid pixels.
+        reference: (H, W) complex.
+        reference_mask: (H, W) bool, valid pixels.
 
     Raises:
-        ResultError: if an image has too little under its mask.
+        ResultError: if too few pixels of an image are valid.
     """
     if min(np.count_nonzero(image_mask), np.count_nonzero(reference_mask)) < _LEAST_OVERLAP_PX:
         raise ResultError("an image covers too little to be compared")
@@ -86,24 +95,24 @@ def register(
     *,
     with_ramp: bool,
 ) -> Registration:
-    """Fit shift, gain and, if asked, ramp: Gauss–Newton steps on Σ |image − reference|².
+    """Fit subpixel shift, gain and optionally ramp: Gauss–Newton steps on Σ |image − reference|².
 
     Args:
         image: (H', W') complex.
-        covered: (H', W'), where the image is known.
-        well: (H', W'), where it is known well.
+        covered: (H', W') bool, covered pixels of the image.
+        well: (H', W') bool, its well covered pixels.
         reference: (H, W) complex.
-        reference_well: (H, W), where the reference is known well.
-        start_px: shift to whole pixels.
+        reference_well: (H, W) bool, well covered pixels of the reference.
+        start_px: initial shift (row, column), from `whole_pixel_shift`.
         with_ramp: fit a linear phase ramp too.
 
     Raises:
-        ResultError: if too little overlaps to fit anything.
+        ResultError: if the images overlap too little for a fit.
     """
     half = np.asarray(reference.shape) / 2
     y, x = (np.linspace(-1, 1 - 1 / h, round(2 * h), dtype=np.float32) for h in half)
     y = y[:, None]
-    # Near the Nyquist frequency interpolation errs, and would draw the shift to whole pixels.
+    # Interpolation errors near the Nyquist frequency would bias the shift towards whole pixels.
     soft, soft_well = _softened(image, well)
     known, known_well = _softened(reference, reference_well)
     rows, columns = np.gradient(known, axis=0), np.gradient(known, axis=1)
@@ -112,7 +121,7 @@ def register(
         fields += [1j * y * known, 1j * x * known]
 
     shift = np.asarray(start_px, dtype=np.float64)
-    slope = np.zeros(2)  # of the ramp, rad over half the reference's edge
+    slope = np.zeros(2)  # phase ramp, rad over half the reference's edge
     for step in range(_MAX_STEPS):
         moved, valid = resample(soft, soft_well, shift, reference.shape)
         both = known_well & valid
@@ -126,7 +135,7 @@ def register(
             slope = slope + solution[4:6]
         if np.abs(solution[2:]).max() < _SETTLED:
             break
-    shift = np.round(shift, 3)  # no finer than it is known: whole shifts stay free of resampling
+    shift = np.round(shift, 3)  # no finer than its error, so that whole shifts need no resampling
     moved, valid = resample(image, covered, shift, reference.shape)
     nearest = resample(soft, well, np.rint(shift), reference.shape)[1]
     moved, both = _without(moved, slope, y, x), reference_well & valid & nearest
@@ -135,7 +144,7 @@ def register(
 
 
 def _binned(image: Complex, mask: Mask, binning: int) -> tuple[Complex, Mask]:
-    """Means over b × b pixels where all are under the mask; leftover rows and columns are cut."""
+    """Means over b × b pixels, masked unless all are valid; leftover rows and columns are cut."""
     if binning == 1:
         return image, mask
     height, width = (n // binning for n in image.shape)
@@ -173,7 +182,7 @@ def _log_gradients(image: Complex, mask: Mask) -> tuple[NDArray[np.complex128], 
 def _correlation_peak(
     a: NDArray[np.complex128], mask_a: Mask, b: NDArray[np.complex128], mask_b: Mask
 ) -> tuple[int, int]:
-    """Whole shift of the best masked normalised cross-correlation, summed over both gradients."""
+    """Whole-pixel shift at the peak of the masked normalised cross-correlation of the gradients."""
     shape = tuple(_fast_length(n + m - 1) for n, m in zip(mask_a.shape, mask_b.shape, strict=True))
 
     def transform(values: NDArray[Any]) -> NDArray[np.complex128]:
@@ -207,7 +216,7 @@ def _correlation_peak(
 
 
 def _fast_length(least: int) -> int:
-    """The smallest number from `least` on with no prime factor but 2, 3 and 5."""
+    """Smallest FFT length ≥ `least` with no prime factors but 2, 3 and 5."""
     length = least
     while True:
         rest = length
@@ -220,14 +229,14 @@ def _fast_length(least: int) -> int:
 
 
 def _overlap(image_px: int, reference_px: int, shift_px: int) -> slice:
-    """The middle `_FINE_PX` of the reference's pixels that the image has too, along one axis."""
+    """The central `_FINE_PX` of the reference's pixels that overlap the image, along one axis."""
     first, last = max(0, -shift_px), min(reference_px, image_px - shift_px)
     cut = max(0, last - first - _FINE_PX) // 2
     return slice(first + cut, max(first + cut, min(last - cut, first + cut + _FINE_PX)))
 
 
 def _softened(image: Complex, covered: Mask) -> tuple[Complex, Mask]:
-    """Binomial means over 3 × 3 pixels, and where all nine of them are covered."""
+    """Image smoothed with a 3 × 3 binomial filter, and where all nine pixels are covered."""
     soft: Complex = np.where(covered, image, 0).astype(np.complex64)
     inside: Mask = covered
     for axis in (0, 1):
@@ -241,13 +250,13 @@ def _softened(image: Complex, covered: Mask) -> tuple[Complex, Mask]:
 def _without(
     image: Complex, slope: NDArray[np.float64], y: NDArray[np.float32], x: NDArray[np.float32]
 ) -> Complex:
-    """Image less a phase ramp."""
+    """Image with a linear phase ramp removed."""
     ramp = np.float32(slope[0]) * y + np.float32(slope[1]) * x
     return image * np.exp(np.complex64(-1j) * ramp)
 
 
 def _gain(image: Complex, reference: Complex) -> np.complex64:
-    """The g of image ≈ g · reference, both (n,), by least squares."""
+    """Least-squares gain g of image ≈ g · reference, both (n,)."""
     if len(image) < _LEAST_OVERLAP_PX:
         raise ResultError("the images hardly overlap: do they show the same part of an object?")
     gain = np.vdot(reference, image) / max(float(np.vdot(reference, reference).real), 1e-30)
@@ -257,7 +266,7 @@ def _gain(image: Complex, reference: Complex) -> np.complex64:
 
 
 def _coarse_slope(product: Complex) -> NDArray[np.float64]:
-    """Ramp of image · conj(reference), rad over half an edge: the peak of its power spectrum."""
+    """Ramp of image · conj(reference), rad over half an edge, from its power spectrum's peak."""
     shape = tuple(_fast_length(2 * n) for n in product.shape)
     power = np.abs(np.fft.fft2(product, s=shape))
     peak = np.unravel_index(int(np.argmax(power)), shape)
@@ -269,7 +278,7 @@ def _least_squares(fields: Complex, values: Complex) -> NDArray[np.float64]:
     """Real c (k,) that minimise Σ |values − Σ c_k fields_k|², of fields (k, n) and values (n,)."""
     conjugate = fields.conj()
     gram = (conjugate @ fields.T).real.astype(np.float64)
-    # A field that is zero everywhere, as the gradient of a flat image, gets a coefficient of zero.
+    # A field that is zero everywhere (the gradient of a flat image) gets a coefficient of zero.
     gram += np.diag(1e-6 * gram.diagonal() + 1e-12 * gram.diagonal().max())
     solution: NDArray[np.float64] = np.linalg.solve(gram, (conjugate @ values).real)
     return solution

@@ -1,1 +1,1 @@
-"""A scan as it was found to one that a package can take: pixels, centre, crop, orientation."""
+"""From a scan as found to one that a package can take: pixels, centre, crop, orientation."""

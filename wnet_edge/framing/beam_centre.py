@@ -1,8 +1,8 @@
-"""Where on the detector the undiffracted beam lies, found by the probe that a package knows.
+"""Beam centre on the detector, by cross-correlating the mean frame with the probe's far field.
 
-The mean frame of a scan is, nearly, the far field of the probe: the sample blurs it evenly. So the
-far field is laid over the mean frame where the two agree best, to a whole pixel. On scan 247 of
-26-ID four frames are enough for the right pixel, and the mean of many agrees to 0.99.
+The mean frame of a scan is nearly the far field of the probe, evenly blurred by the sample; the
+centre is where the two correlate best, to a whole pixel. On scan 247 of 26-ID four frames are
+enough for the right pixel, and the correlation with the mean of many frames is 0.99.
 """
 
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from wnet_edge.physics.orientation import Orientation, orient
 
 CONVINCING = 0.5
-"""Agreement from which a found centre is believed. Scan 247 on larger detectors gives 0.99, the
-wrong way up 0.92, of 1,000 photons a frame 0.7, behind a gap over a quarter of it 0.6; blobs,
-rings, ramps, noise and another instrument's probe stay below 0.4."""
+"""Least correlation at which a found centre is accepted. Scan 247 on larger detectors gives 0.99,
+in a wrong orientation 0.92, with 1,000 photons per frame 0.7, with a gap over a quarter of it 0.6;
+blobs, rings, ramps, noise and another instrument's probe stay below 0.4."""
 _LEAST_VARIANCE = 1e-6
-"""Of the largest: what the Fourier transforms leave of a dark part of the detector is rounding."""
+"""Relative to the largest variance; less is the rounding error of the Fourier transforms."""
 
 
 @dataclass(frozen=True)
 class BeamCentre:
-    """Where zero frequency was found.
+    """Position of zero frequency found on the detector.
 
     Attributes:
         centre_px: row, column in the mean frame.
-        agreement: normalised cross-correlation there, 1 at most; 0 where nothing can be compared.
+        agreement: normalised cross-correlation there, at most 1; 0 if nothing can be compared.
     """
 
     centre_px: tuple[int, int]
@@ -39,15 +39,20 @@ def find_beam_centre(
     far_field_intensity: NDArray[np.float32],
     orientation: Orientation,
 ) -> BeamCentre:
-    """Lay the far field (n, n) over the mean frame (H, W), of which `mask` is not used.
+    """Find the beam centre by masked normalised cross-correlation with the probe's far field.
 
-    At each place the two are compared over the pixels in use under the far field alone, so that
-    neither the rest of a large detector nor its gaps and beamstop count (normalised
-    cross-correlation with a mask: Padfield, IEEE Trans. Image Process. 21, 2706, 2012, eq. 12); but
-    the far field's norm is that of all of it, so that a place where most of it can't be seen does
-    not agree by chance.
-    Square roots are compared, so that the brightest speckles don't decide alone. `orientation` is
-    what turns the frame to the probe's sense; here the far field is turned the other way.
+    At each shift only the valid pixels under the far field are compared, so that neither the rest
+    of a large detector nor its gaps and beamstop count (Padfield, IEEE Trans. Image Process. 21,
+    2706, 2012, eq. 12); but the far field's norm is that of all its pixels, so that a shift at
+    which most of it is masked does not correlate by chance. Square roots are compared, so that the
+    brightest speckles do not dominate.
+
+    Args:
+        mean: (H, W) float32, mean frame.
+        mask: (H, W) bool, True for pixels not to use.
+        far_field_intensity: (n, n) float32, of the probe.
+        orientation: orientation that takes the frame to the probe's axes; its inverse is applied
+            to the far field here.
     """
     template = np.sqrt(orient(far_field_intensity, orientation.inverse), dtype=np.float64)
     used = (~mask).astype(np.float64)
@@ -82,7 +87,7 @@ def find_beam_centre(
 
 
 def _fast_length(least: int) -> int:
-    """The next product of 2, 3 and 5: a Fourier transform of a prime length takes far longer."""
+    """Smallest FFT length ≥ `least` with no prime factors but 2, 3 and 5."""
     length = least
     while True:
         rest = length

@@ -1,7 +1,7 @@
-"""May this package look at this scan, and at which part of the detector?
+"""Compatibility of a scan with a package: far field, object pixel, window on the detector.
 
-A network knows one window, one object pixel and the far field; frames of anything else would give
-patches that look like an object and are none. Asked before the first frame goes through.
+A network is trained for one window, one object pixel and the far field; other frames would give
+plausible but wrong patches. Checked before the first frame is processed.
 """
 
 import math
@@ -17,29 +17,29 @@ from wnet_edge.physics.geometry import same_pixel_size
 from wnet_edge.scan.scan import Scan
 
 LEAST_INSIDE = 0.75
-"""Share of the window that must lie on the detector; the rest is masked. Scan 247 without 23 % of
-its window still gives a phase correlation of 0.935, without 31 % a wrong image."""
+"""Least fraction of the window that must lie on the detector; the rest is masked. Scan 247 without
+23 % of its window still gives a phase correlation of 0.935, without 31 % a wrong image."""
 
 _SAMPLED_FRAMES = 100
-"""Frames whose nearest neighbours are looked for: enough for a median, few enough for any scan."""
+"""Number of frames whose nearest neighbours are searched: enough for a median, and fast."""
 
 
 class Sampling(Protocol):
-    """Of a network's frames: part of a package's manifest, or of an instrument."""
+    """Window and object pixel of a network: part of a package's manifest or of an instrument."""
 
     @property
     def window_px(self) -> int:
-        """Edge of its input and outputs."""
+        """Edge of the network's input and outputs."""
         ...
 
     @property
     def object_pixel_size_m(self) -> float:
-        """Of the full window."""
+        """Object pixel of the full window."""
         ...
 
 
 class Window(Sampling, Protocol):
-    """What a network looks at: part of a package's manifest, or known before there is a package."""
+    """Window of a network: part of a package's manifest, or known before a package exists."""
 
     @property
     def model(self) -> str:
@@ -53,14 +53,14 @@ class Window(Sampling, Protocol):
 
 
 def window_size_px(found: FoundScan, manifest: Window) -> int:
-    """Edge of the part of the detector that spans the package's window, in stored pixels.
+    """Edge of the detector window that matches the package's object pixel, in stored pixels.
 
     λ z / (pixel × object pixel), rounded to a multiple of the network's window; without a geometry
-    the frame itself, where it has the size of the package's window, binned or not.
+    the frame itself, if it has the size of the package's window, binned or not.
 
     Raises:
-        PackageError: if object pixels or windows can't be brought together, with the numbers.
-        ScanError: if there are no frames, or too much of the window is larger than the detector.
+        PackageError: if object pixels or windows are incompatible, with the numbers.
+        ScanError: if there are no frames, or too much of the window lies outside the detector.
     """
     frames = required_frames(found)
     height, width = frames.value.shape[1:]
@@ -97,11 +97,11 @@ def window_size_px(found: FoundScan, manifest: Window) -> int:
 
 
 def remaining_binning(scan: Scan, network: Sampling) -> int:
-    """How far the scan's frames still have to be binned for this network: whether they fit at all.
+    """Factor by which the scan's frames must be binned for this network.
 
     Raises:
-        ScanError: if the frames can't be binned to its window.
-        PackageError: if the object pixels differ, with the numbers.
+        ScanError: if the frames can't be binned to the network's window.
+        PackageError: if the object pixels are incompatible, with the numbers.
     """
     binning = scan.binning_to(network.window_px)
     expected_m, found_m = network.object_pixel_size_m, scan.object_pixel_size_m
@@ -115,32 +115,34 @@ def remaining_binning(scan: Scan, network: Sampling) -> int:
 
 
 def check_overlap(scan: Scan) -> None:
-    """See that the frames are a scan: more than one, and not all at one place.
+    """Check that the frames form a scan: more than one, and not all at one position.
 
     Raises:
-        ScanError: if they are not.
+        ScanError: if they do not.
     """
     if scan.frame_count < 2:
-        raise ScanError(f"{scan.path}: holds one frame, which is no scan; give frames that overlap")
+        raise ScanError(
+            f"{scan.path}: holds one frame, which is not a scan; give frames that overlap"
+        )
     if not np.ptp(scan.positions_m[~scan.left_out], axis=0).any():
         raise ScanError(
             f"{scan.path}: all {scan.frame_count} positions are the same, so there is nothing to "
-            "stitch; give the positions that the stage reported, with --positions say"
+            "stitch; give the positions that the stage reported, e.g. with --positions"
         )
 
 
 def check_far_field(found: FoundScan) -> None:
-    """See that frames are what a far-field detector saw, as far as the file can tell.
+    """Check that the frames are far-field, as far as the file's numbers allow.
 
-    Few formats have a word for it, so two things that hold in any far-field scan are asked. A probe
-    in the file spans λ z / detector pixel. Where there is none: a detector samples the diffraction
-    of a beam only up to half of that wide (the intensity's spectrum is the exit wave's
-    autocorrelation, twice as wide as the beam: Sayre, Acta Cryst. 5, 843, 1952), so frames whose
-    nearest neighbours are farther apart than that do not overlap. In near-field scans, where the
-    beam is magnified onto the detector, they usually are.
+    Few formats state it, so two conditions of any far-field scan are tested. A probe in the file
+    spans λ z / detector pixel. Without a probe: a detector samples the diffraction of a beam only
+    up to half of that width (the intensity's spectrum is the exit wave's autocorrelation, twice as
+    wide as the beam: Sayre, Acta Cryst. 5, 843, 1952), so frames whose nearest neighbours are
+    farther apart than that do not overlap. In near-field scans, where the beam is magnified onto
+    the detector, they usually are.
 
     Raises:
-        ScanError: with the numbers.
+        ScanError: if a condition is violated, with the numbers.
     """
     geometry = known_geometry(found)
     if geometry is None:
@@ -171,7 +173,7 @@ def check_far_field(found: FoundScan) -> None:
 
 
 def nearest_neighbour_m(positions_m: NDArray[np.float64]) -> float:
-    """Median distance of a position (N, 2) to its nearest neighbour; 0 for a single one."""
+    """Median distance of positions (N, 2) to their nearest neighbours, m; 0 for one position."""
     positions = positions_m[np.isfinite(positions_m).all(axis=1)]
     count = len(positions)
     if count < 2:

@@ -1,7 +1,7 @@
-"""From what a file holds to the scan that a package looks at: the detector's part of the flow.
+"""Framing: crops, centres and orients a scan's frames for a package.
 
-survey → window size → beam centre → crop, centre, turn → `Scan`. Each choice is the user's where
-the user made it, else the file's or found from the frames, and is recorded.
+survey → window size → beam centre → crop, centre, orient → `Scan`. Each choice is the user's if
+given, else the file's or found from the frames, and is recorded.
 """
 
 from dataclasses import dataclass, replace
@@ -33,18 +33,19 @@ from wnet_edge.scan.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.scan.scan import Scan
 
 _FAR_FROM_TOLD_PX = 2.0
-"""A file's beam centre that lies farther from the one found is told: one of the two is wrong."""
+"""Distance of a stated beam centre from the one found above which a warning is given."""
 
 
 @dataclass(frozen=True)
 class _Centre:
-    """Where zero frequency is taken to be.
+    """Position of zero frequency that is used.
 
     Attributes:
         px: row, column in the frame.
-        source: what told.
-        agreement: of the probe's far field with the mean frame there; None where nobody looked.
-        note: what a user should know of it, or nothing.
+        source: origin of the value, for messages.
+        agreement: correlation of the probe's far field with the mean frame there; None if not
+            computed.
+        note: warning for the user, or empty.
     """
 
     px: tuple[int, int]
@@ -55,18 +56,18 @@ class _Centre:
 
 @dataclass(frozen=True)
 class FramedScan:
-    """A scan seen by a package, and how that was chosen.
+    """A scan cropped, centred and oriented for a package, and the choices made.
 
     Attributes:
-        scan: cut, centred, turned.
-        window: of the detector.
-        position_orientation: what was done to the positions.
-        beam_centre_from: what told where the beam is.
-        beam_centre_agreement: of the probe's far field with the mean frame there; None where the
-            user or zero frequency at the corner told.
-        format: of the scan's file.
+        scan: cropped, centred, oriented scan.
+        window: window on the detector.
+        position_orientation: orientation applied to the positions.
+        beam_centre_from: origin of the beam centre.
+        beam_centre_agreement: correlation of the probe's far field with the mean frame there; None
+            if not computed.
+        format: format of the scan file.
         energy_ev: photon energy, None if unknown.
-        distance_m: sample to detector, None if unknown.
+        distance_m: sample-to-detector distance, None if unknown.
     """
 
     scan: Scan
@@ -80,7 +81,7 @@ class FramedScan:
 
     @property
     def choices(self) -> dict[str, str]:
-        """Name to value of everything that was chosen, for the record."""
+        """All choices by name, for the provenance in the result."""
         row, column = self.window.centre_px
         agreement = self.beam_centre_agreement
         found = {} if agreement is None else {"beam_centre_agreement": f"{agreement:.3f}"}
@@ -97,29 +98,29 @@ class FramedScan:
 
 
 class Target(Protocol):
-    """A package, or what is known of one before it is made."""
+    """Window and probe of a package, or of one that is yet to be made."""
 
     @property
     def manifest(self) -> Window:
-        """What its network looks at."""
+        """Window of its network."""
         ...
 
     @property
     def probe(self) -> NDArray[np.complex64]:
-        """(modes, frame_px, frame_px), that it was trained for."""
+        """Probe that it was trained for, (modes, frame_px, frame_px) complex64."""
         ...
 
 
 class Framing:
-    """Gives a scan as a package would see it, any way up, having looked at its frames once.
+    """Crops, centres and orients a scan for a package, in any orientation, after one survey.
 
     Args:
-        found: what the file and the flags say.
-        package: that is to look at it.
+        found: content of the scan file, with the user's overrides.
+        package: package to frame the scan for.
 
     Raises:
         ScanError: if the scan is near-field or lacks a part.
-        PackageError: if the package does not fit.
+        PackageError: if the package is not compatible with the scan.
     """
 
     def __init__(self, found: FoundScan, package: Target) -> None:
@@ -137,7 +138,7 @@ class Framing:
             raise PackageError(f"{found.path}: {error}; train a package for this window") from error
 
     def framed(self, orientation: Orientation, position_orientation: Orientation) -> FramedScan:
-        """The scan with frames and positions turned.
+        """The scan framed with these orientations of frames and positions.
 
         Raises:
             ScanError: if a part is missing or makes no sense, or the beam is off the detector.
@@ -174,13 +175,13 @@ class Framing:
 
     @property
     def _assumed_object_pixel_size_m(self) -> float | None:
-        """The package's object pixel, where the scan does not say its own."""
+        """The package's object pixel if the scan's own is unknown, else None."""
         if known_geometry(self._found) is not None:
             return None
         return self._package.manifest.object_pixel_size_m
 
     def _window(self, orientation: Orientation) -> tuple[DetectorWindow, _Centre]:
-        """The window for this orientation, and where zero frequency is taken to be."""
+        """Detector window for this orientation, and the position of zero frequency."""
         shape = required_frames(self._found).value.shape[1:]
         from_corner = self._from_corner(orientation)
         centre = self._beam_centre(orientation, from_corner=from_corner)
@@ -202,14 +203,14 @@ class Framing:
         return window, centre
 
     def _from_corner(self, orientation: Orientation) -> bool:
-        """Whether zero frequency lies at pixel (0, 0): as the user says, else where the beam is.
+        """Whether zero frequency is at pixel (0, 0): as set by the user, else where the beam is.
 
-        Where the beam is not recognised, what the format says, the centre without a word.
+        If the beam is not found, as stated by the format, by default the centre.
         """
         told = self._found.zero_frequency
         says_corner = told is not None and told.value is ZeroFrequency.CORNER
         height, width = self._survey.mean.shape
-        # No detector has it there; square frames may have been computed.
+        # Never so in detector frames; square frames may be simulated.
         if height != width or any(_by_flag(p) for p in (told, self._found.beam_centre_px)):
             return says_corner
         as_stored, shifted = (
@@ -218,7 +219,7 @@ class Framing:
         return shifted > as_stored if max(as_stored, shifted) >= CONVINCING else says_corner
 
     def _beam(self, orientation: Orientation, *, shifted: bool) -> BeamCentre:
-        """The beam in the mean frame, or in the shifted one; searched once a way up."""
+        """Beam centre in the mean frame, or in the shifted one; cached per orientation."""
         key = (orientation, shifted)
         if key not in self._beams:
             mean, mask = self._survey.mean, self._survey.mask
@@ -228,7 +229,7 @@ class Framing:
         return self._beams[key]
 
     def _beam_centre(self, orientation: Orientation, *, from_corner: bool) -> _Centre:
-        """As the user says; else as found; else, with a note, as the file says or the middle."""
+        """Beam centre: the user's, else the one found, else with a note the file's or middle."""
         told = self._found.beam_centre_px
         height, width = self._survey.mean.shape
         middle = (height // 2, width // 2)
@@ -243,7 +244,7 @@ class Framing:
         centre = _Centre(middle, "middle of the frame")
         if told is not None:
             centre = self._told_centre(told)
-        if not self._survey.mean.any():  # of frames without counts there is more to say
+        if not self._survey.mean.any():  # frames without counts are reported elsewhere
             return replace(centre, agreement=beam.agreement)
         row, column = centre.px
         note = (
@@ -255,14 +256,14 @@ class Framing:
     def _told_centre(self, told: Found[tuple[float, float]]) -> _Centre:
         if not np.isfinite(told.value).all():
             raise ScanError(
-                f"{self._found.path}: {told.where} is {told.value}, no pixel; give --beam-centre "
-                "ROW,COLUMN"
+                f"{self._found.path}: {told.where} is {told.value}, not a pixel; give "
+                "--beam-centre ROW,COLUMN"
             )
         return _Centre((round(told.value[0]), round(told.value[1])), told.where)
 
 
 def _disagreement(beam: BeamCentre, told: Found[tuple[float, float]] | None) -> str:
-    """That the file or the user puts the beam elsewhere than it was found."""
+    """Warning if the beam centre of the file or user differs from the one found, else empty."""
     if told is None or isinstance(told, Unreadable) or beam.agreement < CONVINCING:
         return ""
     if (
@@ -274,10 +275,10 @@ def _disagreement(beam: BeamCentre, told: Found[tuple[float, float]] | None) -> 
     return (
         f"the beam is found at row {row}, column {column} (agreement {beam.agreement:.2f}), not at "
         f"{told_row:.6g}, {told_column:.6g} as {told.where} says"
-        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN goes before both")
+        + (", which is taken" if _by_flag(told) else "; --beam-centre ROW,COLUMN overrides both")
     )
 
 
 def _by_flag(part: Found[Any] | None) -> bool:
-    """Whether the user said it, against which nothing found counts."""
+    """Whether the user set it, which takes precedence over anything found."""
     return part is not None and part.where.startswith("--")

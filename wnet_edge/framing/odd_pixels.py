@@ -1,7 +1,7 @@
-"""Pixels of a detector that give no counts worth the name: dead, hot, stuck, alone or in lines.
+"""Detection of bad detector pixels from the frames: dead, hot or stuck, single or in lines.
 
-Told from the frames that `wnet_edge.framing.survey` looks at. Each rule asks for what neither a far
-field nor Poisson's law could have made.
+Used by `wnet_edge.framing.survey`. Each rule looks for what neither a far field nor Poisson noise
+can produce.
 """
 
 from itertools import pairwise
@@ -11,29 +11,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 _HOT_RATIO = 10.0
-"""A pixel this many times as bright as the brightest of its eight neighbours is hot: a probe's far
-field is as smooth as the probe's window allows, and no feature of it is one pixel wide."""
+"""A pixel this many times as bright as the brightest of its eight neighbours is hot: the speckles
+of a well-sampled far field are wider than one pixel."""
 _DEAD_NEIGHBOUR_COUNTS = 30.0
-"""A pixel without a count whose eight neighbours each have so many is dead (Poisson: e⁻³⁰)."""
+"""A pixel without counts is dead if its eight neighbours have at least so many each (Poisson
+probability e⁻³⁰)."""
 _COUNTED_A_PIXEL = 3.0
-"""Of a line's counts, so that a few bright pixels do not stand for all of it."""
+"""Counts of a pixel are clipped to this in the sum of a line, so that a few bright pixels do not
+dominate it."""
 _WIDEST_GAP_PX = 40
-"""Of lines without counts between lines with: the widest gap between modules is 38 px (EIGER2)."""
+"""Widest gap of lines without counts; the widest gap between detector modules is 38 px (EIGER2)."""
 _CHANCE = 1e-3
-"""Of one false stuck pixel on the whole detector."""
+"""Probability of one false stuck pixel on the whole detector."""
 _FEW = 0.05
-"""Of the pixels: of more, only those that all hold one value are stuck. Frames that were simulated
+"""Fraction of the pixels above which only those with one common value are stuck: frames simulated
 without noise may repeat anywhere."""
 _ONE_VALUE = 0.9
 _BESIDE_COUNTS = 1000.0
-"""A far field does not fall from so many summed counts to none within a pixel."""
+"""Summed counts from which a far field does not fall to zero within one pixel."""
 _SHOWN = 3
 
 
 def odd_pixels(
     total: NDArray[np.float64], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Dead and hot pixels of summed counts (H, W), both (H, W) bool, none of them in `mask`."""
+    """Dead pixels and hot pixels of summed counts (H, W), (H, W) bool each, outside `mask`."""
     brightest = _of_neighbours(np.where(mask, -np.inf, total), np.maximum)
     darkest = _of_neighbours(np.where(mask, np.inf, total), np.minimum)
     dead = (total == 0) & (darkest >= _DEAD_NEIGHBOUR_COUNTS) & np.isfinite(darkest) & ~mask
@@ -44,10 +46,11 @@ def odd_pixels(
 def stuck_pixels(
     counts: NDArray[np.float32], is_count: NDArray[np.bool_], stored: np.dtype[Any]
 ) -> NDArray[np.bool_]:
-    """Pixels (H, W) that hold one value above zero in all frames (k, H, W), and not by chance.
+    """Stuck pixels (H, W) bool: one value above zero in all frames (k, H, W), and not by chance.
 
-    That all of k counts of mean v are equal has a chance below (2πv)^(-(k - 1) / 2), Poisson's law
-    at its largest; what `stored` as fractions is of unknown gain, and v taken as 1.
+    The probability that k counts of mean v are all equal is below (2πv)^(-(k - 1) / 2), from the
+    maximum of the Poisson distribution. Values `stored` as fractions have an unknown gain; v = 1 is
+    assumed for them.
     """
     first = counts[0]
     same = is_count.all(axis=0) & (first > 0) & (counts == first).all(axis=0)
@@ -58,7 +61,7 @@ def stuck_pixels(
         return stuck
     values, numbers = np.unique(first[stuck], return_counts=True)
     likeliest = values[numbers.argmax()]
-    # The least value of all is what a dark pixel holds on a pedestal.
+    # The smallest value of all is that of dark pixels on a pedestal.
     if numbers.max() < _ONE_VALUE * numbers.sum() or likeliest == counts[is_count].min():
         return np.zeros_like(stuck)
     stuck &= first == likeliest
@@ -66,9 +69,9 @@ def stuck_pixels(
 
 
 def dead_lines(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rows and columns (H, W) without a count, between others with: gaps stored as zero.
+    """Rows and columns without counts between others with counts: module gaps stored as zero.
 
-    Of summed counts (H, W); pixels in `mask` are not looked at.
+    Takes summed counts (H, W), of which pixels in `mask` are ignored; returns (H, W) bool.
     """
     across = _dead_columns(total, mask)
     down = _dead_columns(total.T, mask.T)
@@ -76,7 +79,7 @@ def dead_lines(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[n
 
 
 def _dead_columns(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(W,) of (H, W): dark columns of which both neighbours have the counts that these lack."""
+    """Columns (W,) bool without counts between columns with enough counts, of (H, W)."""
     lit = np.where(mask, 0, np.minimum(total, _COUNTED_A_PIXEL)).sum(axis=0)
     known = np.flatnonzero((lit > 0) & ~mask.all(axis=0))
     dead = np.zeros(total.shape[1], np.bool_)
@@ -88,14 +91,14 @@ def _dead_columns(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArra
 
 
 def hot_lines(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Rows and columns (H, W) of which most pixels are as bright over both sides as a hot pixel."""
+    """Rows and columns (H, W) bool most of whose pixels are hot compared with both sides."""
     across = _hot_columns(total, mask)
     down = _hot_columns(total.T, mask.T)
     return (across[None, :] | down[:, None]) & ~mask
 
 
 def _hot_columns(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(W,) of (H, W)."""
+    """Hot columns (W,) bool of (H, W)."""
     sides = np.pad(np.where(mask, np.inf, total), ((0, 0), (1, 1)), mode="reflect")
     beside = np.maximum(sides[:, :-2], sides[:, 2:])
     hot = (total > _HOT_RATIO * np.maximum(beside, 1) + _DEAD_NEIGHBOUR_COUNTS) & ~mask
@@ -104,7 +107,7 @@ def _hot_columns(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray
 
 
 def cut_off(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels (H, W) without counts right beside bright ones: the rim of a shadow or a dead part."""
+    """Pixels (H, W) bool without counts next to bright ones: rim of a shadow or dead region."""
     lit = np.pad((total >= _BESIDE_COUNTS) & ~mask, 1)
     beside: NDArray[np.bool_] = lit[:-2, 1:-1] | lit[2:, 1:-1] | lit[1:-1, :-2] | lit[1:-1, 2:]
     beside &= (total == 0) & ~mask
@@ -112,7 +115,7 @@ def cut_off(total: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.b
 
 
 def places(pixels: NDArray[np.bool_]) -> str:
-    """Where the pixels (H, W) are: whole rows and columns, and a few of the rest."""
+    """Text of where the pixels (H, W) are: whole rows and columns, and a few of the rest."""
     rows: NDArray[np.bool_] = np.all(pixels, axis=1)
     columns: NDArray[np.bool_] = np.all(pixels, axis=0)
     rest = np.argwhere(pixels & ~rows[:, None] & ~columns)
@@ -124,7 +127,7 @@ def places(pixels: NDArray[np.bool_]) -> str:
 
 
 def _lines(name: str, marked: NDArray[np.bool_]) -> str:
-    """Runs of marked lines (n,): "rows 3, 7 to 9"."""
+    """Text of the runs of marked lines (n,): "rows 3, 7 to 9"."""
     edges = np.flatnonzero(np.diff(np.pad(marked, 1).astype(np.int8)))
     runs = [
         str(first) if first == last else f"{first} to {last}"
@@ -137,7 +140,7 @@ def _lines(name: str, marked: NDArray[np.bool_]) -> str:
 
 
 def _of_neighbours(values: NDArray[np.float64], extreme: np.ufunc) -> NDArray[np.float64]:
-    """(H, W): the largest or smallest of the eight pixels around each, the edge being mirrored."""
+    """Largest or smallest of the eight neighbours of each pixel, (H, W), mirrored at the edges."""
     height, width = values.shape
     padded = np.pad(values, 1, mode="reflect")
     around = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]

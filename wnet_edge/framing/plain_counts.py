@@ -1,7 +1,7 @@
-"""Whether a detector's numbers are counts as they were counted, or what was done to them since.
+"""Detection of frames that are not plain counts: swapped bytes, roots, logarithms, overflow.
 
-Converters swap bytes, shift bits, take roots and logarithms, wrap and clip. Each leaves a trace in
-the numbers themselves, which is looked for in the frames that `wnet_edge.framing.survey` reads.
+File converters swap bytes, shift bits, take roots and logarithms, wrap and clip. Each leaves a
+trace in the values, which is searched in the frames that `wnet_edge.framing.survey` reads.
 """
 
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ from wnet_edge.scan.detector_window import as_counts
 
 _BYTE = 256
 _SWAPPED_FLOAT = 1e-30
-"""Floats that are all below it are swapped: whole numbers end in bytes of zero, and begin so when
-they are swapped."""
+"""Floats that are all below this have swapped bytes: whole numbers end in zero bytes, which become
+their first bytes (the exponent) when swapped."""
 _LEAST_KINSHIP = 0.5
 _CLEAR_KINSHIP = 0.2
 _NO_KINSHIP = 0.3
-"""Correlation of neighbouring pixels (square roots): counts of a far field have 0.8 and more, bytes
-in the wrong order and counts that have wrapped hardly any."""
+"""Correlation of neighbouring pixels (square roots) below which values are no far field: counts
+have 0.8 and more, swapped bytes and wrapped counts hardly any."""
 _LEAST_NUMBERS = 1000
 _NUMBERS = 200_000
-"""Of a frame that are looked at one by one."""
+"""Largest number of values of a frame that are examined."""
 _WHOLE = 1e-2
 _DIFFERENT = 3
 _OFFSET_SHARE = 0.02
 _OFFSET_QUANTILE = 1e-4
-"""Of the mean, values that hardly anywhere fall below it have an offset under them."""
+"""An offset is reported if this quantile of the values exceeds `_OFFSET_SHARE` of their mean."""
 _VALUES = 8_000_000
 _LEAST_PILE = 8
 _PILE_RATIO = 3
@@ -41,12 +41,12 @@ _APART = 1.5
 
 @dataclass(frozen=True)
 class Top:
-    """What the largest of a detector's values mean.
+    """Interpretation of a detector's largest values: marks of invalid pixels, or saturation.
 
     Attributes:
-        no_count_from: values from here on stand apart, as marks do; `NOT_A_COUNT` without marks.
-        saturated_at: value at which counts pile up, 0 where they do not.
-        saturated_share: of all values that are at it.
+        no_count_from: values from here on mark invalid pixels; `NOT_A_COUNT` without such marks.
+        saturated_at: value at which counts are saturated; 0 if they are not.
+        saturated_share: fraction of all values that are saturated.
     """
 
     no_count_from: float = NOT_A_COUNT
@@ -55,12 +55,18 @@ class Top:
 
 
 def top_of(counts: NDArray[np.float32], used: NDArray[np.bool_], stuck: NDArray[np.bool_]) -> Top:
-    """The largest values of frames (k, H, W) in the pixels `used` (H, W), not those `stuck`.
+    """Find marks and saturation in the largest values of frames.
 
-    Counts thin out towards the largest; where many are equal to it, they were clipped, or it is a
-    mark that other counts do not come near. A gap marked 65535 by a 16-bit detector is still that
-    after its frames were written as 32-bit integers or floats. Where some pixels reach the largest
-    value in some frames, those that are stuck at it were clipped, too.
+    The distribution of counts tails off towards the largest; if many values equal the largest, they
+    are saturated, or, if no other values come near it, it is a mark of invalid pixels. A gap marked
+    65535 by a 16-bit detector keeps this value when frames are written as 32-bit integers or
+    floats. If some pixels reach the largest value in some frames, pixels stuck at it are saturated,
+    too.
+
+    Args:
+        counts: (k, H, W) float32.
+        used: (H, W) bool, pixels to examine.
+        stuck: (H, W) bool, pixels with the same value in all frames; none of `used`.
     """
     some = counts[:: -(-counts.size // _VALUES)]
     values = some[:, used]
@@ -90,16 +96,16 @@ def check_plain_counts(
     counts: NDArray[np.float32],
     used: NDArray[np.bool_],
 ) -> Iterator[str]:
-    """What a user should know of the numbers in a frame (H, W), one line each.
+    """Check a frame (H, W) for values that are not plain counts; yields warnings, one line each.
 
     Args:
         subject: file and dataset, for messages.
-        frame: the numbers as stored.
-        counts: the same as counts.
-        used: where they are counts, outside the mask.
+        frame: (H, W), values as stored.
+        counts: (H, W) float32, the same as counts.
+        used: (H, W) bool, valid pixels outside the mask.
 
     Raises:
-        ScanError: if bytes are in the wrong order, or the numbers are roots or logarithms.
+        ScanError: if bytes are in the wrong order, or the values are roots or logarithms.
     """
     _check_byte_order(subject, frame)
     numbers = counts[used]
@@ -126,7 +132,7 @@ def check_plain_counts(
 
 
 def _check_byte_order(subject: str, frame: NDArray[Any]) -> None:
-    """See that the bytes of a frame (H, W) are in the order that its type states."""
+    """Check that the bytes of a frame (H, W) are in the order stated by its dtype."""
     if frame.dtype.itemsize == 1 or frame.dtype.kind not in "uif":
         return
     kinship, swapped = _kinship(frame), _kinship(frame.byteswap())
@@ -149,7 +155,7 @@ def _check_byte_order(subject: str, frame: NDArray[Any]) -> None:
 
 
 def _multiples(frame: NDArray[Any]) -> tuple[int, bool]:
-    """What all integers of a frame are multiples of, and whether most are multiples of a byte."""
+    """Greatest common divisor of a frame's integers, and whether most are multiples of 256."""
     values = frame[(frame > 0) & (frame < np.iinfo(frame.dtype).max - 1)][:_NUMBERS]
     if len(values) < 2:
         return 1, False
@@ -158,7 +164,7 @@ def _multiples(frame: NDArray[Any]) -> tuple[int, bool]:
 
 
 def _kinship(frame: NDArray[Any]) -> float:
-    """Correlation of the square roots of a frame (H, W) with those of the next pixels."""
+    """Correlation of neighbouring pixels of a frame (H, W), of their square roots."""
     counts = as_counts(frame)
     root = np.sqrt(np.where((counts > 0) & (counts < NOT_A_COUNT), counts, np.float32(0)))
     pairs = ((root[1:], root[:-1]), (root[:, 1:], root[:, :-1]))
@@ -172,7 +178,7 @@ def _correlation(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 
 def _check_transformed(subject: str, numbers: NDArray[np.float64]) -> None:
-    """See that these fractions are not what whole counts become under a function."""
+    """Check that these fractional values are not whole counts under a root or logarithm."""
     for name, counts in (
         ("square roots", np.square(numbers)),
         ("logarithms, log10(1 + counts),", 10 ** np.minimum(numbers, 12) - 1),
@@ -186,13 +192,13 @@ def _check_transformed(subject: str, numbers: NDArray[np.float64]) -> None:
 
 
 def _whole(numbers: NDArray[np.float64]) -> bool:
-    """Whether these are whole numbers, but for rounding."""
+    """Whether these are whole numbers, up to rounding."""
     small = numbers[numbers < 1 / np.finfo(np.float32).eps * _WHOLE]
     return bool((np.abs(small - np.rint(small)) < _WHOLE).all())
 
 
 def _wrapped(frame: NDArray[Any], numbers: NDArray[np.float64]) -> Iterator[str]:
-    """That counts went over the largest number of their type, and began anew."""
+    """Warning if counts have overflowed their integer type and wrapped around."""
     if frame.dtype.kind not in "ui":
         return
     largest = np.iinfo(frame.dtype).max
@@ -206,5 +212,5 @@ def _wrapped(frame: NDArray[Any], numbers: NDArray[np.float64]) -> Iterator[str]
     elif numbers.max() > 0.95 * largest and _kinship(frame) < _NO_KINSHIP:
         yield (
             f"values go up to {largest} and hardly follow their neighbours: counts did not fit "
-            f"{frame.dtype} and began anew at 0; write them wider"
+            f"{frame.dtype} and started again at 0; write them wider"
         )

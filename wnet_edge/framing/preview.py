@@ -1,7 +1,7 @@
-"""A picture of a scan before it is worked on: mean frame, positions, probe.
+"""Preview picture of a scan before inference: mean frame, positions, probe.
 
-Looks at a few frames from all over the scan, as every run does first, and hands what the file holds
-to `wnet_edge.pictures.scan_picture`.
+Surveys a few frames from all over the scan, as every run does first, and passes the content of the
+file to `wnet_edge.pictures.scan_picture`.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from wnet_edge.pictures.scan_picture import ScanParts, write_scan_picture
 def write_preview(path: Path, found: FoundScan, *, force: bool = False) -> None:
     """Write a PNG of the mean frame (log counts), the positions and the probe's modes.
 
-    A part that the file lacks, or that can't be used, is said to be missing.
+    A part that the file lacks, or that can't be used, is shown as missing.
 
     Raises:
         ScanError: if the frames' mask does not fit.
@@ -42,7 +42,7 @@ def write_preview(path: Path, found: FoundScan, *, force: bool = False) -> None:
 
 
 def _facts(found: FoundScan, object_pixel_size_m: float | None) -> str:
-    """One line of what the panels do not show."""
+    """Caption line with facts that the panels do not show."""
     facts = [found.format]
     if found.frames is not None:
         count, height, width = found.frames.value.shape
@@ -59,7 +59,7 @@ def _facts(found: FoundScan, object_pixel_size_m: float | None) -> str:
 
 
 def _beam_centre_px(found: FoundScan) -> tuple[float, float] | None:
-    """Row, column of zero frequency, where file or user say it."""
+    """Row, column of zero frequency as given by the file or the user; None if unknown."""
     if found.beam_centre_px is not None:
         return found.beam_centre_px.value
     if found.frames is None or found.zero_frequency is None:
@@ -71,10 +71,10 @@ def _beam_centre_px(found: FoundScan) -> tuple[float, float] | None:
 
 
 def _object_pixel_size_m(found: FoundScan) -> float | None:
-    """Of the full window; None where the geometry is not known, or makes no sense."""
+    """Object pixel of the full window; None if the geometry is unknown or makes no sense."""
     try:
         geometry = known_geometry(found)
-    except ScanError:  # the report says why
+    except ScanError:  # the report states why
         return None
     if geometry is None or found.frames is None:
         return None

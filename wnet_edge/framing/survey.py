@@ -1,8 +1,8 @@
-"""A first look at a scan's frames, before any goes through the network.
+"""Survey of a scan's frames before inference: bad pixels, mask, kind of values, mean frame.
 
-A few frames from all over the scan tell what the file does not: pixels that are dead, hot, stuck or
-never read out, a mask the wrong way round, numbers that are no plain counts, the mean frame in
-which the beam is found.
+A few frames from all over the scan show what the file does not state: dead, hot or stuck pixels and
+pixels without counts, an inverted mask, values that are not plain counts, and the mean frame in
+which the beam centre is found.
 """
 
 from dataclasses import dataclass
@@ -30,25 +30,27 @@ from wnet_edge.scan.preparation import is_flat
 SAMPLED_FRAMES = 32
 _SAMPLED_BYTES = 128 << 20
 _LONG_RIM_PX = 32
-"""Around a shadow: so many pixels are no dust."""
+"""Number of pixels from which the rim of a shadow is reported; fewer may be dust."""
 _NOT_HOT = 0.99
-"""Of the pixels with counts: a mask is judged by what it hides, less the hot ones."""
+"""Quantile of the counts to which they are clipped, so that hot pixels do not decide on a mask."""
 _MOST = 0.5
-"""A mask that marks more of the pixels and more of the counts as bad is no mask of bad pixels."""
+"""A mask that hides more than this fraction both of the pixels and of the counts is inverted."""
 _MUCH = 0.2
 _MUCH_ROOT = 0.1
-"""Of the counts, and of their summed square roots: so much lies under no handful of hot pixels."""
+"""Fractions of the counts, and of their summed square roots, above which a mask is reported: a few
+hot pixels do not hold so much."""
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a few frames tell.
+    """Findings from a few frames of a scan.
 
     Attributes:
-        mean: (H, W) float32 counts a frame, zero where masked.
-        mask: (H, W) bool, True where a pixel must not be used, as told or as found.
-        notes: what was found that the file did not say, one line each.
-        no_count_from: values from here on are the mark of a detector, no counts.
+        mean: (H, W) float32, mean counts per frame, zero where masked.
+        mask: (H, W) bool, True for pixels that must not be used: given by the file or user, or
+            found.
+        notes: findings that the file did not state, one line each.
+        no_count_from: values from here on mark invalid pixels.
     """
 
     mean: NDArray[np.float32]
@@ -58,11 +60,11 @@ class Survey:
 
 
 def survey(found: FoundScan) -> Survey:
-    """Look at up to `SAMPLED_FRAMES` frames from all over the scan.
+    """Survey up to `SAMPLED_FRAMES` frames from all over the scan.
 
     Raises:
-        ScanError: if there are no frames, their mask does not fit or is the wrong way round, or
-            they hold no plain counts.
+        ScanError: if there are no frames, the mask has another shape or is inverted, or the values
+            are not plain counts.
     """
     source = required_frames(found)
     told = detector_mask(found)
@@ -84,7 +86,7 @@ def survey(found: FoundScan) -> Survey:
     stuck = constant & ~told & ~gaps
     top = top_of(counts, ~(told | gaps | stuck), stuck)
     if top.saturated_share:
-        # Where the beam is brightest a pixel may be saturated in every frame.
+        # In the brightest part of the beam a pixel may be saturated in every frame.
         stuck &= counts[0] != top.saturated_at
     stuck_at = _values(counts[0][stuck])
     is_count &= counts < top.no_count_from
@@ -113,7 +115,7 @@ def survey(found: FoundScan) -> Survey:
     rim = cut_off(total, mask)
     if rim.sum() >= _LONG_RIM_PX:
         notes.append(
-            f"{int(rim.sum())} pixels without a count in any frame lie right beside bright ones "
+            f"{int(rim.sum())} pixels without a count in any frame lie right next to bright ones "
             f"({places(rim)}): name a mask of the beamstop or the dead part with --mask"
         )
     notes += _top_notes(top)
@@ -122,7 +124,7 @@ def survey(found: FoundScan) -> Survey:
 
 
 def _sampled(frames: Any) -> NDArray[Any]:  # noqa: ANN401 - h5py has no types
-    """Frames (k, H, W) as stored, evenly over the scan."""
+    """Frames (k, H, W) as stored, evenly spread over the scan."""
     count, height, width = frames.shape
     size = max(1, min(count, SAMPLED_FRAMES, _SAMPLED_BYTES // (4 * height * width)))
     numbers = np.linspace(0, count - 1, size).astype(int).tolist()
@@ -132,10 +134,10 @@ def _sampled(frames: Any) -> NDArray[Any]:  # noqa: ANN401 - h5py has no types
 def _judged_mask(
     found: FoundScan, told: NDArray[np.bool_], light: NDArray[np.float64]
 ) -> tuple[str, ...]:
-    """What to say of the file's or the user's mask, by the counts (H, W) that it hides.
+    """Warnings about the given mask, from the counts (H, W) that it hides.
 
     Raises:
-        ScanError: if it leaves the lesser part of the pixels, with the lesser part of the counts.
+        ScanError: if it hides most of the pixels and most of the counts, as an inverted one does.
     """
     if found.mask is None or not light.any():
         return ()
@@ -163,7 +165,7 @@ def _percent(share: float) -> str:
 
 
 def _values(values: NDArray[np.float32]) -> str:
-    """The values of some pixels: up to three of them."""
+    """Text of up to three distinct values."""
     distinct = np.unique(values)
     text = ", ".join(f"{value:.10g}" for value in distinct[:3])
     return text if len(distinct) <= 3 else f"{text} …"

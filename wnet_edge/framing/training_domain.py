@@ -1,7 +1,7 @@
-"""Is this scan like what the package was trained for? Asked of its flux and of its probe.
+"""Training domain: whether a scan's flux and probe are within what the package was trained for.
 
-A network answers whatever it is shown. How far flux and probe may be from training before the image
-suffers was measured (docs/trust.md); beyond that a scan is worked on, with a warning.
+A network gives an output for any input. How far flux and probe may differ from training before the
+image degrades was measured (docs/trust.md); beyond that a scan is processed with a warning.
 """
 
 import numpy as np
@@ -12,20 +12,19 @@ from wnet_edge.physics.orientation import Orientation, orient
 from wnet_edge.physics.probe import fitted_probe
 
 HARMLESS_DIMNESS = 10.0
-"""So many times fewer counts than the least in training left the phase correlation of scan 247,
-thinned, within 0.01. There is no upper end: the network sees counts over their mean."""
+"""Counts per frame may be lower than in training by this factor: so thinned, scan 247 kept its
+phase correlation within 0.01. There is no upper limit: the network sees counts over their mean."""
 
 LEAST_SIMILARITY = 0.65
-"""Of the scan's probe to the package's: down to it, simulated scans kept their phase correlation
-within 0.01."""
+"""Least similarity of the scan's probe to the package's; down to it, simulated scans kept their
+phase correlation within 0.01."""
 
 
 def probe_similarity(one: NDArray[np.complex64], other: NDArray[np.complex64]) -> float:
-    """How alike two probes (modes, n, n) are, 0 to 1: blind to power, phase, mode order and place.
+    """Similarity of two probes (modes, n, n), 0 to 1, invariant to power, phase, modes and shift.
 
     Tr(ρσ) / sqrt(Tr ρ² · Tr σ²) of the mutual intensities ρ and σ of both, so that a set of modes
-    and any unitary mixture of it are the same; the largest value over shifts of one by whole
-    pixels.
+    and any unitary mixture of it are equivalent; the maximum over whole-pixel shifts.
     """
     a, b = np.fft.fft2(one), np.fft.fft2(other)
     overlap = np.zeros(one.shape[-2:])
@@ -37,10 +36,10 @@ def probe_similarity(one: NDArray[np.complex64], other: NDArray[np.complex64]) -
 def upright_probe(
     probe: NDArray[np.complex64], orientation: Orientation, package: Package
 ) -> tuple[NDArray[np.complex64], float]:
-    """A scan's probe (modes, n, n) as the package sees its frames, and its similarity.
+    """A scan's probe (modes, n, n) in the package's orientation, and its similarity.
 
-    A probe may have been recovered from the frames as stored or from turned ones: the sense that
-    is more like the package's probe is taken.
+    The probe may have been reconstructed from the stored or from the oriented frames; of both, the
+    one more similar to the package's probe is taken.
     """
     known = fitted_probe(package.probe, probe.shape[-1])
     senses = (probe, orient(probe, orientation))
@@ -50,7 +49,7 @@ def upright_probe(
 
 
 def _purity(modes: NDArray[np.complex64]) -> float:
-    """Tr ρ² = Σ |⟨P_m|P_n⟩|²."""
+    """Purity of a mutual intensity, Tr ρ² = Σ |⟨P_m|P_n⟩|²."""
     flat = modes.reshape(len(modes), -1)
     return float(np.sum(np.abs(flat @ flat.conj().T) ** 2))
 
@@ -58,12 +57,12 @@ def _purity(modes: NDArray[np.complex64]) -> float:
 def outside_training_domain(
     package: Package, median_counts: float, similarity: float | None
 ) -> tuple[str, ...]:
-    """What sets a scan apart from the package's training, one line each.
+    """Warnings for a scan outside the package's training domain, one line each.
 
     Args:
-        package: that looked at it.
-        median_counts: of its frames.
-        similarity: of its probe to the package's; None where it has none.
+        package: package that processes the scan.
+        median_counts: median of the counts per frame.
+        similarity: similarity of the scan's probe to the package's; None if it has no probe.
     """
     lines = []
     trained = package.manifest.training.counts

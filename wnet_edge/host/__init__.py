@@ -1,1 +1,1 @@
-"""Files, memory and signals as the operating system gives them."""
+"""The operating system: input and output files, memory, signals."""

@@ -1,8 +1,8 @@
-"""What a command reads, so that nothing of it is ever written over.
+"""Registry of the files that a command reads, so that it never overwrites its own input.
 
-Every reader says here which file it opens, and every writer (`wnet_edge.host.outputs`) which one it
-is going to replace; neither knows of the other, and whichever comes second is refused. Files are
-told apart by device and inode, so that no link hides one.
+Every reader registers the files that it opens, and every writer (`wnet_edge.host.outputs`) the
+files that it will replace; of a reader and a writer of the same file, whichever comes second is
+refused. Files are identified by device and inode, so that links are seen through.
 """
 
 import os
@@ -22,11 +22,11 @@ _Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Input:
-    """A file that is read.
+    """A file that the command reads.
 
     Attributes:
-        path: of it.
-        what: it is, in words.
+        path: its path.
+        what: its role, for messages.
     """
 
     path: Path
@@ -34,22 +34,22 @@ class _Input:
 
     @cached_property
     def keys(self) -> frozenset[_Key]:
-        """Of the file, and of every folder that it lies in."""
+        """Keys of the file and of every folder above it."""
         return _keys(self.path)
 
     @cached_property
     def linked(self) -> frozenset[_Key]:
-        """Likewise, of the files that it draws on."""
+        """Keys of the files that it links to and of the folders above them."""
         return frozenset().union(*map(_keys, linked_files(self.path)))
 
 
 @dataclass
 class _Command:
-    """What is known so far of the command that runs.
+    """Inputs and outputs registered so far by the running command.
 
     Attributes:
-        inputs: by path.
-        outputs: files and folders that are there and are going to be replaced.
+        inputs: files read, by resolved path.
+        outputs: existing files and folders that will be replaced.
     """
 
     inputs: dict[Path, _Input] = field(default_factory=dict)
@@ -61,7 +61,7 @@ _command: _Command | None = None
 
 @contextmanager
 def one_command() -> Iterator[None]:
-    """In the block, nothing that is read can be written over; a block in a block is part of it."""
+    """Context in which no file that is read can be overwritten; nested contexts count as one."""
     global _command  # noqa: PLW0603 - readers and writers of one process have nothing else in common
     if _command is not None:
         yield
@@ -74,10 +74,15 @@ def one_command() -> Iterator[None]:
 
 
 def input_file(path: Path, error: type[WNetEdgeError], cure: str) -> None:
-    """See that `path` is a file, which a pipe or a device would keep waiting for, and keep it.
+    """Check that `path` is a regular file (a pipe or device could block), and register it as input.
+
+    Args:
+        path: of the file.
+        error: exception class to raise.
+        cure: what the user should do, for the message.
 
     Raises:
-        error: if it is none, with the cure, or as `note_input`.
+        error: if it is missing, unreadable or no regular file, or as `note_input`.
     """
     try:
         mode = path.stat().st_mode
@@ -94,15 +99,15 @@ def input_file(path: Path, error: type[WNetEdgeError], cure: str) -> None:
 
 
 def note_input(path: Path, error: type[WNetEdgeError], what: str = "read by this command") -> None:
-    """Keep a file, and every file that it links to, from being written over.
+    """Register a file, and every file that it links to, as input that must not be overwritten.
 
     Args:
-        path: of the file; one that is not there is left to whoever opens it.
-        error: to raise.
-        what: the file is, for the message.
+        path: of the file; a missing one is ignored, its reader reports it.
+        error: exception class to raise.
+        what: role of the file, for the message.
 
     Raises:
-        error: if it is going to be written over.
+        error: if an output will replace it.
     """
     if _command is None or _key(path) is None:
         return
@@ -113,10 +118,10 @@ def note_input(path: Path, error: type[WNetEdgeError], what: str = "read by this
 
 
 def check_no_input(path: Path, error: type[WNetEdgeError]) -> None:
-    """See that no input is the file `path`, or lies in the folder, that is going to be replaced.
+    """Register an output, and check that replacing the file or folder `path` destroys no input.
 
     Raises:
-        error: if one does.
+        error: if an input is that file or lies in that folder.
     """
     key = _key(path)
     if _command is None or key is None:
@@ -150,7 +155,7 @@ def _keys(path: Path) -> frozenset[_Key]:
 
 
 def _key(path: Path) -> _Key | None:
-    """None where there is nothing."""
+    """Key of an existing file or folder; None if there is none."""
     try:
         found = path.stat()
     except (OSError, ValueError):

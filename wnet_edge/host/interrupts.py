@@ -1,8 +1,8 @@
-"""What ends a run early: Ctrl-C, and SIGTERM and SIGHUP, which batch systems and terminals send.
+"""Handling of interrupts: Ctrl-C, and SIGTERM and SIGHUP, which batch systems and terminals send.
 
-All three are one thing to the rest of the program, `KeyboardInterrupt`: whatever works cleans up
-behind itself. Here is what an exception can't do: wait until two files have been renamed, stop a
-graph that runs, or leave a library that no exception gets through.
+All three raise `KeyboardInterrupt`, after which the running code cleans up. This module does what
+an exception can't: wait until two files have been renamed, stop a running graph, or end the process
+inside a library that does not return.
 """
 
 import contextlib
@@ -24,51 +24,51 @@ SIGNALS = tuple(
     if name in signal.Signals.__members__
 )
 _UNTOUCHED = (signal.SIG_DFL, signal.default_int_handler)
-"""Handlers that mean nobody has asked for anything else, as nohup does."""
+"""Default handlers; any other was set on purpose (as by nohup) and is kept."""
 
 _PATIENCE = 3
-"""The signal at which the process is left at once, whatever hangs."""
+"""Number of signals after which the process ends at once, even if it hangs."""
 
 
 class Stoppable(Protocol):
-    """Work in a library that has to be told to stop."""
+    """Work in a library that an exception does not stop."""
 
     def stop(self) -> None:
-        """Have it end soon; called from another thread."""
+        """Request an early end; called from another thread."""
         ...
 
 
 stoppable: WeakSet[Stoppable] = WeakSet()
-"""Told of the first signal."""
+"""Work that is stopped at the first signal."""
 
 temporary_paths: set[Path] = set()
-"""Files and folders that are deleted if the process is left at once."""
+"""Files and folders that are deleted if the process ends at once."""
 
 _steady = threading.Lock()
 """Held while files are renamed."""
 
 _received: list[int] = []
-"""Signals since `interruptible` began."""
+"""Signal numbers received since `interruptible` began."""
 
 _END = b"\0"
-"""To the watcher, among the numbers of signals."""
+"""Byte that ends the watcher; it is no signal number."""
 
 
 def exit_code() -> int:
-    """What a run that was interrupted ends in: 1 after Ctrl-C, as click does, else 128 + signal."""
+    """Exit code of an interrupted run: 1 after Ctrl-C, as in click, else 128 + signal number."""
     if not _received or _received[0] == signal.SIGINT:
         return FAILED
     return 128 + _received[0]
 
 
 def interrupted() -> bool:
-    """Whether a signal has come since `interruptible` began."""
+    """Whether a signal has been received since `interruptible` began."""
     return bool(_received)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
-    """In the block SIGTERM and SIGHUP act as Ctrl-C does, and the third signal ends the process."""
+    """Context in which SIGTERM and SIGHUP act like Ctrl-C; the third signal ends the process."""
     _received.clear()
     if not _in_main_thread():
         yield
@@ -94,10 +94,10 @@ def interruptible() -> Iterator[None]:
 
 @contextlib.contextmanager
 def leaving_at_once() -> Iterator[None]:
-    """In the block a signal ends the process, and no exception comes of it.
+    """Context in which a signal ends the process at once, without an exception.
 
-    For where there is nothing to clean up, and a library's import, or the interpreter as it ends,
-    would make an error of its own of an exception.
+    For code with nothing to clean up where an exception would turn into another error: while a
+    library is imported, or while the interpreter shuts down.
     """
 
     def leave_with_a_line(number: int, _: FrameType | None) -> None:
@@ -112,7 +112,7 @@ def leaving_at_once() -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Signals that come in the block act when it has ended."""
+    """Context in which signals are deferred to its end."""
     came: list[int] = []
     with _steady, _handling(lambda number, _: came.append(number), only_untouched=False):
         yield
@@ -121,8 +121,8 @@ def held_back() -> Iterator[None]:
 
 
 def leave() -> NoReturn:
-    """End the process now, and nothing of it stays: no temporary file, no child."""
-    _steady.acquire(timeout=1)  # a rename that is under way is done in no time
+    """End the process at once, after deleting its temporary files and killing its children."""
+    _steady.acquire(timeout=1)  # let a rename in progress finish
     for path in list(temporary_paths):
         with contextlib.suppress(OSError):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def leave() -> NoReturn:
 
 
 def leave_if_hung() -> None:
-    """End the process if a thread still works, which the interpreter would wait for, and crash."""
+    """End the process if a thread still runs, which the interpreter would wait for, or crash."""
     others = [t for t in threading.enumerate() if t is not threading.main_thread()]
     if interrupted() and any(not thread.daemon for thread in others):
         leave()
@@ -143,7 +143,7 @@ def leave_if_hung() -> None:
 def _handling(
     handler: Callable[[int, FrameType | None], object], *, only_untouched: bool = True
 ) -> Iterator[None]:
-    """Signals that nobody else handles are handled so in the block."""
+    """Context with `handler` for all signals, by default only those without another handler."""
     before: dict[signal.Signals, Any] = {}
     if _in_main_thread():
         for number in SIGNALS:
@@ -164,7 +164,7 @@ def _raise(number: int, _: FrameType | None) -> None:
 
 
 def _watch(reader: int) -> None:
-    """Sees every signal as it comes, also while a library has the main thread."""
+    """Read signals as they arrive, also while a library occupies the main thread."""
     for patience in range(_PATIENCE - 1, -1, -1):
         came = os.read(reader, 1)
         if came == _END:
@@ -177,7 +177,7 @@ def _watch(reader: int) -> None:
 
 
 def _resend(failure: Any, otherwise: Callable[[Any], object]) -> None:  # noqa: ANN401
-    """An interruption that came where no exception gets out of, a destructor say, comes again."""
+    """Send an interrupt again that was raised where exceptions are swallowed (a destructor)."""
     if not issubclass(failure.exc_type, KeyboardInterrupt) or not _received:
         otherwise(failure)
         return
@@ -185,7 +185,7 @@ def _resend(failure: Any, otherwise: Callable[[Any], object]) -> None:  # noqa: 
 
 
 def _send_again() -> None:
-    """To the main thread itself, which may sleep."""
+    """Send the signal to the main thread, which may be sleeping."""
     signal.pthread_kill(threading.main_thread().ident or 0, _received.pop(0))
 
 

@@ -1,7 +1,7 @@
-"""The other files that an HDF5 file draws on: writing over one of them loses the scan's data.
+"""Files that an HDF5 file links to, whose overwriting would destroy the scan's data.
 
 External links, sources of virtual datasets and external storage (HDF5 User Guide, "Datasets" and
-"Groups"), and what those files link to in turn. Nothing but a regular file is ever opened.
+"Groups"), followed recursively. Only regular files are opened.
 """
 
 import os
@@ -13,26 +13,26 @@ from pathlib import Path
 from typing import Any
 
 MAX_OBJECTS = 50_000
-"""Links, datasets and sources that are looked at: a second's worth."""
+"""Largest number of links, datasets and sources that are followed: about a second."""
 
 _PREFIXES = ("HDF5_EXT_PREFIX", "HDF5_VDS_PREFIX", "HDF5_EXTFILE_PREFIX")
-"""Folders, in variables of the environment, in which HDF5 looks as well."""
+"""Environment variables with further folders in which HDF5 looks for files."""
 
 _NUMBER = re.compile(r"%\d*b")
-"""In the name of a virtual dataset's sources: the number of a block."""
+"""Placeholder for the block number in the name of a virtual dataset's sources."""
 
 
 class TooManyObjectsError(Exception):
-    """A file holds more than can be looked through."""
+    """An HDF5 file holds more objects than are followed."""
 
 
 def linked_files(path: Path) -> tuple[Path, ...]:
-    """Files that are there and that `path` draws on, directly or by way of others.
+    """Existing files that the HDF5 file `path` links to, directly or through other files.
 
-    None for what is no HDF5 file, or one that can't be read: its reader says so.
+    Empty for what is no HDF5 file or can't be read; its reader reports that.
 
     Raises:
-        TooManyObjectsError: if it takes too long to tell.
+        TooManyObjectsError: if there are more than `MAX_OBJECTS` links, datasets and sources.
     """
     found: dict[str, None] = {}
     waiting, looked_at = deque([path]), count(1)
@@ -47,19 +47,19 @@ def linked_files(path: Path) -> tuple[Path, ...]:
 
 
 def _names(path: Path, looked_at: Iterator[int]) -> Iterator[str]:
-    """Names of files, as the file has them."""
+    """File names of the links in the file, as stored."""
     file = _opened(path)
     if file is None:
         return
     with file:
         try:
             yield from _names_in(file.id, looked_at)
-        except (OSError, RuntimeError, KeyError, ValueError):  # damaged: its reader says so
+        except (OSError, RuntimeError, KeyError, ValueError):  # damaged: its reader reports it
             return
 
 
 def _opened(path: Path) -> Any:  # noqa: ANN401 - h5py has no types
-    """The file, open for a look at what is where; None if it can't be."""
+    """The open file; None if it can't be opened."""
     import h5py
 
     for being_written in (False, True):
@@ -71,7 +71,7 @@ def _opened(path: Path) -> Any:  # noqa: ANN401 - h5py has no types
 
 
 def _names_in(file: Any, looked_at: Iterator[int]) -> Iterator[str]:  # noqa: ANN401
-    """Of every object that hard links lead to; each is looked at once, however many do."""
+    """File names of the links of all objects; each object once, however many hard links it has."""
     from h5py import h5d, h5g, h5l, h5o
 
     seen = set()
@@ -98,7 +98,7 @@ def _names_in(file: Any, looked_at: Iterator[int]) -> Iterator[str]:  # noqa: AN
 
 
 def _sources(creation: Any, looked_at: Iterator[int]) -> Iterator[str]:  # noqa: ANN401
-    """Of a dataset: where a virtual one takes its parts from, where another's values lie."""
+    """File names of a dataset's virtual sources or external storage."""
     from h5py import h5d
 
     if creation.get_layout() == h5d.VIRTUAL:
@@ -112,7 +112,7 @@ def _sources(creation: Any, looked_at: Iterator[int]) -> Iterator[str]:  # noqa:
 
 
 def _places(name: str, file: Path) -> Iterator[Path]:
-    """Where HDF5 may find a file of that name: rather one too many than one too few."""
+    """All paths at which HDF5 may look for a file of that name."""
     beside = {file.parent, Path(os.path.realpath(file)).parent}
     set_by_user = [
         Path(folder.replace("${ORIGIN}", str(origin)))

@@ -1,6 +1,6 @@
-"""How much memory there is, asked before work whose size an option decides: frames, batch, canvas.
+"""Check of available memory before work whose size is set by an option: frames, batch, canvas.
 
-Linux kills what takes more than there is, without a word; here it is said before anything is begun.
+Linux kills a process that runs out of memory without a message; this check gives one in advance.
 """
 
 from pathlib import Path
@@ -13,22 +13,22 @@ _GROUP_USE = Path("/sys/fs/cgroup/memory.current")
 
 
 def available_bytes() -> int | None:
-    """That a process may still take, of the machine and of a container's share; None: unknown."""
+    """Memory available on the machine and in the container's limit, bytes; None if unknown."""
     known = [size for size in (_of_machine(), _of_group()) if size is not None]
     return min(known, default=None)
 
 
 def check_memory(needed_bytes: int, what: str, cure: str, error: type[WNetEdgeError]) -> None:
-    """See that there is room for what an option asks for.
+    """Check that enough memory is available.
 
     Args:
-        needed_bytes: estimated.
-        what: takes that much, for the error.
-        cure: what to do about it.
-        error: to raise.
+        needed_bytes: estimated need.
+        what: what needs it, for the message.
+        cure: what the user can do about it, for the message.
+        error: exception class to raise.
 
     Raises:
-        error: if there is not.
+        error: if less is available.
     """
     available = available_bytes()
     if available is not None and needed_bytes > available:
@@ -49,9 +49,9 @@ def _of_machine() -> int | None:
 
 
 def _of_group() -> int | None:
-    """Of Linux's control group, as a container sees its own."""
+    """Memory left in the Linux control group, as seen inside a container; None if unlimited."""
     try:
         limit, used = int(_GROUP_LIMIT.read_text("ascii")), int(_GROUP_USE.read_text("ascii"))
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # no such file, or "max"
         return None
     return max(limit - used, 0)

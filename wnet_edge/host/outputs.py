@@ -1,6 +1,6 @@
-"""Outputs that are whole or absent: written beside their target and renamed into place.
+"""Atomic output files and folders: written beside their target and renamed into place.
 
-Where the flow frames → … → image ends, and where a package or a simulated scan is written.
+Used for images, packages, checkpoints and simulated scans.
 """
 
 import os
@@ -18,11 +18,11 @@ from wnet_edge.host.interrupts import held_back, temporary_paths
 
 
 def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None:
-    """See that `path` may be written, before any work is spent on what goes into it.
+    """Check that `path` can be written, before any work is spent on its content.
 
     Raises:
-        error: if its folder is missing or read-only, if it is a folder, if the command reads it or
-            it exists and `force` is False.
+        error: if its folder is missing or read-only, it is a folder itself, the command reads it,
+            or it exists and `force` is False.
     """
     check_current_folder(path, error)
     mode = _mode(path, error)
@@ -40,16 +40,16 @@ def check_output(path: Path, error: type[WNetEdgeError], *, force: bool) -> None
 
 
 def check_room(path: Path, what: str, size_bytes: int, error: type[WNetEdgeError]) -> None:
-    """See that the disk of `path` has room for an output, before any work is spent on it.
+    """Check that the disk of `path` has space for an output, before any work is spent on it.
 
     Args:
         path: of the output.
-        what: takes that much, for the error.
-        size_bytes: the most that it can take.
-        error: to raise.
+        what: content of the output, for the message.
+        size_bytes: largest possible size.
+        error: exception class to raise.
 
     Raises:
-        error: if it has not.
+        error: if the free space is smaller.
     """
     free = shutil.disk_usage(path.parent).free
     if size_bytes > free:
@@ -60,10 +60,10 @@ def check_room(path: Path, what: str, size_bytes: int, error: type[WNetEdgeError
 
 
 def _mode(path: Path, error: type[WNetEdgeError]) -> int | None:
-    """What kind of file is there, None where there is none.
+    """File mode of `path`, None if it does not exist.
 
     Raises:
-        error: if that can't be told: a folder that can't be entered, a name too long.
+        error: if that can't be determined: an inaccessible folder, or a name that is too long.
     """
     try:
         return path.stat().st_mode
@@ -75,14 +75,14 @@ def _mode(path: Path, error: type[WNetEdgeError]) -> int | None:
 
 
 def check_apart(paths: Sequence[Path], error: type[WNetEdgeError]) -> None:
-    """See that no two outputs of a command are one file.
+    """Check that all outputs of a command are different files.
 
     Raises:
-        error: naming the one that would be written twice.
+        error: naming the file that would be written twice.
     """
     taken: set[str] = set()
     for path in paths:
-        # Not Path.resolve, which raises on a link to itself.
+        # Not Path.resolve, which raises for a link to itself.
         place = os.path.realpath(path)
         if place in taken:
             raise error(f"{path}: would be written twice; name the outputs apart")
@@ -91,7 +91,7 @@ def check_apart(paths: Sequence[Path], error: type[WNetEdgeError]) -> None:
 
 @dataclass(frozen=True)
 class _Written:
-    """A file that is complete but for its name."""
+    """A completely written temporary file that still has to be renamed."""
 
     temporary: Path
     path: Path
@@ -99,20 +99,20 @@ class _Written:
 
 
 _waiting: list[_Written] | None = None
-"""For the end of a block of `together`."""
+"""Files that the current `together` context renames at its end; None outside of one."""
 
 
 @contextmanager
 def replacing(path: Path, error: type[WNetEdgeError], *, force: bool) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; renamed to `path` if the block succeeds.
+    """Context with a temporary path beside `path` to write to; renamed to `path` on success.
 
-    Whatever stops the block, Ctrl-C included, leaves `path` as it was and nothing beside it.
+    If the block fails or is interrupted, `path` stays as it was and the temporary file is deleted.
 
     Raises:
         error: as `check_output`, or if the disk refuses the file.
     """
     check_output(path, error, force=force)
-    # A name of its own: with the target's in it, it could be too long for the disk.
+    # A name without the target's, with which it could be too long for the file system.
     temporary = path.with_name(f".wnet-edge-{secrets.token_hex(8)}.part")
     temporary_paths.add(temporary)
     waits = False
@@ -132,12 +132,12 @@ def replacing(path: Path, error: type[WNetEdgeError], *, force: bool) -> Iterato
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Files that `replacing` writes in the block get their names at its end: all, or none.
+    """Context in which the files of `replacing` are renamed together at its end: all, or none.
 
     Raises:
         WNetEdgeError: of the kind that the file's own `replacing` was given, if the disk refuses.
     """
-    global _waiting  # noqa: PLW0603 - writers know nothing of who calls them
+    global _waiting  # noqa: PLW0603 - writers do not know their callers
     if _waiting is not None:
         yield
         return
@@ -153,7 +153,7 @@ def together() -> Iterator[None]:
 
 
 def _rename(files: Sequence[_Written]) -> None:
-    """Give files their names, all or, if the disk refuses one, none that was not there before."""
+    """Rename files to their targets; if one fails, delete those that did not exist before."""
     new: list[Path] = []
     with held_back():
         try:
@@ -175,7 +175,7 @@ def _told_as(error: type[WNetEdgeError], path: Path) -> Iterator[None]:
     except OSError as cause:
         reason = cause.strerror or " ".join(str(cause).split())
         raise error(
-            f"{path}: can't be written ({reason}); free the disk or name another"
+            f"{path}: can't be written ({reason}); free disk space or name another"
         ) from cause
 
 
@@ -188,10 +188,10 @@ def _discard(temporary: Path) -> None:
 
 
 def check_current_folder(path: Path, error: type[WNetEdgeError]) -> None:
-    """See that the folder that a relative path begins in has not been removed.
+    """Check, for a relative path, that the current folder still exists.
 
     Raises:
-        error: if it has.
+        error: if it has been removed.
     """
     if path.is_absolute():
         return
@@ -204,10 +204,10 @@ def check_current_folder(path: Path, error: type[WNetEdgeError]) -> None:
 def check_folders(
     parent: Path, names: Sequence[str], error: type[WNetEdgeError], *, force: bool
 ) -> None:
-    """See that `placing_folders` may write, before any work is spent on what goes into it.
+    """Check that `placing_folders` can write, before any work is spent on the content.
 
     Raises:
-        error: if `parent` can neither be written to nor made, or if one of `names` is there and
+        error: if `parent` can neither be written to nor created, or if one of `names` exists and
             `force` is False.
     """
     check_current_folder(parent, error)
@@ -215,13 +215,13 @@ def check_folders(
     if mode is None and not parent.parent.is_dir():
         raise error(f"{parent}: no folder {parent.parent}; create it first")
     if mode is not None and not stat.S_ISDIR(mode):
-        raise error(f"{parent}: is no folder; name another")
+        raise error(f"{parent}: is not a folder; name another")
     if not os.access(parent if mode is not None else parent.parent, os.W_OK):
         raise error(f"{parent}: can't be written to; name another")
     for name in names:
         path = parent / name
         if os.path.lexists(path) and (path.is_symlink() or not path.is_dir()):
-            raise error(f"{path}: is no folder; name another")
+            raise error(f"{path}: is not a folder; name another")
         check_no_input(path, error)
         if os.path.lexists(path) and not force:
             raise error(f"{path}: exists already; replace it with --force or name another folder")
@@ -231,17 +231,17 @@ def check_folders(
 def placing_folders(
     parent: Path, names: Sequence[str], error: type[WNetEdgeError], *, force: bool
 ) -> Iterator[Path]:
-    """A temporary folder to make folders of these `names` in; moved to `parent` if that succeeds.
+    """Context with a temporary folder to create folders `names` in; moved to `parent` on success.
 
-    `parent` is made if it is missing, and other things in it are left alone. Whatever stops the
-    block, Ctrl-C included, leaves it as it was.
+    `parent` is created if it is missing; its other contents are left alone. If the block fails or
+    is interrupted, `parent` stays as it was.
 
     Raises:
         error: as `check_folders`, or if the disk refuses a file.
     """
     check_folders(parent, names, error, force=force)
     made = not parent.exists()
-    # In the folder itself: it may be a disk of its own, to which nothing can be moved at once.
+    # Inside the folder itself: it may be a mount point, into which a rename is not possible.
     temporary = parent / f".wnet-edge-{secrets.token_hex(8)}.part"
     new, old = temporary / "new", temporary / "old"
     temporary_paths.add(temporary)
@@ -260,7 +260,7 @@ def placing_folders(
 
 
 def _move_all(moves: Sequence[tuple[Path, Path]]) -> None:
-    """Rename each first to its second, or, if anything stops that, none."""
+    """Rename each (source, target) pair; if one fails, undo those before it."""
     try:
         for source, target in moves:
             source.rename(target)

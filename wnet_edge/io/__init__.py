@@ -1,1 +1,1 @@
-"""Files: one module a format, each reading to or writing from the same few types."""
+"""File formats: one module per format, all reading to or writing from the same few types."""

@@ -1,8 +1,8 @@
-"""What a scan file was found to hold, and where, before anything is judged or assumed.
+"""Content of a scan file as found, with the origin of every part, before validation.
 
-Every reader gives a `FoundScan`; command-line flags replace parts of it;
-`wnet_edge.io.parts.complete_scan` makes the `Scan` of it that the flow frames → preprocess → graph
-→ patches → stitch → image takes.
+Every reader returns a `FoundScan`; command-line flags replace parts of it;
+`wnet_edge.io.parts.complete_scan` validates it and makes the `Scan` for frames → preprocess → graph
+→ patches → stitch → image.
 """
 
 from collections.abc import Callable
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Found(Generic[T]):
-    """A value, and where it was found.
+    """A value with its origin.
 
     Attributes:
-        value: in the units of this program.
-        where: a dataset's path, a file, or the flag that gave it.
-        notes: what was assumed or chosen in finding it, one line each.
+        value: value in the units of wnet-edge.
+        where: dataset path, file or flag that it comes from.
+        notes: assumptions and choices made in finding it, one line each.
     """
 
     value: T
@@ -36,9 +36,9 @@ class Found(Generic[T]):
 
 
 class Unreadable:
-    """Stands for a part that the file has but that can't be used; a flag may yet replace it.
+    """Placeholder for a part of the file that can't be used; a flag may still replace it.
 
-    Whoever asks for its value gets the error that reading it met.
+    Accessing its value raises the error met on reading.
     """
 
     def __init__(self, error: ScanError) -> None:
@@ -48,7 +48,7 @@ class Unreadable:
 
     @property
     def value(self) -> NoReturn:
-        """Never.
+        """Never returns.
 
         Raises:
             ScanError: why the part can't be used.
@@ -57,7 +57,7 @@ class Unreadable:
 
 
 def attempt(read: Callable[[], Found[T] | None]) -> Found[T] | None:
-    """What `read` finds, or in its place the error it meets, for when the part is needed."""
+    """Result of `read`, or a placeholder that raises its error when the part is needed."""
     try:
         return read()
     except ScanError as error:
@@ -65,7 +65,7 @@ def attempt(read: Callable[[], Found[T] | None]) -> Found[T] | None:
 
 
 def noted(part: Found[T], notes: tuple[str, ...]) -> Found[T]:
-    """The part with notes before its own; what stands for an unreadable one keeps them, too."""
+    """The part (or its placeholder) with `notes` before its own."""
     if isinstance(part, Unreadable):
         part.notes = (*notes, *part.notes)
         return part
@@ -73,21 +73,21 @@ def noted(part: Found[T], notes: tuple[str, ...]) -> Found[T]:
 
 
 def required(part: Found[T] | None) -> Found[T]:
-    """A part that the caller knows to be there."""
+    """The part, which the caller knows to exist."""
     if part is None:
         raise ValueError("a part of the scan is missing that was there before")
     return part
 
 
 class PositionUnit(str, Enum):
-    """What positions are counted in."""
+    """Unit of positions."""
 
     METRE = "m"
     OBJECT_PIXEL = "px"
 
 
 class ZeroFrequency(str, Enum):
-    """Where in a frame the undiffracted beam lies."""
+    """Location of zero frequency (the undiffracted beam) in a frame."""
 
     CENTRE = "centre"
     CORNER = "corner"
@@ -95,12 +95,11 @@ class ZeroFrequency(str, Enum):
 
 @dataclass(frozen=True)
 class FrameNumbers:
-    """Which frame of the scan each frame, or each position, of a file is.
+    """Frame numbers of the frames, or of the positions, of a file.
 
     Attributes:
-        values: (N,) int64; `NEVER_FILLED` for a frame that was allocated and never filled.
-        from_zero: whether the format says that they count from 0; else they may from 1, or from
-            any other number.
+        values: (N,) int64; `NEVER_FILLED` for a frame that was allocated but never filled.
+        from_zero: whether the format counts from 0; otherwise from 1 or any other number.
     """
 
     values: NDArray[np.int64]
@@ -108,17 +107,17 @@ class FrameNumbers:
 
 
 NEVER_FILLED = -1
-"""Ptychodus' number of a frame that it has room for, but no counts."""
+"""Frame number by which Ptychodus marks a frame without counts."""
 
 
 @dataclass(frozen=True)
 class Positions:
-    """Positions (N, 2) float64 row, column; up to a constant, they need no origin.
+    """Positions (N, 2) float64 row, column, with an arbitrary origin.
 
     Attributes:
-        values: of the frames, in their order, or of those that `numbers` name.
-        unit: that they are counted in.
-        numbers: of the frames that they belong to; None where the file has none.
+        values: (N, 2), in the order of the frames, or of `numbers`.
+        unit: unit of the values.
+        numbers: frame numbers of the positions; None if the file has none.
     """
 
     values: NDArray[np.float64]
@@ -128,30 +127,30 @@ class Positions:
 
 @dataclass(frozen=True)
 class FoundScan:
-    """The parts of a scan that a file holds; None where it has none.
+    """Parts of a scan found in a file; None for missing ones.
 
     Attributes:
         path: the file.
-        format: what it was taken for, such as "CXI 1.6".
+        format: detected format, such as "CXI 1.6".
         frames: (N, H, W) counts, read lazily.
-        frame_numbers: of `frames`; None: in the order of the positions.
-        positions: of the frames.
-        raster: rows, columns of a raster whose step the file does not say; (N = rows × columns).
+        frame_numbers: frame numbers of `frames`; None if in the order of the positions.
+        positions: positions of the frames.
+        raster: rows, columns of a raster with unknown step (N = rows × columns).
         energy_ev: photon energy.
-        distance_m: sample to detector.
+        distance_m: sample-to-detector distance.
         pixel_size_m: edge of a pixel of `frames`, binned or not.
-        mask: (H, W) bool, True where a pixel must not be used.
+        mask: (H, W) bool, True for pixels that must not be used.
         probe: (modes, h, w) complex64.
         probe_pixel_size_m: edge of a pixel of `probe`.
-        object_pixel_size_m: edge of a pixel of an object that lies in the file beside the probe.
-        binning: detector pixels along an edge that are already summed into one of `frames`.
+        object_pixel_size_m: edge of a pixel of an object stored beside the probe.
+        binning: detector pixels along an edge that are already summed into one pixel of `frames`.
         beam_centre_px: row, column of zero frequency in `frames`, fractions allowed.
-        zero_frequency: where the format, or the user, puts it; None where that is not said.
-        near_field: why the frames are no far field, where the file says so.
-        candidates: names of what may be frames, in a file of no known layout.
-        entry: which of its entries was read, in a format that has several.
-        notes: what reading has found odd or assumed, one line each.
-        being_written: whether a program is adding to the file, or has died doing so (SWMR).
+        zero_frequency: its location by the format or the user; None if not stated.
+        near_field: why the frames are not far-field, if the file states so.
+        candidates: names of possible frames, in a file of unknown layout.
+        entry: name of the entry that was read, in a format with several.
+        notes: oddities and assumptions on reading, one line each.
+        being_written: whether a program is writing to the file, or has died doing so (SWMR).
     """
 
     path: Path
@@ -178,7 +177,7 @@ class FoundScan:
 
     @property
     def part_notes(self) -> tuple[str, ...]:
-        """What was assumed or chosen in finding the parts."""
+        """Notes of all parts: assumptions and choices made in finding them."""
         parts = (
             self.frames,
             self.positions,
@@ -193,7 +192,7 @@ class FoundScan:
 
 
 def usable(found: FoundScan) -> FoundScan:
-    """The scan as if parts that can't be read were not there."""
+    """The scan without the parts that can't be read."""
     bad: dict[str, Any] = {
         f.name: None for f in fields(found) if isinstance(getattr(found, f.name), Unreadable)
     }
@@ -202,12 +201,12 @@ def usable(found: FoundScan) -> FoundScan:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of a file with several entries and detectors the user asks for; None: what fits best.
+    """The user's choice in a file with several entries and detectors; None for the likeliest.
 
     Attributes:
         entry: name of an entry.
         frames: path of a dataset; geometry and mask are those of its detector.
-        positions_unit: a unit of length or "px", in place of the positions' own.
+        positions_unit: unit of length or "px", overrides that of the positions.
     """
 
     entry: str | None = None

@@ -1,7 +1,7 @@
-"""A probe and the optics around it, from any file that has one: what frames are simulated with.
+"""Reading of a probe with pixel size and energy from any file that has one, for simulation.
 
-The file may be a scan, or hold no frames at all: a Ptychodus product, an image that `wnet-edge
-infer` wrote for Ptychodus or as CXI, an .npz with `probe`, an .npy, a dataset of any HDF5 file.
+The file may be a scan, or have no frames: a Ptychodus product, an image that `wnet-edge infer`
+wrote for Ptychodus or as CXI, an .npz with `probe`, an .npy, a dataset of any HDF5 file.
 """
 
 import math
@@ -29,20 +29,20 @@ _ATTRIBUTE = "pixel_size_m"
 _MEMBER = "probe"
 _PIXELS = ("probe_pixel_height_m", "object_pixel_height_m", "object_pixel_m")
 _ENERGY, _DISTANCE, _FAR_FIELD = "photon_energy_eV", "detector_object_distance_m", "far_field"
-"""Of an .npz that is no scan: Ptychodus' products have all but the last pixel, which is that of a
-reconstruction, as `compare` takes it."""
+"""Members of an .npz that is no scan: Ptychodus products have all except the last pixel size, which
+is that of a reference archive, as read by `compare`."""
 
 
 @dataclass(frozen=True)
 class MeasuredProbe:
-    """A probe, and what a simulation has to know beside it.
+    """A probe with pixel size, energy and distance, for simulation.
 
     Attributes:
-        path: the file it came from.
+        path: source file.
         modes: (modes, n, n) complex64, n the edge of the full window.
-        object_pixel_size_m: edge of a pixel of it.
+        object_pixel_size_m: edge of a pixel of the probe.
         energy_ev: photon energy.
-        distance_m: sample to detector; None where nobody says, as only files of frames need it.
+        distance_m: sample-to-detector distance; None if unknown (only frame files need it).
     """
 
     path: Path
@@ -53,20 +53,20 @@ class MeasuredProbe:
 
     @property
     def full_window_px(self) -> int:
-        """Edge of the window that a frame sees of the object."""
+        """Edge of a frame's window on the object."""
         return int(self.modes.shape[-1])
 
     @property
     def wavelength_m(self) -> float:
-        """Of the photons."""
+        """Photon wavelength."""
         return PLANCK_EV_M / self.energy_ev
 
     @property
     def geometry(self) -> Geometry:
-        """With the detector pixel that gives this object pixel in the full window.
+        """Geometry whose detector pixel gives this object pixel for the full window.
 
         Raises:
-            ScanError: if the distance is not known.
+            ScanError: if the distance is unknown.
         """
         if self.distance_m is None:
             raise ScanError(f"{self.path}: does not say how far the detector is; give --distance-m")
@@ -77,15 +77,15 @@ class MeasuredProbe:
 
 
 def find_probe(text: str, options: ReadOptions | None = None) -> MeasuredProbe:
-    """The probe that `FILE` or `FILE:DATASET` names.
+    """Read the probe given as `FILE` or `FILE:DATASET`.
 
     Args:
-        text: as the user gave it.
-        options: energy, distance and detector pixel that go before the file's.
+        text: argument of the user.
+        options: energy, distance and detector pixel that override the file's.
 
     Raises:
-        ScanError: in one line with the flag that helps, if the file has no probe or does not say of
-            what energy it is and how large a pixel of it, or says it twice and differently.
+        ScanError: in one line with the flag that helps, if the file has no probe, or its energy or
+            pixel size is unknown or contradictory.
     """
     return probe_of(*_found(text, _numbers(options or ReadOptions())))
 
@@ -93,7 +93,7 @@ def find_probe(text: str, options: ReadOptions | None = None) -> MeasuredProbe:
 def probe_of(
     found: FoundScan, probe: Found[NDArray[np.complex64]], *, named: bool = False
 ) -> MeasuredProbe:
-    """A probe that was found, with what was found beside it; `named` if the user named it.
+    """A probe with the values found in its file; `named` if the user named its dataset.
 
     Raises:
         ScanError: as `find_probe`.
@@ -118,7 +118,7 @@ def probe_of(
 
 
 def _found(text: str, options: ReadOptions) -> tuple[FoundScan, Found[NDArray[np.complex64]]]:
-    """What is known beside the probe, and the probe."""
+    """Other content of the probe's file, and the probe."""
     path, dataset = locate_file(text)
     kind = kind_of(path)
     if dataset is None and kind is not FileKind.NPY:
@@ -140,7 +140,7 @@ def _found(text: str, options: ReadOptions) -> tuple[FoundScan, Found[NDArray[np
 
 
 def _numbers(options: ReadOptions) -> ReadOptions:
-    """Of the flags those that say something of a probe without a scan."""
+    """The options that apply to a probe without a scan."""
     return ReadOptions(
         energy_ev=options.energy_ev,
         distance_m=options.distance_m,
@@ -149,7 +149,7 @@ def _numbers(options: ReadOptions) -> ReadOptions:
 
 
 def _with_attribute(found: FoundScan) -> FoundScan:
-    """With the pixel that a probe's dataset has as an attribute, as `wnet-edge infer` writes it."""
+    """Add the pixel size from the probe dataset's attribute, as written by `wnet-edge infer`."""
     probe = found.probe
     if probe is None or isinstance(probe, Unreadable) or found.probe_pixel_size_m is not None:
         return found
@@ -161,7 +161,7 @@ def _with_attribute(found: FoundScan) -> FoundScan:
 
 
 def _with_members(found: FoundScan, options: ReadOptions) -> FoundScan:
-    """With what a product's or a reconstruction's archive says that its reader has not taken."""
+    """Add values from the .npz of a product or reconstruction that its reader has not used."""
     path = found.path
     with opened_npz(path) as archive:
         names = set(member_names(archive))
@@ -169,7 +169,7 @@ def _with_members(found: FoundScan, options: ReadOptions) -> FoundScan:
         return found
 
     def number(name: str) -> Found[float] | None:
-        """None where it is missing, or not positive: not known."""
+        """A positive number of the archive; None if it is missing or not positive (unknown)."""
         if name not in names:
             return None
         value = read_array(path, name).values
@@ -177,7 +177,7 @@ def _with_members(found: FoundScan, options: ReadOptions) -> FoundScan:
         return Found(float(value.item()), name) if known else None
 
     array = read_array(path, _MEMBER)
-    if array.values.ndim == 4:  # of several coherent modes, for single positions, the first
+    if array.values.ndim == 4:  # the first of several coherent (position-dependent) modes
         array = replace(array, values=array.values[0])
     pixels = [pixel.value for pixel in map(number, _PIXELS) if pixel is not None]
     near = _FAR_FIELD in names and not read_array(path, _FAR_FIELD).values.all()
@@ -193,7 +193,7 @@ def _with_members(found: FoundScan, options: ReadOptions) -> FoundScan:
 
 
 def _pixel_m(found: FoundScan, probe_px: int, *, named: bool) -> float:
-    """Edge of a pixel of the probe: of the geometry, or else as the file has it.
+    """Edge of a pixel of the probe, from the geometry or else as stated in the file.
 
     Raises:
         ScanError: if neither is known, or both are and differ.
@@ -213,13 +213,13 @@ def _pixel_m(found: FoundScan, probe_px: int, *, named: bool) -> float:
     if written_m is not None and not by_flag:
         if not same_pixel_size(computed_m, written_m):
             raise ScanError(
-                f"{found.path}: has a probe of {1e9 * written_m:.4g} nm a pixel, but energy, "
+                f"{found.path}: has a probe of {1e9 * written_m:.4g} nm per pixel, but energy, "
                 f"distance and detector pixel make it {1e9 * computed_m:.4g} nm; give both "
                 "--distance-m and --pixel-size-m, or neither"
             )
     elif written_m is None and found.frames is not None and not named:
         height_px, width_px = (n * found.binning for n in found.frames.value.shape[1:])
-        if height_px == width_px != probe_px:  # others were cut to the probe's window
+        if height_px == width_px != probe_px:  # other frames were cropped to the probe's window
             raise ScanError(
                 f"{found.path}: its probe is of {probe_px} px, its frames are of {width_px} px, "
                 "and a probe that was cut has other pixels than its far field says; name a "

@@ -1,18 +1,22 @@
-"""From a path to what lies there: the one place that knows all formats of scans.
+"""Reading of scan files in any format: detection of the format, and the user's overrides.
 
-A file's format is told by its content, never by its name: HDF5 layouts by their groups, archives
-and arrays by their first bytes. What a flag says replaces what the file says.
+A file's format is detected from its content, never from its name: HDF5 layouts by their groups,
+archives and arrays by their first bytes. Flags override the content of the file.
 """
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.file_kind import FileKind, kind_of
 from wnet_edge.io.containers.frame_axes import settled_axes
 from wnet_edge.io.containers.hdf5.reader import opened
 from wnet_edge.io.containers.image_files import is_of_images
-from wnet_edge.io.containers.numpy_frames import read_npy
+from wnet_edge.io.containers.numpy_frames import read_frames_array, read_npy
 from wnet_edge.io.containers.tiff.frames import read_images, read_tiff
 from wnet_edge.io.found import FoundScan, Wanted
 from wnet_edge.io.parts.complete_scan import complete_scan
@@ -33,27 +37,31 @@ HDF5_READERS = (
     nexus.READER,
     any_hdf5.READER,
 )
-"""Tried in this order: a layout that is told by a more particular sign comes first."""
+"""Readers in the order in which they are tried: layouts with more specific features come first."""
 
 _OTHER_READERS = {FileKind.NPZ: read_npz, FileKind.NPY: read_npy, FileKind.TIFF: read_tiff}
 
 
-def find_scan(path: Path, options: ReadOptions | None = None) -> FoundScan:
-    """What the file holds and where, with what `options` say in place of it.
+def find_scan(source: Path | NDArray[Any], options: ReadOptions | None = None) -> FoundScan:
+    """Find the parts of a scan in a file, overridden by `options`.
+
+    Args:
+        source: the file; or frames in memory, (N, H, W) counts.
+        options: parts that replace those of the file.
 
     Raises:
-        ScanError: in one line with the cure, if it is no file, of no known format, or damaged.
+        ScanError: in one line with the remedy, if it is no file, of unknown format, or damaged.
     """
     options = options or ReadOptions()
     wanted = Wanted(options.entry, options.frames, options.positions_unit)
     if options.positions is not None:
         wanted = replace(wanted, positions_unit=None)
-    found = named_parts(_read(path, wanted), options, find_scan)
+    found = named_parts(_read(source, wanted), options, find_scan)
     return paired(settled_axes(found), options.frames_range)
 
 
 def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
-    """The scan in a file whose frames are square and centred already.
+    """Open a scan file whose frames are already square and centred.
 
     Raises:
         ScanError: as `find_scan`, or if a part is missing or makes no sense.
@@ -61,7 +69,9 @@ def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
     return complete_scan(find_scan(path, options))
 
 
-def _read(path: Path, wanted: Wanted) -> FoundScan:
+def _read(path: Path | NDArray[Any], wanted: Wanted) -> FoundScan:
+    if isinstance(path, np.ndarray):
+        return read_frames_array(path)
     if is_of_images(path):
         return read_images(path)
     kind = kind_of(path)
@@ -73,5 +83,5 @@ def _read(path: Path, wanted: Wanted) -> FoundScan:
     if kind in _OTHER_READERS:
         return _OTHER_READERS[kind](path)
     raise ScanError(
-        f"{path}: is no scan file: neither HDF5, NumPy nor TIFF; convert it to CXI or NPZ"
+        f"{path}: is not a scan file: neither HDF5, NumPy nor TIFF; convert it to CXI or NPZ"
     )

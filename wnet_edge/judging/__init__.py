@@ -1,1 +1,1 @@
-"""Patches and images held against ground truth."""
+"""Accuracy of patches and images against ground truth."""

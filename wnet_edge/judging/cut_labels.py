@@ -143,6 +143,6 @@ class CutLabels:
         if explained < _LEAST_EXPLAINED:
             raise ResultError(
                 f"{self._name}: explains only {explained:.0%} of the frames of {scan.path.name} "
-                "better than any other place would; give the reference of this scan, the same way "
-                "up and under the same probe"
+                "better than another place would; give the reference of this scan, with the same "
+                "orientation and probe"
             )

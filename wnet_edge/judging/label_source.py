@@ -1,4 +1,4 @@
-"""Where the labels of stored frames come from: the file itself, or a reconstruction."""
+"""Sources of ground-truth labels for stored frames: the file itself, or a reconstruction."""
 
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from wnet_edge.scan.frame_source import SelectedFrames
 
 
 class LabelSource(Protocol):
-    """Labels of a scan's frames, scale and gauge fixed, by the frames' numbers."""
+    """Ground-truth labels of a scan's frames by frame number, scale- and gauge-fixed."""
 
     @property
     def window_px(self) -> int:
@@ -25,11 +25,11 @@ class LabelSource(Protocol):
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """(N,), True for frames that have a label."""
+        """(N,) bool, True for frames that have a label."""
         ...
 
     def describe(self) -> dict[str, Any]:
-        """What the labels are from, as JSON values; the same for the same labels."""
+        """Provenance of the labels as JSON values; identifies the labels."""
         ...
 
     def read(self, numbers: NDArray[np.int64]) -> PatchLabels:
@@ -38,7 +38,7 @@ class LabelSource(Protocol):
 
 
 class SimulatedLabels:
-    """The labels that `wnet-edge simulate` wrote beside the frames."""
+    """Labels that `wnet-edge simulate` stored with the frames."""
 
     def __init__(self, labels: Labels) -> None:
         self._labels = labels
@@ -55,11 +55,11 @@ class SimulatedLabels:
 
     @property
     def usable(self) -> NDArray[np.bool_]:
-        """Every frame has one."""
+        """(N,) bool, all True."""
         return np.ones(self._labels.phase.shape[0], dtype=np.bool_)
 
     def describe(self) -> dict[str, Any]:
-        """Nothing: the frames' own file tells."""
+        """Empty: the description of the frames' file covers the labels."""
         return {}
 
     def read(self, numbers: NDArray[np.int64]) -> PatchLabels:

@@ -1,8 +1,7 @@
-"""How good are a graph's patches of a measured scan? Frame by frame, and stitched to an image.
+"""Accuracy of a graph's patches on a measured scan, single-shot and stitched to an image.
 
-Beside the flow graph → patches → stitch → image, for whoever has to judge it: `export` holds every
-precision to it, `wnet-edge evaluate` reports it. Patches are held against a reconstruction of the
-same scan, or, where there is none, against what FP32 gives.
+Used by `export`, which limits the loss of every precision, and by `wnet-edge evaluate`. The ground
+truth is a reconstruction of the same scan or, where there is none, the output of the FP32 graph.
 """
 
 from dataclasses import dataclass, replace
@@ -31,11 +30,11 @@ from wnet_edge.stitching.stitcher import Stitcher
 
 SINGLE_MEASURES = ("phase_psnr_db", "phase_ssim", "amplitude_psnr_db", "amplitude_ssim")
 STITCHED_MEASURES = (*SINGLE_MEASURES, "phase_correlation", "amplitude_correlation")
-"""What is reported of `PatchErrors` and of `Comparison`."""
+"""Attributes of `Comparison` that are reported; `SINGLE_MEASURES` are those of `PatchErrors`."""
 
 
 class Judge(str, Enum):
-    """What patches are held against."""
+    """Origin of the ground truth."""
 
     REFERENCE = "reference"
     FP32 = "fp32"
@@ -43,15 +42,15 @@ class Judge(str, Enum):
 
 @dataclass(frozen=True)
 class ScanPart:
-    """Some frames of a scan as a network takes them, with all that stitching needs.
+    """Prepared frames of a part of a scan, with everything that stitching needs.
 
     Attributes:
-        name: of the scan's file and the part.
-        numbers: (N,) int64 of the frames in the scan.
-        counts: (N, 1, n, n) float32, masked pixels negative.
-        positions_px: (N, 2) float64, top-left pixel of each full window.
-        instrument: of the network, on the scan's full window.
-        pixel_size_m: of the object.
+        name: names of the scan's file and of the part.
+        numbers: (N,) int64, frame numbers in the scan.
+        counts: (N, 1, n, n) float32, the network's input; masked pixels negative.
+        positions_px: (N, 2) float64 row, column of each full window's top-left pixel.
+        instrument: instrument of the network, with the scan's full window.
+        pixel_size_m: object pixel size.
     """
 
     name: str
@@ -62,7 +61,7 @@ class ScanPart:
     pixel_size_m: float
 
     def only(self, kept: NDArray[np.bool_]) -> "ScanPart":
-        """The frames where `kept` (N,) is True."""
+        """The part restricted to frames where `kept` (N,) is True."""
         return replace(
             self,
             numbers=self.numbers[kept],
@@ -73,13 +72,13 @@ class ScanPart:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How near patches come to what they are held against."""
+    """Accuracy of patches against the ground truth: single-shot and stitched."""
 
     single: PatchErrors
     stitched: Comparison
 
     def measures(self) -> dict[str, float]:
-        """By name, `single_phase_ssim` say."""
+        """Reported measures by name, such as `single_phase_ssim`."""
         single = {f"single_{name}": float(getattr(self.single, name)) for name in SINGLE_MEASURES}
         return single | {
             f"stitched_{name}": float(getattr(self.stitched, name)) for name in STITCHED_MEASURES
@@ -88,15 +87,15 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Loss:
-    """The most that is lost of what FP32 has, over phase and amplitude.
+    """Largest loss of accuracy relative to FP32, over phase and amplitude.
 
-    Against a reference, of single patches and of the stitched image. Against FP32 itself, of the
-    stitched image alone: no reference hides the rounding of a single patch, which stitching evens
-    out.
+    With a reference, over single patches and the stitched image. Without one the loss is relative
+    to FP32's own output, and only the stitched image counts: without a reference, single-patch
+    rounding errors are not masked by model error; stitching averages them out.
 
     Attributes:
-        ssim: drop of the structural similarity.
-        psnr_db: drop of the peak signal-to-noise ratio; None against FP32, which has no finite one.
+        ssim: loss of SSIM.
+        psnr_db: loss of PSNR; None without a reference, since FP32's own PSNR is infinite.
     """
 
     ssim: float
@@ -105,13 +104,13 @@ class Loss:
 
 @dataclass(frozen=True)
 class Yardstick:
-    """Frames, and what is known of their patches.
+    """Frames with ground truth for their patches and for the stitched image.
 
     Attributes:
         part: the frames.
-        judge: where the labels are from.
-        labels: of the frames.
-        image: of the object.
+        judge: origin of the ground truth.
+        labels: ground-truth patches of the frames.
+        image: ground truth for the stitched image.
     """
 
     part: ScanPart
@@ -120,10 +119,10 @@ class Yardstick:
     image: ObjectImage
 
     def accuracy(self, patches: Patches) -> Accuracy:
-        """Of patches (N, 1, n, n) of the part's frames.
+        """Accuracy of patches (N, 1, n, n) of the part's frames.
 
         Raises:
-            ResultError: if the stitched image and the yardstick's have too little in common.
+            ResultError: if the stitched image and the ground truth overlap too little.
         """
         instrument = self.part.instrument
         amplitude, phase_rad = (values[:, 0] for values in patches)
@@ -135,13 +134,13 @@ class Yardstick:
 def scan_part(
     scan: Scan, numbers: NDArray[np.int64], instrument: Instrument, name: str
 ) -> ScanPart:
-    """Read frames `numbers` of a scan, less those that can't be used.
+    """Read and prepare frames `numbers` of a scan, leaving out those that can't be used.
 
     Args:
-        scan: of that instrument, its detector pixels finer or coarser.
-        numbers: ascending.
-        instrument: of the package or network.
-        name: of the part, for messages.
+        scan: scan that is compatible with the instrument.
+        numbers: (K,) frame numbers, ascending.
+        instrument: of the package or network; its probe is padded or cropped to the scan's window.
+        name: name of the part, for messages.
 
     Raises:
         ScanError: if the frames can't be binned to the network's window, or none is left.
@@ -161,10 +160,10 @@ def scan_part(
 
 
 def against_reference(part: ScanPart, scan: Scan, placed: PlacedImage) -> Yardstick:
-    """Labels cut from a reconstruction; frames that it does not cover are left out.
+    """Ground truth from a reconstruction; frames that it does not cover are left out.
 
     Raises:
-        ScanError: if none is left.
+        ScanError: if no frame is left.
         ResultError: if the reconstruction does not explain the frames.
     """
     instrument = part.instrument
@@ -176,13 +175,13 @@ def against_reference(part: ScanPart, scan: Scan, placed: PlacedImage) -> Yardst
 
 
 def against_fp32(part: ScanPart, patches: Patches) -> Yardstick:
-    """What FP32 gives of the part's frames, (N, 1, n, n), as the truth."""
+    """Ground truth from FP32's patches (N, 1, n, n) of the part's frames."""
     known = PatchLabels(*(values[:, 0] for values in patches))
     return Yardstick(part, Judge.FP32, known, stitched(part, patches))
 
 
 def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
-    """Patches (N, 1, n, n) of a part's frames in one image, amplitude relative to the median."""
+    """Stitch patches (N, 1, n, n) of a part's frames; amplitude scale relative to the median."""
     totals = np.maximum(part.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
     scale = np.sqrt(totals / np.median(totals)).astype(np.float32)
     amplitude, phase_rad = (values[:, 0] for values in patches)
@@ -194,9 +193,9 @@ def stitched(part: ScanPart, patches: Patches) -> ObjectImage:
 
 
 def loss(fp32: Accuracy, other: Accuracy, judge: Judge) -> Loss:
-    """What `other` has lost of `fp32`, both measured by one yardstick."""
+    """Loss of accuracy of `other` relative to `fp32`, both against the same ground truth."""
     before, after = fp32.measures(), other.measures()
-    # Equal ones may both be infinite.
+    # Equal values may both be infinite.
     drops = {
         name: 0.0 if before[name] == after[name] else before[name] - after[name] for name in before
     }
@@ -206,13 +205,13 @@ def loss(fp32: Accuracy, other: Accuracy, judge: Judge) -> Loss:
 
 
 def _largest(drops: dict[str, float], start: str, end: str) -> float:
-    """NaN if any is."""
+    """Largest drop of the measures named START…END; NaN if any is NaN."""
     chosen = [drop for name, drop in drops.items() if name.startswith(start) and name.endswith(end)]
     return float(np.max(chosen))
 
 
 def phase_rms_rad(part: ScanPart, patches: Patches, fp32: Patches) -> float:
-    """RMS of the phase's difference from FP32, weighted by the illumination, free of gauge."""
+    """Illumination-weighted RMS phase difference from FP32 after alignment per frame, rad."""
     amplitude, phase_rad = (values[:, 0] for values in patches)
     known = PatchLabels(*(values[:, 0] for values in fp32))
     weight = part.instrument.weight

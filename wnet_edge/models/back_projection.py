@@ -1,8 +1,8 @@
-"""What a known probe says of a frame before any network has seen it: one step of ePIE.
+"""Back-projection of a frame to the object plane with the known probe: one step of ePIE.
 
 Stands between the normalisation and a network: frame → normalise → **back-project** → network. The
-frame's difference from the empty beam's is sent back through the far field under the probe, which
-lays it on the object's pixels: edges appear where the object has them. Without trainable weights.
+frame's difference from the empty beam's is propagated back to the object plane, so that edges
+appear where the object has them. No trainable weights.
 """
 
 import math
@@ -17,25 +17,25 @@ from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.geometry import central_window_start_px
 
 _DARK_AMPLITUDE = 0.1
-"""Of the empty beam's RMS: the wave there has no phase that could be lent to a measured count."""
+"""Relative to the empty beam's RMS amplitude; weaker pixels have no phase for a measured count."""
 
 _DARK_PROBE = 0.02
-"""Of the brightest pixel: the object there is not seen."""
+"""Relative to the probe's brightest pixel; object pixels with less are not illuminated."""
 
 
 class BackProjection(nn.Module):
-    """Normalised frame (B, 1, n, n) and its unmasked pixels to an object estimate (B, 2, n, n).
+    """Back-projects normalised frames (B, 1, n, n) to an object estimate (B, 2, n, n).
 
     Real and imaginary part of O − 1 after one step of ePIE from the empty object O = 1 (Maiden &
     Rodenburg, Ultramicroscopy 109, 1256, 2009, eq. 6), summed over incoherent modes (Thibault &
     Menzel, Nature 494, 68, 2013): Σ_k conj(P_k)·F⁻¹[Ψ_k/|Ψ|·(s − |Ψ|)] / Σ_k |P_k|², with Ψ_k the
     empty beam's modes at the detector, |Ψ| = sqrt(Σ|Ψ_k|²), and s the normalised frame. Transforms
-    are products with DFT matrices: ONNX has no complex numbers, and at 64 pixels they are as fast.
+    are products with DFT matrices, since ONNX has no complex numbers; at 64 pixels as fast as FFTs.
 
     Args:
         probe: (modes, N, N) complex64 in the full window.
         window_px: n, edge of the network's window; N / n is the detector's binning.
-        modes: how many go back, the strongest orthogonal ones; None takes all.
+        modes: number of orthogonal modes used, strongest first; None for all.
     """
 
     def __init__(
@@ -58,8 +58,8 @@ class BackProjection(nn.Module):
         self.back_real: torch.Tensor
         self.back_imaginary: torch.Tensor
         self._constant("empty", _empty_beam(probe, window_px))
-        # Complex numbers as real blocks, [re, im] along a row or one below the other; rows in an
-        # upper and a lower half where they come in, even and odd ones where they go out.
+        # Complex numbers as real blocks, [re, im] side by side or stacked; input rows split into
+        # an upper and a lower half, output rows into even and odd ones.
         turn = np.concatenate([turn.real, turn.imag], axis=-1)
         self._constant("turn", turn.reshape(len(turn), 2, window_px // 2, 2 * window_px))
         self._constant("transform", np.block([[cosine, sine], [-sine, cosine]]))
@@ -74,9 +74,9 @@ class BackProjection(nn.Module):
     def forward(self, frame: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """Frame (B, 1, n, n), valid (B, 1, n, n) of 1 and 0, to real and imaginary (B, 2, n, n).
 
-        Even and odd rows of the exit wave are transformed apart, each from half as many: rows j and
-        j + n/2 at the detector, added for the even and subtracted for the odd ones (Cooley & Tukey,
-        Math. Comput. 19, 297, 1965). That saves a quarter of the products.
+        One radix-2 step (Cooley & Tukey, Math. Comput. 19, 297, 1965): even and odd rows of the
+        exit wave are transformed separately, from the sums and differences of rows j and j + n/2
+        at the detector. That saves a quarter of the multiplications.
         """
         n = frame.shape[-1]
         excess = (frame - self.empty) * valid
@@ -93,11 +93,11 @@ class BackProjection(nn.Module):
                 (real * self.back_imaginary + imaginary * self.back_real).sum(dim=2),
             ],
             dim=1,
-        )  # (B, 2, 2, n/2, n), the third for even and odd rows
+        )  # (B, 2, 2, n/2, n), third axis: even and odd rows
         return estimate.transpose(2, 3).reshape(-1, 2, n, n)
 
     def _row_transforms(self) -> torch.Tensor:
-        """(2, 1, n, n): the transform's even and its odd rows, from a wave's upper half."""
+        """Transforms to even and odd rows from a wave's upper half, (2, 1, n, n)."""
         n = self.empty.shape[-1]
         rows = self.transform.T.reshape(n, 2, 2, 2, n // 2)[:, :, :, 0]
         return rows.permute(1, 0, 2, 3).reshape(2, 1, n, n)
@@ -109,7 +109,7 @@ def _far_field(modes: NDArray[Any]) -> NDArray[np.complex128]:
 
 
 def _empty_beam(probe: NDArray[np.complex64], window_px: int) -> NDArray[np.float64]:
-    """The normalised frame of an empty object, (n, n): root mean square 1."""
+    """Normalised frame of an empty object, (n, n), root mean square 1."""
     intensity = np.sum(np.abs(_far_field(probe)) ** 2, axis=0).astype(np.float32)
     binned = bin_frames(intensity, probe.shape[-1] // window_px)
     normalised: NDArray[np.float64] = np.sqrt(binned / binned.mean()).astype(np.float64)
@@ -117,9 +117,9 @@ def _empty_beam(probe: NDArray[np.complex64], window_px: int) -> NDArray[np.floa
 
 
 def _cropped_to_bins(probe: NDArray[np.complex64], window_px: int) -> NDArray[np.complex128]:
-    """The probe's central window, turned so that its far field falls on the bins' centres.
+    """The probe's central window, with a phase ramp that centres its far field on the bins.
 
-    Bins of an even number of pixels have their centre half a pixel before a pixel.
+    The centre of a bin of an even number of pixels lies half a pixel before a pixel centre.
     """
     full_px = probe.shape[-1]
     start = central_window_start_px(full_px, window_px)
@@ -132,7 +132,7 @@ def _cropped_to_bins(probe: NDArray[np.complex64], window_px: int) -> NDArray[np
 
 
 def _orthogonal_modes(probe: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """The same intensity everywhere from orthogonal modes, strongest first."""
+    """Equivalent orthogonal modes (same mutual intensity), strongest first."""
     _, strength, shapes = np.linalg.svd(probe.reshape(len(probe), -1), full_matrices=False)
     modes: NDArray[np.complex128] = (strength[:, None] * shapes).reshape(probe.shape)
     return modes

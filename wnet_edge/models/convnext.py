@@ -22,9 +22,9 @@ class ChannelNorm(nn.LayerNorm):
 
 
 class GlobalResponseNorm(nn.Module):
-    """Channels compete by their norm over the whole map (Woo et al., CVPR 2023, eqs. 1 to 3).
+    """Global response normalisation across channels (Woo et al., CVPR 2023, eqs. 1 to 3).
 
-    (B, H, W, C) to the same shape; without effect until trained.
+    (B, H, W, C) to the same shape; initialised as identity.
     """
 
     def __init__(self, channels: int) -> None:
@@ -40,9 +40,9 @@ class GlobalResponseNorm(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise k × k, layer norm, 1 × 1 to 4 C, GELU, GRN, 1 × 1 to C, added to the input.
+    """ConvNeXt V2 residual block (Woo et al., CVPR 2023, fig. 5), (B, C, H, W) to the same shape.
 
-    Woo et al. (CVPR 2023, fig. 5, ConvNeXt V2). (B, C, H, W) to the same shape.
+    Depthwise k × k, layer norm, 1 × 1 to expansion × C, GELU, GRN, 1 × 1 to C, added to the input.
     """
 
     def __init__(self, channels: int, kernel_px: int, expansion: float) -> None:

@@ -1,7 +1,7 @@
-"""PyTorch's compiler, which optimisers and the ONNX exporter import, without the folder it leaves.
+"""Importing PyTorch's compiler without leaving a folder in the temporary directory.
 
-As it is imported it makes one for compiled code, of which there is none here, in the temporary
-folder.
+Optimisers and the ONNX exporter import it; on import it creates a cache folder for compiled code,
+which is not needed here.
 """
 
 import os
@@ -16,7 +16,7 @@ _FOLDER = "TORCHINDUCTOR_CACHE_DIR"
 
 @contextmanager
 def no_compiler_folder() -> Iterator[None]:
-    """What imports the compiler in the block is told of a folder that is there already."""
+    """Context in which an import of the compiler uses an existing folder as its cache."""
     if _FOLDER in os.environ:
         yield
         return

@@ -1,7 +1,7 @@
-"""The layers the networks share: squeeze-and-excitation, depthwise blocks, upsampling stages.
+"""Layers shared by the networks: squeeze-and-excitation, depthwise blocks, upsampling stages.
 
-Every normalisation is a batch norm behind a convolution and every activation a ReLU, so that at
-export the first folds away and the second fuses.
+Every normalisation is a batch norm after a convolution and every activation a ReLU, so that on
+export the former folds into the convolution and the latter fuses with it.
 """
 
 import torch
@@ -9,13 +9,13 @@ from torch import nn
 
 
 class SqueezeExcitation(nn.Module):
-    """Weighs channels by what the whole map holds (Hu et al., CVPR 2018, eqs. 2 to 4).
+    """Squeeze-and-excitation: weights channels by global means (Hu et al., CVPR 2018, eqs. 2-4).
 
     (B, C, H, W) to the same shape.
 
     Args:
         channels: C.
-        reduction: C / reduction channels in between.
+        reduction: the inner layer has C / reduction channels.
     """
 
     def __init__(self, channels: int, reduction: int) -> None:
@@ -58,7 +58,7 @@ class DepthwiseBlock(nn.Module):
 
 
 def downsample(channels_in: int, channels_out: int) -> nn.Sequential:
-    """Depthwise-separable halving: (B, C_in, H, W) to (B, C_out, H / 2, W / 2)."""
+    """Depthwise-separable downsampling by 2: (B, C_in, H, W) to (B, C_out, H / 2, W / 2)."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_in, 3, stride=2, padding=1, groups=channels_in, bias=False),
         nn.BatchNorm2d(channels_in),
@@ -68,10 +68,10 @@ def downsample(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 def upsample(channels_in: int, channels_out: int) -> nn.Sequential:
-    """Bilinear doubling, then a depthwise-separable convolution (Howard et al., 2017, fig. 3).
+    """Bilinear upsampling by 2, then depthwise-separable convolution (Howard et al., 2017, fig. 3).
 
-    (B, C_in, H, W) to (B, C_out, 2 H, 2 W). The 1 × 1 convolution before the upsampling would be
-    a quarter of the work, and learned worse.
+    (B, C_in, H, W) to (B, C_out, 2 H, 2 W). The 1 × 1 convolution before the upsampling would take
+    a quarter of the work, but trained to larger errors.
     """
     return nn.Sequential(
         nn.Upsample(scale_factor=2, mode="bilinear"),

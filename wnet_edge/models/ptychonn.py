@@ -1,9 +1,10 @@
-"""PtychoNN as published: the baseline that W-Net is measured against.
+"""PtychoNN as published: the baseline for the W-Nets.
 
 Cherukara et al., Appl. Phys. Lett. 117, 044103 (2020), in the authors' PyTorch version: encoder
 32-64-128 of double 3 × 3 convolutions, ReLU and max-pooling; two decoders 128-64-64 with bilinear
-upsampling; sigmoid amplitude and π·tanh phase. 1,247,074 parameters. Ours is the initialisation:
-without normalisation layers, and begun as PyTorch does, its phase does not leave the trivial error.
+upsampling; sigmoid amplitude and π·tanh phase. 1,247,074 parameters. Only the initialisation
+differs: without normalisation layers and with PyTorch's default weights, training of the phase
+stalls at the trivial error.
 """
 
 import math
@@ -16,7 +17,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class PtychoNNConfig:
-    """Shape of the network; the defaults are the published one.
+    """Shape of the network; the defaults are the published values.
 
     Attributes:
         input_channels: 1 as published; 3 for the frame and its back-projection.
@@ -48,7 +49,7 @@ def _decoder(config: PtychoNNConfig) -> nn.Sequential:
 
 
 class PtychoNN(nn.Module):
-    """Input (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W)."""
+    """PtychoNN: (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W) each."""
 
     def __init__(self, config: PtychoNNConfig) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class PtychoNN(nn.Module):
 
 
 def _initialise(layer: nn.Module) -> None:
-    """Weights that keep the signal's power through ReLUs (He et al., ICCV 2015, eq. 10)."""
+    """He initialisation, which preserves variance through ReLUs (He et al., ICCV 2015, eq. 10)."""
     if isinstance(layer, nn.Conv2d):
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         if layer.bias is not None:

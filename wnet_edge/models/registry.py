@@ -1,8 +1,7 @@
-"""Networks by name, and the one shape in which all of them are trained and exported.
+"""Networks by name, and their common form for training and export: counts to amplitude and phase.
 
-`build` gives counts in, amplitude and phase out: the normalisation of `wnet_edge.scan.counts`, the
-back-projection and the amplitude's range are part of the module, so that the exported graph is fed
-raw counts.
+`build` returns a module that includes the normalisation of `wnet_edge.scan.counts`, the
+back-projection and the amplitude's range, so that the exported graph takes raw counts.
 """
 
 from dataclasses import dataclass, replace
@@ -23,10 +22,10 @@ from wnet_edge.models.w_net import WNetConfig
 Config = TypeVar("Config", bound=WNetConfig)
 
 AMPLITUDE_CEILING = 2.0
-"""Largest amplitude a head can say; labels have an illumination-weighted RMS of 1."""
+"""Largest amplitude of the output; labels have an illumination-weighted RMS of 1."""
 
 MIN_WIDTH, MAX_WIDTH = 0.05, 4.0
-"""Factors on the channels: from the least that is left of a network to what a package can hold."""
+"""Range of the factor on the number of channels: a useful network, and one that fits a package."""
 
 _WIDTH_STEP = 4
 """Scaled widths are multiples of this."""
@@ -42,11 +41,12 @@ class ModelName(str, Enum):
 
 
 _MODES_SENT_BACK = {ModelName.W3: 2}
-"""Of the probe's modes, where not all: a mode takes 8 % of W3's time (docs/w3_search.md)."""
+"""Number of probe modes that are back-projected, if not all: each takes 8 % of W3's time
+(docs/w3_search.md)."""
 
 
 class NetworkInput(str, Enum):
-    """What a network sees of a frame."""
+    """Input channels of a network."""
 
     FRAME = "frame"
     BACK_PROJECTED = "back-projected"
@@ -54,13 +54,13 @@ class NetworkInput(str, Enum):
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """Which network to build.
+    """Specification of a network to build.
 
     Attributes:
-        model: its name.
-        input: the frame alone, as published, or with its back-projection under the probe; then
-            the W-Nets' decoders take the encoder's maps along as well.
-        width: factor on every number of channels, rounded to multiples of 4.
+        model: name of the network.
+        input: the frame alone, as published, or with its back-projection; with the latter the
+            W-Nets' decoders have skip connections from the encoder.
+        width: factor on all numbers of channels, which are rounded to multiples of 4.
 
     Raises:
         ValueError: if the width is out of range.
@@ -71,17 +71,17 @@ class NetworkSpec:
     width: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse a width that is no network's."""
+        """Refuse a width out of range."""
         if not MIN_WIDTH <= self.width <= MAX_WIDTH:
             raise ValueError(f"width is {self.width:g}, not within {MIN_WIDTH:g} … {MAX_WIDTH:g}")
 
 
 class CountsNetwork(nn.Module):
-    """A network behind its normalisation: counts to amplitude and phase.
+    """A network with its normalisation: counts to amplitude and phase.
 
     Attributes:
-        network: what is trained; its parameters are the model's parameters.
-        back_projection: what is laid beside the frame; None for the frame alone.
+        network: the trained part; its parameters are the model's parameters.
+        back_projection: gives the additional input channels; None for the frame alone.
     """
 
     def __init__(self, network: nn.Module, back_projection: BackProjection | None = None) -> None:
@@ -118,11 +118,11 @@ def normalise(counts: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
 def build(
     spec: NetworkSpec, *, seed: int, probe: NDArray[np.complex64], window_px: int
 ) -> CountsNetwork:
-    """A network with weights drawn from `seed`; the global random state stays as it was.
+    """Build a network with random initial weights; the global random state is preserved.
 
     Args:
-        spec: which network.
-        seed: of the weights.
+        spec: network to build.
+        seed: seed of the weights.
         probe: (modes, N, N) complex64 in the full window, for the back-projection.
         window_px: edge of the network's window, a multiple of 16 that divides N.
 
@@ -130,7 +130,7 @@ def build(
         ValueError: if the window is no multiple of 16.
     """
     if window_px % 16:
-        raise ValueError(f"a window of {window_px} px is no multiple of 16")
+        raise ValueError(f"a window of {window_px} px is not a multiple of 16")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _network(spec)
@@ -141,7 +141,7 @@ def build(
 
 
 def parameter_count(network: nn.Module) -> int:
-    """Trainable parameters, before any folding."""
+    """Number of trainable parameters, before folding of batch norms."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 

@@ -1,14 +1,13 @@
 """W1 and W2: the W-Nets with a ConvNeXt V2 encoder and two convolutional decoders.
 
 From the text of Xing et al. (2024, doi 10.3389/aot.2024.1474654): a large-kernel convolution that
-reduces the image; ConvNeXt V2 blocks stacked 2:2:4:2 with three downsampling layers between; 7 × 7
-depthwise kernels, layer norm, GELU, global response normalisation and fourfold expansion in a
+downsamples the image; ConvNeXt V2 blocks stacked 2:2:4:2 with three downsampling layers between;
+7 × 7 depthwise kernels, layer norm, GELU, global response normalisation and fourfold expansion in a
 block; squeeze-and-excitation after the first three stages; two decoders of bilinear upsampling,
 double convolution and batch norm; W1 has more parameters than PtychoNN, W2 more filters and blocks
-than W1. Our reconstruction: every width, W2's depths, the stem's kernel and stride, ReLU in the
-decoders, sigmoid and π·tanh at the ends (PtychoNN's); and skips, which the paper does not speak of:
-with the back-projected frame as input the encoder's maps lie on the object's pixels, and the
-decoders take them along.
+than W1. Not in the paper and chosen here: all widths, W2's depths, the stem's kernel and stride,
+ReLU in the decoders, sigmoid and π·tanh as output functions (PtychoNN's); and skip connections,
+which suit the back-projected input, with which the encoder's maps lie on the object's pixels.
 """
 
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from wnet_edge.models.w_net import WNet, WNetConfig
 
 @dataclass(frozen=True)
 class W1Config(WNetConfig):
-    """W1: more parameters than PtychoNN; four upsamplings in a decoder."""
+    """Shape of W1: more parameters than PtychoNN; four upsamplings in a decoder."""
 
     input_channels: int = 1
     skips: bool = False
@@ -39,7 +38,7 @@ class W1Config(WNetConfig):
 
 @dataclass(frozen=True)
 class W2Config(W1Config):
-    """W1 with more filters and blocks: about five million parameters."""
+    """Shape of W2: W1 with more filters and blocks, about five million parameters."""
 
     widths: tuple[int, ...] = (32, 64, 128, 288)
     depths: tuple[int, ...] = (3, 3, 6, 3)
@@ -77,7 +76,7 @@ def _double_convolution(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 class _Decoder(nn.Module):
-    """The encoder's maps, finest first, to one image (B, 1, H, W) without an output function."""
+    """Decoder: the encoder's maps, finest first, to one image (B, 1, H, W), no output function."""
 
     def __init__(self, config: W1Config) -> None:
         super().__init__()
@@ -92,7 +91,7 @@ class _Decoder(nn.Module):
         self.head = nn.Conv2d(config.decoder_widths[-1], 1, 3, padding=1)
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
-        """Maps of the four stages, (B, 1, H, W)."""
+        """Maps of the four stages, finest first, to (B, 1, H, W)."""
         x, finer = maps[-1], maps[-2::-1]
         for index, stage in enumerate(self.stages):
             x = self.enlarge(x)
@@ -113,7 +112,7 @@ class W1(WNet):
 
 
 def _initialise(layer: nn.Module) -> None:
-    """Linear layers as ConvNeXt begins: normal of 0.02 (Liu et al., CVPR 2022, appendix A)."""
+    """ConvNeXt's initialisation: normal with σ = 0.02 (Liu et al., CVPR 2022, appendix A)."""
     if isinstance(layer, nn.Linear):
         nn.init.trunc_normal_(layer.weight, std=0.02)
         nn.init.zeros_(layer.bias)

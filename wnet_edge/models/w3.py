@@ -1,13 +1,13 @@
-"""W3: the small W-Net, depthwise throughout, for the edge.
+"""W3: the small W-Net for the edge, with depthwise convolutions throughout.
 
 From the text of Xing et al. (2024, doi 10.3389/aot.2024.1474654): a large-kernel convolution that
-reduces the image, ConvNeXt blocks with depthwise convolutions, three downsampling layers between
-their stages, squeeze-and-excitation after the first three stages, two decoders of bilinear
-upsampling and convolutions with batch norm, 8.26 % of PtychoNN's parameters. Our reconstruction,
-held against other shapes by `benchmarks/search_w3`: widths, depths, kernels, the activation, and
-two departures: no convolution works at full resolution (the last one makes four channels at half of
-it, which interleave into the image), and with the back-projected frame as input the decoders take
-the encoder's maps along, since these then lie on the object's pixels.
+downsamples the image, ConvNeXt blocks with depthwise convolutions, three downsampling layers
+between their stages, squeeze-and-excitation after the first three stages, two decoders of bilinear
+upsampling and convolutions with batch norm, 8.26 % of PtychoNN's parameters. Not in the paper and
+chosen here, by comparison with other shapes in `benchmarks/search_w3`: widths, depths, kernels and
+the activation. Two departures from it: no convolution runs at full resolution (the last one outputs
+four channels at half of it, which a pixel shuffle interleaves), and with the back-projected input,
+with which the encoder's maps lie on the object's pixels, the decoders have skip connections.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from wnet_edge.models.w_net import WNet, WNetConfig
 
 @dataclass(frozen=True)
 class W3Config(WNetConfig):
-    """W3: 103,008 parameters within half a percent; three upsamplings in a decoder."""
+    """Shape of W3: 103,008 parameters within half a percent; three upsamplings in a decoder."""
 
     input_channels: int = 3
     skips: bool = True
@@ -36,7 +36,7 @@ class W3Config(WNetConfig):
 
 
 FRAME_ONLY = W3Config(input_channels=1, skips=False, widths=(24, 44, 60, 68))
-"""For the frame alone: wider where the skips were, so that the parameters stay 103,008."""
+"""W3 for the frame alone: wider in place of the skip connections, with the same parameter count."""
 
 
 def _stage(config: W3Config, index: int) -> nn.Sequential:
@@ -51,7 +51,7 @@ def _stage(config: W3Config, index: int) -> nn.Sequential:
 
 
 class _Decoder(nn.Module):
-    """The encoder's maps, finest first, to one image (B, 1, H, W) without an output function."""
+    """Decoder: the encoder's maps, finest first, to one image (B, 1, H, W), no output function."""
 
     def __init__(self, config: W3Config) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class _Decoder(nn.Module):
         )
 
     def forward(self, maps: list[torch.Tensor]) -> torch.Tensor:
-        """Maps of the four stages, finest first."""
+        """Maps of the four stages, finest first, to (B, 1, H, W)."""
         x = maps[-1]
         for index, stage in enumerate(self.stages):
             x = stage(x)

@@ -1,4 +1,4 @@
-"""What the W-Nets have in common: an encoder of four stages, and a decoder each for two images."""
+"""Common structure of the W-Nets: an encoder of four stages, decoders for amplitude and phase."""
 
 import math
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ class WNetConfig:
 
     Attributes:
         input_channels: 1 for the frame, 3 for the frame and its back-projection.
-        skips: decoders take the encoder's maps along.
-        stem_kernel_px: edge of the strided convolution that halves the frame.
+        skips: whether the decoders have skip connections from the encoder.
+        stem_kernel_px: kernel edge of the strided convolution that downsamples the frame by 2.
         widths: channels of the four stages, at 1/2, 1/4, 1/8 and 1/16 of the window.
-        depths: blocks of each stage.
+        depths: number of blocks of each stage.
         kernel_px: edge of the depthwise kernels.
-        expansion: width of a block's inner layer over its outer.
-        squeeze_reduction: channels over those inside squeeze-and-excitation.
-        decoder_widths: channels after each of the decoder's upsamplings.
+        expansion: ratio of a block's inner to its outer channels.
+        squeeze_reduction: ratio of outer to inner channels in squeeze-and-excitation.
+        decoder_widths: channels after each upsampling of a decoder.
     """
 
     input_channels: int
@@ -35,14 +35,14 @@ class WNetConfig:
 
 
 class WNet(nn.Module):
-    """Input (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W).
+    """W-Net: (B, C, H, W) to amplitude in (0, 1) and phase_rad in (−π, π), (B, 1, H, W) each.
 
     H and W are multiples of 16.
 
     Args:
-        encoder: stages, each on the map of the one before.
-        amplitude_decoder: all maps, finest first, to one image without an output function.
-        phase_decoder: the same.
+        encoder: stages, each applied to the output of the one before.
+        amplitude_decoder: all encoder maps, finest first, to one image without output function.
+        phase_decoder: likewise.
     """
 
     def __init__(

@@ -1,1 +1,1 @@
-"""The package file: its manifest, its archive, its seal, and what opening it checks."""
+"""The package file: archive, manifest, signature, and the checks on opening it."""

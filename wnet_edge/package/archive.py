@@ -1,9 +1,8 @@
-"""Canonical bytes: one possible zip archive and one possible `.npy` for the same content.
+"""Canonical zip archives and `.npy` arrays: exactly one sequence of bytes for a given content.
 
-The lowest layer of the package file, which carries the graph that stands between counts and
-patches. Reading never trusts a header: it takes what the bytes say, writes the archive anew and
-compares the whole, so that no byte can differ unnoticed. Stored, never deflated: what is read is
-never larger than what lies on the disk. No pickle.
+The lowest layer of the package file. Reading does not trust headers: it extracts the members,
+writes the archive anew and compares the bytes, so that no byte can differ unnoticed. Stored, never
+deflated, so that the content is never larger than the file. No pickle.
 """
 
 import math
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 # PKWARE APPNOTE 6.3.10, sections 4.3.7, 4.3.12 and 4.3.16. Version 2.0, made on Unix, no flags,
-# stored, 1980-01-01 00:00, -rw-r--r--: nothing in a header tells one writing from another.
+# stored, 1980-01-01 00:00, -rw-r--r--: nothing in a header depends on when or where it was written.
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
@@ -28,11 +27,11 @@ _MIDNIGHT, _FIRST_DAY = 0, 0x21
 _REGULAR_FILE_644 = 0o100644 << 16
 
 MAX_MEMBERS = 64
-"""More members than any archive of ours has; bounds the work that a foreign file can ask for."""
+"""Largest number of members, more than any package has: bounds the work for a malicious file."""
 
 
 def archive_bytes(members: Mapping[str, bytes], comment: bytes = b"") -> bytes:
-    """The one zip archive of `members` (ASCII name to content), in their order, with `comment`."""
+    """The canonical zip archive of `members` (ASCII name to content), in order, with `comment`."""
     parts: list[bytes] = []
     central: list[bytes] = []
     offset = 0
@@ -56,10 +55,10 @@ def archive_bytes(members: Mapping[str, bytes], comment: bytes = b"") -> bytes:
 
 
 def archive_members(data: bytes) -> tuple[dict[str, bytes], bytes]:
-    """Members by name, in order, and the comment of a canonical archive.
+    """Members (name to content, in order) and comment of a canonical archive.
 
     Raises:
-        ValueError: if `data` is not, to the byte, what `archive_bytes` makes of its members.
+        ValueError: if `data` differs in any byte from `archive_bytes` of its members.
     """
     members: dict[str, bytes] = {}
     offset = 0
@@ -93,16 +92,16 @@ def npy_bytes(array: NDArray[np.generic]) -> bytes:
 def array_from_npy(
     data: bytes, dtype: type[Scalar], shape: tuple[int | None, ...]
 ) -> NDArray[Scalar]:
-    """A read-only array over `data`, which must be the `.npy` of that dtype and shape.
+    """Read-only array on `data`, which must be the canonical `.npy` of that dtype and shape.
 
-    At most one entry of `shape` is None: its length follows from the number of bytes.
+    At most one entry of `shape` is None; its length follows from the number of bytes.
 
     Raises:
         ValueError: if dtype, shape or length differ.
     """
     kind = np.dtype(dtype).newbyteorder("<")
     known_bytes = kind.itemsize * math.prod(n for n in shape if n is not None)
-    # Headers are padded to 64 bytes and the shapes here are short: theirs are 128 bytes long.
+    # Headers are padded to a multiple of 64 bytes; with shapes as short as these, to 128.
     header_bytes = 128
     free, rest = divmod(max(len(data) - header_bytes, 0), known_bytes)
     full = tuple(free if n is None else n for n in shape)
@@ -118,7 +117,7 @@ def array_from_npy(
 
 
 def _npy_header(dtype: np.dtype[np.generic], shape: tuple[int, ...]) -> bytes:
-    """The header that NumPy's own writer makes, without depending on NumPy's version."""
+    """The header as NumPy's writer makes it, independent of NumPy's version."""
     text = f"{{'descr': '{dtype.str}', 'fortran_order': False, 'shape': {shape}, }}".encode()
     padding = -(10 + len(text) + 1) % 64
     text += b" " * padding + b"\n"

@@ -1,7 +1,7 @@
-"""Golden frames and their patches, and how far other patches of these frames may be from them.
+"""Golden frames, and the deviation of other patches of these frames from the golden ones.
 
-A package holds a few frames with the patches that its graphs gave where it was exported. Every
-graph that export makes and every machine that runs a package is held against them.
+A package holds a few frames with the patches that its graphs gave on export. Every graph that
+export writes and every machine that runs a package is checked against them.
 """
 
 from collections.abc import Mapping
@@ -20,12 +20,12 @@ from wnet_edge.package.manifest import (
 from wnet_edge.physics.gauge import wrapped_difference_rad
 
 Patches = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Amplitude and phase in rad, both (N, 1, H, W) float32: what a graph gives back."""
+"""Amplitude and phase in rad, both (N, 1, H, W) float32: the outputs of a graph."""
 
 
 @dataclass(frozen=True)
 class GoldenFrames:
-    """Frames with the outputs that each precision's graph gave for them.
+    """Golden frames: a few frames with the outputs of each precision's graph.
 
     Attributes:
         counts: (N, 1, H, W) float32, the graph's input.
@@ -37,7 +37,7 @@ class GoldenFrames:
 
 
 def golden_bytes(golden: GoldenFrames) -> bytes:
-    """The archive member that holds them."""
+    """Encode golden frames as the bytes of their archive member."""
     arrays = {"counts.npy": golden.counts}
     for kind in Precision:
         if kind in golden.outputs:
@@ -48,10 +48,10 @@ def golden_bytes(golden: GoldenFrames) -> bytes:
 
 
 def golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
-    """Read from their archive member.
+    """Decode golden frames from the bytes of their archive member.
 
     Raises:
-        ValueError: if they are not those that the manifest tells of.
+        ValueError: if they do not match the manifest.
     """
     members, comment = archive_members(data)
     kinds = manifest.kinds()
@@ -61,7 +61,7 @@ def golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
     shape = (manifest.golden.frames, 1, manifest.window_px, manifest.window_px)
     arrays = {name: array_from_npy(raw, np.float32, shape) for name, raw in members.items()}
     if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise ValueError(f"{GOLDEN_FILE} holds values that are no numbers")
+        raise ValueError(f"{GOLDEN_FILE} holds values that are not numbers")
     return GoldenFrames(
         counts=arrays["counts.npy"],
         outputs={
@@ -73,12 +73,12 @@ def golden_frames(data: bytes, manifest: Manifest) -> GoldenFrames:
 
 @dataclass(frozen=True)
 class Deviation:
-    """How far patches are from those they should be, over some frames.
+    """Deviation of patches from the expected ones, over some frames.
 
     Attributes:
         amplitude: largest absolute difference, dimensionless.
-        phase_rad: largest absolute difference, wrapped.
-        phase_rms_rad: root mean square difference, wrapped.
+        phase_rad: largest absolute wrapped difference.
+        phase_rms_rad: root mean square of the wrapped difference.
     """
 
     amplitude: float
@@ -87,7 +87,7 @@ class Deviation:
 
     @classmethod
     def between(cls, a: Patches, b: Patches) -> "Deviation":
-        """Of patches `a` from patches `b`, all of one shape."""
+        """Deviation of patches `a` from patches `b`, all of one shape."""
         turn = wrapped_difference_rad(a[1].astype(np.float64), b[1])
         return cls(
             amplitude=float(np.abs(a[0].astype(np.float64) - b[0]).max()),
@@ -96,7 +96,7 @@ class Deviation:
         )
 
     def or_worse(self, other: "Deviation") -> "Deviation":
-        """The larger of each of the three."""
+        """The larger value of each of the three measures."""
         return Deviation(
             max(self.amplitude, other.amplitude),
             max(self.phase_rad, other.phase_rad),
@@ -104,7 +104,7 @@ class Deviation:
         )
 
     def within(self, limit: Tolerance) -> bool:
-        """Whether none of the three is above its limit; one that is NaN is."""
+        """Whether none of the three exceeds its limit; NaN counts as exceeding."""
         return (
             self.amplitude <= limit.amplitude
             and self.phase_rad <= limit.phase_rad
@@ -112,7 +112,7 @@ class Deviation:
         )
 
     def share_of(self, limit: Tolerance) -> float:
-        """The largest of the three in terms of a limit above zero; 1 is just allowed."""
+        """Largest ratio of a measure to its limit (all limits > 0); at most 1 if within."""
         return max(
             self.amplitude / limit.amplitude,
             self.phase_rad / limit.phase_rad,

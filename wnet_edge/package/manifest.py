@@ -1,7 +1,7 @@
-"""What a package says of itself: `manifest.json`, typed, complete and checked.
+"""The package's `manifest.json` as typed, complete and checked dataclasses.
 
-It tells inference what the graph between counts and patches expects (window, binning, object
-pixel, probe), what each precision keeps of the network's accuracy, and where all of it came from.
+It states what the graph from counts to patches expects (window, binning, object pixel, probe), how
+much accuracy each precision retains, and the provenance of weights and data.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ MAX_PROBE_MODES = 32
 MAX_BATCH_SIZE = 1024
 
 Setting = str | int | float | bool | None
-"""A value in the free-form parts: quantisation and training settings."""
+"""A value of the free-form quantisation and training settings."""
 
 
 class Precision(str, Enum):
-    """What a graph computes in; `NAME.onnx` is its file in the package.
+    """Numerical precision of a graph; `NAME.onnx` is its member in the package.
 
-    INT8 is signed symmetric throughout, which every provider takes. The others are layouts for
-    processors: unsigned activations, with unsigned or signed weights.
+    INT8 is signed and symmetric throughout, which every provider supports. The other INT8 layouts
+    are for CPUs: unsigned activations, with unsigned or signed weights.
     """
 
     FP32 = "fp32"
@@ -61,11 +61,11 @@ class MemberEntry:
 
 @dataclass(frozen=True)
 class Retention:
-    """What a precision keeps of the FP32 network's quality, as measured.
+    """Measured accuracy of a precision relative to FP32.
 
     Attributes:
-        measures: name to number, such as {"phase_correlation": 0.998}; 1 keeps all.
-        processor: the machine's processor on which it was measured.
+        measures: name to value, such as {"phase_correlation": 0.998}; 1 is no loss.
+        processor: name of the processor on which it was measured.
     """
 
     measures: dict[str, float]
@@ -80,7 +80,7 @@ class GraphEntry:
         member: the `.onnx` file.
         opset: version of the ONNX operator set.
         quantisation: settings of the quantiser; None for FP32.
-        retention: None where it was not measured.
+        retention: accuracy relative to FP32; None if not measured.
     """
 
     member: MemberEntry
@@ -90,7 +90,7 @@ class GraphEntry:
 
 
 class CalibrationSource(str, Enum):
-    """Where the frames that the quantiser saw came from."""
+    """Origin of the calibration frames."""
 
     MEASURED = "measured"
     SIMULATED = "simulated"
@@ -99,13 +99,13 @@ class CalibrationSource(str, Enum):
 
 @dataclass(frozen=True)
 class Calibration:
-    """The held-out frames that the quantiser saw, and that the golden ones are of.
+    """Held-out frames used to calibrate the quantiser; the golden frames are taken from them.
 
     Attributes:
-        split: which part of their scan.
-        frames: how many.
-        sha256: of their content as the graph takes it.
-        source: measured unless asked for otherwise.
+        split: name of the part of their scan.
+        frames: number of frames.
+        sha256: hash of the counts as fed to the graph.
+        source: measured by default.
     """
 
     split: str
@@ -116,7 +116,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class CountRange:
-    """Counts that a frame would have held without the sample, from `low` to `high`."""
+    """Range of the incident counts per frame: those without a sample, from `low` to `high`."""
 
     low: float
     high: float
@@ -124,16 +124,16 @@ class CountRange:
 
 @dataclass(frozen=True)
 class Training:
-    """How the weights came to be.
+    """Provenance of the weights: recipe, data and settings of the training.
 
     Attributes:
         recipe: name of the training recipe.
         seed: of simulation, initialisation and shuffling.
         data_sha256: fingerprint of the training data, or of the probe they were simulated with.
-        epochs: passes over the data.
+        epochs: number of epochs.
         frames: frames per epoch.
-        counts: flux of the frames; None where it is not known.
-        settings: whatever else the recipe was given.
+        counts: incident counts per frame in training; None if unknown.
+        settings: further settings of the recipe.
     """
 
     recipe: str
@@ -147,18 +147,18 @@ class Training:
 
 @dataclass(frozen=True)
 class FrameFit:
-    """How well an image explains measured frames, beside what a blank object would.
+    """R-factors of an image against measured frames, and of a blank object for comparison.
 
-    R = Σ|√I − |Ψ|| / Σ√I over the compared frames, |Ψ|² simulated from the image under the probe,
-    one fitted scale a frame. Independent deviations add in quadrature, so that √(R² − floor²) is
+    R = Σ|√I − |Ψ|| / Σ√I over the compared frames, |Ψ|² simulated from image and probe with one
+    fitted scale per frame. Independent deviations add in quadrature, so that √(R² − floor²) is
     free of counting noise.
 
     Attributes:
-        r_factor: of the image.
-        r_floor: what Poisson noise alone would give; 0 for frames that are not whole counts.
-        r_blank: of an object that is 1 everywhere.
-        contrast: of the image over that which explains the frames best; 1 is right.
-        frames: compared.
+        r_factor: R of the image.
+        r_floor: R expected from Poisson noise alone; 0 for frames that are not integer counts.
+        r_blank: R of an object that is 1 everywhere.
+        contrast: contrast of the image relative to that which fits the frames best; 1 is right.
+        frames: number of frames compared.
     """
 
     r_factor: float
@@ -169,36 +169,36 @@ class FrameFit:
 
     @property
     def r_free(self) -> float:
-        """R-factor freed of counting noise."""
+        """R-factor of the image with counting noise subtracted in quadrature."""
         return math.sqrt(max(self.r_factor**2 - self.r_floor**2, 0.0))
 
     @property
     def r_blank_free(self) -> float:
-        """The blank object's R-factor freed of counting noise."""
+        """R-factor of the blank object with counting noise subtracted in quadrature."""
         return math.sqrt(max(self.r_blank**2 - self.r_floor**2, 0.0))
 
     @property
     def unexplained(self) -> float:
-        """Of the blank object's misfit, what the image leaves; above 1 where it is worse.
+        """Noise-free R of the image relative to that of a blank object; above 1 if it is worse.
 
-        1 where noise alone explains the blank object's.
+        1 where counting noise alone explains the blank object's R.
         """
         return self.r_free / self.r_blank_free if self.r_blank_free > 0 else 1.0
 
     @property
     def explained(self) -> float:
-        """1 − R / R_blank, both freed of counting noise: 0 for a blank object, 1 at best."""
+        """1 − R / R_blank without counting noise: 0 for a blank object, 1 at best."""
         return 1 - self.unexplained
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Difference from the golden outputs that other hardware may show, largest unless said.
+    """Largest permitted deviation of other hardware's outputs from the golden ones.
 
     Attributes:
-        amplitude: of the amplitude, dimensionless.
-        phase_rad: of the phase, wrapped.
-        phase_rms_rad: root mean square over all pixels, wrapped.
+        amplitude: largest absolute difference of the amplitude, dimensionless.
+        phase_rad: largest absolute wrapped difference of the phase.
+        phase_rms_rad: root mean square of the wrapped difference over all pixels.
     """
 
     amplitude: float
@@ -208,7 +208,7 @@ class Tolerance:
 
 @dataclass(frozen=True)
 class GoldenEntry:
-    """A few frames with each precision's outputs, and how near a machine has to come to them."""
+    """Golden frames: a few frames with each precision's outputs, and the tolerances for them."""
 
     member: MemberEntry
     frames: int
@@ -217,13 +217,13 @@ class GoldenEntry:
 
 @dataclass(frozen=True)
 class Compiled:
-    """For what the graphs were compiled; they run nowhere else.
+    """Target for which the graphs were compiled; they run nowhere else.
 
     Attributes:
-        provider: of ONNX Runtime, as the command line names it.
-        onnxruntime: its version.
-        processor: in words, with its vector instructions.
-        source_sha256: of the package that was compiled.
+        provider: execution provider, as named on the command line.
+        onnxruntime: version of ONNX Runtime.
+        processor: processor name with its vector instructions.
+        source_sha256: hash of the package that was compiled.
     """
 
     provider: str
@@ -234,23 +234,23 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All a package says of itself.
+    """Contents of `manifest.json`.
 
     Attributes:
-        schema_version: of this very structure.
+        schema_version: version of this structure.
         model: name of the network.
         parameter_count: trainable parameters, before folding.
         window_px: edge of the graph's input and outputs.
         frame_px: edge of the full far-field window in detector pixels: window_px × binning.
         binning: detector pixels along an edge that are summed into one input pixel.
-        batch_size: frames that every run of a graph takes; None for any number.
-        object_pixel_size_m: of the full window.
-        orientation: what is done to a frame first.
+        batch_size: fixed batch size of the graphs; None for any.
+        object_pixel_size_m: object pixel of the full window.
+        orientation: flips and transposition applied to a frame first.
         probe: `probe.npy`, (modes, frame_px, frame_px) complex64; its SHA-256 is the fingerprint.
         precisions: the graphs.
-        calibration: frames behind the golden ones and the quantiser's ranges; None if unknown.
-        self_check: what `infer` judges its own images by; None where no scan was at hand.
-        training: how the weights came to be.
+        calibration: frames of the golden outputs and of the quantiser's ranges; None if unknown.
+        self_check: reference R-factors for the self-check of `infer`; None if export had no scan.
+        training: provenance of the weights.
         versions: software name to version.
         created: ISO 8601, UTC, to the second: 2024-05-01T12:00:00Z.
         golden: `golden.npz`.
@@ -277,11 +277,11 @@ class Manifest:
     compiled: Compiled | None
 
     def kinds(self) -> tuple[Precision, ...]:
-        """The precisions held, in the order of `Precision`."""
+        """Precisions in the package, in the order of `Precision`."""
         return tuple(kind for kind in Precision if kind in self.precisions)
 
     def members(self) -> tuple[MemberEntry, ...]:
-        """Every file but the manifest itself, in the order in which they lie in the archive."""
+        """Every file but the manifest itself, in the order of the archive."""
         graphs = [self.precisions[kind].member for kind in self.kinds()]
         return (*graphs, self.probe, self.golden.member)
 

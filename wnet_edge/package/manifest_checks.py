@@ -1,6 +1,6 @@
-"""Do the values of a package's manifest make sense together? Asked before a graph is looked at.
+"""Checks of the values of a package's manifest: ranges, names, texts and consistency.
 
-Types are the decoder's business (`wnet_edge.canonical_json`); here are ranges, names and texts.
+Types are checked by the decoder (`wnet_edge.canonical_json`) before; graphs are checked after.
 """
 
 import json
@@ -40,7 +40,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "precisions.*.quantisation.*": _WHATEVER,
     "precisions.*.retention.measures.*": _WHATEVER,
     "calibration.frames": (1, 10**7),
-    # An object that has nothing to do with the frames stays near 1.
+    # R of an object unrelated to the frames is near 1.
     "self_check.r_factor": (1e-6, 10),
     "self_check.r_floor": (0, 10),
     "self_check.r_blank": (1e-6, 10),
@@ -58,17 +58,17 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "golden.tolerance.*.phase_rad": (0, math.pi),
     "golden.tolerance.*.phase_rms_rad": (0, math.pi),
 }
-"""Every number in a manifest, with the least and the most that it may be; * is any key."""
+"""Permitted range (lowest, highest) of every number in a manifest; * stands for any key."""
 
 _MOST_ENTRIES = 256
-"""In a mapping of the manifest."""
+"""Largest number of entries in a mapping of the manifest."""
 
 
 def schema_version(manifest_json: bytes) -> int:
-    """Of which schema a manifest is, before anything else of it is believed.
+    """Schema version of a manifest, read before anything else of it is decoded.
 
     Raises:
-        ValueError: if it does not say.
+        ValueError: if it has none.
     """
     try:
         plain = json.loads(manifest_json)
@@ -82,10 +82,10 @@ def schema_version(manifest_json: bytes) -> int:
 
 
 def check_manifest(manifest: Manifest) -> None:
-    """See that the values make sense together.
+    """Check that the values are in range and consistent.
 
     Raises:
-        ValueError: naming the value that does not.
+        ValueError: naming the value that is not.
     """
     for where, key, value in _leaves(manifest):
         if isinstance(value, str):
@@ -106,7 +106,7 @@ def check_manifest(manifest: Manifest) -> None:
 
 
 def _check_members(manifest: Manifest) -> None:
-    """Every file has the name of its kind, and a hash that can be one."""
+    """Check that every member has the expected name and a well-formed hash."""
     if not manifest.precisions:
         raise ValueError("precisions is empty")
     names = [kind.file for kind in manifest.kinds()]
@@ -137,7 +137,7 @@ def _check_range(where: str, key: str, value: float) -> None:
 
 
 def _check_text(text: str) -> None:
-    """No text may hold control characters: these strings end on terminals and in file names."""
+    """Refuse control characters: these strings end up on terminals and in file names."""
     if not text or not text.isprintable() or len(text) > 1000:
         raise ValueError("a text is empty, over 1000 characters or holds control characters")
 
@@ -145,7 +145,7 @@ def _check_text(text: str) -> None:
 def _leaves(
     value: object, where: str = "", key: str = ""
 ) -> Iterator[tuple[str, str, str | float]]:
-    """Every text and number, the keys of mappings too: where it stands, and its key in `RANGES`."""
+    """Every text and number, mapping keys too: its path, its key in `RANGES`, and its value."""
     if isinstance(value, str | int | float):
         yield where, key, value
     elif isinstance(value, Mapping):

@@ -1,8 +1,8 @@
 """The package file `NAME.wnet`: graphs, probe, golden frames and manifest in one archive.
 
-All that inference needs to take frames to patches, and proof that nothing in it has changed.
-Opening verifies the archive byte for byte, the manifest's schema and every SHA-256 before any of it
-is handed on; nothing is ever unpickled.
+Everything that inference needs to turn frames into patches, protected against change: opening
+verifies the archive byte for byte, the manifest's schema and every SHA-256 before anything is used.
+No pickle.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from wnet_edge.package.verification import verified_members
 from wnet_edge.physics.instrument import Instrument
 
 _MOST_PROBE = 1e7
-"""Square-root counts in a pixel, in the mean: 1e14 photons there, more than any detector counts."""
+"""Limit on the mean |probe| in square-root counts: 1e14 photons per pixel, beyond any detector."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Package:
     """A verified package.
 
     Attributes:
-        path: where it was read from.
-        sha256: of the whole file.
-        manifest: what it says of itself.
+        path: file it was read from.
+        sha256: hash of the whole file.
+        manifest: contents of `manifest.json`.
         graphs: ONNX bytes by precision.
-        costs: what each takes; None of a compiled one.
+        costs: memory and work of each graph; None for a compiled one.
         probe: (modes, frame_px, frame_px) complex64 in square-root counts, read-only.
         golden: golden frames, read-only.
-        signature: who it says has signed it; None if nobody has.
-        trusted: whether that was checked against a key that the user named.
+        signature: signature found in the file; None if there is none.
+        trusted: whether the signature was verified with a key given by the user.
     """
 
     path: Path
@@ -87,12 +87,11 @@ class Package:
 
 
 def open_package(path: Path, trusted: PublicKey | None = None) -> Package:
-    """Read and verify a package: archive, schema, every hash, and whose it is if that is asked.
+    """Read and verify a package: archive, schema, every hash, and the signature if a key is given.
 
     Raises:
-        PackageError: if the file is missing, too large, not to the byte what was written, or made
-            by another version.
-        SignatureError: if it does not bear a signature of `trusted`.
+        PackageError: if the file is missing, too large, damaged or of another schema version.
+        SignatureError: if it has no valid signature by `trusted`.
     """
     data = read_package_file(path)
     try:
@@ -104,11 +103,12 @@ def open_package(path: Path, trusted: PublicKey | None = None) -> Package:
 
 
 def verified_package(path: Path, data: bytes, trusted: PublicKey | None = None) -> Package:
-    """The package that `data` holds, every byte of it checked.
+    """Verify the bytes of a package and decode it; `path` is used in messages.
 
     Raises:
-        ValueError: if it is not intact.
-        SignatureError: if it does not bear a signature of `trusted`.
+        ValueError: if the package is damaged.
+        PackageError: if it is of another schema version.
+        SignatureError: if it has no valid signature by `trusted`.
     """
     found = verified_members(path, data, trusted)
     manifest, members = found.manifest, found.members
@@ -130,9 +130,9 @@ def _probe(data: bytes, frame_px: int) -> NDArray[np.complex64]:
     if len(probe) > MAX_PROBE_MODES:
         raise ValueError(f"{PROBE_FILE} has {len(probe)} modes, more than {MAX_PROBE_MODES}")
     power = np.sum(np.abs(probe), dtype=np.float64)
-    # NaN and infinity are not within either.
+    # The comparison is false for NaN and infinity, too.
     if not 0 < power <= _MOST_PROBE * probe.size:
-        raise ValueError(f"{PROBE_FILE} is dark, or holds values that are no square-root counts")
+        raise ValueError(f"{PROBE_FILE} is dark, or holds values that are not square-root counts")
     return probe
 
 
@@ -140,14 +140,14 @@ PACKAGE_SUFFIX = ".wnet"
 
 
 MAX_PACKAGE_BYTES = 192 << 20
-"""Five times the largest network's in three precisions; opening takes three times the file."""
+"""Five times the package of the largest network; opening needs three times the file in memory."""
 
 
 def read_package_file(path: Path) -> bytes:
-    """The whole file.
+    """Read a package file whole.
 
     Raises:
-        PackageError: if it is missing, no file, too large or can't be read.
+        PackageError: if it is missing, no regular file, too large or unreadable.
     """
     note_input(path, PackageError, "the package")
     input_file(path, PackageError, f"name a {PACKAGE_SUFFIX} file or an embedded package")

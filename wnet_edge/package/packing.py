@@ -1,4 +1,4 @@
-"""A package written: its content to one sealed archive, the same bytes for the same content."""
+"""Writing of packages: reproducible bytes for the same content, optionally signed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ from wnet_edge.physics.orientation import Orientation
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph to be packed: its bytes and what the manifest says of it (see `GraphEntry`)."""
+    """A graph to be packed: its bytes and its manifest values (see `GraphEntry`)."""
 
     content: bytes
     opset: int
@@ -57,14 +57,14 @@ class Graph:
 
 @dataclass(frozen=True)
 class PackageContent:
-    """What goes into a package; see `Manifest` for each field's meaning.
+    """Content of a package to be written; see `Manifest` for the other fields.
 
     Attributes:
         probe: (modes, frame_px, frame_px) complex64 in square-root counts, frame_px being
             window_px × binning.
-        graphs: by precision.
-        golden: outputs of every precision in `graphs`.
-        tolerance: how near another machine has to come to `golden`.
+        graphs: graphs by precision.
+        golden: golden frames, with outputs of every precision in `graphs`.
+        tolerance: largest permitted deviation from `golden` on another machine, by precision.
     """
 
     model: str
@@ -87,10 +87,10 @@ class PackageContent:
 
 
 def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> bytes:
-    """The one archive of this content: same content and key, same bytes, wherever it is made.
+    """Bytes of the package file: reproducible for the same content and key on any machine.
 
     Raises:
-        ValueError: if the content does not fit together.
+        ValueError: if the content is inconsistent.
     """
     graphs = {kind: content.graphs[kind] for kind in Precision if kind in content.graphs}
     members = {kind.file: graph.content for kind, graph in graphs.items()}
@@ -134,10 +134,10 @@ def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> byt
 
 
 def pack(content: PackageContent) -> Package:
-    """The package of this content, in memory only.
+    """Build a package in memory only.
 
     Raises:
-        ValueError: if the content does not fit together.
+        ValueError: if the content is inconsistent.
     """
     return verified_package(Path("unwritten.wnet"), package_bytes(content))
 
@@ -145,11 +145,11 @@ def pack(content: PackageContent) -> Package:
 def write_package(
     path: Path, content: PackageContent, *, force: bool = False, key: PrivateKey | None = None
 ) -> Package:
-    """Write a package whole or not at all, signed with `key` if given; give it back as it reads.
+    """Write a package atomically, signed with `key` if given; returns it as read back.
 
     Raises:
-        PackageError: if the content does not fit together, or the file exists and `force` is False,
-            or can't be written.
+        PackageError: if the content is inconsistent, the file exists and `force` is False, or it
+            can't be written.
     """
     if path.suffix != PACKAGE_SUFFIX:
         raise PackageError(f"{path}: a package file's name ends in {PACKAGE_SUFFIX}")

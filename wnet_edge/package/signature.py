@@ -1,8 +1,8 @@
-"""Who made a package: an Ed25519 signature over the hash of its manifest, which covers the rest.
+"""Package signatures: Ed25519 over the hash of the manifest, which in turn covers all members.
 
-Beside the package, for sites that take packages of one maker only. The last, optional member of the
-archive; the `cryptography` library is imported where a key is used and nowhere else, so that an
-edge that trusts no key does without.
+For sites that accept only packages signed by a known key. The signature is the last, optional
+member of the archive. The `cryptography` library is imported only where a key is used, so that an
+edge install without keys does not need it.
 """
 
 import hashlib
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 SIGNATURE_FILE = "signature.json"
 
 _CONTEXT = b"wnet-edge package, SHA-256 of its manifest: "
-"""Signed along, so that a signature that the key gave to something else is worth nothing here."""
+"""Prefix of the signed message, so that a signature made for another purpose is not valid here."""
 
 _LARGEST_KEY_BYTES = 65536
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What a package says of who signed it; worth nothing until `check_signature` has looked.
+    """Signature as stored in a package, not yet verified (see `check_signature`).
 
     Attributes:
-        public_key: Ed25519 (RFC 8032), 32 bytes in hex.
+        public_key: Ed25519 public key (RFC 8032), 32 bytes in hex.
         signature: 64 bytes in hex.
     """
 
@@ -44,7 +44,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class PrivateKey:
-    """A key to sign with, and the file that it was read from."""
+    """A private key for signing, and the file it was read from."""
 
     path: Path
     key: "Ed25519PrivateKey" = field(repr=False)
@@ -52,17 +52,17 @@ class PrivateKey:
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A key to trust, and the file that it was read from."""
+    """A trusted public key, and the file it was read from."""
 
     path: Path
     key: "Ed25519PublicKey"
 
 
 def read_private_key(path: Path) -> PrivateKey:
-    """An unencrypted Ed25519 private key from a PEM file.
+    """Read an unencrypted Ed25519 private key from a PEM file.
 
     Raises:
-        SignatureError: if there is no such key in the file, or `cryptography` is not installed.
+        SignatureError: if the file has no such key, or `cryptography` is not installed.
     """
     _require_library(path)
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -79,17 +79,17 @@ def read_private_key(path: Path) -> PrivateKey:
         key = None
     if not isinstance(key, Ed25519PrivateKey):
         raise SignatureError(
-            f"{path}: is no Ed25519 private key in PEM; make one with "
+            f"{path}: is not an Ed25519 private key in PEM; make one with "
             "openssl genpkey -algorithm ed25519 -out KEY"
         )
     return PrivateKey(path, key)
 
 
 def read_public_key(path: Path) -> PublicKey:
-    """An Ed25519 public key from a PEM file.
+    """Read an Ed25519 public key from a PEM file.
 
     Raises:
-        SignatureError: if there is no such key in the file, or `cryptography` is not installed.
+        SignatureError: if the file has no such key, or `cryptography` is not installed.
     """
     _require_library(path)
     from cryptography.exceptions import UnsupportedAlgorithm
@@ -102,23 +102,23 @@ def read_public_key(path: Path) -> PublicKey:
         key = None
     if not isinstance(key, Ed25519PublicKey):
         raise SignatureError(
-            f"{path}: is no Ed25519 public key in PEM; take it from the private one with "
+            f"{path}: is not an Ed25519 public key in PEM; take it from the private one with "
             "openssl pkey -in KEY -pubout -out PUBKEY"
         )
     return PublicKey(path, key)
 
 
 def signature_json(manifest_json: bytes, key: PrivateKey) -> bytes:
-    """`signature.json` for a manifest: the same key and manifest give the same bytes."""
+    """Sign a manifest: bytes of `signature.json`, the same for the same key and manifest."""
     signed = key.key.sign(_message(manifest_json))
     return canonical_json(Signature(key.key.public_key().public_bytes_raw().hex(), signed.hex()))
 
 
 def signature_from(member: bytes) -> Signature:
-    """What `signature_json` wrote, its form checked and nothing else.
+    """Decode `signature.json`; checks its form, not its validity.
 
     Raises:
-        ValueError: if it has any other form.
+        ValueError: if it is malformed.
     """
     signature = from_canonical_json(Signature, member, SIGNATURE_FILE)
     if not re.fullmatch(r"[0-9a-f]{64}", signature.public_key):
@@ -129,10 +129,10 @@ def signature_from(member: bytes) -> Signature:
 
 
 def check_signature(signature: Signature | None, manifest_json: bytes, trusted: PublicKey) -> None:
-    """See that the manifest was signed with the private half of `trusted`.
+    """Verify that the manifest was signed with the private key of `trusted`.
 
     Raises:
-        SignatureError: if it was not, without the package's name.
+        SignatureError: if it was not; the message lacks the package's name.
     """
     from cryptography.exceptions import InvalidSignature
 
@@ -151,7 +151,7 @@ def check_signature(signature: Signature | None, manifest_json: bytes, trusted: 
     except InvalidSignature as error:
         raise SignatureError(
             f"its signature is not of the key in {trusted.path}, which it names; get the package "
-            "anew from its maker"
+            "again from its maker"
         ) from error
 
 
@@ -161,7 +161,7 @@ def _message(manifest_json: bytes) -> bytes:
 
 def _require_library(path: Path) -> None:
     try:
-        import cryptography  # noqa: F401 - only whether it is there
+        import cryptography  # noqa: F401 - only to see whether it is installed
     except ImportError as error:
         raise SignatureError(
             f"{path}: signatures need the cryptography library: pip install 'wnet-edge[sign]'"

@@ -1,8 +1,7 @@
-"""The bytes of a package to its members, each of which is what the package's maker wrote.
+"""Verification of a package's bytes, before any member is used.
 
-Everything that has to be asked before any member is used: the archive's form, the manifest's own
-hash, a signature, the schema, every SHA-256, and that every graph is one that export could have
-written.
+Checks the archive's canonical form, the manifest's own hash, the signature, the schema, every
+SHA-256, and that every graph is one that export could have written.
 """
 
 import hashlib
@@ -35,13 +34,13 @@ MAX_MANIFEST_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class VerifiedMembers:
-    """What a package's bytes hold.
+    """Verified members of a package.
 
     Attributes:
-        manifest: decoded and checked.
-        members: name to content of every file that the manifest names.
-        costs: what each graph takes; None of a compiled one.
-        signature: None if there is none; checked only if a key was to be trusted.
+        manifest: decoded and checked manifest.
+        members: name to content of every file in the manifest.
+        costs: memory and work of each graph; None for a compiled one.
+        signature: None if there is none; verified only if a trusted key was given.
     """
 
     manifest: Manifest
@@ -51,17 +50,17 @@ class VerifiedMembers:
 
 
 def seal(manifest_json: bytes) -> bytes:
-    """The archive's comment: the one hash that the manifest can't hold is its own."""
+    """Comment of the archive: the manifest's hash, which the manifest can't contain itself."""
     return hashlib.sha256(manifest_json).hexdigest().encode("ascii")
 
 
 def verified_members(path: Path, data: bytes, trusted: PublicKey | None) -> VerifiedMembers:
-    """The members of a package; `path` is for the errors.
+    """Verify a package's bytes and return its members; `path` is used in messages.
 
     Raises:
-        ValueError: if they are not to the byte what was written.
-        PackageError: if they are of another schema.
-        SignatureError: if they do not bear a signature of `trusted`.
+        ValueError: if the package is damaged.
+        PackageError: if it is of another schema version.
+        SignatureError: if it has no valid signature by `trusted`.
     """
     members, comment = archive_members(data)
     manifest_json = members.get(MANIFEST_FILE, b"")
@@ -102,7 +101,7 @@ def verified_members(path: Path, data: bytes, trusted: PublicKey | None) -> Veri
 def _signature(
     path: Path, members: dict[str, bytes], manifest_json: bytes, trusted: PublicKey | None
 ) -> Signature | None:
-    """Take the signature, the last member if there is one, out of `members`, and check it."""
+    """Remove the signature, if there is one, from `members` and verify it."""
     signature = None
     if members and next(reversed(members)) == SIGNATURE_FILE:
         signature = signature_from(members.pop(SIGNATURE_FILE))
@@ -115,7 +114,7 @@ def _signature(
 
 
 def _check_schema(path: Path, found: int) -> None:
-    """Whole, but of another version: that has another cure than damage."""
+    """Refuse an intact package of another schema version, with its own message."""
     if found > SCHEMA_VERSION:
         raise PackageError(
             f"{path}: made by a newer wnet-edge (schema_version is {found}, this one reads "

@@ -19,15 +19,15 @@ def bin_frames(frames: NDArray[np.float32], binning: int) -> NDArray[np.float32]
         raise ValueError(f"{binning} × {binning} binning does not divide {height} × {width} pixels")
     if binning == 1:
         return frames
-    # Sums of strided views: several times faster than a reduction over two short axes. What is
-    # rolled into the next bin is rolled as a bin, not pixel by pixel.
+    # Sums of strided views: several times faster than a reduction over two short axes. Pixels that
+    # the roll moves to the next bin are moved as partial bins, not pixel by pixel.
     rows = [frames[..., k::binning, :] for k in range(binning)]
     tall = _binned(rows, binning // 2, axis=-2)
     return _binned([tall[..., k::binning] for k in range(binning)], binning // 2, axis=-1)
 
 
 def _binned(parts: list[NDArray[np.float32]], rolled: int, axis: int) -> NDArray[np.float32]:
-    """The sum of every bin's pixels, of which the last `rolled` belong to the next bin."""
+    """Sum of each bin's pixels, the last `rolled` of which are counted in the next bin."""
     own, late = parts[: len(parts) - rolled], parts[len(parts) - rolled :]
     summed: NDArray[np.float32] = sum(own[1:], own[0]) + np.roll(sum(late[1:], late[0]), 1, axis)
     return summed

@@ -1,6 +1,6 @@
-"""The detector: from expected intensity to counts, with what real detectors add and lose.
+"""Detector model: from expected intensity to counts, with background and dead pixels.
 
-Expected intensity → flux → background → Poisson counts, none in dead pixels.
+Expected intensity → flux → background → Poisson counts, zero in dead pixels.
 """
 
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from wnet_edge.errors import SimulationError
 
 MAX_PHOTONS = 1e12
-"""Counts in a frame, more than any detector takes."""
+"""Upper limit for the counts in a frame, beyond any detector."""
 
 
 @dataclass(frozen=True)
 class Detector:
-    """What stands between the wave and the counts.
+    """Parameters of the detector model.
 
     Attributes:
-        photons: counts a frame would hold without the sample (lower, upper); drawn log-uniformly.
-        background: counts a detector pixel gets from elsewhere, as a share of the mean count.
-        dead_fraction: share of pixels that are dead, told by the mask.
+        photons: incident counts per frame (lower, upper), without the sample; drawn log-uniformly.
+        background: background counts per pixel, relative to the mean count.
+        dead_fraction: fraction of dead pixels, which the mask marks.
     """
 
     photons: tuple[float, float] = (1e6, 1e8)
@@ -29,7 +29,7 @@ class Detector:
     dead_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse what is no detector."""
+        """Refuse values out of range."""
         low, high = self.photons
         if not 0 < low <= high <= MAX_PHOTONS:
             raise SimulationError(
@@ -42,7 +42,7 @@ class Detector:
 def draw_mask(
     shape: tuple[int, int], detector: Detector, *, rng: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Dead pixels of one detector, (H, W) bool, True where dead."""
+    """Draw the dead pixels of a detector, (H, W) bool, True where dead."""
     mask: NDArray[np.bool_] = rng.random(shape) < detector.dead_fraction
     return mask
 
@@ -54,10 +54,10 @@ def detect(
     *,
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
-    """Expected shares (N, H, W) of the incident counts to counts (N, H, W) int64.
+    """Draw counts (N, H, W) int64 from the expected intensities (N, H, W).
 
-    `expected` sums to the transmission of each patch: the probe has total intensity 1. Pixels of
-    `mask` count nothing.
+    `expected` is relative to the incident counts: for a probe of total intensity 1 it sums to the
+    transmission of each patch. Pixels in `mask` get no counts.
     """
     low, high = np.log(detector.photons)
     photons = np.exp(rng.uniform(low, high, (len(expected), 1, 1)))

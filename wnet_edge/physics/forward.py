@@ -1,4 +1,4 @@
-"""The far-field forward model: probe and patch in, the wave at the detector out, and its adjoint.
+"""Far-field forward model, from probe and patch to the detector wave, and its adjoint.
 
 Ψ = fftshift(fft2(ifftshift(P · O), norm="ortho")); the frame's expectation is Σ_modes |Ψ|².
 """
@@ -14,17 +14,17 @@ _AXES = (-2, -1)
 
 
 def far_field(wave: Wave) -> Wave:
-    """Exit wave (..., H, W) to the wave at the detector, same shape, centred and unitary."""
+    """Propagate an exit wave (..., H, W) to the detector: centred, unitary Fourier transform."""
     return np.fft.fftshift(np.fft.fft2(np.fft.ifftshift(wave, _AXES), norm="ortho"), _AXES)
 
 
 def inverse_far_field(field: Wave) -> Wave:
-    """Detector wave (..., H, W) to the exit wave: inverse and adjoint of `far_field`."""
+    """Propagate a detector wave (..., H, W) back to the exit wave; also adjoint of `far_field`."""
     return np.fft.fftshift(np.fft.ifft2(np.fft.ifftshift(field, _AXES), norm="ortho"), _AXES)
 
 
 def propagate(patches: Wave, probe: Wave) -> Wave:
-    """Patches (N, H, W) under a probe (modes, H, W) to detector waves (N, modes, H, W)."""
+    """Detector waves (N, modes, H, W) of patches (N, H, W) under a probe (modes, H, W)."""
     return far_field(patches[:, None] * probe[None])
 
 
@@ -36,7 +36,7 @@ def propagate_adjoint(fields: Wave, probe: Wave) -> Wave:
 
 
 def expected_counts(patches: Wave, probe: Wave) -> NDArray[np.float32]:
-    """Σ_modes |Ψ|², (N, H, W) float32, in the unit of |probe|²."""
+    """Expected counts Σ_modes |Ψ|², (N, H, W) float32, in the unit of |probe|²."""
     fields = propagate(patches, probe)
     counts: NDArray[np.float32] = np.sum(np.abs(fields) ** 2, axis=1).astype(np.float32)
     return counts

@@ -1,9 +1,9 @@
-"""What a frame can't know of its patch, and how labels and patches are freed of it.
+"""Gauge fixing of patches: the global phase and amplitude scale that a frame does not determine.
 
-A frame stays the same under a global phase of the patch, and a normalised frame under a global
-scale, so both are fixed by convention: in labels before training, in patches before metrics, and
-given back by the stitcher. The weights of every sum are the probe's intensity: where no photon
-went, nothing is known.
+A frame is invariant under a global phase of the patch, and a normalised frame under a global
+scale, so both are fixed by convention in labels before training and in patches before metrics; the
+stitcher restores them. Every sum is weighted by the probe's intensity: pixels without illumination
+carry no information.
 """
 
 from typing import Any
@@ -19,16 +19,19 @@ Real = NDArray[np.floating[Any]]
 
 
 def probe_intensity(probe: ComplexArray) -> NDArray[np.float32]:
-    """Σ_modes |P|², (H, W) float32, of incoherent modes (modes, H, W) complex."""
+    """Probe intensity Σ_modes |P|², (H, W) float32, of incoherent modes (modes, H, W) complex."""
     intensity: NDArray[np.float32] = np.sum(np.abs(probe) ** 2, axis=0, dtype=np.float32)
     return intensity
 
 
 def illumination_weight(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """sqrt(Σ_modes |P|²) scaled to mean 1, (H, W) float32: the weight of a pixel in loss and image.
+    """Weight of a pixel in loss and image: sqrt(Σ_modes |P|²) scaled to mean 1, (H, W) float32.
+
+    Args:
+        intensity: (H, W), Σ_modes |P|².
 
     Raises:
-        ValueError: if the probe is dark everywhere.
+        ValueError: if the probe is zero everywhere.
     """
     amplitude: NDArray[np.float32] = np.sqrt(intensity)
     mean = float(amplitude.mean())
@@ -39,9 +42,9 @@ def illumination_weight(intensity: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def fix_gauge(patches: ComplexArray, intensity: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """Patches (..., H, W) turned so that g = Σ |P|²·patch is real and positive, complex64.
+    """Patches (..., H, W) complex64 with their global phase fixed: Σ |P|²·patch real and positive.
 
-    patch · conj(g) / |g|; a patch with g = 0 stays as it is.
+    patch · conj(g) / |g| with g = Σ |P|²·patch; a patch with g = 0 stays as it is.
     """
     g = np.sum(patches * intensity, axis=(-2, -1), keepdims=True)
     magnitude = np.abs(g)
@@ -53,7 +56,7 @@ def fix_gauge(patches: ComplexArray, intensity: NDArray[np.float32]) -> NDArray[
 def amplitude_scale(patches: ComplexArray, intensity: NDArray[np.float32]) -> NDArray[np.float32]:
     """Illumination-weighted RMS of |patch|, s = sqrt(Σ|P|²|patch|² / Σ|P|²), shape (...) float32.
 
-    By Parseval's theorem s² is the share of the incident counts that reaches the detector.
+    By Parseval's theorem s² is the fraction of the incident counts that reaches the detector.
     """
     power = np.sum(np.abs(patches) ** 2 * intensity, axis=(-2, -1))
     scale: NDArray[np.float32] = np.sqrt(power / intensity.sum()).astype(np.float32)
@@ -61,22 +64,22 @@ def amplitude_scale(patches: ComplexArray, intensity: NDArray[np.float32]) -> ND
 
 
 def wrap_rad(phase: Real) -> Real:
-    """Phase (...) rad to [−π, π)."""
+    """Wrap phases (...) in rad to [−π, π)."""
     return (phase + np.pi) % (2 * np.pi) - np.pi
 
 
 def wrapped_difference_rad(phase: Real, reference: Real) -> Real:
-    """Difference phase − reference, (...) rad, the short way round: in [−π, π)."""
+    """Wrapped difference phase − reference, (...) rad in [−π, π)."""
     return wrap_rad(np.subtract(phase, reference))
 
 
 def labels(
     patches: NDArray[np.complex64], probe: NDArray[np.complex64], window_px: int
 ) -> PatchLabels:
-    """What a network should say of patches (N, H, W) under a probe (modes, H, W).
+    """Training labels of patches (N, H, W) under a probe (modes, H, W).
 
-    Of the centre of the patch, (window, window): the amplitude relative to the patch's RMS under
-    the whole probe, the gauge fixed in the network's window.
+    Amplitude relative to the patch's RMS under the whole probe, and phase with the gauge fixed in
+    the network's window; of the centre of the patch, (window_px, window_px).
     """
     intensity = probe_intensity(probe)
     start = central_window_start_px(patches.shape[-1], window_px)

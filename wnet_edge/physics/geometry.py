@@ -1,7 +1,7 @@
-"""Where things are: from energy and distances to object pixels, windows and positions.
+"""Far-field geometry: from energy and distance to object pixel size, windows and positions.
 
-First step after reading a scan. A frame of n × n detector pixels sees a window of n × n object
-pixels; a network of w < n pixels is trained on the central w × w of it.
+First step after reading a scan. A frame of n × n detector pixels corresponds to a window of n × n
+object pixels; a network of w < n pixels is trained on the central w × w of it.
 """
 
 import math
@@ -24,7 +24,7 @@ class Geometry:
 
     Attributes:
         energy_ev: photon energy.
-        distance_m: sample to detector.
+        distance_m: sample-to-detector distance.
         detector_pixel_size_m: edge of one unbinned, square detector pixel.
     """
 
@@ -54,15 +54,15 @@ def same_pixel_size(one_m: float, other_m: float) -> bool:
 def positions_px(
     positions_m: NDArray[np.float64], object_pixel_size_m: float
 ) -> NDArray[np.float64]:
-    """Positions (N, 2) row, column in metres to object pixels, float64.
+    """Convert positions (N, 2) row, column from metres to object pixels, float64.
 
-    Position p is where the top-left pixel of that frame's full window lies on the object.
+    A position is that of the top-left pixel of the frame's full window on the object.
     """
     return np.asarray(positions_m, dtype=np.float64) / object_pixel_size_m
 
 
 def central_window_start_px(full_px: int, window_px: int) -> int:
-    """Index at which the central `window_px` pixels of `full_px` begin.
+    """Index of the first of the central `window_px` pixels of `full_px`.
 
     The centre pixel n // 2 of the full window becomes the centre pixel w // 2 of the crop, so that
     zero frequency and the probe's centre stay centred.

@@ -14,17 +14,17 @@ from wnet_edge.physics.probe import fitted_probe
 
 @dataclass(frozen=True)
 class Instrument:
-    """What a network is trained for, and what its package is checked against.
+    """Parameters of the instrument for which a network is trained.
 
     Attributes:
         probe: (modes, full, full) complex64, full = window_px × binning.
         window_px: edge of the network's window.
         binning: detector pixels along an edge that are summed into one input pixel.
         object_pixel_size_m: edge of an object pixel.
-        wavelength_m: of the light; None where nobody says, as only simulation asks.
+        wavelength_m: photon wavelength; None if unknown. Only simulation needs it.
 
     Raises:
-        SimulationError: if the probe is not of the full window's size, or dark in it.
+        SimulationError: if the probe is not of the full window's size, or zero.
     """
 
     probe: NDArray[np.complex64]
@@ -46,29 +46,29 @@ class Instrument:
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """The network's window in the full window."""
+        """Slices (rows, columns) of the network's window in the full window."""
         start = central_window_start_px(self.frame_px, self.window_px)
         return (slice(start, start + self.window_px),) * 2
 
     @property
     def frame_px(self) -> int:
-        """Edge of the full window, the probe's."""
+        """Edge of the full window and of the probe."""
         return self.window_px * self.binning
 
     @property
     def intensity(self) -> NDArray[np.float32]:
-        """The probe's in the network's window, (window, window) float32."""
+        """Probe intensity in the network's window, (window_px, window_px) float32."""
         return probe_intensity(self.probe)[self.window]
 
     @property
     def weight(self) -> NDArray[np.float32]:
-        """Illumination weight in the network's window, (window, window) float32, mean 1."""
+        """Illumination weight in the network's window, (window_px, window_px) float32, mean 1."""
         return illumination_weight(self.intensity)
 
     def on(self, frame_px: int) -> "Instrument":
-        """The same behind a detector with finer or coarser pixels, `frame_px` in the full window.
+        """The same instrument with a full window of `frame_px`, at the same object pixel.
 
-        A multiple of the network's window; the probe is cut or padded, and its pixel stays.
+        A multiple of the network's window; the probe is padded or cropped.
         """
         probe = fitted_probe(self.probe, frame_px)
         return replace(self, probe=probe, binning=frame_px // self.window_px)

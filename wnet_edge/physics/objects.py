@@ -1,4 +1,4 @@
-"""Procedural objects: what the networks learn from instead of measured samples.
+"""Procedural objects: training data in place of measured samples.
 
 Each family draws a relief in [0, 1] on a square canvas; `draw_object` turns a relief into a complex
 transmission, with absorption tied to phase as in one material, or free as in a mixture.
@@ -16,7 +16,7 @@ Relief = NDArray[np.float32]
 
 
 class Family(str, Enum):
-    """Kinds of relief."""
+    """Families of reliefs."""
 
     THRESHOLDED = "thresholded"
     LABYRINTH = "labyrinth"
@@ -27,11 +27,12 @@ class Family(str, Enum):
 
 
 def draw_object(family: Family, size_px: int, *, rng: np.random.Generator) -> NDArray[np.complex64]:
-    """One object of a family, (size, size) complex64, |O| ≤ 1.
+    """Draw an object of a family, (size_px, size_px) complex64, |O| ≤ 1.
 
     O = exp(−(2π/λ)(β + iδ)t) with thickness t ∝ relief: phase −φ·relief and log-amplitude
     −(β/δ)·φ·relief, φ between 0.2 and 3 rad, β/δ between 0.005 and 0.3 (log-uniform). One in three
-    objects has absorption free of phase, from a second relief; half of the reliefs are inverted.
+    objects has absorption independent of phase, from a second relief; half of the reliefs are
+    inverted.
 
     Raises:
         SimulationError: if the canvas is smaller than 32 px.
@@ -77,7 +78,7 @@ def _band(size_px: int, period_px: float, bandwidth: float, rng: np.random.Gener
 
 
 def _step(distance_px: Relief, rng: np.random.Generator) -> Relief:
-    """0 to 1 across zero distance, over an edge of random width."""
+    """Edge profile from 0 to 1 across zero distance, of random width."""
     width_px = rng.uniform(0.4, 2.5)
     step: Relief = np.clip(np.float32(0.5) + distance_px / np.float32(2 * width_px), 0, 1)
     return step
@@ -107,7 +108,7 @@ def _grid(size_px: int) -> tuple[Relief, Relief]:
 
 
 def _edges(size_px: int, rng: np.random.Generator) -> Relief:
-    """Polygons: the canvas cut by random straight lines, each half-plane one step high."""
+    """Polygons: the canvas divided by random straight lines, one step per half-plane."""
     rows, columns = _grid(size_px)
     relief = np.zeros((size_px, size_px), np.float32)
     for _ in range(rng.integers(size_px // 40, size_px // 8)):
@@ -122,7 +123,7 @@ def _edges(size_px: int, rng: np.random.Generator) -> Relief:
 
 
 def _lines(size_px: int, rng: np.random.Generator) -> Relief:
-    """Patches of gratings at random angles, behind a random outline."""
+    """Gratings at random angles within random outlines."""
     rows, columns = _grid(size_px)
     relief = np.zeros((size_px, size_px), np.float32)
     for _ in range(3):
@@ -137,7 +138,7 @@ def _lines(size_px: int, rng: np.random.Generator) -> Relief:
 
 
 def _dots(size_px: int, rng: np.random.Generator) -> Relief:
-    """Discs of a random size and height that overlap."""
+    """Overlapping discs of random size and height."""
     relief = np.zeros((size_px, size_px), np.float32)
     largest = rng.uniform(6, 30)
     level = rng.random() < 0.5
@@ -156,7 +157,7 @@ def _dots(size_px: int, rng: np.random.Generator) -> Relief:
 
 
 def _smooth(size_px: int, rng: np.random.Generator) -> Relief:
-    """Thickness without edges, power-law spectrum."""
+    """Smooth relief with a power-law spectrum."""
     noise = np.fft.rfft2(rng.standard_normal((size_px, size_px), dtype=np.float32))
     q = np.hypot(np.fft.fftfreq(size_px)[:, None], np.fft.rfftfreq(size_px)[None])
     q[0, 0] = 1

@@ -1,8 +1,8 @@
-"""Which way up a detector is: the eight turns and flips of a frame.
+"""Detector orientation: the eight combinations of flips and transposition of a frame.
 
-A step of preprocess, between the frames and the binning: frames are turned so that their rows and
-columns run along the object's rows and columns as the package's probe has them; positions, whose
-axes may be counted otherwise, are turned likewise.
+A step of preprocess, before binning: frames are oriented so that their rows and columns run along
+the object's rows and columns, as in the package's probe; positions, whose axes may follow another
+convention, are oriented likewise.
 """
 
 from enum import Enum
@@ -15,7 +15,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 class Orientation(str, Enum):
-    """What is done to a frame before anything else: flips first, then the transposition."""
+    """Orientation applied to a frame before anything else: flips first, then transposition."""
 
     IDENTITY = "identity"
     FLIP_ROWS = "flip-rows"
@@ -38,12 +38,12 @@ class Orientation(str, Enum):
 
     @property
     def transposes(self) -> bool:
-        """Whether rows and columns change places."""
+        """Whether rows and columns are exchanged."""
         return self.value.endswith("transpose")
 
     @property
     def inverse(self) -> "Orientation":
-        """What undoes it: flips change axes under a transposition."""
+        """The inverse orientation; under a transposition the flips change axes."""
         swaps = {
             Orientation.FLIP_ROWS_TRANSPOSE: Orientation.FLIP_COLUMNS_TRANSPOSE,
             Orientation.FLIP_COLUMNS_TRANSPOSE: Orientation.FLIP_ROWS_TRANSPOSE,
@@ -52,10 +52,10 @@ class Orientation(str, Enum):
 
 
 def orient(frames: NDArray[Scalar], orientation: Orientation) -> NDArray[Scalar]:
-    """Frames or masks (..., n, n) of any dtype, turned; zero frequency stays at (n // 2, n // 2).
+    """Flip and transpose frames or masks (..., n, n) of any dtype; the centre stays at n // 2.
 
-    A flip of an even number of pixels alone would move the centre by one pixel; the frame is
-    rolled back by it, which the periodic far field allows.
+    Flipping an even number of pixels moves zero frequency by one pixel; the frame is rolled back by
+    it, which the periodic far field allows.
     """
     flips = ((-2, orientation.flips_rows), (-1, orientation.flips_columns))
     axes = tuple(axis for axis, flip in flips if flip)
@@ -69,7 +69,7 @@ def orient(frames: NDArray[Scalar], orientation: Orientation) -> NDArray[Scalar]
 def orient_positions(
     positions: NDArray[np.float64], orientation: Orientation
 ) -> NDArray[np.float64]:
-    """Positions (N, 2) row, column with axes reversed, then swapped, as `orient` does to frames."""
+    """Reverse and swap the axes of positions (N, 2) row, column as `orient` does for frames."""
     flips = (orientation.flips_rows, orientation.flips_columns)
     signs = np.array([-1.0 if flip else 1.0 for flip in flips])
     turned: NDArray[np.float64] = positions * signs

@@ -1,4 +1,4 @@
-"""What counting noise alone does to the square root of a count: the floor of any R-factor."""
+"""Expected deviation of the square root of Poisson counts: the noise floor of any R-factor."""
 
 import math
 from functools import cache
@@ -11,7 +11,7 @@ _GRID = np.concatenate([[0.0], np.geomspace(1e-4, _LARGE, 400)])
 
 
 def _exact(mean: float) -> float:
-    """E|√k − √mean| for k ~ Poisson(mean), summed over every k that matters."""
+    """E|√k − √mean| for k ~ Poisson(mean), by direct summation."""
     k = np.arange(int(mean + 12 * math.sqrt(mean) + 25))
     log_factorial = np.concatenate([[0.0], np.cumsum(np.log(k[1:]))])
     chance = np.exp(k * math.log(mean) - mean - log_factorial)
@@ -27,7 +27,7 @@ def expected_root_deviation(mean: NDArray[np.float64]) -> NDArray[np.float64]:
     """E|√k − √mean| for counts k ~ Poisson(mean), elementwise, of any shape.
 
     1/√(2π) for large means, where √k is normal with variance 1/4 (Bartlett, Supplement to J. Royal
-    Stat. Soc. 3, 68, 1936); tabled below 60.
+    Stat. Soc. 3, 68, 1936); tabulated below 60.
     """
     near: NDArray[np.float64] = np.interp(mean, _GRID, _table())
     return np.where(mean < _LARGE, near, 1 / math.sqrt(2 * math.pi))

@@ -1,8 +1,7 @@
-"""The probe: what lights the sample, as incoherent modes on the pixels of the object.
+"""The probe (illumination) as incoherent modes on object pixels: zone plates, defocus, shifts.
 
-A zone plate described by its optics, where no measured probe is at hand; and the small ways in
-which a real probe differs from what was measured of it (drift of focus and of the weights of its
-modes), for simulation.
+A zone plate model for use without a measured probe, and operations that model how a real probe
+differs from the measured one in simulation: defocus and shift.
 """
 
 import math
@@ -20,14 +19,14 @@ from wnet_edge.physics.geometry import central_window_start_px
 
 @dataclass(frozen=True)
 class ZonePlate:
-    """A Fresnel zone plate with a central stop, lit by a partially coherent source.
+    """A Fresnel zone plate with a central stop, illuminated by a partially coherent source.
 
     Attributes:
         outermost_zone_width_m: Δr; the numerical aperture is λ / (2 Δr).
-        central_stop_fraction: diameter of the stop over that of the zone plate, 0 to below 1.
-        defocus_m: sample downstream of the focus.
+        central_stop_fraction: diameter of the stop relative to the zone plate, 0 to below 1.
+        defocus_m: distance of the sample downstream of the focus.
         source_size_m: RMS width of the demagnified source at the focus; 0 is fully coherent.
-        modes: incoherent modes kept, strongest first.
+        modes: number of incoherent modes kept, strongest first.
     """
 
     outermost_zone_width_m: float = 30e-9
@@ -38,7 +37,7 @@ class ZonePlate:
 
 
 def spatial_frequencies_per_m(window_px: int, pixel_size_m: float) -> NDArray[np.float64]:
-    """|q|² on a centred grid, (window, window) float64, in 1/m²."""
+    """Squared spatial frequencies |q|² on a centred grid, (window, window) float64, in 1/m²."""
     q = np.fft.fftshift(np.fft.fftfreq(window_px, pixel_size_m))
     squared: NDArray[np.float64] = q[:, None] ** 2 + q[None, :] ** 2
     return squared
@@ -49,9 +48,9 @@ def zone_plate_probe(
 ) -> NDArray[np.complex64]:
     """Probe of a zone plate, (modes, window, window) complex64, total intensity 1.
 
-    The annular pupil filled evenly, propagated by `defocus_m` (Fresnel), then blurred by a Gaussian
-    source: incoherent copies at the nodes of a Gauss-Hermite quadrature, made orthogonal by a
-    singular value decomposition (Thibault & Menzel, Nature 494, 68, 2013).
+    A uniformly filled annular pupil, propagated by `defocus_m` (Fresnel), then convolved with a
+    Gaussian source: incoherent copies at the nodes of a Gauss-Hermite quadrature, orthogonalised by
+    a singular value decomposition (Thibault & Menzel, Nature 494, 68, 2013).
 
     Raises:
         SimulationError: if the optics are impossible or the pupil does not fit the window.
@@ -74,9 +73,10 @@ def zone_plate_probe(
 def defocus(
     probe: NDArray[np.complex64], *, distance_m: float, wavelength_m: float, pixel_size_m: float
 ) -> NDArray[np.complex64]:
-    """Probe (modes, H, W) after free flight over `distance_m` (Fresnel transfer function).
+    """Probe (modes, H, W) after free-space propagation by `distance_m` (Fresnel).
 
-    Goodman, Introduction to Fourier Optics, 2005, eq. 4-20. Keeps the total intensity.
+    Transfer function of Goodman, Introduction to Fourier Optics, 2005, eq. 4-20. Preserves the
+    total intensity.
     """
     squared = spatial_frequencies_per_m(probe.shape[-1], pixel_size_m)
     transfer = np.exp(-1j * math.pi * wavelength_m * distance_m * squared)
@@ -89,9 +89,9 @@ def defocus(
 def shifted_probe(
     probe: NDArray[np.complex64], shift_px: NDArray[np.float64]
 ) -> NDArray[np.complex64]:
-    """Probe (modes, H, W) moved by row, column `shift_px`, periodic, any fraction of a pixel.
+    """Probe (modes, H, W) shifted by row, column `shift_px`, periodic, with subpixel accuracy.
 
-    The Fourier shift theorem; keeps the total intensity.
+    By the Fourier shift theorem; preserves the total intensity.
     """
     height, width = probe.shape[-2:]
     rows = np.exp(-2j * math.pi * np.fft.fftfreq(height) * shift_px[0])
@@ -103,9 +103,9 @@ def shifted_probe(
 
 
 def fitted_probe(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.complex64]:
-    """Probe (modes, n, n) on a window of `size_px`: padded with darkness, or cut, centre on centre.
+    """Probe (modes, n, n) zero-padded or cropped to a window of `size_px`, centre on centre.
 
-    The pixel stays, so a larger window is that of a detector with finer pixels.
+    The object pixel stays the same; a larger window corresponds to finer detector pixels.
     """
     probe_px = probe.shape[-1]
     if size_px <= probe_px:
@@ -117,9 +117,9 @@ def fitted_probe(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.compl
 
 
 def probe_far_field(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.float32]:
-    """Σ_modes |F P|² of a probe (modes, n, n) on a window of `size_px` detector pixels.
+    """Far-field intensity Σ_modes |F P|² of a probe (modes, n, n) on `size_px` × `size_px` pixels.
 
-    A larger window has finer pixels: the probe is padded; a smaller one coarser pixels: binned.
+    For more (finer) detector pixels the probe is padded, for fewer the far field is binned.
 
     Raises:
         ValueError: if the window is smaller and does not divide the probe's.

@@ -1,7 +1,7 @@
-"""A whole scan of a procedural object: raster, frames and the label of every frame.
+"""Simulated scan of a procedural object: raster positions, frames and ground-truth patches.
 
-What `wnet-edge simulate` writes: the same forward model as training's, on one large object instead
-of many small ones, so that the stitched image can be held against the truth.
+Written by `wnet-edge simulate`: the forward model of training on one large object instead of many
+small ones, so that the stitched image can be compared with the ground truth.
 """
 
 import math
@@ -20,25 +20,25 @@ from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.objects import Family, draw_object
 
 _TILE_PX = 384
-"""Edge of a mosaic's tiles: a few windows wide, so that most frames see one family."""
+"""Edge of a mosaic's tiles: a few windows, so that most frames see a single family."""
 
 _LARGEST_CANVAS_PX = 16_384
 
 _BYTES_PER_CANVAS_PX = 64
-"""While a canvas is drawn: the object, complex64, and the fields that it is made of."""
+"""Memory per pixel while a canvas is drawn: the complex64 object and intermediate fields."""
 
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """What to simulate.
+    """Parameters of a simulated scan.
 
     Attributes:
         frames: number of positions, on the smallest raster that holds them.
         step_px: raster step in object pixels; positions are jittered by up to a quarter of it.
-        family: kind of object; None is a mosaic of all.
+        family: family of the object; None for a mosaic of all.
         window_px: edge of the labels, the central part of the probe's window.
         detector: flux, background, dead pixels.
-        seed: of everything random.
+        seed: seed of all random numbers.
     """
 
     frames: int = 400
@@ -49,17 +49,17 @@ class ScanOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse what is no scan."""
+        """Refuse values out of range."""
         if self.frames < 1 or self.step_px < 1:
             raise SimulationError("a scan has at least 1 frame and a step of 1 pixel")
 
 
 class VirtualScan:
-    """A drawn object and the frames a probe gives of it.
+    """A procedural object and its simulated frames under a probe.
 
     Args:
-        probe: (modes, H, W) complex64; its total intensity is taken as 1.
-        options: what to simulate.
+        probe: (modes, H, W) complex64; normalised to total intensity 1.
+        options: parameters of the scan.
 
     Attributes:
         probe: normalised to total intensity 1.
@@ -68,7 +68,7 @@ class VirtualScan:
         mask: (H, W) bool, dead detector pixels.
 
     Raises:
-        SimulationError: if the probe is dark or smaller than the labels, or the raster too large.
+        SimulationError: if the probe is zero or smaller than the labels, or the raster too large.
     """
 
     def __init__(self, probe: NDArray[np.complex64], options: ScanOptions) -> None:
@@ -98,7 +98,7 @@ class VirtualScan:
         self.mask = draw_mask((window_px, window_px), options.detector, rng=rng)
 
     def batches(self, size: int) -> Iterator[LabelledFrames]:
-        """All frames, int64, with labels, in scan order; the same at each call."""
+        """All frames with labels, in scan order, in batches of up to `size`; reproducible."""
         rng = np.random.default_rng([self.options.seed, 1])
         window_px = self.probe.shape[-1]
         for start in range(0, self.options.frames, size):

@@ -1,7 +1,7 @@
-"""What the pictures for people share: sizes, colours, text that fits, colour and scale bars.
+"""Drawing elements shared by all pictures: sizes, colours, text, colour bars, scale bars.
 
-Pictures are the very end of the flow. Pillow is loaded inside the functions, so only when a picture
-is asked for. Every length is in pixels of the picture.
+Pillow is imported inside the functions, so only when a picture is drawn. All lengths are in pixels
+of the picture.
 """
 
 import unicodedata
@@ -26,7 +26,7 @@ TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 22, 17, 15
 INK: Colour = (34, 34, 34)
 QUIET: Colour = (96, 96, 96)
 PAPER: Colour = (255, 255, 255)
-NOTHING: Colour = (226, 226, 226)  # where there is nothing to show
+NOTHING: Colour = (226, 226, 226)  # areas without data
 PLATE: Colour = (20, 20, 20)  # under white text on an image
 _PLAIN = str.maketrans({"−": "-", "–": "-", "—": "-", "×": "x", "μ": "u"})
 _UNITS_M = ((1e-3, "mm"), (1e-6, "µm"), (1e-9, "nm"))
@@ -45,13 +45,13 @@ GREY = np.array([(0, 0, 0), (255, 255, 255)])
 
 @dataclass(frozen=True)
 class ColourScale:
-    """What the colours of an image mean.
+    """Colour scale of an image.
 
     Attributes:
         colours: (K, 3) int, evenly spaced from `low` to `high`.
         low: value of the first colour.
-        high: value of the last, above `low`.
-        ticks: values to mark, and what is written beside them.
+        high: value of the last colour, above `low`.
+        ticks: values to mark, with their labels.
     """
 
     colours: NDArray[np.int64]
@@ -73,7 +73,7 @@ def linear_ticks(low: float, high: float, least_step: float = 0.0) -> tuple[tupl
 
 
 def coloured(level: NDArray[np.float32], colours: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Levels (...) in 0 to 1 to (..., 3) float32 in 0 to 255."""
+    """Map levels (...) in 0 to 1 to colours (..., 3) float32 in 0 to 255."""
     steps = np.linspace(0, 1, 256)
     anchors = np.linspace(0, 1, len(colours))
     table = np.stack([np.interp(steps, anchors, band) for band in colours.T], axis=1)
@@ -84,7 +84,7 @@ def coloured(level: NDArray[np.float32], colours: NDArray[np.int64]) -> NDArray[
 def colour_bar(
     picture: "Image.Image", scale: ColourScale, left: int, top: int, height: int
 ) -> None:
-    """A bar beside an image, with numbers at their heights."""
+    """Draw a colour bar with tick labels beside an image."""
     from PIL import Image, ImageDraw
 
     levels = np.linspace(1, 0, height, dtype=np.float32)[:, None].repeat(BAR_WIDTH, axis=1)
@@ -101,7 +101,7 @@ def colour_bar(
 
 
 def axes_arrows(draw: "ImageDraw.ImageDraw", left: int, top: int) -> None:
-    """Which way the axes of an image run, on a plate: x to the right, y downwards."""
+    """Draw arrows for the image axes on a plate: x to the right, y downwards."""
     size, inset, reach, head = 58, 12, 26, 5
     draw.rounded_rectangle((left, top, left + size, top + size), radius=4, fill=PLATE)
     x, y = left + inset, top + inset
@@ -116,12 +116,12 @@ def axes_arrows(draw: "ImageDraw.ImageDraw", left: int, top: int) -> None:
 
 
 def round_length(longest_px: float, unit_per_px: float, *, metres: bool) -> tuple[int, str]:
-    """A round length that is at most `longest_px` of the picture: pixels of it, and its label.
+    """Round length for a scale bar of at most `longest_px`: its length in pixels, and its label.
 
     Args:
-        longest_px: in the picture.
-        unit_per_px: metres, or pixels of an image, to a pixel of the picture.
-        metres: whether they are metres.
+        longest_px: largest length in the picture.
+        unit_per_px: metres, or image pixels, per pixel of the picture.
+        metres: whether the unit is metres.
     """
     length = round_number(longest_px * unit_per_px)
     if not metres:
@@ -135,7 +135,7 @@ def round_length(longest_px: float, unit_per_px: float, *, metres: bool) -> tupl
 def unit_text(
     draw: "ImageDraw.ImageDraw", middle: float, y: int, text: str, colour: Colour
 ) -> None:
-    """Small text around `middle`; the font lacks a µ, so a u gets the stroke it is short of."""
+    """Draw small text centred on `middle`; µ, which the font lacks, is drawn as u with a stroke."""
     plain = text.replace("µ", "u")
     draw.text((middle, y), plain, fill=colour, font=font(SMALL_SIZE), anchor="mm")
     if plain != text:
@@ -146,7 +146,7 @@ def unit_text(
 
 
 def round_number(value: float) -> float:
-    """The largest of 1, 2, 5 × 10ⁿ that is not above `value`."""
+    """Largest 1, 2 or 5 × 10ⁿ that is not above `value`."""
     power = 10.0 ** np.floor(np.log10(value))
     return float(power * max(k for k in (1, 2, 5) if k <= value / power * (1 + 1e-9)))
 
@@ -159,9 +159,9 @@ def text_line(
     colour: Colour,
     room: int,
 ) -> None:
-    """One line of text, shortened in the middle to fit."""
+    """Draw one line of text, shortened in the middle to fit into `room`."""
     text = "".join(_printable(letter) for letter in one_line(" ".join(text.split())))
-    shown, kept = text, min(len(text), room // 4)  # hardly a letter is narrower
+    shown, kept = text, min(len(text), room // 4)  # hardly any letter is narrower than 4 px
     while kept > 2 and text_width(draw, shown, size) > room:
         kept -= 1
         shown = f"{text[: (kept + 1) // 2]}…{text[len(text) - kept // 2 :]}"
@@ -169,7 +169,7 @@ def text_line(
 
 
 def _printable(letter: str) -> str:
-    """The nearest that the font has: accents go, other alphabets become question marks."""
+    """Closest letter in the font: without accents; other alphabets become question marks."""
     if letter.isascii() or letter in "·…°’±":
         return letter
     plain = unicodedata.normalize("NFKD", letter).translate(_PLAIN)
@@ -177,7 +177,7 @@ def _printable(letter: str) -> str:
 
 
 def text_width(draw: "ImageDraw.ImageDraw", text: str, size: int) -> int:
-    """Room that a line of text takes, rounded up."""
+    """Width of a line of text, rounded up."""
     return int(np.ceil(draw.textlength(text, font=font(size))))
 
 

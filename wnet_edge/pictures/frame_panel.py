@@ -1,4 +1,4 @@
-"""The mean frame of a scan as a picture: where the counts are, which pixels are masked."""
+"""Picture panel of a scan's mean frame, with masked pixels and beam centre."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _MASKED: Colour = (240, 70, 60)
 _LARGEST_RATIO = 1e6
-"""Of the counts of the brightest colour to those of the darkest."""
+"""Largest ratio of the counts of the brightest to those of the darkest colour."""
 
 
 def frame_panel(
@@ -22,13 +22,13 @@ def frame_panel(
     mask: NDArray[np.bool_],
     beam_centre_px: tuple[float, float] | None,
 ) -> Panel:
-    """The mean frame in powers of ten.
+    """Panel of the mean frame on a logarithmic colour scale.
 
     Args:
-        heading: of the panel.
-        mean: (H, W) counts a frame.
-        mask: (H, W), True where a pixel is not used.
-        beam_centre_px: row, column of zero frequency, None where that is not known.
+        heading: heading of the panel.
+        mean: (H, W) float32, mean counts per frame.
+        mask: (H, W) bool, True for pixels that are not used.
+        beam_centre_px: row, column of zero frequency, None if unknown.
     """
     from PIL import Image
 
@@ -55,7 +55,7 @@ def frame_panel(
 
 
 def _block_mean(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Means over blocks of `step` × `step`; what is left over at the far edges goes."""
+    """Means over blocks of `step` × `step` pixels; incomplete blocks are cut off."""
     height, width = (n // step for n in values.shape)
     blocks = values[: height * step, : width * step].reshape(height, step, width, step)
     mean: NDArray[np.float32] = blocks.mean(axis=(1, 3))
@@ -63,7 +63,7 @@ def _block_mean(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
 
 
 def _scale(counts: NDArray[np.float32]) -> ColourScale:
-    """From the faintest to the brightest of (H, W), at least a decade, in powers of ten."""
+    """Logarithmic colour scale from the smallest to the largest counts, at least one decade."""
     positive = counts[counts > 0].astype(np.float64)
     faintest, high = (positive.min(), positive.max()) if positive.size else (1.0, 1.0)
     low = min(max(faintest, high / _LARGEST_RATIO), high / 10)
@@ -75,7 +75,7 @@ def _scale(counts: NDArray[np.float32]) -> ColourScale:
 
 
 def _beam_key(image: "Image.Image", beam_centre_px: tuple[float, float], zoom: float) -> Key:
-    """Marks the beam in the image, and says so."""
+    """Mark the beam centre in the image; returns the legend entry."""
     from PIL import Image
 
     y, x = ((at + 0.5) * zoom for at in beam_centre_px)
@@ -89,7 +89,7 @@ def _beam_key(image: "Image.Image", beam_centre_px: tuple[float, float], zoom: f
 
 
 def _cross(image: "Image.Image", x: int, y: int) -> None:
-    """A small cross, open in the middle, seen on bright and on dark."""
+    """Draw a small cross with an open centre, visible on bright and dark pixels."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(image)

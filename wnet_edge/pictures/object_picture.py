@@ -1,8 +1,7 @@
-"""A picture of the image for people: phase and amplitude side by side, with scale and colour bars.
+"""Picture of an image: phase and amplitude side by side, with scale and colour bars.
 
-Rows run downwards; silx draws y upwards: so the picture shows which way its axes run.
-The very end of the flow. Pillow is loaded inside the functions, so only when a picture is asked
-for. Every length is in pixels of the picture.
+Rows run downwards, and arrows show the axes, since silx draws y upwards. Pillow is imported inside
+the functions, so only when a picture is drawn. All lengths are in pixels of the picture.
 """
 
 from dataclasses import dataclass
@@ -44,19 +43,19 @@ from wnet_edge.pictures.drawing import (
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
-_LEAST_PANEL, _MOST_PANEL = 500, 1000  # longer edge of an image in the picture
+_LEAST_PANEL, _MOST_PANEL = 500, 1000  # range of an image's longer edge in the picture
 _LEAST_FOR_ARROWS = 160
 _RANGE_PERCENT = (0.5, 99.5)
-_PNG_EFFORT = 4  # of 9; Pillow's own 6 takes twice as long for a file 4 % smaller
+_PNG_EFFORT = 4  # of 9; Pillow's default, 6, takes twice as long for a file 4 % smaller
 
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """What a picture says beside the images.
+    """Texts of a picture.
 
     Attributes:
-        title: one line above, the name of the scan say.
-        caption: one line below, small.
+        title: one line above, for example the name of the scan.
+        caption: one small line below.
     """
 
     title: str = ""
@@ -65,7 +64,7 @@ class PictureOptions:
 
 @dataclass(frozen=True)
 class _Panel:
-    """One image of the picture, and what its colours mean."""
+    """One image of the picture, with its colour scale."""
 
     heading: str
     pixels: "Image.Image"
@@ -82,20 +81,20 @@ def write_picture(
     *,
     force: bool = False,
 ) -> None:
-    """Write a PNG of phase and amplitude to `path`, whole or not at all.
+    """Write a PNG of phase and amplitude atomically.
 
     Args:
-        path: of the picture.
+        path: path of the picture.
         phase: (H, W) rad.
         amplitude: (H, W).
-        coverage: (H, W) summed weight; colours fade where it falls below half its median.
-        pixel_size_m: for the scale bar, which is in pixels where this is None.
+        coverage: (H, W) summed weight; colours fade where it is below half its median.
+        pixel_size_m: for the scale bar; None for a scale bar in pixels.
         options: title and caption.
         force: replace an existing file.
 
     Raises:
-        ResultError: if the file exists and `force` is not set, or the disk refuses it.
-        ValueError: if the images differ in shape or have no pixel.
+        ResultError: if the file exists and `force` is False, or it can't be written.
+        ValueError: if the images differ in shape or are empty.
     """
     picture = draw_picture(phase, amplitude, coverage, pixel_size_m, options)
     with replacing(path, ResultError, force=force) as temporary:
@@ -109,7 +108,7 @@ def draw_picture(
     pixel_size_m: float | None,
     options: PictureOptions | None = None,
 ) -> "Image.Image":
-    """Phase and amplitude as an RGB picture; arguments and errors as `write_picture`."""
+    """Draw phase and amplitude as an RGB picture; arguments and errors as for `write_picture`."""
     from PIL import Image, ImageDraw
 
     if not phase.shape == amplitude.shape == coverage.shape or phase.ndim != 2 or not phase.size:
@@ -153,7 +152,7 @@ def draw_picture(
 def _reduced(
     phase: NDArray[np.float32], amplitude: NDArray[np.float32], coverage: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Means over as many pixels as a huge image has to spare; the phase is that of the sum."""
+    """Large images reduced by means over blocks of pixels; the phase is that of the complex sum."""
     factor = min(max(phase.shape) // _MOST_PANEL, *phase.shape)
     if factor < 2:
         return phase, amplitude, coverage
@@ -170,10 +169,10 @@ def _reduced(
 
 
 def _panel_size(shape: tuple[int, ...]) -> tuple[tuple[int, int], float]:
-    """Width, height of an image in the picture, and image pixels to a picture pixel."""
+    """Width, height of an image in the picture, and image pixels per picture pixel."""
     longest = max(shape)
     if longest < _LEAST_PANEL:
-        zoom = float(-(-_LEAST_PANEL // longest))  # whole, so that all pixels are equally large
+        zoom = float(-(-_LEAST_PANEL // longest))  # integer, so that all pixels are of equal size
     else:
         zoom = min(1.0, _MOST_PANEL / longest)
     height, width = (max(1, round(n * zoom)) for n in shape)
@@ -191,7 +190,7 @@ def _panel(
 
     sure = values[certainty >= 1]
     low, high = np.percentile(sure, _RANGE_PERCENT).tolist() if sure.size else (0.0, 1.0)
-    if high - low < 1e-3:  # a flat image: a range that shows it flat, not its rounding
+    if high - low < 1e-3:  # a flat image: a range that does not show its rounding errors
         low, high = low - 0.5, high + 0.5
     level = np.clip((np.where(certainty > 0, values, low) - low) / (high - low), 0, 1)
     rgb = coloured(level, colours) * certainty[..., None]
@@ -211,7 +210,7 @@ def _scale_bar(
     source_px: float,
     pixel_size_m: float | None,
 ) -> None:
-    """A round length, about a quarter of the panel, on a plate in its lower left corner."""
+    """Draw a scale bar of a round length, about a quarter of the panel, at the lower left."""
     unit_per_px = source_px * (1.0 if pixel_size_m is None else pixel_size_m)
     bar, label = round_length(width / 4, unit_per_px, metres=pixel_size_m is not None)
     plate = max(bar, round(text_width(draw, label, SMALL_SIZE))) + 20

@@ -1,7 +1,7 @@
-"""One part of a scan in its picture: an image with a heading, a colour bar and a legend.
+"""Panel of a scan's picture: an image with heading, colour bar and legend.
 
-Made by `frame_panel`, `positions_panel` and `probe_panel`, set side by side by `scan_picture`.
-Pillow is loaded inside the functions; every length is in pixels of the picture.
+Made by `frame_panel`, `positions_panel` and `probe_panel`, arranged side by side by `scan_picture`.
+Pillow is imported inside the functions; all lengths are in pixels of the picture.
 """
 
 import math
@@ -19,7 +19,7 @@ BOX = 512
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of a legend: what a mark means, or a remark without one."""
+    """An entry of a legend: a mark and its meaning, or a remark without a mark."""
 
     text: str
     mark: "Image.Image | None" = None
@@ -27,13 +27,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Panel:
-    """One part of a scan.
+    """Panel for one part of a scan.
 
     Attributes:
-        heading: one line above.
-        image: RGB, at most `BOX` wide and high.
-        scale: what its colours mean; None where it has none.
-        legend: below, from left to right.
+        heading: one line above the image.
+        image: RGB image, at most `BOX` wide and high.
+        scale: colour scale; None for no colour bar.
+        legend: legend entries below the image, from left to right.
     """
 
     heading: str
@@ -43,7 +43,7 @@ class Panel:
 
 
 def empty_panel(heading: str, message: str) -> Panel:
-    """Says that there is nothing to show."""
+    """Panel with a message in place of an image."""
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (BOX, BOX), NOTHING)
@@ -52,7 +52,7 @@ def empty_panel(heading: str, message: str) -> Panel:
 
 
 def length_key(longest_px: float, unit_per_px: float, *, metres: bool) -> Key:
-    """A scale bar for the legend; arguments as `round_length`."""
+    """Legend entry with a scale bar; arguments as for `round_length`."""
     from PIL import Image
 
     length_px, label = round_length(longest_px, unit_per_px, metres=metres)
@@ -60,7 +60,7 @@ def length_key(longest_px: float, unit_per_px: float, *, metres: bool) -> Key:
 
 
 def fitted(image: "Image.Image", box: int) -> "Image.Image":
-    """The image as large as a square box takes it, the edges of its pixels sharp."""
+    """The image scaled to fit a square box, with sharp pixel edges."""
     from PIL import Image
 
     zoom = box / max(image.size)

@@ -1,4 +1,4 @@
-"""The positions of a scan as a picture: the path over the sample, in scan order."""
+"""Picture panel of a scan's positions: the path over the sample, in scan order."""
 
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 _INSET = 24
 _FINE = 3
-"""Lines are drawn so many times as large and then reduced: Pillow's own have steps."""
+"""Oversampling factor for lines, since Pillow draws them without anti-aliasing."""
 _MOST_LINES = 20_000
 _MOST_POINTS = 1_000_000
 _LARGEST = 1e300
-"""What is larger in a file is no position, and differences of it would overflow."""
+"""Larger values in a file are no positions, and their differences would overflow."""
 
-# From the first frame to the last; all of it is seen on white.
+# From the first frame to the last; all colours are visible on white.
 _ORDER = np.array([(36, 62, 160), (134, 44, 160), (214, 62, 104), (244, 162, 44)])
 
 
 def positions_panel(heading: str, positions: NDArray[np.float64], *, metres: bool) -> Panel:
-    """The path of the scan, rows downwards, coloured from the first frame to the last.
+    """Panel of the scan's path, rows downwards, coloured from the first frame to the last.
 
     Args:
-        heading: of the panel.
-        positions: (N, 2) row, column; what is not a number is left out.
-        metres: whether they are metres, else object pixels.
+        heading: heading of the panel.
+        positions: (N, 2) row, column; NaN is left out.
+        metres: whether they are in metres, else object pixels.
     """
     count = len(positions)
     numbers = np.flatnonzero((np.abs(positions) < _LARGEST).all(axis=1))
@@ -62,7 +62,7 @@ def positions_panel(heading: str, positions: NDArray[np.float64], *, metres: boo
 
 
 def _path(places: NDArray[np.float64], colours: NDArray[np.uint8]) -> "Image.Image":
-    """Places (N, 2) row, column joined in their order, a dot at each, a ring at the first."""
+    """Points (N, 2) row, column joined in their order, with dots, and a ring at the first."""
     from PIL import Image, ImageDraw
 
     image = Image.new("RGB", (BOX * _FINE, BOX * _FINE), PAPER)
@@ -84,7 +84,7 @@ def _path(places: NDArray[np.float64], colours: NDArray[np.uint8]) -> "Image.Ima
 
 
 def _ring_key() -> Key:
-    """What the ring of `_path` means."""
+    """Legend entry for the ring of `_path`."""
     from PIL import Image, ImageDraw
 
     mark = Image.new("RGB", (15 * _FINE, 15 * _FINE), PAPER)
@@ -94,7 +94,7 @@ def _ring_key() -> Key:
 
 
 def _cloud(places: NDArray[np.float64], colours: NDArray[np.uint8]) -> "Image.Image":
-    """A pixel at each of the places (N, 2): with so many, lines would only cover each other."""
+    """One pixel per point (N, 2), for so many points that lines would cover each other."""
     from PIL import Image
 
     pixels = np.full((BOX, BOX, 3), PAPER, np.uint8)

@@ -1,4 +1,4 @@
-"""The probe of a scan as a picture: its modes, and what each has of the power."""
+"""Picture panel of a scan's probe: its modes and their fractions of the power."""
 
 from typing import TYPE_CHECKING
 
@@ -24,21 +24,21 @@ _SHOWN_MODES = 4
 _LINE_PX = 2
 _MOST_PX = 1024
 _GLARE = 0.02
-"""Share of a mode's power in pixels that are shown as bright as can be: peaks of a reconstructed
-probe would leave the rest of it in the dark."""
+"""Fraction of a mode's power in pixels shown at full brightness, so that peaks of a reconstructed
+probe do not darken the rest."""
 
-# Once around the circle of hues, from -π over 0, which is red, to π.
+# Once around the hue circle, from -π over 0 (red) to π.
 _WAVES = 1 + np.cos(np.linspace(-np.pi, np.pi, 49)[:, None] - 2 * np.pi / 3 * np.arange(3))
 _HUES = np.rint(255 * _WAVES / _WAVES.max(axis=1, keepdims=True)).astype(np.int64)
 
 
 def probe_panel(heading: str, probe: NDArray[np.complex64], pixel_size_m: float | None) -> Panel:
-    """The modes, a tile each: amplitude as brightness, phase as hue.
+    """Panel of the modes, one tile each: amplitude as brightness, phase as hue.
 
     Args:
-        heading: of the panel.
-        probe: (modes, h, w); what is not a number counts as dark.
-        pixel_size_m: edge of a pixel of it, None if unknown.
+        heading: heading of the panel.
+        probe: (modes, h, w) complex64; NaN counts as zero.
+        pixel_size_m: edge of a pixel of the probe, None if unknown.
     """
     finite = np.isfinite(probe)
     lit = np.where(finite, probe, np.complex64(0))
@@ -67,7 +67,7 @@ def probe_panel(heading: str, probe: NDArray[np.complex64], pixel_size_m: float 
 
 
 def _tile(mode: NDArray[np.complex64], tile_px: int, share: float) -> "Image.Image":
-    """A mode (h, w), as bright as its amplitudes allow, with its share of the power."""
+    """Tile of a mode (h, w) at full brightness, labelled with its fraction of the power."""
     from PIL import Image, ImageDraw
 
     step = max(1, max(mode.shape) // _MOST_PX)
@@ -86,7 +86,7 @@ def _tile(mode: NDArray[np.complex64], tile_px: int, share: float) -> "Image.Ima
 
 
 def _brightest(amplitude: NDArray[np.float32]) -> np.float32:
-    """The amplitude above which `_GLARE` of the power lies; 1 where all is dark."""
+    """Amplitude above which the fraction `_GLARE` of the power lies; 1 if all is zero."""
     ordered = np.sort(amplitude, axis=None)
     power = np.cumsum(ordered.astype(np.float64) ** 2)
     at = int(np.searchsorted(power, (1 - _GLARE) * power[-1]))
@@ -94,7 +94,7 @@ def _brightest(amplitude: NDArray[np.float32]) -> np.float32:
 
 
 def _tiled(tiles: "list[Image.Image]") -> "Image.Image":
-    """Two tiles in a row, with a line between them that covers their edges."""
+    """Tiles in rows of two, with separating lines."""
     from PIL import Image, ImageDraw
 
     width, height = tiles[0].size

@@ -1,7 +1,7 @@
-"""A picture of a scan for people: mean frame, positions and probe side by side.
+"""Preview picture of a scan: mean frame, positions and probe side by side.
 
-Drawn before any frame goes into the flow, of what a file holds; a part that it lacks is said to be
-missing. Pillow is loaded inside the functions. Every length is in pixels of the picture.
+Shows the content of a file before inference; missing parts are marked as missing. Pillow is
+imported inside the functions. All lengths are in pixels of the picture.
 """
 
 from dataclasses import dataclass
@@ -49,18 +49,18 @@ _LINE = SMALL_SIZE + 8
 
 @dataclass(frozen=True)
 class ScanParts:
-    """What there is to draw; None where the file lacks it.
+    """Content of the picture; None for parts that the file lacks.
 
     Attributes:
         title: one line above.
-        captions: lines below, small.
-        mean: (H, W) counts a frame.
-        mask: (H, W), True where a pixel is not used; goes with `mean`.
+        captions: small lines below.
+        mean: (H, W) float32, mean counts per frame.
+        mask: (H, W) bool, True for pixels that are not used; given with `mean`.
         beam_centre_px: row, column of zero frequency in the frames.
-        positions: (N, 2) row, column.
-        positions_in_metres: or else in object pixels.
-        probe: (modes, h, w).
-        probe_pixel_size_m: edge of a pixel of it.
+        positions: (N, 2) float64 row, column.
+        positions_in_metres: whether positions are in metres, else in object pixels.
+        probe: (modes, h, w) complex64.
+        probe_pixel_size_m: edge of a pixel of the probe.
     """
 
     title: str
@@ -75,10 +75,10 @@ class ScanParts:
 
 
 def write_scan_picture(path: Path, parts: ScanParts, *, force: bool = False) -> None:
-    """Write a PNG to `path`, whole or not at all.
+    """Write the picture as a PNG, atomically.
 
     Raises:
-        ResultError: if the file exists and `force` is not set, or the disk refuses it.
+        ResultError: if the file exists and `force` is False, or it can't be written.
     """
     picture = draw_scan_picture(parts)
     with replacing(path, ResultError, force=force) as temporary:
@@ -86,7 +86,7 @@ def write_scan_picture(path: Path, parts: ScanParts, *, force: bool = False) -> 
 
 
 def draw_scan_picture(parts: ScanParts) -> "Image.Image":
-    """The parts side by side as an RGB picture."""
+    """Draw the parts side by side as an RGB picture."""
     from PIL import Image, ImageDraw
 
     height = _IMAGE_TOP + BOX + _LEGEND + len(parts.captions) * _LINE + MARGIN
@@ -121,7 +121,7 @@ def _panels(parts: ScanParts) -> tuple[Panel, Panel, Panel]:
 
 
 def _place(picture: "Image.Image", panel: Panel, left: int) -> None:
-    """Heading, image, colour bar and legend, from `left` on."""
+    """Draw a panel with heading, image, colour bar and legend, from `left` on."""
     from PIL import ImageDraw
 
     draw = ImageDraw.Draw(picture)

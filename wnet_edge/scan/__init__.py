@@ -1,1 +1,1 @@
-"""A scan in memory: frames with positions, and their counts as the network takes them."""
+"""A scan: lazily read frames with positions, and their preparation for the network."""

@@ -1,7 +1,7 @@
-"""From the detector to the network's frame: what of a detector is looked at, and which way up.
+"""Square window of the detector around zero frequency, cropped and oriented for the network.
 
-A step of preprocess, before the binning: crop around zero frequency, zero frequency from the corner
-to the centre, turn and flip. Frames are read through it, so that only what is needed of a large
+A step of preprocess, before binning: zero frequency from the corner to the centre, crop around it,
+flips and transposition. Frames are read through the window, so that only the needed part of a large
 detector is ever in memory.
 """
 
@@ -16,23 +16,23 @@ from wnet_edge.scan.counts import NOT_A_COUNT
 from wnet_edge.scan.frame_source import FrameSource
 
 NO_COUNT = np.float32(np.nan)
-"""Value of a pixel for which the detector gave no count in this frame."""
+"""Value of a pixel without a valid count in this frame."""
 
 _LARGE_FRAME_PX = 1 << 20
-"""Frames that have to be read whole come one at a time from this size on."""
+"""From this size on, frames that must be read whole are read one at a time."""
 
 
 @dataclass(frozen=True)
 class DetectorWindow:
-    """A square part of the detector, as the network wants to see it.
+    """Square crop of the detector, and its orientation.
 
     Attributes:
         detector_shape: (H, W) of the frames as stored.
         size_px: edge n of the window.
-        centre_px: row, column of zero frequency, which goes to (n // 2, n // 2).
-        from_corner: zero frequency lies at pixel (0, 0) of the stored frames; `centre_px` counts
-            after it has been moved to the centre.
-        orientation: what is done to the window after cropping.
+        centre_px: row, column of zero frequency, which becomes pixel (n // 2, n // 2).
+        from_corner: zero frequency is at pixel (0, 0) of the stored frames; they are shifted to
+            the centre first, and `centre_px` refers to the shifted frames.
+        orientation: applied to the window after cropping.
     """
 
     detector_shape: tuple[int, int]
@@ -48,13 +48,13 @@ class DetectorWindow:
 
     @property
     def outside_px(self) -> int:
-        """Pixels of the window that lie beyond the detector's edge."""
+        """Number of pixels of the window that lie outside the detector."""
         rows, columns = (int(part.stop - part.start) for part in self._part)
         return self.size_px**2 - rows * columns
 
     @property
     def _part(self) -> tuple[slice, slice]:
-        """Rows and columns of the detector that the window covers."""
+        """Slices of the detector's rows and columns that the window covers."""
         rows, columns = (
             slice(min(max(start, 0), length), min(max(start + self.size_px, 0), length))
             for start, length in zip(self._start_px, self.detector_shape, strict=True)
@@ -62,28 +62,28 @@ class DetectorWindow:
         return rows, columns
 
     def read(self, frames: FrameSource, key: Any) -> NDArray[Any]:  # noqa: ANN401 - as h5py's
-        """Frames `key` of (N, H, W), cut and turned: (B, n, n) or (n, n), of the stored type."""
+        """Frames `key` of (N, H, W), cropped and oriented: (B, n, n) or (n, n), stored dtype."""
         if self.from_corner:
             return self._cut_whole(frames, key)
         rows, columns = self._part
         return self._place(np.asarray(frames[key, rows, columns]), 0)
 
     def _cut_whole(self, frames: FrameSource, key: Any) -> NDArray[Any]:  # noqa: ANN401 - as h5py's
-        """Frames of which all is read before they are cut: large ones one at a time."""
+        """Read frames whole, then crop them; large ones one at a time."""
         numbers = np.arange(frames.shape[0])[key]
         if numbers.ndim == 0 or frames.shape[1] * frames.shape[2] <= _LARGE_FRAME_PX:
             return self.cut(np.asarray(frames[key]))
         return np.stack([self.cut(np.asarray(frames[n])) for n in numbers.tolist()])
 
     def cut(self, images: NDArray[Any], fill: Any = 0) -> NDArray[Any]:  # noqa: ANN401 - of any type
-        """Images (..., H, W) of any type, cut and turned: (..., n, n); `fill` beyond the edge."""
+        """Crop and orient images (..., H, W) of any dtype to (..., n, n); `fill` outside them."""
         if self.from_corner:
             images = np.fft.fftshift(images, axes=(-2, -1))
         rows, columns = self._part
         return self._place(images[..., rows, columns], fill)
 
     def _place(self, part: NDArray[Any], fill: Any) -> NDArray[Any]:  # noqa: ANN401 - of any type
-        """The part inside the detector, put where it belongs in the window, and turned."""
+        """Pad the part inside the detector to the whole window, and orient it."""
         n = self.size_px
         if part.shape[-2:] != (n, n):
             whole = np.full((*part.shape[:-2], n, n), fill, dtype=part.dtype)
@@ -94,11 +94,12 @@ class DetectorWindow:
 
 
 class WindowFrames:
-    """Frames (N, H, W) seen through a window: (N, n, n) float32 counts, NaN for no count.
+    """Frames (N, H, W) cropped to a window on reading: (N, n, n) float32 counts, NaN if invalid.
 
-    Masked and unreadable pixels that a detector marks by the largest number of its type, or the one
-    below (Dectris, SIMPLON API reference, "pixel_mask": 2^bits − 1 and − 2), are no counts, nor is
-    what reaches `no_count_from`, the mark of a detector whose frames were written as a wider type.
+    Invalid are pixels with the largest value of an integer type or the one below, by which a
+    detector marks masked and unreadable pixels (Dectris, SIMPLON API reference, "pixel_mask":
+    2^bits − 1 and − 2), and values from `no_count_from` on: the mark of a detector whose frames
+    were written in a wider type.
     """
 
     def __init__(
@@ -127,8 +128,8 @@ class WindowFrames:
 
 
 def as_counts(stored: NDArray[Any]) -> NDArray[np.float32]:
-    """Stored numbers of any real type to float32 counts, `NO_COUNT` where there is none."""
-    with np.errstate(over="ignore", invalid="ignore"):  # what is no float32 is no count either
+    """Convert stored values of any real dtype to float32 counts, `NO_COUNT` where invalid."""
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 are invalid too
         counts = stored.astype(np.float32)
     if stored.dtype.kind in "ui":
         no_count = stored >= np.iinfo(stored.dtype).max - 1

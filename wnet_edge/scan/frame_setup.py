@@ -1,4 +1,4 @@
-"""What all frames of a scan share, known before the first of them has come."""
+"""Detector and probe common to all frames of a scan, known before the first frame arrives."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class FrameSetup:
-    """Detector and probe of a scan whose frames are cut to square, centred ones.
+    """Detector and probe of a scan with square, centred frames.
 
     Attributes:
-        path: where the frames come from, for messages.
-        mask: (n, n) bool, True where the pixel must not be used.
-        full_window_px: edge of the window that a frame sees of the object: unbinned pixels.
+        path: source of the frames, for messages.
+        mask: (n, n) bool, True for pixels that must not be used.
+        full_window_px: edge of a frame's window on the object in pixels: that of the unbinned
+            frame.
         object_pixel_size_m: edge of an object pixel of the full window.
         probe: (modes, full, full) complex64 in square-root counts, or None.
     """

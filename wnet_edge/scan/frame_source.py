@@ -1,4 +1,4 @@
-"""Frames of a scan, wherever they are read from, a slice at a time."""
+"""Sources of a scan's frames, read lazily by slices."""
 
 from typing import Any, Protocol
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 class FrameSource(Protocol):
-    """Frames (N, H, W) that are read on indexing, as an h5py dataset or a numpy array does."""
+    """Frames (N, H, W) that are read on indexing, like an h5py dataset or a numpy array."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -16,7 +16,7 @@ class FrameSource(Protocol):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         ...
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
@@ -25,11 +25,11 @@ class FrameSource(Protocol):
 
 
 _BRIDGED_FRAMES = 8
-"""Frames between two wanted ones that are read along: many files pack several into a chunk."""
+"""Largest gap between two selected frames that is read through: a chunk often holds several."""
 
 
 class SelectedFrames:
-    """Some frames (K, H, W) of a source (N, H, W), by their numbers, ascending."""
+    """Selected frames (K, H, W) of a source (N, H, W), by ascending frame number, read lazily."""
 
     def __init__(self, source: FrameSource, numbers: NDArray[np.int64]) -> None:
         self._source = source
@@ -42,11 +42,11 @@ class SelectedFrames:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         return self._source.dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
-        """Frames of a slice, or one; rows and columns may be sliced too where the source's may."""
+        """Frames of a slice or an index; rows and columns may be sliced where the source allows."""
         along, *within = key if isinstance(key, tuple) else (key,)
 
         def read(of_source: slice | int) -> Any:  # noqa: ANN401 - as h5py's

@@ -1,6 +1,6 @@
-"""A ptychographic scan as every reader gives it and every later step takes it.
+"""A ptychographic scan, as every reader returns it and every later step takes it.
 
-Frames stay in the file until they are asked for: a scan is larger than memory.
+Frames are read lazily, since a scan can be larger than memory.
 """
 
 import hashlib
@@ -19,24 +19,26 @@ from wnet_edge.scan.frame_source import FrameSource, SelectedFrames
 
 @dataclass(frozen=True)
 class Scan:
-    """One far-field scan, cut to square, centred frames.
+    """One far-field scan with square, centred frames.
 
     Attributes:
-        path: the file it came from, for messages and provenance.
-        frames: (N, n, n) counts, zero frequency at (n // 2, n // 2), read lazily; NaN where the
-            detector has no count.
+        path: source file, for messages and provenance.
+        frames: (N, n, n) counts, zero frequency at (n // 2, n // 2), read lazily; NaN where a
+            pixel has no valid count.
         positions_m: (N, 2) float64 row, column of each frame's full window on the object, metres.
-        geometry: energy, distance, unbinned detector pixel; None where the file does not say.
-        mask: (n, n) bool, True where the pixel must not be used.
-        probe: (modes, full, full) complex64 in square-root counts, full = n × binning, or None
-            where the file has none.
+        geometry: energy, distance, unbinned detector pixel; None if the file lacks them.
+        mask: (n, n) bool, True for pixels that must not be used.
+        probe: (modes, full, full) complex64 in square-root counts, full = n × binning; None if
+            the file has none.
         binning: detector pixels along an edge that are already summed into one pixel of `frames`.
-        probe_pixel_size_m: edge of a pixel of `probe` as the file gives it, or None.
-        assumed_object_pixel_size_m: taken where `geometry` is None, from a package say.
-        left_out: (N,) bool, True for frames without a usable position; theirs is any finite one.
-        frame_numbers: (N,) int64, which frame of the measurement each is, counted from 0.
-        notes: what reading has changed or assumed, one line each.
-        stored_frames: as the file has them, before any cut or turn; None where that is `frames`.
+        probe_pixel_size_m: edge of a pixel of `probe` as stated by the file, or None.
+        assumed_object_pixel_size_m: used where `geometry` is None, from a package for example.
+        left_out: (N,) bool, True for frames without a valid position (an arbitrary finite one is
+            stored for them).
+        frame_numbers: (N,) int64, number of each frame in the measurement, counted from 0.
+        notes: what the reader changed or assumed, one line each.
+        stored_frames: frames as stored, before cropping and orientation; None if those are
+            `frames`.
     """
 
     path: Path
@@ -54,7 +56,7 @@ class Scan:
     stored_frames: FrameSource | None = None
 
     def __post_init__(self) -> None:
-        """Where nothing is said no frame is left out, and they are numbered in their order."""
+        """Defaults: no frame is left out, and frames are numbered in their order."""
         if not len(self.left_out):
             object.__setattr__(self, "left_out", np.zeros(len(self.positions_m), np.bool_))
         if not len(self.frame_numbers):
@@ -72,15 +74,15 @@ class Scan:
 
     @property
     def full_window_px(self) -> int:
-        """Edge of the window that a frame sees of the object: unbinned detector pixels."""
+        """Edge of a frame's window on the object in pixels: that of the unbinned frame."""
         return self.frame_px * self.binning
 
     @property
     def known_geometry(self) -> Geometry:
-        """The geometry, where a step can't do without.
+        """The geometry, for steps that need it.
 
         Raises:
-            ScanError: if the file does not say.
+            ScanError: if the file lacks it.
         """
         if self.geometry is None:
             raise ScanError(
@@ -91,7 +93,7 @@ class Scan:
 
     @property
     def object_pixel_size_m(self) -> float:
-        """Edge of an object pixel of the full window; summing pixels does not change it.
+        """Edge of an object pixel of the full window; binning does not change it.
 
         Raises:
             ScanError: if it is neither known nor assumed.
@@ -116,7 +118,7 @@ class Scan:
 
     @property
     def setup(self) -> FrameSetup:
-        """What its frames share.
+        """Detector and probe common to all frames.
 
         Raises:
             ScanError: if the object pixel is neither known nor assumed.
@@ -127,20 +129,20 @@ class Scan:
 
     @property
     def sha256(self) -> str:
-        """Fingerprint of the positions and the first stored frame: another scan has another."""
+        """SHA-256 of the positions and the first stored frame, which identifies the scan."""
         frames = self.frames if self.stored_frames is None else self.stored_frames
         digest = hashlib.sha256(self.positions_m.tobytes())
         digest.update(np.asarray(frames[:1]).tobytes())
         return digest.hexdigest()
 
     def batches(self, size: int) -> Iterator[NDArray[np.float32]]:
-        """Frames in scan order, (≤ size, H, W) float32 counts a batch."""
+        """Frames in scan order, in batches of (≤ size, n, n) float32 counts."""
         for start in range(0, self.frame_count, size):
             yield np.asarray(self.frames[start : start + size], dtype=np.float32)
 
 
 def some_frames(scan: Scan, numbers: NDArray[np.int64]) -> Scan:
-    """The scan as if only frames `numbers` (K,) had been taken."""
+    """The scan restricted to frames `numbers` (K,), ascending."""
     return replace(
         scan,
         frames=SelectedFrames(scan.frames, numbers),

@@ -1,1 +1,1 @@
-"""Patches to one image: placed, phases synchronised, summed."""
+"""Stitching of patches into one image: placing, phase synchronisation, summation."""

@@ -1,10 +1,10 @@
-"""The long-range part of stitching: phases of whole regions of the image at once.
+"""Coarse-grid correction of stitching: one phase for each region of the image, solved together.
 
-Passes over single patches heal what neighbours disagree on and leave what bends slowly over the
-image. So, as in a two-grid scheme (Brandt, Math. Comp. 31, 333, 1977), a Newton step is taken
-between them for regions of half a window, whose patches turn together:
-Σ_s w_rs (θ_r − θ_s) = Σ_n∈r pull_n, with the gradient of the stitcher's objective on the right and,
-on the left, its second derivative as blocks of pixels tell it, w_rs = Re Σ conj(Q_r)·Q_s / C for
+Relaxation sweeps remove short-range phase errors; long-range ones need a coarse-grid correction.
+So, as in a two-grid scheme (Brandt, Math. Comp. 31, 333, 1977), a Newton step is taken between
+sweeps for regions of half a window, whose patches share one phase θ:
+Σ_s w_rs (θ_r − θ_s) = Σ_n∈r pull_n. On the right is the gradient of the stitcher's objective, on
+the left its second derivative, approximated on blocks of pixels: w_rs = Re Σ conj(Q_r)·Q_s / C for
 sums of patches Q and coverage C.
 """
 
@@ -15,16 +15,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 _BLOCKS, _LEAST_BLOCK_PX = 8, 4
-"""Blocks along a patch's edge, about; fewer in a small one, for the sake of memory."""
+"""Approximate number of blocks along a patch's edge, and the smallest block: bounds memory."""
 
 _REGION_BLOCKS = 4
 """Blocks along a region's edge: half a patch."""
 
 _AT_ONCE = 8192
-"""Frames whose blocks are summed at a time."""
+"""Number of frames whose blocks are summed at a time."""
 
 _LEAST_COVERAGE = 1e-3
-"""Of the largest: below, a block says nothing about phases."""
+"""Relative to the largest coverage; a block with less does not determine phases."""
 
 _CG_STEPS = 300
 _SETTLED_RAD = 1e-4
@@ -33,47 +33,49 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 class RegionPhases:
-    """Blocks of all patches of a scan, kept in memory: a fiftieth of the patches.
+    """Block sums of a scan's patches, and the coarse-grid correction computed from them.
+
+    The blocks stay in memory; they take about a fiftieth of the patches' size.
 
     Args:
         patch_px: edge of a patch.
-        count: patches to make room for.
+        count: number of patches to allocate memory for; see `reserve`.
     """
 
     def __init__(self, patch_px: int, count: int) -> None:
         self._patch_px = patch_px
         self._block_px = max(_LEAST_BLOCK_PX, patch_px // _BLOCKS)
-        # A patch need not begin with a block.
+        # One block more than patch_px / block_px: patches need not be aligned with the blocks.
         self._width = -(-(patch_px + self._block_px - 1) // self._block_px)
         self._first_block = np.zeros((count, 2), np.int64)
         self._blocks = np.zeros((count, self._width, self._width), dtype=np.complex64)
-        # [r, k, i]: whether pixel i of a patch that begins r pixels into a block is in its block k.
+        # [r, k, i]: whether pixel i of a patch that starts r pixels into a block lies in block k.
         pixel = np.arange(self._block_px)[:, None, None] + np.arange(patch_px)
         self._membership = pixel // self._block_px == np.arange(self._width)[:, None]
 
     @property
     def region_px(self) -> int:
-        """Edge of a region."""
+        """Edge of a region, image pixels."""
         return _REGION_BLOCKS * self._block_px
 
     def reserve(self, count: int) -> None:
-        """Make room for `count` patches."""
+        """Allocate memory for `count` patches."""
         self._first_block = enlarged(self._first_block, count)
         self._blocks = enlarged(self._blocks, count)
 
     def move(self, regions: NDArray[np.int64]) -> None:
-        """Follow an image that has grown by so many regions (2,) before its first row, column."""
+        """Shift all patches by whole regions (2,) after the image has grown at its top or left."""
         self._first_block += regions * _REGION_BLOCKS
 
     def add(self, first: int, corner_px: NDArray[np.int64], placed: NDArray[np.complex64]) -> None:
-        """Take placed patches (B, patch_px, patch_px), weighted, of the frames from `first` on.
+        """Add weighted placed patches (B, patch_px, patch_px) of the frames from `first` on.
 
-        `corner_px` (B, 2) int64 is the image pixel on which each begins.
+        `corner_px` (B, 2) int64 is the image pixel of each patch's top-left pixel.
         """
         frames = slice(first, first + len(placed))
         self._first_block[frames] = corner_px // self._block_px
         rest_row, rest_column = (corner_px % self._block_px).T
-        # As matrix products, the larger one of real numbers: no patch has to be moved.
+        # As matrix products, the larger one of real numbers, so that no patch is copied.
         by_row = self._membership[rest_row].astype(np.float32) @ placed.view(np.float32)
         across = self._membership[rest_column].astype(np.complex64)
         self._blocks[frames] = by_row.view(np.complex64) @ across.swapaxes(1, 2)
@@ -84,13 +86,13 @@ class RegionPhases:
         pull: NDArray[np.float64],
         coverage: NDArray[np.float32],
     ) -> NDArray[np.float64]:
-        """Phase (N,) rad to be added to that of each patch, the same for all of a region.
+        """Phase to add to each patch's offset, (N,) float64 rad; the same within a region.
 
         Args:
-            offset_rad: (N,), phase φ by which each patch is turned now.
-            pull: (N,), Im(exp(−iφ_n) · Σ conj(patch_n)·image): zero for all where nothing is left
-                to gain. From pixels, not blocks, so that it is zero at the same phases.
-            coverage: (H, W) of the image.
+            offset_rad: (N,), current phase offset φ of each patch.
+            pull: (N,), Im(exp(−iφ_n) · Σ conj(patch_n)·image), all zero at the optimum. Taken from
+                pixels, not blocks, so that the fixed point is that of the relaxation sweeps.
+            coverage: (H, W), summed weight of the image.
         """
         region = self._first_block // _REGION_BLOCKS
         rows, columns = (region.max(axis=0) + 1).tolist()
@@ -98,7 +100,7 @@ class RegionPhases:
         inverse = self._inverse_coverage(coverage, sums.shape)
         wanted = np.zeros((rows, columns))
         np.add.at(wanted, (region[:, 0], region[:, 1]), pull)
-        # Regions that contradict each other are left out: what remains is a Laplacian.
+        # Negative couplings are dropped, so that the matrix is a graph Laplacian.
         weights = np.maximum(_couplings(sums, inverse).real, 0).astype(np.float64)
         phases = _solved(weights, wanted)
         found: NDArray[np.float64] = phases[region[:, 0], region[:, 1]]
@@ -107,7 +109,7 @@ class RegionPhases:
     def _region_sums(
         self, offset_rad: NDArray[np.float64], region: NDArray[np.int64], grid: tuple[int, int]
     ) -> NDArray[np.complex64]:
-        """(rows, columns, K, K): the sum of each region's patches, in blocks from its corner on."""
+        """Sum of each region's rotated patches, (rows, columns, K, K) blocks from its corner on."""
         edge = self._width + _REGION_BLOCKS - 1
         sums = np.zeros((*grid, edge, edge), dtype=np.complex64)
         along = np.arange(self._width)
@@ -125,7 +127,7 @@ class RegionPhases:
     def _inverse_coverage(
         self, coverage: NDArray[np.float32], shape: tuple[int, ...]
     ) -> NDArray[np.float32]:
-        """1 / summed coverage of the blocks of every region, in the shape of its sums."""
+        """1 / coverage of each region's blocks, in the shape of its sums; 0 where too low."""
         rows, columns, edge, _ = shape
         blocks = [n * _REGION_BLOCKS + edge for n in (rows, columns)]
         padded = np.zeros([n * self._block_px for n in blocks], dtype=np.float32)
@@ -156,7 +158,7 @@ def _block_sums(images: NDArray[Any], block_px: int) -> NDArray[Any]:
 
 
 def _couplings(sums: NDArray[np.complex64], inverse: NDArray[np.float32]) -> NDArray[np.complex64]:
-    """(rows, columns, S, S): Σ conj(Q_r)·Q_s / C of each region r with those around it."""
+    """Σ conj(Q_r)·Q_s / C of each region r with its S × S neighbourhood: (rows, columns, S, S)."""
     rows, columns, edge, _ = sums.shape
     reach = (edge - 1) // _REGION_BLOCKS
     found = np.zeros((rows, columns, 2 * reach + 1, 2 * reach + 1), dtype=np.complex64)
@@ -178,13 +180,16 @@ def _couplings(sums: NDArray[np.complex64], inverse: NDArray[np.float32]) -> NDA
 
 
 def _pairs(count: int, step: int) -> tuple[slice, slice]:
-    """Where i and where i + step are, for all i of `count` for which both are there."""
+    """Slices of the indices i and i + step, over all i for which both lie in range(count)."""
     first, last = max(0, -step), max(0, min(count, count - step))
     return slice(first, last), slice(first + step, max(first, last) + step)
 
 
 def _solved(weights: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Solve Σ_s w_rs (x_r − x_s) = wanted_r by conjugate gradients; zero where nothing couples."""
+    """Solve Σ_s w_rs (x_r − x_s) = wanted_r by preconditioned conjugate gradients.
+
+    Zero for regions without neighbours.
+    """
     degree = weights.sum(axis=(2, 3))
     coupled = degree > 0
     inverse = np.zeros_like(degree)
@@ -213,7 +218,7 @@ def _solved(weights: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArra
 
 
 def _around(values: NDArray[Any], couplings: NDArray[Any]) -> NDArray[Any]:
-    """The values of the regions around each, (rows, columns, S, S); zero beyond the edge."""
+    """Values in the S × S neighbourhood of each region, (rows, columns, S, S); 0 past the edge."""
     size = couplings.shape[-1]
     around: NDArray[Any] = sliding_window_view(np.pad(values, size // 2), (size, size))
     return around

@@ -1,8 +1,7 @@
-"""Windows resampled by a fraction of a pixel: what a frame's place on the image leaves over.
+"""Subpixel shift of windows by cubic convolution: puts patches onto the image's pixel grid.
 
-Cubic convolution (Keys, 1981) with the whole stack at once, in buffers that are used again: fresh
-ones of this size would come from the system every time, at a page fault every 4 kB, which took
-longer than the arithmetic.
+Cubic convolution (Keys, 1981) of a whole stack at once, in reused buffers: allocating buffers of
+this size on every call costs a page fault every 4 kB, which took longer than the arithmetic.
 """
 
 import numpy as np
@@ -17,10 +16,10 @@ _MARGIN_PX = 2
 
 
 def keys_taps(fraction: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Weights (..., 4) float32 of samples m − 2 … m + 1 for the value at m − f, f (...) in [0, 1).
+    """Cubic-convolution weights (..., 4) float32 of samples m − 2 … m + 1 for the value at m − f.
 
-    Cubic convolution with a = −1/2, exact for quadratics (Keys, IEEE Trans. ASSP 29, 1153, 1981,
-    eq. 15). f = 0 gives (0, 0, 1, 0).
+    `fraction` f (...) lies in [0, 1). Keys' kernel with a = −1/2, exact for quadratics (Keys, IEEE
+    Trans. ASSP 29, 1153, 1981, eq. 15). f = 0 gives (0, 0, 1, 0).
     """
     near = np.stack([1 - fraction, fraction], axis=-1)
     far = np.stack([2 - fraction, 1 + fraction], axis=-1)
@@ -32,19 +31,19 @@ def keys_taps(fraction: NDArray[np.float64]) -> NDArray[np.float32]:
 
 
 class WindowShifter:
-    """Resamples up to `most` windows at a time, each by its own fraction of a pixel.
+    """Shifts up to `most` windows at a time, each by its own fraction of a pixel.
 
     Args:
-        most: windows at a time.
-        height, width: of a window, ≥ `MIN_WINDOW_PX`.
+        most: largest number of windows per call.
+        height, width: size of a window, each ≥ `MIN_WINDOW_PX`.
 
     Attributes:
-        windows: (most, height, width) complex64: those to be shifted are put here, finite.
+        windows: (most, height, width) complex64, input buffer; its values must be finite.
     """
 
     def __init__(self, most: int, height: int, width: int) -> None:
         line = width + 2 * _MARGIN_PX
-        # What is never written, the outer margin and what the last line runs into, stays zero.
+        # The outer margin and the samples past the last line are never written and stay zero.
         self._wide = np.zeros((most, height + 2 * _MARGIN_PX, line), np.complex64)
         self._by_row = np.zeros((most, height * line + _TAPS - 1), np.complex64)
         self._both = np.empty((most, height, line), np.complex64)
@@ -54,14 +53,14 @@ class WindowShifter:
     def shift(self, taps: NDArray[np.float32], out: NDArray[np.complex64]) -> None:
         """Fill out[b, m, n] = windows[b] at (m − f_row, n − f_column), for the first B windows.
 
-        Four taps along rows, then along columns, on flat runs of real numbers: the ends of a line
-        run into the margin of the next, which is cut off at last. Several times as fast as
+        Four taps along rows, then along columns, on flattened real arrays: the end of a line runs
+        into the margin of the next, which is cropped at the end. Several times as fast as
         two-dimensional slices or small matrix products.
 
         Args:
-            taps: (B, 2, 4) of fractions (B, 2) row, column, as `keys_taps` gives them.
-            out: (B, height, width). Row 0 (column 0) becomes zero where its fraction is not, since
-                it would lie before the window's first sample; nothing is extrapolated.
+            taps: (B, 2, 4), `keys_taps` of the fractions (B, 2) row, column.
+            out: (B, height, width) complex64. Row 0 (column 0) is zero where the row (column)
+                fraction is not: it lies before the first sample, and nothing is extrapolated.
         """
         count, height, width = out.shape
         _extend(self._wide[:count])
@@ -78,7 +77,7 @@ class WindowShifter:
 
 
 class ShiftedCopies:
-    """One window (h, w) float32 resampled as by `WindowShifter`, for many fractions at once."""
+    """One window (h, w) float32 shifted as by `WindowShifter`, for many fractions at once."""
 
     def __init__(self, window: NDArray[np.float32]) -> None:
         wide = np.pad(window, _MARGIN_PX)
@@ -87,9 +86,9 @@ class ShiftedCopies:
         self._shifts = shifts.reshape(_TAPS**2, -1)
 
     def fill(self, taps: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        """Copies for taps (B, 2, 4) into `out` (B, h, w), contiguous.
+        """Write the shifted copies for taps (B, 2, 4) into `out` (B, h, w) float32, contiguous.
 
-        One matrix product with the sixteen windows that its whole shifts are.
+        One matrix product with the sixteen whole-pixel shifts of the window.
         """
         both = (taps[:, 0, :, None] * taps[:, 1, None, :]).reshape(len(out), -1)
         np.matmul(both, self._shifts, out=out.reshape(len(out), -1))
@@ -105,7 +104,7 @@ def _drop_before_first(
 
 
 def _extend(wide: NDArray[np.float32] | NDArray[np.complex64]) -> None:
-    """Fill the inner sample of the margin of two by Keys' rule (1981, eq. 19)."""
+    """Extrapolate by one sample into the margin of two by Keys' boundary rule (1981, eq. 19)."""
     wide[:, 1] = 3 * wide[:, 2] - 3 * wide[:, 3] + wide[:, 4]
     wide[:, -2] = 3 * wide[:, -3] - 3 * wide[:, -4] + wide[:, -5]
     wide[:, :, 1] = 3 * wide[:, :, 2] - 3 * wide[:, :, 3] + wide[:, :, 4]

@@ -1,9 +1,9 @@
-"""Where windows lie on the image, to a fraction of a pixel: the first half of stitching.
+"""Layout of the windows on the image, and subpixel placing of patches: the first half of stitching.
 
-A window lies at a fractional place on the object; the image has whole pixels only. `first_pixels`
-says on which of them each window lies, an `Extent` which of them an image shows; `PatchPlacer`
-weights patches and resamples each by its own fraction of a pixel. Weight and weight × patch go
-through the same kernel, so that their ratio is the patch at the new place.
+Windows lie at fractional object positions, the image has whole pixels. `first_pixels` splits
+positions into whole pixels and fractions, an `Extent` is the part of the object that an image
+shows, and `PatchPlacer` weights patches and shifts each by its own fraction of a pixel. Weight and
+weight × patch go through the same kernel, so that their ratio is the shifted patch.
 """
 
 from collections import deque
@@ -16,16 +16,16 @@ from wnet_edge.errors import ScanError
 from wnet_edge.physics.geometry import central_window_start_px
 from wnet_edge.stitching.cubic_shift import ShiftedCopies, WindowShifter, keys_taps
 
-_FARTHEST_PX = 1e9  # float64 still holds a millionth of a pixel there
-_LEAST_WEIGHT = 1e-3  # of the largest: less is the kernel's overshoot beside a dark spot
+_FARTHEST_PX = 1e9  # float64 still resolves a millionth of a pixel there
+_LEAST_WEIGHT = 1e-3  # relative to the largest; less is kernel overshoot beside dark pixels
 
 
 @dataclass(frozen=True)
 class Extent:
-    """A rectangle of the object's pixels.
+    """A rectangle of object pixels.
 
     Attributes:
-        origin_px: (2,) int64, row and column of its first pixel.
+        origin_px: (2,) int64, row, column of its first pixel.
         shape: (H, W).
     """
 
@@ -34,28 +34,28 @@ class Extent:
 
     @classmethod
     def between(cls, low_px: NDArray[np.int64], high_px: NDArray[np.int64]) -> "Extent":
-        """From one row, column to another, which is not part of it."""
+        """The extent from row, column `low_px` (2,) to `high_px` (2,), excluded."""
         height, width = (high_px - low_px).tolist()
         return cls(low_px, (height, width))
 
     @property
     def end_px(self) -> NDArray[np.int64]:
-        """(2,) int64, row and column after its last pixel."""
+        """(2,) int64, row, column after its last pixel."""
         return self.origin_px + self.shape
 
     def joined(self, other: "Extent") -> "Extent":
-        """The smallest that holds both."""
+        """The smallest extent that contains both."""
         return Extent.between(
             np.minimum(self.origin_px, other.origin_px), np.maximum(self.end_px, other.end_px)
         )
 
     def holds(self, other: "Extent") -> bool:
-        """Whether all of another one lies in it."""
+        """Whether it contains another extent."""
         inside = (other.origin_px >= self.origin_px) & (other.end_px <= self.end_px)
         return bool(inside.all())
 
     def within(self, other: "Extent") -> tuple[slice, slice]:
-        """Where on the array of a larger one it lies."""
+        """Slices (rows, columns) of this extent in an array of a larger one."""
         start = (self.origin_px - other.origin_px).tolist()
         rows, columns = (slice(a, a + n) for a, n in zip(start, self.shape, strict=True))
         return rows, columns
@@ -64,21 +64,21 @@ class Extent:
 def first_pixels(
     positions_px: ArrayLike, full_window_px: int, window_px: int, max_image_px: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The object pixel on which each network window begins, and how much further it begins.
+    """Whole and fractional parts of the network windows' top-left corners, in object pixels.
 
     Args:
         positions_px: (N, 2) row, column of the top-left pixel of each full window, object pixels,
             any sign.
         full_window_px: edge of the full window.
-        window_px: edge of the network's window, its centre.
-        max_image_px: pixels that an image may have.
+        window_px: edge of the network's window, the central part of the full window.
+        max_image_px: largest number of pixels of an image.
 
     Returns:
-        (N, 2) int64, and (N, 2) float64 in [0, 1).
+        (N, 2) int64 whole pixels, and (N, 2) float64 fractions in [0, 1).
 
     Raises:
-        ScanError: if positions are not finite, span more than an image may have, or are so far out
-            that pixels can't be told apart.
+        ScanError: if positions are not finite, span more than an image may have, or are too large
+            for subpixel precision.
         ValueError: if positions are not (N, 2).
     """
     positions = np.asarray(positions_px, dtype=np.float64)
@@ -88,7 +88,7 @@ def first_pixels(
     if len(bad):
         raise ScanError(
             f"{len(bad)} of {len(positions)} positions are not finite (the first is that of frame "
-            f"{bad[0]}): mend or drop these frames"
+            f"{bad[0]}): correct or drop these frames"
         )
     lowest, highest = positions.min(axis=0).tolist(), positions.max(axis=0).tolist()
     height, width = (high - low + window_px for low, high in zip(lowest, highest, strict=True))
@@ -98,17 +98,17 @@ def first_pixels(
             f"the positions begin at {lowest[0]:.3g}, {lowest[1]:.3g} object pixels, too far out "
             "to tell pixels apart: check their unit, or subtract their mean"
         )
-    # To a millionth of a pixel, so that 4.9999999999 does not lose the window's first row.
+    # Rounded to a millionth of a pixel, so that 4.9999999999 does not lose the window's first row.
     top_left = np.round(positions + central_window_start_px(full_window_px, window_px), 6)
     whole = np.floor(top_left).astype(np.int64)
     return whole, top_left - whole
 
 
 def check_size(shape: tuple[float, float], max_image_px: int) -> None:
-    """See that an image of this shape may be made.
+    """Check that an image of this shape (H, W) is within the size limit.
 
     Raises:
-        ScanError: if it has more pixels than that.
+        ScanError: if it has more than `max_image_px` pixels.
     """
     height, width = shape
     if height * width > max_image_px:
@@ -120,11 +120,11 @@ def check_size(shape: tuple[float, float], max_image_px: int) -> None:
 
 
 class PatchPlacer:
-    """Weights patches and resamples them on the image's pixels, up to `most` at a time.
+    """Weights patches and shifts them onto the image's pixels, up to `most` at a time.
 
     Args:
-        weight: (h, w), illumination weight of the window.
-        most: patches at a time.
+        weight: (h, w) float32, illumination weight of the window.
+        most: largest number of patches per call.
     """
 
     def __init__(self, weight: NDArray[np.float32], most: int) -> None:
@@ -145,16 +145,16 @@ class PatchPlacer:
         scale: NDArray[np.float32],
         fraction: NDArray[np.float64],
     ) -> tuple[NDArray[np.complex64], NDArray[np.float32], NDArray[np.bool_]]:
-        """Weighted patches (B, h, w), their weights, and which are usable (B,).
+        """Weighted, shifted patches (B, h, w), their shifted weights, and usable (B,).
 
-        The arrays hold until the next call. A frame without counts, or with values that are not
-        finite, gives zeros and is not usable.
+        The arrays are buffers, valid until the next call. A frame without counts or with non-finite
+        values gives zeros and is not usable.
 
         Args:
-            amplitude: (B, h, w) relative to the patch's RMS.
+            amplitude: (B, h, w), relative to the amplitude scale.
             phase: (B, h, w) rad.
-            scale: (B,) that RMS.
-            fraction: (B, 2), how much further than on its first pixel each begins.
+            scale: (B,), amplitude scale: illumination-weighted RMS of each patch.
+            fraction: (B, 2), row and column shift in [0, 1) pixel.
         """
         with np.errstate(invalid="ignore", over="ignore"):
             level = amplitude.sum(axis=(1, 2))
@@ -183,9 +183,9 @@ class PatchPlacer:
 
 
 def growth_order(corner_px: NDArray[np.int64], window_px: int) -> list[int]:
-    """Indices of all windows, so ordered that each overlaps one before it where any does.
+    """Order of the N windows in which each overlaps an earlier one, where any does.
 
-    Breadth first over cells of half a window, from the cell in the middle of the scan.
+    Breadth-first over cells of half a window, from the centre of the scan.
     """
     cell = corner_px // (window_px // 2)
     members: dict[tuple[int, int], list[int]] = {}

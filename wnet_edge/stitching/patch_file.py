@@ -1,7 +1,7 @@
-"""Placed patches on their way through the stitcher, in a temporary file instead of memory.
+"""Temporary file that holds the stitcher's placed patches, so that memory does not grow with them.
 
-Written in scan order, and read some at a time in every round of the solver: memory does not grow
-with the scan. Through the file, not through a mapping, which costs a page fault every 4 kB.
+Written in scan order, and read in chunks in every sweep of the solver. Plain reads and writes, not
+a memory map, which costs a page fault every 4 kB.
 """
 
 import os
@@ -16,17 +16,17 @@ _BYTES = np.dtype(np.complex64).itemsize
 
 
 class PatchFile:
-    """Patches (patch_px, patch_px) complex64 in a file without a name.
+    """Anonymous temporary file of patches, (patch_px, patch_px) complex64 each.
 
-    Without a name, the file is gone when it is closed or the process ends, however it ends.
+    Without a name, it disappears when it is closed or the process ends, however that happens.
 
     Args:
         patch_px: edge of a patch.
-        count: patches to take room on the disk for at once, so that a full disk shows before the
-            scan and not after it; more find theirs as they come.
+        count: number of patches whose disk space is allocated at once, so that a full disk is
+            noticed before the scan, not after it; the file grows for more.
 
     Raises:
-        ResultError: if there is no room.
+        ResultError: if there is not enough disk space.
     """
 
     def __init__(self, patch_px: int, count: int) -> None:
@@ -37,7 +37,7 @@ class PatchFile:
         self._reserve(max(count, 1))
 
     def _reserve(self, count: int) -> None:
-        """Take the room of `count` patches."""
+        """Allocate disk space for `count` patches."""
         size = count * self._patch_bytes
         try:
             if hasattr(os, "posix_fallocate"):
@@ -54,18 +54,18 @@ class PatchFile:
 
     @property
     def closed(self) -> bool:
-        """Whether the patches are gone."""
+        """Whether the file has been closed, and the patches with it."""
         return self._file.closed
 
     def close(self) -> None:
-        """Give the room back."""
+        """Close the file, which frees its disk space."""
         self._file.close()
 
     def write(self, first: int, patches: NDArray[np.complex64]) -> None:
-        """Put patches (B, patch_px, patch_px) at `first` and after.
+        """Write patches (B, patch_px, patch_px) from number `first` on.
 
         Raises:
-            ResultError: if there is no room for more.
+            ResultError: if there is not enough disk space.
         """
         if first + len(patches) > self._count:
             self._reserve(max(first + len(patches), 2 * self._count))
@@ -73,7 +73,7 @@ class PatchFile:
         self._file.write(np.ascontiguousarray(patches).data)
 
     def read(self, first: int, last: int) -> NDArray[np.complex64]:
-        """Patches `first` to `last` (B, patch_px, patch_px), a copy."""
+        """Patches `first` to `last` (excluded), (B, patch_px, patch_px) complex64, a copy."""
         patches = np.empty((last - first, self._patch_px, self._patch_px), np.complex64)
         self._file.seek(first * self._patch_bytes)
         self._file.readinto(patches.data)

@@ -1,11 +1,11 @@
-"""Phases of patches that lie on an image already, turned until they rest.
+"""Global phases of overlapping patches, iterated to convergence (phase synchronisation).
 
 For given offsets φ_n the best image is the weighted mean; for a given image the best offset is
 φ_n = arg Σ w_n·conj(patch_n)·image (generalised power iteration for phase synchronisation: Boumal,
-SIAM J. Optim. 26, 2355, 2016). The two alternate here frame by frame, as Gauss and Seidel would:
-the image follows every new offset at once, a frame is compared with the others without itself, and
-steps are a little too long on purpose (successive over-relaxation: Young, 1954). What bends slowly
-over the image, and would take tens of such rounds, is left to `region_phases`.
+SIAM J. Optim. 26, 2355, 2016). Relaxation sweeps alternate the two frame by frame (Gauss–Seidel):
+the image is updated after every new offset, each patch is compared with the mean of the others, and
+steps are extended by successive over-relaxation (Young, 1954). Long-range phase errors, which would
+take tens of such sweeps, are left to the coarse-grid correction of `coarse_phases`.
 """
 
 import cmath
@@ -22,26 +22,26 @@ CHUNK = 16
 """Frames placed or read at a time: 0.5 MiB of 64 × 64 patches."""
 
 LEAST_OVERLAP = 1e-3
-"""Of a patch's own power: less says nothing about its phase."""
+"""Smallest overlap, relative to a patch's own power, that still determines its phase."""
 
 _OVER_RELAXATION = 1.2
 
 
 @dataclass
 class LaidPatches:
-    """Patches of N frames, each turned by its offset, and their sum.
+    """Placed patches of N frames, their phase offsets, and the sum of the patches so rotated.
 
     Attributes:
-        file: the placed patches, not turned, (h, w) complex64 each.
-        corner_px: (N, 2), where on the image each begins.
-        patch_px: h and w.
-        total: (H, W) complex64, their sum.
+        file: the weighted patches before phase rotation, (patch_px, patch_px) complex64 each.
+        corner_px: (N, 2) int64, image pixel (row, column) of each patch's top-left pixel.
+        patch_px: edge of a patch.
+        total: (H, W) complex64, sum of the rotated patches.
         coverage: (H, W) float32, summed weight.
-        offset_rad: (N,) float64.
-        used: (N,) bool, False for what has no weight.
-        divisor: (H, W) float32 that patches are multiplied with as they are read, or None.
+        offset_rad: (N,) float64, phase added to each patch.
+        used: (N,) bool, False for frames without weight, and for those not added yet.
+        divisor: (H, W) float32 factor applied to patches on reading, or None.
 
-    N is how many there is room for: `used` is False for those that have not come.
+    N is the number of frames for which memory is allocated.
     """
 
     file: PatchFile
@@ -54,13 +54,13 @@ class LaidPatches:
     divisor: NDArray[np.float32] | None = None
 
     def reserve(self, count: int) -> None:
-        """Make room for `count` frames."""
+        """Allocate memory for `count` frames."""
         self.corner_px = enlarged(self.corner_px, count)
         self.offset_rad = enlarged(self.offset_rad, count)
         self.used = enlarged(self.used, count)
 
     def enlarge(self, shape: tuple[int, int], start_px: NDArray[np.int64]) -> None:
-        """Give sum and coverage another shape, what they hold beginning at `start_px` (2,)."""
+        """Enlarge sum and coverage to `shape`, with their content moved to `start_px` (2,)."""
         row, column = start_px.tolist()
         height, width = self.total.shape
         total, coverage = np.zeros(shape, np.complex64), np.zeros(shape, np.float32)
@@ -70,13 +70,13 @@ class LaidPatches:
         self.corner_px += start_px
 
     def windows(self, first: int, count: int) -> list[tuple[slice, slice]]:
-        """Where on the image the patches of `count` frames from `first` on lie."""
+        """Image slices (rows, columns) of the patches of `count` frames from `first` on."""
         size = self.patch_px
         corners = self.corner_px[first : first + count].tolist()
         return [(slice(r, r + size), slice(c, c + size)) for r, c in corners]
 
     def patches(self, first: int, last: int) -> NDArray[np.complex64]:
-        """The placed patches of frames `first` to `last`, divided while `settle` asks for it."""
+        """Placed patches of frames `first` to `last` (excluded), multiplied by `divisor` if set."""
         patches = self.file.read(first, last)
         if self.divisor is not None:
             for patch, window in zip(patches, self.windows(first, len(patches)), strict=True):
@@ -86,7 +86,7 @@ class LaidPatches:
     def each(
         self, *, backwards: bool = False
     ) -> Iterator[tuple[int, NDArray[np.complex64], NDArray[np.complex64]]]:
-        """Every used frame, its placed patch and the sum under it, in scan order or back."""
+        """Each used frame's number, its patch and the view of `total` under it, in scan order."""
         step = -1 if backwards else 1
         count = _count(self)
         for start in range(0, count, CHUNK)[::step]:
@@ -99,21 +99,23 @@ class LaidPatches:
 def settle(
     laid: LaidPatches, regions: RegionPhases, max_rounds: int, tolerance_rad: float, *, last: bool
 ) -> tuple[int, float]:
-    """Rounds over all patches, in scan order and back, until the offsets rest.
+    """Relaxation sweeps in alternating scan order, with coarse-grid corrections, to convergence.
 
-    Sum and patches are divided by the root of the coverage, Σ over a patch of conj(patch) · sum /
-    coverage being what every step asks for; and the sum is multiplied by it at the end.
+    Every step needs Σ conj(patch) · total / coverage over a patch, so both are divided by the
+    square root of the coverage first; the total is multiplied by it at the end.
 
     Args:
-        laid: patches with their offsets, which change.
-        regions: of the same patches.
-        max_rounds: at most, and at least one.
-        tolerance_rad: at which offsets rest.
-        last: that nothing is added afterwards: patches are divided once, in their file, instead of
-            each time they are read.
+        laid: patches with their offsets and sum, updated in place.
+        regions: coarse-grid correction of the same patches.
+        max_rounds: largest number of sweeps, at least one.
+        tolerance_rad: converged when no offset changes by more in a sweep, relative to the mean
+            change.
+        last: whether no patch is added afterwards; then patches are divided once, in their file,
+            instead of on every reading.
 
     Returns:
-        Rounds, and the largest change of an offset in the last, less the mean, rad.
+        Number of sweeps, and the largest change of an offset in the last one relative to the mean
+        change, rad.
     """
     root = np.sqrt(laid.coverage)
     inverse_root = np.zeros_like(root)
@@ -140,14 +142,14 @@ def settle(
 
 
 def power_of(patches: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Σ |patch|² of each of (B, h, w), (B,)."""
+    """Σ |patch|² of each patch: (B, h, w) complex64 to (B,) float32."""
     flat = patches.reshape(len(patches), -1).view(np.float32)
     power: NDArray[np.float32] = np.einsum("ni,ni->n", flat, flat)
     return power
 
 
 def _divided_powers(laid: LaidPatches, *, write: bool) -> NDArray[np.float64]:
-    """The power (N,) of each patch as divided; with `write` they are put back into the file so."""
+    """Powers (N,) of the divided patches; with `write`, these are written back to the file."""
     power = np.zeros(len(laid.offset_rad))
     count = _count(laid)
     for start in range(0, count, CHUNK):
@@ -165,7 +167,7 @@ def _improve(
     region: NDArray[np.complex64],
     own: float,
 ) -> float:
-    """Turn one patch towards the mean of the others; how far, rad."""
+    """One over-relaxed step of a patch's phase towards the mean of the others; returns it, rad."""
     before = cmath.rect(1, laid.offset_rad[frame])
     others = complex(np.vdot(patch, region)) - before * own
     if abs(others) <= LEAST_OVERLAP * own:
@@ -177,7 +179,7 @@ def _improve(
 
 
 def _turn_regions(laid: LaidPatches, regions: RegionPhases) -> None:
-    """Turn all patches of a region alike, and sum them anew."""
+    """Apply the coarse-grid correction: one phase per region; then recompute the sum."""
     pull = np.zeros(len(laid.offset_rad))
     for frame, patch, region in laid.each():
         agreement = complex(np.vdot(patch, region))
@@ -190,5 +192,5 @@ def _turn_regions(laid: LaidPatches, regions: RegionPhases) -> None:
 
 
 def _count(laid: LaidPatches) -> int:
-    """Frames up to the last that is used: of those after it, the file has nothing."""
+    """Number of frames up to the last used one; the file holds no patches beyond it."""
     return int(np.flatnonzero(laid.used)[-1]) + 1

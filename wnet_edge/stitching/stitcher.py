@@ -1,13 +1,13 @@
-"""Patches into one complex image: the last step of frames → preprocess → graph → patches → image.
+"""Stitching of patches into one complex image: the last step of frames → patches → image.
 
-A frame does not know the global phase of its patch, so each patch comes with a phase offset of its
-own, and the stitcher recovers all of them. With w the illumination weight, laid at the frame's
-place on the image's pixels, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². Here each patch is
-laid down as it comes, turned to agree with what lies there; how the phases then come to rest is in
-`phase_offsets`.
+A diffraction frame does not determine the global phase of its patch, so each patch has an unknown
+phase offset φ, and the stitcher recovers all of them. With w the illumination weight, shifted to
+the frame's position, it minimises Σ_n Σ w_n |exp(iφ_n)·patch_n − image|². Patches are first added
+greedily as they arrive, each rotated in phase to agree with the image so far; the iterations that
+follow are in `phase_offsets`.
 
-Placed patches wait in a temporary file and are read into memory some at a time, so that memory
-holds the image and a few hundred bytes a frame, however long the scan.
+Placed patches are kept in a temporary file and read in chunks, so that memory holds the image and a
+few hundred bytes per frame, however long the scan.
 """
 
 import cmath
@@ -34,12 +34,13 @@ from wnet_edge.stitching.phase_offsets import CHUNK, LEAST_OVERLAP, LaidPatches,
 
 @dataclass(frozen=True)
 class StitchOptions:
-    """How hard the stitcher tries.
+    """Stopping criteria and size limit of the stitcher.
 
     Attributes:
-        max_rounds: at most so many passes over all patches after the first.
-        tolerance_rad: settled when no offset, less the mean, changes by more in a round.
-        max_image_px: an image of more pixels is refused before it is allocated.
+        max_rounds: largest number of relaxation sweeps after the greedy pass.
+        tolerance_rad: converged when no offset changes by more in a sweep, relative to the mean
+            change.
+        max_image_px: largest number of pixels; a larger image is refused before allocation.
     """
 
     max_rounds: int = 50
@@ -49,20 +50,21 @@ class StitchOptions:
 
 @dataclass(frozen=True)
 class Stitched:
-    """One image of the object, and where it lies.
+    """Stitched complex image of the object with its coverage and its place on the object.
 
     Attributes:
-        image: (H, W) complex64, zero where nothing is covered. Its global phase, which no frame
-            knows, is such that Σ coverage · image is real and positive.
-        coverage: (H, W) float32, summed weight.
+        image: (H, W) complex64, zero where coverage is zero. Its global phase, which is not
+            measurable, is chosen so that Σ coverage · image is real and positive.
+        coverage: (H, W) float32, summed illumination weight.
         window_offset_px: (2,) float64 row, column: position_px + offset = centre of the top-left
             pixel of that frame's network window in this image.
-        origin_px: (2,) int64: image pixel (0, 0) is this row, column of the object, where the full
-            window of a frame at position p begins at row, column p.
-        offsets_rad: (N,) float64: phase added to each patch; 0 for a frame that was left out.
-        used: (N,) bool: False for frames without counts or with values that are not finite.
-        rounds: passes over all patches after the first.
-        largest_change_rad: of an offset in the last round, less the mean change.
+        origin_px: (2,) int64, object row, column of image pixel (0, 0), in the coordinates of the
+            positions.
+        offsets_rad: (N,) float64, phase added to each patch; 0 for a frame that was left out.
+        used: (N,) bool, False for frames without counts or with non-finite values.
+        rounds: number of relaxation sweeps after the greedy pass.
+        largest_change_rad: largest change of an offset in the last sweep, relative to the mean
+            change.
     """
 
     image: NDArray[np.complex64]
@@ -76,9 +78,9 @@ class Stitched:
 
 
 class Stitcher:
-    """Takes patches with their positions, batch by batch, and gives the image at any time.
+    """Stitches patches, added in batches with their positions, into an image available at any time.
 
-    A context manager: the temporary file goes when the block ends, however it ends.
+    A context manager: the temporary file is deleted on exit, also after an error.
 
         with Stitcher(128, 64, weight) as stitcher:
             for positions_px, amplitude, phase, scale in batches:
@@ -89,14 +91,14 @@ class Stitcher:
         full_window_px: edge of the full window.
         patch_px: edge of a patch, the central part of the full window.
         weight: (patch_px, patch_px) float32 ≥ 0, illumination weight of the network's window.
-        options: when to stop.
-        expected_px: (N, 2), the positions of the frames that will come, as `add` takes them: room
-            for all is taken at once, and the image has room for all, even for those that never
-            come. None: the image grows with the frames.
+        options: stopping criteria and size limit.
+        expected_px: (N, 2) positions of all frames to come, as for `add`: memory and disk space are
+            allocated at once, and the image covers them all, even those that are never added. None:
+            the image grows with the frames.
 
     Raises:
         ScanError: if positions are not finite or span more pixels than an image may have.
-        ResultError: if the temporary file finds no room.
+        ResultError: if there is no disk space for the temporary file.
         ValueError: if shapes or weights are not as above.
     """
 
@@ -114,7 +116,7 @@ class Stitcher:
         self._added = 0
         self._seeds = 0
         self._placer = PatchPlacer(self._weight, CHUNK)
-        # Of the object: what the image shows, and a larger part that there is memory for.
+        # Extents on the object: that of the image, and the larger one that is allocated.
         self._shown: Extent | None = None
         count = 0
         if expected_px is not None:
@@ -144,7 +146,7 @@ class Stitcher:
         self.close()
 
     def close(self) -> None:
-        """Let the temporary file go; nothing can be added any more."""
+        """Delete the temporary file; `add` and `finish` raise from then on."""
         self._laid.file.close()
 
     def add(
@@ -154,21 +156,22 @@ class Stitcher:
         phase: NDArray[np.float32],
         scale: NDArray[np.float32],
     ) -> None:
-        """Lay the next B patches on the image, each turned to agree with what lies there already.
+        """Add the next B patches, each rotated in phase to agree with the image so far.
 
-        Frames without counts (amplitude or scale zero) and frames with values that are not finite
-        get no weight.
+        Frames without counts (amplitude or scale zero) and frames with non-finite values get no
+        weight.
 
         Args:
             positions_px: (B, 2) row, column of the top-left pixel of each frame's full window,
                 object pixels, fractions and any sign allowed.
-            amplitude: (B, h, w) relative to the patch's illumination-weighted RMS.
-            phase: (B, h, w) rad.
-            scale: (B,) that RMS; the image's amplitude is scale · amplitude.
+            amplitude: (B, h, w) float32, relative to the amplitude scale.
+            phase: (B, h, w) float32 rad.
+            scale: (B,) float32, amplitude scale: illumination-weighted RMS of each patch; the
+                image's amplitude is scale · amplitude.
 
         Raises:
             ScanError: if positions are not finite, or the image becomes too large.
-            ResultError: if the temporary file finds no room.
+            ResultError: if there is no disk space for the temporary file.
             ValueError: if shapes disagree, or the stitcher is closed.
         """
         expected = (len(scale), self._patch_px, self._patch_px)
@@ -193,7 +196,7 @@ class Stitcher:
             )
 
     def image(self, rounds: int = 1) -> Stitched:
-        """The image so far, its phases settled by up to `rounds`; more can be added afterwards.
+        """The image so far, after up to `rounds` relaxation sweeps; more can be added afterwards.
 
         Raises:
             ResultError: if no frame had a usable patch so far.
@@ -204,7 +207,7 @@ class Stitcher:
         return self._stitched(*done, last=False)
 
     def finish(self) -> Stitched:
-        """Recover the offsets and give the image; closes the stitcher.
+        """Solve for the phase offsets and return the image; closes the stitcher.
 
         Raises:
             ResultError: if no frame had a usable patch.
@@ -221,7 +224,7 @@ class Stitcher:
         return self._stitched(*done, last=True)
 
     def _stitched(self, rounds: int, change_rad: float, *, last: bool) -> Stitched:
-        """The image in its own extent; `last` lets it have the memory of the sum."""
+        """The image in its own extent; with `last` it may take over the memory of the sum."""
         if self._shown is None:
             raise ValueError("no frame has come")
         shown = self._shown.within(self._canvas)
@@ -233,7 +236,7 @@ class Stitcher:
         covered = coverage > 0
         np.divide(image, coverage, out=image, where=covered)
         image *= np.complex64(turn)
-        image[~covered] = 0  # what rounding left
+        image[~covered] = 0  # rounding residue
         used = self._laid.used[: self._added].copy()
         offsets = np.angle(np.exp(1j * self._laid.offset_rad[: self._added]) * turn)
         start = central_window_start_px(self._full_window_px, self._patch_px)
@@ -271,7 +274,7 @@ class Stitcher:
         return Extent.between(first_px.min(axis=0), first_px.max(axis=0) + self._patch_px)
 
     def _make_room(self, first_px: NDArray[np.int64]) -> None:
-        """For frames whose windows begin on these object pixels (B, 2)."""
+        """Allocate space for frames whose windows begin on these object pixels (B, 2)."""
         room = len(self._laid.used)
         if self._added + len(first_px) > room:
             count = max(self._added + len(first_px), 2 * room)
@@ -288,7 +291,7 @@ class Stitcher:
             self._enlarge_canvas(shown)
 
     def _enlarge_canvas(self, shown: Extent) -> None:
-        """More than is needed, so that not every frame moves the whole image in memory."""
+        """Enlarge the allocated extent by more than needed, so that the image is rarely copied."""
         region_px = self._regions.region_px
         spare = np.maximum(np.array(shown.shape) // 4, region_px)
         low, high = shown.origin_px - self._canvas.origin_px, shown.end_px - self._canvas.end_px
@@ -309,7 +312,7 @@ class Stitcher:
         phase: NDArray[np.float32],
         scale: NDArray[np.float32],
     ) -> None:
-        """Place up to `CHUNK` patches, write them to the file and sum them greedily."""
+        """Place up to `CHUNK` patches, write them to the file and add them greedily."""
         first, last = self._added, self._added + len(scale)
         placed, weights, usable = self._placer.place(amplitude, phase, scale, fraction)
         self._laid.file.write(first, placed)
@@ -331,7 +334,7 @@ class Stitcher:
         region: NDArray[np.complex64],
         power: float,
     ) -> None:
-        """Turn one placed patch to agree with the image under it, and add it."""
+        """Rotate one placed patch in phase to agree with the image under it, and add it."""
         agreement = complex(np.vdot(patch, region))
         if abs(agreement) <= LEAST_OVERLAP * power:
             self._seeds += 1
@@ -339,10 +342,10 @@ class Stitcher:
         region += patch * np.complex64(cmath.rect(1, self._laid.offset_rad[frame]))
 
     def _grow(self) -> None:
-        """Lay all patches anew, outwards from the middle.
+        """Repeat the greedy pass outwards from the centre of the scan.
 
-        A scan whose order jumps begins as islands, each with a phase of its own; where they meet
-        later the seams, once closed around a loop, would never heal.
+        In a scan whose order jumps, the greedy pass starts as islands with independent phases;
+        phase vortices where they meet around a loop would survive every later sweep.
         """
         self._laid.total[:] = 0
         for frame in growth_order(self._laid.corner_px[: self._added], self._patch_px):

@@ -1,7 +1,7 @@
-"""What a beamline changes from scan to scan, done to stored frames: flux, background, dead pixels.
+"""Augmentation of stored frames by what varies between scans: flux, background, dead pixels.
 
-Simulation draws all of these, and errors of the probe, for itself; what is stored was measured or
-simulated once.
+For frames that were measured or simulated once; simulation on the fly draws all of these, and probe
+errors, itself.
 """
 
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from wnet_edge.scan.counts import MASKED
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far frames are changed, anew in every epoch.
+    """Strength of the augmentation, drawn anew in every epoch.
 
     Attributes:
-        flux: share of a frame's counts that are kept (lowest, highest), drawn log-uniformly.
-        background: counts that a pixel gets from elsewhere, as a share of the frame's mean.
-        dead_fraction: share of pixels that are masked.
+        flux: fraction of a frame's counts that is kept (lowest, highest), drawn log-uniformly.
+        background: background counts per pixel, relative to the frame's mean.
+        dead_fraction: fraction of pixels that are masked.
 
     Raises:
-        TrainingError: if a number is out of its range.
+        TrainingError: if a value is out of range.
     """
 
     flux: tuple[float, float] = (0.05, 1.0)
@@ -31,7 +31,7 @@ class Augmentation:
     dead_fraction: float = 1e-3
 
     def __post_init__(self) -> None:
-        """Refuse what is no share."""
+        """Refuse values out of range."""
         low, high = self.flux
         if not 0 < low <= high <= 1:
             raise TrainingError(f"flux keeps 0 < low ≤ high ≤ 1 of the counts, not {self.flux}")
@@ -42,10 +42,10 @@ class Augmentation:
 def augmented(
     counts: NDArray[np.float32], augmentation: Augmentation, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Counts (n, 1, H, W), masked pixels negative, as another day would have measured them.
+    """Augment counts (n, 1, H, W) float32, masked pixels negative: flux, background, dead pixels.
 
-    Binomial thinning: photons of a Poisson process that are kept at random are a Poisson process
-    again (Kingman, Poisson Processes, 1993, section 5.1), so that less flux has the noise of less
+    Flux is reduced by binomial thinning: a randomly thinned Poisson process is a Poisson process
+    again (Kingman, Poisson Processes, 1993, section 5.1), so that the noise is that of the lower
     flux. Bins scaled up for dead pixels are rounded first.
     """
     valid = counts >= 0

@@ -1,7 +1,7 @@
 """Checkpoints: weights, optimiser and random state in one safetensors file, no pickle.
 
 Tensors are `model.*`, `optimizer.*`, `rng.*` and `probe`; the rest is JSON in the file's metadata.
-Written after every epoch, whole or not at all, so that an interruption leaves the last one.
+Written atomically after every epoch, so that an interruption leaves the previous one.
 """
 
 import json
@@ -29,22 +29,22 @@ from wnet_edge.training.checkpoint_metadata import MAX_METADATA_BYTES, check_met
 SCHEMA_VERSION = 2
 _METADATA_KEY = "wnet_edge"
 MAX_CHECKPOINT_BYTES = 1 << 30
-"""Of the widest network, with its optimiser's state."""
+"""Largest checkpoint file: that of the widest network with its optimiser state."""
 
 _DAMAGE = (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError, SimulationError)
-"""What reading a file that is no intact checkpoint raises."""
+"""Exceptions raised on reading a damaged checkpoint."""
 
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What a checkpoint says of itself.
+    """Metadata of a checkpoint.
 
     Attributes:
-        network: which network.
-        epoch: epochs completed.
+        network: specification of the network.
+        epoch: number of completed epochs.
         created: ISO 8601 time in UTC at which the epoch ended.
-        settings: everything that resuming must find unchanged, and export writes down.
-        history: one entry an epoch, with the validation errors.
+        settings: training settings, which must be unchanged to resume and which export records.
+        history: one entry per epoch, with the validation errors.
         device: kind of device that the last epoch was trained on.
     """
 
@@ -58,7 +58,7 @@ class TrainingRecord:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint as read: its record, the instrument it is for, and its tensors by name."""
+    """A checkpoint as read: metadata, the instrument it is for, and tensors by name."""
 
     record: TrainingRecord
     instrument: Instrument
@@ -71,7 +71,7 @@ def write_checkpoint(
     instrument: Instrument,
     tensors: dict[str, torch.Tensor],
 ) -> None:
-    """Write a checkpoint whole or not at all, in place of what is there.
+    """Write a checkpoint atomically, replacing an existing one.
 
     Raises:
         CheckpointError: if the file can't be written.
@@ -91,10 +91,10 @@ def write_checkpoint(
 
 
 def read_checkpoint(path: Path, *, written_over: bool = False) -> Checkpoint:
-    """Read and check a checkpoint; it is not to be written over unless that is said.
+    """Read and check a checkpoint, which outputs must not overwrite unless `written_over`.
 
     Raises:
-        CheckpointError: if the file is missing, damaged, or not a checkpoint of ours.
+        CheckpointError: if the file is missing, damaged, or not a checkpoint of wnet-edge.
     """
     if not written_over:
         input_file(path, CheckpointError, "name a checkpoint")
@@ -121,10 +121,10 @@ def read_checkpoint(path: Path, *, written_over: bool = False) -> Checkpoint:
 
 
 def load_network(path: Path) -> tuple[CountsNetwork, Checkpoint]:
-    """The trained network in evaluation mode, and the checkpoint it came from.
+    """Load the trained network in evaluation mode, and its checkpoint.
 
     Raises:
-        CheckpointError: as `read_checkpoint`, and if the weights are not this network's.
+        CheckpointError: as `read_checkpoint`, and if the weights are of another network.
     """
     checkpoint = read_checkpoint(path)
     instrument = checkpoint.instrument
@@ -139,11 +139,11 @@ def load_weights(network: CountsNetwork, checkpoint: Checkpoint, path: Path) -> 
     """Copy the `model.*` tensors into the network.
 
     Raises:
-        CheckpointError: if they are another network's, or no finite numbers.
+        CheckpointError: if they are of another network, or not finite.
     """
     weights = select(checkpoint.tensors, "model.")
     if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
-        raise CheckpointError(f"{path}: holds weights that are no finite numbers; train again")
+        raise CheckpointError(f"{path}: holds weights that are not finite numbers; train again")
     try:
         network.network.load_state_dict(weights)
     except RuntimeError as error:
@@ -160,5 +160,5 @@ def _spec(values: dict[str, Any]) -> NetworkSpec:
 
 
 def select(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
-    """Tensors whose name begins with `prefix`, without it."""
+    """Tensors whose name begins with `prefix`, by name without it."""
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

@@ -1,7 +1,7 @@
-"""Is what a checkpoint says of itself what a training can have written? Asked before any tensor.
+"""Validation of a checkpoint's metadata, before any tensor is read.
 
-A checkpoint comes from elsewhere as a package does. Every value that training or export rely on has
-a type and a range here; the rest, which is only handed on, is plain, finite and of a bounded size.
+A checkpoint is untrusted input, like a package. Every value that training or export relies on has a
+type and a range here; the rest, which is only passed on, must be plain, finite and of bounded size.
 """
 
 import math
@@ -26,7 +26,7 @@ NUMBERS: Mapping[str, tuple[type, float, float]] = {
     "settings.epochs": (int, 1, 10**6),
     "settings.data.frames_per_epoch": (int, 1, 10**10),
 }
-"""Numbers that have to be there: type, least and most."""
+"""Required numbers: type, lowest and highest value."""
 
 _OBJECTS = (
     *("network", "instrument", "settings"),
@@ -37,25 +37,25 @@ _TEXTS = (
     *("settings.recipe.name", "settings.data.source", "settings.data.probe_sha256"),
 )
 _INFINITE = "settings.recipe.clip_norm"
-"""For gradients that are not clipped."""
+"""The one setting that may be infinite, for gradients that are not clipped."""
 
 _MOST_EPOCHS, _MOST_VALUES, _DEEPEST, _LONGEST_TEXT, _LARGEST = 10**6, 10**4, 8, 1000, 1e18
 
 
 def check_metadata(metadata: object) -> None:
-    """See that metadata are those of a checkpoint.
+    """Check that metadata are those of a checkpoint.
 
     Raises:
-        ValueError: naming the value that is not.
+        ValueError: naming the value that is not valid.
     """
     if not isinstance(metadata, dict):
-        raise ValueError("its metadata are no object")
+        raise ValueError("its metadata are not an object")
     for where in _OBJECTS:
         if not isinstance(_at(metadata, where), dict):
-            raise ValueError(f"{where} is no object")
+            raise ValueError(f"{where} is not an object")
     for where in _TEXTS:
         if not isinstance(_at(metadata, where), str):
-            raise ValueError(f"{where} is no text")
+            raise ValueError(f"{where} is not text")
     for where, (kind, low, high) in NUMBERS.items():
         value = _at(metadata, where)
         # bool is an int in Python, but true is not 1 in JSON.
@@ -83,9 +83,9 @@ def _told(value: object) -> str:
 
 
 def _check_history(history: object) -> None:
-    """An object of finite numbers for every epoch."""
+    """Check the history: an object of finite numbers for every epoch."""
     if not isinstance(history, list) or not 1 <= len(history) <= _MOST_EPOCHS:
-        raise ValueError("history is no list of epochs")
+        raise ValueError("history is not a list of epochs")
     for epoch in history:
         if not isinstance(epoch, dict) or not all(
             type(value) in (int, float) and abs(value) <= _LARGEST for value in epoch.values()
@@ -94,11 +94,11 @@ def _check_history(history: object) -> None:
 
 
 def _check_data(data: dict[str, object]) -> None:
-    """Fingerprints, and the flux of simulated frames."""
+    """Check the data's fingerprints, and the flux of simulated frames."""
     for name in ("sha256", "probe_sha256"):
         found = data.get(name)
         if name in data and not (isinstance(found, str) and re.fullmatch("[0-9a-f]{64}", found)):
-            raise ValueError(f"settings.data.{name} is no SHA-256")
+            raise ValueError(f"settings.data.{name} is not a SHA-256")
     if "detector" not in data:
         return
     detector = data["detector"]
@@ -109,27 +109,27 @@ def _check_data(data: dict[str, object]) -> None:
         and all(type(value) in (int, float) for value in photons)
         and 0 < photons[0] <= photons[1] <= _LARGEST
     ):
-        raise ValueError("settings.data.detector.photons is no range of counts")
+        raise ValueError("settings.data.detector.photons is not a range of counts")
 
 
 def _check_created(created: str) -> None:
     try:
         moment = datetime.fromisoformat(created)
     except ValueError as error:
-        raise ValueError("created is no ISO 8601 time") from error
+        raise ValueError("created is not an ISO 8601 time") from error
     if moment.tzinfo is None or not 1970 <= moment.year <= 9000:
-        raise ValueError("created is no time in UTC, from 1970 on")
+        raise ValueError("created is not a time in UTC, from 1970 on")
 
 
 class _Counter:
-    """How many values were looked at."""
+    """Number of values checked so far."""
 
     def __init__(self) -> None:
         self.values = 0
 
 
 def _check_plain(value: object, where: str, deepest: int, seen: _Counter) -> None:
-    """See that a value is plain, finite and of a bounded size, and all that is in it."""
+    """Check recursively that a value is plain, finite and of bounded size."""
     seen.values += 1
     if seen.values > _MOST_VALUES or deepest == 0:
         raise ValueError(f"it holds more than {_MOST_VALUES} values, or is nested too deeply")
@@ -148,5 +148,5 @@ def _check_plain(value: object, where: str, deepest: int, seen: _Counter) -> Non
 
 
 def _is_told(value: float, where: str) -> bool:
-    """Whether a setting may have this value; NaN is not within the range either."""
+    """Whether a setting may have this value; NaN is never within range."""
     return abs(value) <= _LARGEST or (where, value) == (_INFINITE, math.inf)

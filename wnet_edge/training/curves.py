@@ -1,7 +1,7 @@
-"""The errors of every epoch for other programs to draw: a CSV beside the checkpoint, TensorBoard.
+"""Training curves for other programs: a CSV file beside the checkpoint, and TensorBoard.
 
-Both are written from a training's whole history, so that one that was resumed leaves what an
-unbroken one does.
+Both are written from the whole history, so that a resumed training gives the same as an
+uninterrupted one.
 """
 
 import csv
@@ -17,15 +17,15 @@ _CHECKPOINT_SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class EpochErrors:
-    """One epoch: a row of the CSV, a step of TensorBoard.
+    """Errors of one epoch: a row of the CSV, a step of TensorBoard.
 
     Attributes:
-        epoch: from 1.
+        epoch: number of the epoch, from 1.
         training_loss: mean over the epoch's frames, amplitude and phase together.
-        validation_amplitude_mae: over frames that are not trained on.
-        validation_phase_mae_rad: likewise.
-        learning_rate: of the epoch's last step.
-        seconds: that it took.
+        validation_amplitude_mae: weighted mean absolute error over the validation frames.
+        validation_phase_mae_rad: likewise, of the phase.
+        learning_rate: at the epoch's last step.
+        seconds: duration of the epoch.
     """
 
     epoch: int
@@ -37,15 +37,15 @@ class EpochErrors:
 
 
 def curve_path(checkpoint: Path) -> Path:
-    """The CSV of a checkpoint: NAME.csv beside NAME.safetensors."""
+    """Path of a checkpoint's CSV file: NAME.csv beside NAME.safetensors."""
     return checkpoint.with_name(checkpoint.name.removesuffix(_CHECKPOINT_SUFFIX) + ".csv")
 
 
 def write_curve(path: Path, rows: list[EpochErrors]) -> None:
-    """Write the CSV whole or not at all, in place of what is there.
+    """Write the CSV file atomically, replacing an existing one.
 
     Raises:
-        TrainingError: if the disk refuses it.
+        TrainingError: if it can't be written.
     """
     with (
         replacing(path, TrainingError, force=True) as temporary,
@@ -57,11 +57,11 @@ def write_curve(path: Path, rows: list[EpochErrors]) -> None:
 
 
 class TensorBoard:
-    """Event files in a folder, in which TensorBoard sees the curves grow.
+    """Writer of event files for TensorBoard, updated after every epoch.
 
     Args:
-        folder: of the event files; made if it is not there.
-        rows: epochs so far. They take the place of whatever the folder showed before.
+        folder: folder of the event files; created if missing.
+        rows: epochs so far, which replace any earlier curves in the folder.
 
     Raises:
         TrainingError: if tensorboardX is not installed, or the folder can't be written to.
@@ -85,7 +85,7 @@ class TensorBoard:
             self.add(row)
 
     def add(self, row: EpochErrors) -> None:
-        """Everything of one epoch, on the disk at once."""
+        """Write the values of one epoch and flush them to disk."""
         values = asdict(row)
         step = values.pop("epoch")
         for name, value in values.items():
@@ -93,5 +93,5 @@ class TensorBoard:
         self._writer.flush()
 
     def close(self) -> None:
-        """The last event is on the disk."""
+        """Flush and close the event file."""
         self._writer.close()

@@ -1,7 +1,7 @@
-"""On which device a network trains: the processor, or an NVIDIA card that PyTorch can use.
+"""Device for training: the CPU, or an NVIDIA GPU that PyTorch can use.
 
-Frames are made or read on the processor either way, from the same random numbers; only the network
-and its optimiser lie on the card. A checkpoint is the same on every device and goes on anywhere.
+Frames are simulated or read on the CPU in either case, from the same random numbers; only the
+network and its optimiser are on the GPU. Checkpoints can be resumed on any device.
 """
 
 import os
@@ -16,7 +16,7 @@ PROCESSOR = torch.device("cpu")
 
 
 class DeviceName(str, Enum):
-    """What can be asked for; AUTO is the card where there is one."""
+    """Devices that can be requested; AUTO is the GPU if available, else the CPU."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -24,10 +24,10 @@ class DeviceName(str, Enum):
 
 
 def training_device(wanted: DeviceName) -> torch.device:
-    """The device that was asked for; processes that torchrun started on a machine share its cards.
+    """The requested device; the processes of torchrun on a machine are spread over its GPUs.
 
     Raises:
-        TrainingError: if a card was asked for and PyTorch can't use one, with its reason.
+        TrainingError: if a GPU was requested and PyTorch can't use one, with the reason.
     """
     if wanted is DeviceName.CPU:
         return PROCESSOR
@@ -38,23 +38,23 @@ def training_device(wanted: DeviceName) -> torch.device:
         )
     if wanted is DeviceName.CUDA:
         raise TrainingError(
-            f"--device cuda: PyTorch {torch.__version__} can't use a card here ({fault}); give "
+            f"--device cuda: PyTorch {torch.__version__} can't use a GPU here ({fault}); give "
             "--device cpu, or install NVIDIA's driver and a PyTorch that was built for it"
         )
     return PROCESSOR
 
 
 def _cuda_fault() -> str | None:
-    """Why PyTorch can't use a card; None if it can."""
+    """Why PyTorch can't use a GPU; None if it can."""
     if torch.version.cuda is None:
         return "it was built without CUDA"
     with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")  # a driver that is too old is only warned of
+        warnings.simplefilter("always")  # a driver that is too old only gives a warning
         try:
             if torch.cuda.is_available():
-                torch.ones(1, device="cuda").add_(1)  # a card may be too old for its kernels
+                torch.ones(1, device="cuda").add_(1)  # the GPU may be too old for its kernels
                 return None
-            torch.cuda.current_device()  # says why there is none
+            torch.cuda.current_device()  # raises with the reason
         except (RuntimeError, AssertionError) as error:
             return " ".join(str(error).split())
-    return " ".join(str(told[-1].message).split()) if told else "no card is seen"
+    return " ".join(str(told[-1].message).split()) if told else "no GPU is found"

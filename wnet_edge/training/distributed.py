@@ -1,10 +1,10 @@
-"""Several processes that train one network: what they share, and when.
+"""Data-parallel training in several processes.
 
 `torchrun` starts them, on one machine or several; PyTorch's DistributedDataParallel averages their
-gradients (Li et al., Proc. VLDB Endow. 13, 3005, 2020) over gloo. Every process sees the same
-batches in the same order and trains on its share of each, weighted so that the average is the
-gradient of the whole batch. Frames are made once: each process makes every n-th task of
-`wnet_edge.training.workers` and hands the result to the others.
+gradients (Li et al., Proc. VLDB Endow. 13, 3005, 2020) with the gloo backend. Every process gets
+the same batches in the same order and trains on its share of each, weighted so that the average is
+the gradient of the whole batch. Frames are simulated or read once: each process does every n-th
+task of `wnet_edge.training.workers` and broadcasts the result.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ _BACKEND = "gloo"
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """The processes that torchrun started act together in the block; without it, this one alone."""
+    """Context in which the processes started by torchrun, if any, form one process group."""
     if not dist.is_torchelastic_launched():
         yield
         return
@@ -37,11 +37,11 @@ def joined() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those that train together.
+    """This process's rank and world size.
 
     Attributes:
-        rank: its number; 0 writes and tells.
-        count: of processes.
+        rank: number of this process; rank 0 writes files and reports progress.
+        count: world size: number of processes.
     """
 
     rank: int
@@ -49,14 +49,14 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether it is the one that writes and tells."""
+        """Whether this is rank 0, which writes files and reports progress."""
         return self.rank == 0
 
     def share(self, batch: Batch) -> tuple[Batch, float]:
-        """Every n-th frame of a batch, and what its mean loss weighs in the average of processes.
+        """This process's share of a batch (every n-th frame), and the weight of its mean loss.
 
-        One that a small batch leaves without a frame takes the first, with weight 0: all take
-        part in every exchange.
+        A process that would get no frame of a small batch takes the first with weight 0, since all
+        must take part in every collective operation.
         """
         if self.count == 1:
             return batch, 1.0
@@ -67,13 +67,13 @@ class Processes:
         return own, weight * self.count / frames
 
     def summed(self, values: torch.Tensor) -> torch.Tensor:
-        """The sum over processes, of the same shape."""
+        """Sum over processes (all-reduce), of the same shape."""
         if self.count > 1:
             dist.all_reduce(values)
         return values
 
     def agree(self, value: int) -> bool:
-        """Whether all processes give the same number."""
+        """Whether all processes have the same value."""
         if self.count == 1:
             return True
         extremes = torch.tensor([value, -value])
@@ -81,30 +81,30 @@ class Processes:
         return int(extremes[0]) == -int(extremes[1])
 
     def handed_on(self, result: Any, source: int) -> Any:  # noqa: ANN401 - whatever is made
-        """What process `source` has made; what the others give is not looked at."""
+        """The result of rank `source`, broadcast to all; the other ranks' argument is ignored."""
         holder = [result if self.rank == source else None]
         dist.broadcast_object_list(holder, src=source)
         return holder[0]
 
 
 def processes() -> Processes:
-    """This process among its like; alone outside `joined`."""
+    """This process's rank and world size; (0, 1) outside `joined`."""
     if not dist.is_initialized():
         return Processes(rank=0, count=1)
     return Processes(dist.get_rank(), dist.get_world_size())
 
 
 def data_parallel(network: nn.Module) -> nn.Module:
-    """The network to call in training: gradients are averaged over processes.
+    """Wrap a network for training, so that gradients are averaged over processes.
 
-    Before each step the first process's running statistics of batch norms become everyone's; each
-    batch is normalised by the statistics of a process's own share.
+    Before each step the running statistics of batch norms are broadcast from rank 0; a batch is
+    normalised with the statistics of the process's own share.
     """
     return network if processes().count == 1 else DistributedDataParallel(network)
 
 
 def average_statistics(network: nn.Module) -> None:
-    """Make running means and variances the same everywhere: their average over processes."""
+    """Average the running means and variances of batch norms over processes, in place."""
     here = processes()
     if here.count == 1:
         return

@@ -1,4 +1,4 @@
-"""The same frames every epoch: a data set of fixed size, as the literature trains on."""
+"""Training set of fixed size: the same frames every epoch, as in the literature."""
 
 from collections.abc import Generator
 from typing import Any
@@ -11,11 +11,11 @@ from wnet_edge.training.batch import Batch, FrameSupply, joined_batches
 
 
 class FixedFrames:
-    """The first epoch of a supply, held in memory and shuffled anew for each epoch.
+    """The first epoch of a supply, held in memory and reshuffled for each epoch.
 
     Args:
-        supply: where the frames come from; it keeps giving the validation frames.
-        seed: of the orders.
+        supply: source of the frames, and of the validation frames.
+        seed: seed of the shuffling.
     """
 
     def __init__(self, supply: FrameSupply, *, seed: int) -> None:
@@ -24,22 +24,22 @@ class FixedFrames:
 
     @property
     def instrument(self) -> Instrument:
-        """What the frames belong to."""
+        """Instrument of the frames."""
         return self._supply.instrument
 
     @property
     def frames_per_epoch(self) -> int:
-        """Frames in the set."""
+        """Number of frames in the set."""
         return self._supply.frames_per_epoch
 
     def describe(self) -> dict[str, Any]:
-        """The supply's description, and that its frames repeat."""
+        """Description of the supply, marked as fixed."""
         return {**self._supply.describe(), "fixed": True}
 
     def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
-        """Every frame once, in an order of this epoch's own."""
+        """Batches of all frames once, in the epoch's own order."""
         if self._frames is None:
-            # In pieces of a fixed size, so that the set does not depend on the batch size.
+            # In chunks of fixed size, so that the set does not depend on the batch size.
             self._frames = joined_batches(self._supply.epoch(0, _PART_FRAMES))
         frames = self._frames
         order = np.random.default_rng([self._seed, epoch]).permutation(self.frames_per_epoch)
@@ -47,7 +47,7 @@ class FixedFrames:
             yield Batch(frames.counts[part], frames.amplitude[part], frames.phase_rad[part])
 
     def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
-        """The supply's validation frames."""
+        """Batches of the supply's validation frames."""
         return self._supply.validation(frames, batch_size)
 
 

@@ -1,8 +1,8 @@
-"""One training at a time writes a checkpoint: a file beside it says which.
+"""Lock file of a checkpoint, so that only one training at a time writes it.
 
-A file made with O_EXCL, because clusters' network file systems often have no `flock`, or one that
-each machine has for itself. It names process and machine, so that whoever finds it can tell what to
-wait for, and so that the lock of a process that has died here is taken over.
+Created with O_EXCL, because network file systems of clusters often lack `flock`, or have one that
+is local to each machine. It names process and machine, so that the message can state who holds the
+lock, and so that the lock of a dead process of this machine is taken over.
 """
 
 import json
@@ -23,13 +23,13 @@ _BOOT, _NAMESPACE = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns
 
 @dataclass(frozen=True)
 class _Holder:
-    """A process, told apart from all others there are and were.
+    """Identity of the process that holds a lock, unique across reboots and containers.
 
     Attributes:
         host: name of the machine.
-        pid: of the process.
-        namespace: in which that number counts: of a boot, and of a container.
-        started: when it did, in the machine's own count; empty where that can't be told.
+        pid: process ID.
+        namespace: boot and container in which the process ID is valid.
+        started: start time in the machine's clock ticks; empty if unknown.
     """
 
     host: str
@@ -39,33 +39,33 @@ class _Holder:
 
     @property
     def is_dead(self) -> bool:
-        """Whether it has certainly ended; False for another machine's, which can't be told."""
+        """Whether it has certainly ended; False if unknown, as on another machine."""
         here = _this_process()
         if self.host != here.host:
             return False
         if self.namespace != here.namespace:
-            # Another boot's is dead; another container's may live.
+            # A process of an earlier boot is dead; one of another container may be alive.
             return self.namespace.partition(" ")[0] != here.namespace.partition(" ")[0]
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
-        except OSError:  # somebody else's
+        except OSError:  # a process of another user
             return False
         return self.started != _started(self.pid)
 
 
 def lock_path(checkpoint: Path) -> Path:
-    """Of a checkpoint: NAME.safetensors.lock beside it."""
+    """Path of a checkpoint's lock file: NAME.safetensors.lock beside it."""
     return checkpoint.with_name(f"{checkpoint.name}.lock")
 
 
 @contextmanager
 def locked(checkpoint: Path) -> Iterator[str | None]:
-    """In the block no other training writes `checkpoint`; what a user should know of that, if any.
+    """Context in which no other training writes `checkpoint`; gives a warning for the user or None.
 
     Raises:
-        CheckpointError: if another one does, or the lock can't be made.
+        CheckpointError: if another training holds the lock, or it can't be created.
     """
     path, warning = lock_path(checkpoint), None
     own = json.dumps(asdict(_this_process())).encode("ascii")
@@ -82,7 +82,7 @@ def locked(checkpoint: Path) -> Iterator[str | None]:
         yield warning
     finally:
         with suppress(OSError):
-            if path.read_bytes() == own:  # not that of one who was told to delete it
+            if path.read_bytes() == own:  # not the lock of a training that has replaced ours
                 path.unlink()
         temporary_paths.discard(path)
 
@@ -96,7 +96,7 @@ def _held(checkpoint: Path, path: Path, holder: _Holder | None) -> CheckpointErr
 
 
 def _made(path: Path, content: bytes) -> bool:
-    """Make the file with its content, or find that there is one."""
+    """Create the file with its content; False if it exists already."""
     try:
         file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
@@ -114,7 +114,7 @@ def _made(path: Path, content: bytes) -> bool:
 
 
 def _holder(path: Path) -> tuple[_Holder | None, bytes]:
-    """Who holds a lock, and the file's content; None if it does not say."""
+    """Holder of a lock (None if the file does not state it), and the file's content."""
     content = b""
     try:
         if path.is_file():
@@ -132,7 +132,7 @@ def _holder(path: Path) -> tuple[_Holder | None, bytes]:
 
 
 def _take_away(path: Path, content: bytes) -> None:
-    """Delete a stale lock, but not one that somebody else has put in its place since."""
+    """Delete a stale lock, unless another process has replaced it since."""
     aside = path.with_name(f".wnet-edge-{secrets.token_hex(8)}.part")
     with suppress(OSError):
         path.rename(aside)
@@ -152,9 +152,9 @@ def _this_process() -> _Holder:
 
 
 def _started(pid: int) -> str:
-    """When a process began, in ticks since the machine did (proc_pid_stat(5), fields 3 and 22).
+    """Start time of a process in clock ticks since boot (proc_pid_stat(5), fields 3 and 22).
 
-    Empty for one that has ended and that its parent has not asked after yet.
+    Empty for a zombie process.
     """
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")

@@ -1,9 +1,9 @@
-"""The training loop: batches in, a checkpoint an epoch out; resumes to the same weights.
+"""The training loop: batches in, one checkpoint per epoch out; resumes reproducibly.
 
-AdamW (Loshchilov & Hutter, ICLR 2019) and the errors of `wnet_edge.training.loss`, as
-`wnet_edge.training.options` says. Every batch of an epoch depends on seed and epoch alone, so an
-interrupted training goes on at the last whole epoch as if nothing had happened. Under torchrun
-several processes train together (`wnet_edge.training.distributed`); the first of them writes.
+AdamW (Loshchilov & Hutter, ICLR 2019) on the losses of `wnet_edge.training.loss`, as set by
+`wnet_edge.training.options`. Every batch of an epoch depends on seed and epoch alone, so an
+interrupted training resumes after the last complete epoch and ends with the same weights. Under
+torchrun several processes train together (`wnet_edge.training.distributed`); rank 0 writes.
 """
 
 import math
@@ -33,20 +33,20 @@ from wnet_edge.training.progress import Progress
 from wnet_edge.training.state import TrainingState, restore, start, tensors
 
 _RISE = 0.2
-"""Share of the steps in which the learning rate rises."""
+"""Fraction of the steps in which the learning rate rises."""
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What an epoch needs.
+    """Everything that an epoch needs.
 
     Attributes:
-        options: how to train.
-        state: what changes.
-        network: to call in training; several processes average their gradients in it.
-        loss_weight: (window, window), of mean 1.
-        steps_per_epoch: batches.
-        device: that the network lies on.
+        options: training options.
+        state: network, optimiser and history.
+        network: network to call in training; averages gradients over processes.
+        loss_weight: (window, window), weights of the pixels, mean 1.
+        steps_per_epoch: batches per epoch.
+        device: device of the network.
     """
 
     options: TrainingOptions
@@ -57,14 +57,14 @@ class _Run:
     device: torch.device
 
     def learning_rate(self, step: int) -> float:
-        """At a step counted from 0 over the whole training."""
+        """Learning rate at a step, counted from 0 over the whole training."""
         recipe = self.options.recipe
         if recipe.schedule is Schedule.CONSTANT:
             return recipe.learning_rate
         return recipe.learning_rate * one_cycle(step, self.options.epochs * self.steps_per_epoch)
 
     def curve(self) -> list[EpochErrors]:
-        """All epochs so far."""
+        """Errors of all epochs so far."""
         return [
             EpochErrors(
                 epoch=epoch,
@@ -86,27 +86,27 @@ def train(
     device: torch.device = PROCESSOR,
     progress: Progress,
 ) -> TrainingRecord:
-    """Train and leave the last epoch's checkpoint at `checkpoint`, its errors in a CSV beside it.
+    """Train a network; writes `checkpoint` after every epoch, and the errors to a CSV beside it.
 
     Args:
-        supply: where batches come from.
-        options: how to train.
+        supply: source of the batches.
+        options: training options.
         checkpoint: file written after every epoch.
-        resume: go on from `checkpoint` if it is there; if it is complete, nothing is done.
+        resume: resume from `checkpoint` if it exists; if it is complete, nothing is done.
         initial: checkpoint of the same model whose weights to start from.
-        tensorboard: folder for event files.
-        device: to train on.
-        progress: told of every batch and epoch.
+        tensorboard: folder for event files; None for none.
+        device: device to train on.
+        progress: notified of every batch and epoch.
 
     Raises:
-        TrainingError: if the loss is no longer a number, a batch does not fit into the device's
-            memory, or the options do not fit.
-        CheckpointError: if a checkpoint to go on from does not fit.
+        TrainingError: if the loss becomes NaN or infinite, a batch does not fit in the device's
+            memory, or the options are inconsistent.
+        CheckpointError: if a checkpoint to resume or start from does not match.
     """
     here = processes()
     if options.batch_size < here.count:
         raise TrainingError(
-            f"{options.batch_size} frames a batch are too few for {here.count} processes; give a "
+            f"{options.batch_size} frames per batch are too few for {here.count} processes; give a "
             "larger --batch-size"
         )
     state = start(options, supply.instrument, initial)
@@ -139,7 +139,7 @@ def train(
             board = opened.enter_context(closing(TensorBoard(tensorboard, run.curve())))
         held_out = list(supply.validation(options.validation_frames, options.batch_size))
         while state.epoch < options.epochs:
-            # Closed whatever happens, so that nobody goes on making frames after Ctrl-C.
+            # Closed in any case, so that no worker goes on simulating after Ctrl-C.
             with closing(supply.epoch(state.epoch, options.batch_size)) as batches:
                 _epoch(run, progress.batches(batches, state.epoch), held_out)
             record = _record(state, options, settings, device)
@@ -158,7 +158,7 @@ def validate(
 ) -> tuple[float, float]:
     """Weighted mean absolute errors (amplitude, phase_rad) over the batches, in evaluation mode.
 
-    On the device of `weight`. Several processes take every n-th batch each.
+    Runs on the device of `weight`; of several processes each takes every n-th batch.
     """
     network.eval()
     here = processes()
@@ -176,7 +176,7 @@ def validate(
 
 
 def one_cycle(step: int, steps: int) -> float:
-    """Share of the peak learning rate at a step: half a cosine up, then half a cosine down.
+    """One-cycle schedule: learning rate relative to the peak, half a cosine up, then half one down.
 
     Smith & Topin (2019), with the cosine of Loshchilov & Hutter (ICLR 2017, eq. 5).
     """
@@ -187,7 +187,7 @@ def one_cycle(step: int, steps: int) -> float:
 
 
 def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> None:
-    """One pass over the batches, and the errors that it leads to."""
+    """Train on all batches once, then validate; appends the errors to the history."""
     started = time.perf_counter()
     state = run.state
     run.network.train()
@@ -202,7 +202,7 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
             frames += len(batch.counts)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
-            f"{run.options.batch_size} frames a batch do not fit into the memory of the card; give "
+            f"{run.options.batch_size} frames per batch do not fit into the GPU's memory; give "
             "a smaller --batch-size, or --device cpu"
         ) from error
     average_statistics(state.network.network)
@@ -219,7 +219,7 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
 
 
 def _step(run: _Run, batch: Batch) -> float:
-    """One step down the gradient of a whole batch; the batch's mean loss before it."""
+    """One optimiser step on a whole batch; returns the batch's mean loss before it."""
     state, here = run.state, processes()
     own, share = here.share(batch)
     own = own.on(run.device)

@@ -1,4 +1,4 @@
-"""What training makes small, and validation reports: errors weighted by the illumination."""
+"""Losses of training and validation: amplitude and phase errors weighted by the illumination."""
 
 import math
 
@@ -6,7 +6,7 @@ import torch
 
 
 def wrap_phase(difference_rad: torch.Tensor) -> torch.Tensor:
-    """Phase difference to (−π, π], same shape; the gradient is 1 everywhere."""
+    """Wrap a phase difference to (−π, π], same shape; the gradient is 1 everywhere."""
     turns = torch.round(difference_rad.detach() / (2 * math.pi))
     return difference_rad - 2 * math.pi * turns
 
@@ -19,9 +19,9 @@ def weighted_mae(
     """Mean absolute errors (amplitude, phase_rad), scalars, weighted by the illumination.
 
     Args:
-        prediction: amplitude and phase_rad, (B, 1, H, W).
-        label: the same.
-        weight: (H, W) of mean 1: pixels no photon crossed teach nothing.
+        prediction: amplitude and phase_rad, (B, 1, H, W) each.
+        label: amplitude and phase_rad, (B, 1, H, W) each.
+        weight: (H, W) of mean 1, so that pixels without illumination do not contribute.
     """
     amplitude = (weight * (prediction[0] - label[0]).abs()).mean()
     phase_rad = (weight * wrap_phase(prediction[1] - label[1]).abs()).mean()
@@ -31,14 +31,15 @@ def weighted_mae(
 def weighted_chord(
     phase_rad: torch.Tensor, label_rad: torch.Tensor, weight: torch.Tensor
 ) -> torch.Tensor:
-    """2·|exp(iφ) − exp(iφ₀)|² = 4·(1 − cos(φ − φ₀)), weighted mean, a scalar.
+    """Squared chord loss of the phase, weighted mean of 2·|exp(iφ) − exp(iφ₀)|², a scalar.
 
-    Where a frame leaves several phases possible, the absolute error is least at their median, this
-    one at their circular mean: the average that stitching goes on to take over overlapping patches.
+    Equals 4·(1 − cos(φ − φ₀)). If a frame is compatible with several phases, the absolute error is
+    least at their median, this loss at their circular mean, which is the average that stitching
+    takes over overlapping patches.
 
     Args:
         phase_rad: (B, 1, H, W).
-        label_rad: the same.
+        label_rad: (B, 1, H, W).
         weight: (H, W) of mean 1.
     """
     return 4 * (weight * (1 - torch.cos(phase_rad - label_rad))).mean()

@@ -1,4 +1,4 @@
-"""How to train: everything that changes the weights, in one place, and the recipes by name."""
+"""Training options: everything that affects the weights, and the named recipes."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -10,28 +10,28 @@ from wnet_edge.models.registry import NetworkSpec
 
 
 class Schedule(str, Enum):
-    """Of the learning rate."""
+    """Schedule of the learning rate."""
 
     ONE_CYCLE = "one-cycle"
     CONSTANT = "constant"
 
 
 class Weighting(str, Enum):
-    """Of the pixels in the loss."""
+    """Weighting of the pixels in the loss."""
 
     ILLUMINATION = "illumination"
     UNIFORM = "uniform"
 
 
 class PhaseError(str, Enum):
-    """Of the phase in the loss."""
+    """Phase term of the loss."""
 
     CHORD = "chord"
     ABSOLUTE = "absolute"
 
 
 class RecipeName(str, Enum):
-    """Recipes that can be asked for."""
+    """Names of the training recipes."""
 
     FAST = "fast"
     PAPER = "paper"
@@ -39,16 +39,16 @@ class RecipeName(str, Enum):
 
 @dataclass(frozen=True)
 class Recipe:
-    """Optimiser and loss.
+    """Training recipe: optimiser and loss.
 
     Attributes:
-        name: for the records.
+        name: name of the recipe, recorded in checkpoint and package.
         learning_rate: peak of the schedule.
-        schedule: of the learning rate.
-        weight_decay: AdamW's, on weights of layers alone; with 0 AdamW is Adam.
-        clip_norm: longest gradient; infinite for none.
-        weighting: of the pixels in the loss.
-        phase_error: of the phase in the loss; that of the amplitude is absolute.
+        schedule: schedule of the learning rate.
+        weight_decay: AdamW's weight decay, on layer weights only; with 0 AdamW is Adam.
+        clip_norm: norm to which gradients are clipped; infinite for no clipping.
+        weighting: weighting of the pixels in the loss.
+        phase_error: phase term of the loss; the amplitude term is the absolute error.
     """
 
     name: RecipeName = RecipeName.FAST
@@ -80,21 +80,21 @@ RECIPES = {
 """`paper`: Adam at 1e-3 and plain MAE (Xing et al. 2024)."""
 
 DEFAULT_EPOCHS = {RecipeName.FAST: 8, RecipeName.PAPER: 60}
-"""Where none are asked for; 60 are the paper's."""
+"""Default number of epochs by recipe; 60 are the paper's."""
 
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """How to train.
+    """Options of a training.
 
     Attributes:
-        network: which network.
+        network: network to train.
         recipe: optimiser and loss.
-        epochs: passes over `frames_per_epoch` frames.
-        batch_size: frames a step.
-        validation_frames: frames held out to measure the error after each epoch.
-        seed: of the weights and of the order of everything random.
-        freeze_norm: batch norms use their running statistics, as in fine-tuning, and leave them.
+        epochs: number of epochs.
+        batch_size: frames per step.
+        validation_frames: held-out frames on which the error is measured after each epoch.
+        seed: seed of the initial weights and of all random orders.
+        freeze_norm: batch norms use and keep their running statistics, as in fine-tuning.
     """
 
     network: NetworkSpec
@@ -108,10 +108,10 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         """Refuse what can't train."""
         if self.epochs < 1 or self.batch_size < 2 or self.validation_frames < 1:
-            raise TrainingError("training needs 1 epoch, 2 frames a batch and 1 validation frame")
+            raise TrainingError("training needs 1 epoch, 2 frames per batch and 1 validation frame")
 
     def settings(self) -> dict[str, Any]:
-        """What resuming must find unchanged, as JSON values; `freeze_norm` only where it is on."""
+        """Settings that must be unchanged to resume, as JSON values; `freeze_norm` only if True."""
         values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         if not self.freeze_norm:
             del values["freeze_norm"]

@@ -1,4 +1,4 @@
-"""What a training tells the person who waits for it: a bar and the validation error an epoch."""
+"""Progress report of a training: a progress bar, and the validation errors per epoch."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -9,15 +9,15 @@ from wnet_edge.training.batch import Batch
 
 
 class Progress:
-    """A bar on stderr when it is a terminal, and a line an epoch in any case.
+    """Progress bar on stderr if it is a terminal, and one line per epoch in any case.
 
     Args:
-        epochs: of the whole training.
-        batches: of one epoch.
-        shown: False for all but the first of several processes.
+        epochs: number of epochs of the whole training.
+        batches: number of batches per epoch.
+        shown: False for all ranks but 0.
 
     Attributes:
-        epochs_written: epochs that ended and are in the checkpoint, of those it was told of.
+        epochs_written: number of epochs of this run that are in the checkpoint.
     """
 
     def __init__(self, epochs: int, batches: int, *, shown: bool = True) -> None:
@@ -27,7 +27,7 @@ class Progress:
         self.epochs_written = 0
 
     def batches(self, batches: Iterable[Batch], epoch: int) -> Iterator[Batch]:
-        """The batches, counted."""
+        """Pass the batches on, advancing the progress bar."""
         yield from tqdm(
             batches,
             total=self._batches,
@@ -38,7 +38,7 @@ class Progress:
         )
 
     def epoch(self, epoch: int, errors: dict[str, float]) -> None:
-        """One line with the errors of the epoch that ended."""
+        """Report the errors of a finished epoch in one line."""
         self.epochs_written += 1
         self._say(
             f"epoch {epoch}/{self._epochs}: loss {errors['training_loss']:.4f}, validation phase "
@@ -47,15 +47,15 @@ class Progress:
         )
 
     def moved(self, before: str, now: str) -> None:
-        """A training goes on on another kind of device than it was on."""
+        """Report that training resumes on another kind of device."""
         self._say(
-            f"Warning: trained on {before} so far, goes on on {now}: the weights will differ, as "
-            "rounding does, from those of a training that stayed"
+            f"Warning: trained on {before} so far, continues on {now}: the weights will differ by "
+            "rounding from those of a training on one device"
         )
 
     def nothing_left(self) -> None:
-        """A training that was to go on is complete."""
-        self._say(f"all {self._epochs} epochs are trained already, nothing is left to do")
+        """Report that a training to resume is already complete."""
+        self._say(f"all {self._epochs} epochs are trained already; nothing to do")
 
     def _say(self, line: str) -> None:
         if self._shown:

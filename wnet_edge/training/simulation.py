@@ -1,7 +1,8 @@
-"""Frames and labels made on the fly: canvases from `wnet_edge.physics.objects`, the rest in torch.
+"""Simulation of training frames and labels on the fly, in torch.
 
-canvas → patches → far field under a slightly wrong probe → binning → Poisson counts → batch. The
-forward model is the torch twin of `wnet_edge.physics.forward`; the tests hold the two together.
+canvas (`wnet_edge.physics.objects`) → patches → far field under a perturbed probe → binning →
+Poisson counts → batch. The forward model is the torch twin of `wnet_edge.physics.forward`; a test
+compares the two.
 """
 
 import json
@@ -25,25 +26,25 @@ from wnet_edge.training.batch import Batch, joined_batches, split_batches
 from wnet_edge.training.workers import in_order
 
 _VALIDATION_STREAM = 2**31
-"""Stream of random numbers that no epoch reaches."""
+"""Random number stream of the validation frames, beyond those of the epochs."""
 
 _VALIDATION_FRAMES_PER_CANVAS = 8
-"""Few, so that the few validation frames see objects of every family."""
+"""Small, so that the validation frames include objects of every family."""
 
 _CHUNK_FRAMES = 1600
-"""Made at a time by one process: few enough to hold, enough to mix many objects in a batch."""
+"""Frames simulated at a time by one process: bounded memory, but many objects in a batch."""
 
 
 @dataclass(frozen=True)
 class ProbeErrors:
-    """How far the probe of a batch may be from the one that was measured.
+    """Random perturbations of the measured probe, drawn per batch.
 
     Attributes:
-        defocus_m: RMS of a normal distribution of the sample's distance from where it was.
+        defocus_m: RMS of the (normal) defocus.
         mode_power: RMS of the relative change of each mode's power.
         ripple: RMS of a smooth relative error of the complex field.
-        shift_px: RMS of the probe's drift along each axis, object pixels: an error of position.
-        tilt_px: RMS of the beam's drift on the detector along each axis, detector pixels.
+        shift_px: RMS of the probe's shift along each axis, object pixels: a position error.
+        tilt_px: RMS of the beam's shift on the detector along each axis, detector pixels.
     """
 
     defocus_m: float = 0.5e-6
@@ -55,16 +56,16 @@ class ProbeErrors:
 
 @dataclass(frozen=True)
 class SimulationOptions:
-    """What frames are made of.
+    """Parameters of the simulated training frames.
 
     Attributes:
-        frames_per_epoch: new frames each epoch.
+        frames_per_epoch: new frames per epoch.
         canvas_px: edge of an object canvas.
         frames_per_canvas: patches cut from one canvas.
-        families: kinds of object, drawn with equal chance.
+        families: families of objects, drawn with equal probability.
         detector: flux, background, dead pixels.
-        gain_error: RMS relative error of the intensity in a bin that no noise model explains.
-        probe_errors: see `ProbeErrors`.
+        gain_error: RMS relative error of the intensity in a bin, beyond counting noise.
+        probe_errors: perturbations of the probe.
     """
 
     frames_per_epoch: int = 12_000
@@ -80,7 +81,7 @@ class SimulationOptions:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Frames of an epoch that are made together."""
+    """Frames of an epoch that are simulated together."""
 
     stream: int
     index: int
@@ -90,13 +91,13 @@ class _Chunk:
 
 
 class SimulatedFrames:
-    """Batches of simulated frames, a new set each epoch, the same for the same seed.
+    """Supply of simulated frames: a new set each epoch, reproducible by seed.
 
     Args:
         instrument: probe, window, binning.
-        options: what frames are made of.
-        seed: of objects, positions and noise.
-        workers: processes that simulate beside this one; the frames do not depend on it.
+        options: parameters of the simulation.
+        seed: seed of objects, positions and noise.
+        workers: number of worker processes; the frames do not depend on it.
 
     Raises:
         SimulationError: if a canvas is too small for a window, or the wavelength is not known.
@@ -125,7 +126,7 @@ class SimulatedFrames:
 
     @property
     def frames_per_epoch(self) -> int:
-        """Frames that `epoch` gives."""
+        """Number of frames per epoch."""
         return self.options.frames_per_epoch
 
     def describe(self) -> dict[str, Any]:
@@ -143,13 +144,13 @@ class SimulatedFrames:
         )
 
     def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
-        """Batches that no epoch holds, the same at each call."""
+        """Validation batches, which are in no epoch; the same at each call."""
         return self._batches(_VALIDATION_STREAM, frames, batch_size, _VALIDATION_FRAMES_PER_CANVAS)
 
     def _batches(
         self, stream: int, frames: int, batch_size: int, frames_per_canvas: int
     ) -> Generator[Batch, None, None]:
-        """Chunk by chunk, each from random numbers of its own, so that any process can make it."""
+        """Batches in chunks, each with its own random numbers, so that any process can do it."""
         size = max(_CHUNK_FRAMES // batch_size, 1) * batch_size
         chunks = [
             _Chunk(stream, index, min(size, frames - start), batch_size, frames_per_canvas)
@@ -159,7 +160,7 @@ class SimulatedFrames:
             yield from split_batches(arrays, batch_size)
 
     def _chunk(self, chunk: "_Chunk") -> tuple[NDArray[np.float32], ...]:
-        """Counts, amplitudes and phases, (n, 1, H, W) each: tensors do not travel as well."""
+        """Counts, amplitudes and phases, (n, 1, H, W) each; arrays are cheaper to send."""
         rng = np.random.default_rng([self._seed, chunk.stream, chunk.index])
         noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
         patches = self._patches(chunk.frames, chunk.frames_per_canvas, rng)
@@ -172,7 +173,7 @@ class SimulatedFrames:
     def _patches(
         self, frames: int, frames_per_canvas: int, rng: np.random.Generator
     ) -> list[NDArray[np.complex64]]:
-        """Full windows of fresh canvases, in random order, turned and mirrored at random."""
+        """Full windows cut from new canvases, in random order, rotated and mirrored at random."""
         options, full_px = self.options, self._full_px
         patches: list[NDArray[np.complex64]] = []
         for _ in range(math.ceil(frames / frames_per_canvas)):
@@ -201,16 +202,16 @@ class SimulatedFrames:
         )
 
     def expected(self, patches: torch.Tensor, probe: torch.Tensor) -> torch.Tensor:
-        """Patches (B, full, full) under a probe (modes, full, full) to binned shares of the counts.
+        """Expected binned intensity of patches (B, full, full) under a probe (modes, full, full).
 
-        (B, window, window) float32. The shift of the exit wave's origin is left out: it changes the
-        detector wave by a phase alone.
+        (B, window, window) float32, relative to the incident counts. The shift of the exit wave's
+        origin is omitted: it only changes the phase of the detector wave.
         """
         spectrum = torch.fft.fft2(patches[:, None] * probe[None], norm="ortho")
         intensity = (spectrum.real**2 + spectrum.imag**2).sum(dim=1)
         binning, window_px = self.instrument.binning, self.instrument.window_px
         half = self._full_px // 2
-        # Centring and the roll of the binning convention in one.
+        # Centring combined with the roll of the binning convention.
         rolled = torch.roll(intensity, (half + binning // 2,) * 2, dims=(1, 2))
         return rolled.reshape(-1, window_px, binning, window_px, binning).sum(dim=(2, 4))
 
@@ -230,7 +231,7 @@ class SimulatedFrames:
         return normalised
 
     def _ramp_rad(self, shift: NDArray[np.float64]) -> torch.Tensor:
-        """Phase ramp that shifts the transform by (rows, columns), (full, full), centred."""
+        """Phase ramp (full, full), centred, that shifts the transform by (rows, columns)."""
         index = torch.arange(self._full_px) - self._full_px // 2
         rows, columns = (2 * math.pi / self._full_px * float(s) * index for s in shift)
         return rows[:, None] + columns[None]
@@ -243,10 +244,10 @@ def _phasor(phase_rad: torch.Tensor) -> torch.Tensor:
 def detect(
     expected: torch.Tensor, options: SimulationOptions, noise: torch.Generator
 ) -> torch.Tensor:
-    """Binned shares (B, h, w) of the incident counts to counts, float32, masked bins negative.
+    """Draw counts (B, h, w) float32, masked bins negative, from expected binned intensities.
 
-    The torch twin of `wnet_edge.physics.detector.detect`, after binning: sums of Poisson counts are
-    Poisson counts.
+    Torch twin of `wnet_edge.physics.detector.detect`, applied after binning, since sums of Poisson
+    counts are Poisson-distributed.
     """
     detector = options.detector
     low, high = np.log(detector.photons)

@@ -1,4 +1,4 @@
-"""What changes while training, and how it gets into a checkpoint and back."""
+"""Training state (network, optimiser, history), and its conversion to and from a checkpoint."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +17,14 @@ from wnet_edge.training.options import Recipe, TrainingOptions
 
 @dataclass
 class TrainingState:
-    """What changes while training.
+    """Mutable state of a training.
 
     Attributes:
-        network: what is trained.
-        optimizer: of its parameters.
-        epoch: epochs completed.
-        step: batches completed.
-        history: one entry an epoch, with its errors.
+        network: network being trained.
+        optimizer: optimiser of its parameters.
+        epoch: number of completed epochs.
+        step: number of completed batches.
+        history: one entry per epoch, with its errors.
     """
 
     network: CountsNetwork
@@ -37,11 +37,11 @@ class TrainingState:
 def start(
     options: TrainingOptions, instrument: Instrument, initial: Path | None = None
 ) -> TrainingState:
-    """A network before its first step, with fresh weights or those of the checkpoint `initial`.
+    """Initial state, with random weights or those of the checkpoint `initial`.
 
     Raises:
-        CheckpointError: if `initial` is damaged or holds another network.
-        TrainingError: if batch norms are to be frozen, and the network has none.
+        CheckpointError: if `initial` is damaged or of another network.
+        TrainingError: if batch norms are to be frozen and the network has none.
     """
     network = build(
         options.network,
@@ -66,7 +66,7 @@ def start(
 
 
 def tensors(state: TrainingState) -> dict[str, torch.Tensor]:
-    """What a checkpoint holds of the state, by name."""
+    """Tensors of the state that a checkpoint stores, by name."""
     found = {f"model.{n}": t for n, t in state.network.network.state_dict().items()}
     for index, values in state.optimizer.state_dict()["state"].items():
         found |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
@@ -77,17 +77,17 @@ def tensors(state: TrainingState) -> dict[str, torch.Tensor]:
 def restore(
     state: TrainingState, checkpoint: Checkpoint, settings: dict[str, Any], path: Path
 ) -> None:
-    """Continue exactly where the checkpoint stopped.
+    """Restore the state of a checkpoint, to resume exactly where it stopped.
 
     Raises:
-        CheckpointError: if it was trained with other settings, or its weights do not fit.
+        CheckpointError: if it was trained with other settings, or its weights do not match.
     """
     trained = checkpoint.record.settings
     changed = sorted(k for k in {*settings, *trained} if trained.get(k) != settings.get(k))
     if changed:
         raise CheckpointError(
-            f"{path}: trained with another {', '.join(changed)}; resume with the same options, or "
-            "start from its weights with --init"
+            f"{path}: trained with a different {', '.join(changed)}; resume with the same options, "
+            "or start from its weights with --init"
         )
     load_weights(state.network, checkpoint, path)
     try:
@@ -102,7 +102,7 @@ def restore(
 
 
 def _restore_optimizer(state: TrainingState, checkpoint: Checkpoint) -> None:
-    """The optimiser's state, the step and the random state of the checkpoint, or any exception."""
+    """Restore optimiser state, step and random state; raises any exception for damaged tensors."""
     optimizer: dict[str, Any] = state.optimizer.state_dict()
     values: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in select(checkpoint.tensors, "optimizer.").items():
@@ -126,7 +126,7 @@ def _named(spec: NetworkSpec) -> str:
 
 
 def optimizer_for(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that lets biases and the gains of normalisations be, as ConvNeXt's recipe does."""
+    """AdamW without weight decay on biases and normalisation gains, as in ConvNeXt's recipe."""
     parameters = list(network.parameters())
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1]},

@@ -1,9 +1,9 @@
-"""Frames and labels from files, larger than memory if need be.
+"""Training frames and labels from files, also larger than memory.
 
-Frames lie in a scan's file; labels beside them where `wnet-edge simulate` wrote it, else they are
-cut from a reconstruction. What `infer` would leave out neither trains nor validates. Split by
-region, never by frame: the last tenth of the scan along its longer side validates, and a gap of a
-full window before it is left unused, so that no object pixel is in both.
+Frames are read from a scan file; labels from the same file if `wnet-edge simulate` wrote it, else
+they are cut from a reconstruction. Frames that `infer` leaves out are left out here, too. Split by
+region, never by frame: the last tenth of the scan along its longer side is for validation, and a
+gap of a full window before it is left unused, so that no object pixel is in both.
 """
 
 import json
@@ -26,15 +26,15 @@ from wnet_edge.training.batch import Batch, split_batches
 from wnet_edge.training.workers import in_order
 
 _POOL_FRAMES = 2048
-"""Frames drawn at random from the file and held in memory at a time."""
+"""Number of frames that are drawn at random from the file and held in memory at a time."""
 
 _VALIDATION_SHARE = 0.1
 
 _LARGEST_FRACTION = 0.1
-"""Of a frame's counts that rounding to whole ones may change: more are no counts."""
+"""Largest relative change of a frame by rounding to whole counts; above, it holds no counts."""
 
 _NOISE_STREAM = 1
-"""Of the random numbers of augmentation, apart from those of the order."""
+"""Random number stream of the augmentation, separate from that of the order."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class _Pool:
     """Frames that are read together.
 
     Attributes:
-        numbers: of the frames, in the order wanted.
-        epoch: whose augmentation they get; None leaves them as they are.
-        index: of the pool in the epoch.
+        numbers: frame numbers, in the requested order.
+        epoch: epoch that determines their augmentation; None for no augmentation.
+        index: number of the pool in the epoch.
     """
 
     numbers: NDArray[np.int64]
@@ -53,25 +53,25 @@ class _Pool:
 
 
 class StoredFrames:
-    """Batches of the frames of one scan.
+    """Supply of frames from one scan file.
 
     Args:
-        scan: with its probe.
-        labels: of its frames.
-        seed: of the order of the frames, and of their augmentation.
-        augmentation: done to training frames, never to those that validate.
-        workers: processes that read beside this one; the frames do not depend on it.
-        turns: what was done to frames and positions, by name; what was left as it is is not named.
+        scan: scan with a probe.
+        labels: labels of its frames.
+        seed: seed of the order of the frames and of their augmentation.
+        augmentation: applied to training frames, never to validation frames.
+        workers: number of worker processes; the frames do not depend on it.
+        turns: orientations applied to frames and positions, by name; identities are omitted.
 
     Attributes:
-        training: (n,) int64, numbers of the frames that train.
-        held_out: likewise of those that validate.
-        warnings: what a user should know of the scan and its frames, one line each.
+        training: (n,) int64, numbers of the training frames.
+        held_out: (k,) int64, numbers of the validation frames.
+        warnings: warnings about the scan and its frames, one line each.
 
     Raises:
-        ScanError: if the scan has no probe, too many bad frames, or is too small to hold a part
-            out.
-        TrainingError: if frames that are no counts are to be augmented.
+        ScanError: if the scan has no probe, too many bad frames, or is too small to hold out a
+            part.
+        TrainingError: if frames that are not counts are to be augmented.
     """
 
     def __init__(
@@ -106,11 +106,11 @@ class StoredFrames:
 
     @property
     def frames_per_epoch(self) -> int:
-        """Frames that `epoch` gives."""
+        """Number of frames per epoch."""
         return len(self.training)
 
     def describe(self) -> dict[str, Any]:
-        """Name, size and a fingerprint of the positions and the first frame; labels, changes."""
+        """Name, size and fingerprint of the scan; provenance of the labels; orientations."""
         described = {
             "source": "file",
             "file": self._scan.path.name,
@@ -126,12 +126,12 @@ class StoredFrames:
         return described
 
     def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
-        """All training frames once, in an order of this epoch's own."""
+        """Batches of all training frames once, in the epoch's own order."""
         order = np.random.default_rng([self._seed, epoch]).permutation(self.training)
         return self._batches(order, epoch, batch_size)
 
     def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
-        """Held-out frames, evenly spaced where there are more than `frames`."""
+        """Batches of up to `frames` held-out frames, evenly spaced if there are more."""
         count = min(frames, len(self.held_out))
         chosen = self.held_out[np.linspace(0, len(self.held_out) - 1, count).astype(np.int64)]
         return self._batches(chosen, None, batch_size)
@@ -148,7 +148,7 @@ class StoredFrames:
             yield from split_batches(arrays, batch_size)
 
     def _read(self, pool: _Pool) -> tuple[NDArray[np.float32], ...]:
-        """Counts, amplitudes and phases (n, 1, H, W) in the order wanted, read in the file's."""
+        """Counts, amplitudes and phases (n, 1, H, W) in the pool's order, read in file order."""
         ascending, place = np.unique(pool.numbers, return_inverse=True)
         binning = self.instrument.binning // self._scan.binning
         counts = prepare_frames(self._scan, ascending, binning).counts[place]
@@ -160,7 +160,7 @@ class StoredFrames:
 
 
 def _split(scan: Scan, usable: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Numbers of the usable frames that train, and of those that validate."""
+    """Frame numbers for training and for validation, usable ones only."""
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     extent = np.ptp(positions[usable], axis=0)
     along = positions[:, int(np.argmax(extent))]
@@ -175,14 +175,14 @@ def _split(scan: Scan, usable: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ND
 
 
 def _check_whole_counts(scan: Scan, numbers: NDArray[np.int64]) -> None:
-    """See that frames hold photons, which can be thinned, and not intensities of some unit.
+    """Check that frames are photon counts, which can be thinned, not intensities in other units.
 
     Raises:
-        TrainingError: if the first of `numbers` does not.
+        TrainingError: if the first of `numbers` is not.
     """
     counts = np.maximum(prepare_frames(scan, numbers[:1], 1).counts, 0)
     if np.abs(counts.sum() - np.rint(counts).sum()) > _LARGEST_FRACTION * counts.sum():
         raise TrainingError(
-            f"{scan.path}: frames are no whole counts, so they can't be thinned to less flux; "
+            f"{scan.path}: frames are not whole counts, so they can't be thinned to less flux; "
             "give --no-augment, or frames in photons"
         )

@@ -1,4 +1,4 @@
-"""Work done by other processes while this one trains, handed over in the order it was asked for."""
+"""Worker processes that prepare data during training, with results in task order."""
 
 import multiprocessing
 import signal
@@ -21,11 +21,11 @@ Result = TypeVar("Result")
 def in_order(
     make: Callable[[Task], Result], tasks: Sequence[Task], workers: int
 ) -> Generator[Result, None, None]:
-    """What `make` gives of every task, task after task; made here with no workers, else ahead.
+    """Results of `make` for every task, in order; computed ahead by workers, or here without them.
 
-    `make`, the tasks and the results travel between processes; one more result waits than there
-    are workers. Where several processes train together each makes every n-th task, with workers of
-    its own, and hands the result to the others.
+    `make`, tasks and results must be picklable; at most workers + 1 results are pending. In
+    data-parallel training each process computes every n-th task, with its own workers, and
+    broadcasts the result.
     """
     here = processes()
     own = _made(make, tasks[here.rank :: here.count], workers)
@@ -35,14 +35,14 @@ def in_order(
     for index in range(len(tasks)):
         source = index % here.count
         if source == 0:
-            mine = next(own, None)  # all make theirs at once, then hand them on in turn
+            mine = next(own, None)  # all ranks compute at once, then broadcast in turn
         yield here.handed_on(mine, source)
 
 
 def _made(
     make: Callable[[Task], Result], tasks: Sequence[Task], workers: int
 ) -> Generator[Result, None, None]:
-    if workers < 1 or len(tasks) < 2:  # one alone would only be waited for
+    if workers < 1 or len(tasks) < 2:  # a single task gains nothing from a worker
         yield from map(make, tasks)
         return
     context = multiprocessing.get_context("spawn")
@@ -51,13 +51,13 @@ def _made(
         waiting: deque[Future[Result]] = deque()
         try:
             for task in tasks:
-                with _deaf_to_interrupts():  # the first one starts the workers
+                with _deaf_to_interrupts():  # the first task starts the workers
                     waiting.append(pool.submit(make, task))
                 if len(waiting) > workers + 1:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
-        except BaseException:  # nobody wants what they are at: interrupted, or given up
+        except BaseException:  # interrupted or abandoned: pending results are not needed
             for worker in multiprocessing.active_children():
                 if worker not in others:
                     worker.kill()
@@ -67,9 +67,9 @@ def _made(
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes that start in the block hear no signal of those that a whole group is sent.
+    """Context in which new processes ignore signals that are sent to the whole process group.
 
-    Ctrl-C in a terminal, and what a batch system sends, are for the one that trains.
+    Ctrl-C in a terminal and signals of a batch system are handled by the training process.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,6 +1,7 @@
-"""From the last checkpoint of a training to the small file that is kept: weights alone, in half.
+"""Release of trained weights: the last checkpoint without optimiser state, weights in float16.
 
-What the zoo holds. It exports and starts another training (`--init`), but does not resume.
+The format of the weights that ship with wnet-edge. They can be exported and start another training
+(`--init`), but not be resumed.
 """
 
 from dataclasses import replace
@@ -10,10 +11,10 @@ from wnet_edge.training.checkpoint import read_checkpoint, write_checkpoint
 
 
 def release(checkpoint: Path, output: Path) -> None:
-    """Write a checkpoint's weights to `output`, in place of what is there.
+    """Write a checkpoint's weights to `output`, replacing an existing file.
 
     Kernels and matrices become float16; vectors (biases, gains, running means and variances) stay
-    float32: they weigh little, and a variance may be too small for half.
+    float32: they are small, and a variance may be too small for float16.
 
     Raises:
         CheckpointError: if the checkpoint is missing or damaged, or `output` can't be written.

@@ -1,1 +1,1 @@
-"""File containers: HDF5, TIFF, NumPy and text, whatever they hold."""
+"""File containers, independent of their content: HDF5, TIFF, NumPy and text."""

@@ -1,7 +1,6 @@
 """Several stacks of frames as one: chunks of a scan, or the data files of a detector.
 
-Between the readers and everything that asks for frames; each stack is opened when a slice of it is
-asked for, none before.
+Each stack is opened only when frames of it are read.
 """
 
 from collections.abc import Sequence
@@ -17,10 +16,10 @@ from wnet_edge.scan.frame_source import FrameSource
 
 
 def concatenated(path: Path, stacks: Sequence[Found[FrameSource]]) -> Found[FrameSource]:
-    """At least one stack (n, H, W), one after another along the first axis.
+    """Concatenate one or more stacks (n, H, W) along the first axis.
 
     Raises:
-        ScanError: if they differ in frame or number type, or hold too many frames.
+        ScanError: if they differ in frame shape or dtype, or hold too many frames.
     """
     first = stacks[0]
     if len(stacks) == 1:
@@ -31,7 +30,7 @@ def concatenated(path: Path, stacks: Sequence[Found[FrameSource]]) -> Found[Fram
         )
         if wanted != got:
             raise ScanError(
-                f"{path}: {stack.where} holds {got[0]} {got[1]} a frame, but {first.where} "
+                f"{path}: {stack.where} holds {got[0]} {got[1]} per frame, but {first.where} "
                 f"{wanted[0]} {wanted[1]}; name one of them with --frames"
             )
     total = sum(stack.value.shape[0] for stack in stacks)
@@ -42,7 +41,7 @@ def concatenated(path: Path, stacks: Sequence[Found[FrameSource]]) -> Found[Fram
 
 
 class ConcatenatedFrames:
-    """Sources (n, H, W) of one shape and type as frames (N, H, W)."""
+    """Sources (n, H, W) of equal frame shape and dtype as frames (N, H, W)."""
 
     def __init__(self, sources: Sequence[FrameSource]) -> None:
         self._sources = tuple(sources)
@@ -55,7 +54,7 @@ class ConcatenatedFrames:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         return self._sources[0].dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature

@@ -1,4 +1,4 @@
-"""What kind of file a path leads to, told by its first bytes and never by its name."""
+"""File type of a path, by its first bytes and never by its name."""
 
 from enum import Enum
 from pathlib import Path
@@ -9,7 +9,7 @@ from wnet_edge.io.containers.hdf5.reader import check_file
 
 
 class FileKind(Enum):
-    """The kinds that hold scans, or parts of scans."""
+    """File types that hold scans or parts of scans."""
 
     HDF5 = "HDF5"
     NPZ = "NPZ"
@@ -30,7 +30,7 @@ _MAGICS = {
 
 
 def kind_of(path: Path) -> FileKind:
-    """The kind of the file at `path`.
+    """File type of the file at `path`.
 
     Raises:
         ScanError: if there is no such file, it is empty, or it can't be read.

@@ -1,8 +1,8 @@
-"""Which axis of an array counts frames, and which are their rows and columns.
+"""Axis order of frame arrays: which axis numbers the frames, which are rows and columns.
 
-The field writes (N, H, W), and rasters (rows, columns, H, W), and so does this program; others put
-frames last, or add axes of length 1. Whoever finds an array keeps it as a `FoundStack`, whose axes
-may be settled anew once the positions, the mask and the probe are known.
+The usual order is (N, H, W), for rasters (rows, columns, H, W); some programs put frames last, or
+add axes of length 1. Readers return a `FoundStack`, whose axes can be determined again once
+positions, mask and probe are known.
 """
 
 import math
@@ -23,22 +23,22 @@ from wnet_edge.scan.frame_source import FrameSource
 _USUAL = {3: "NHW", 4: "RCHW"}
 _OTHERS = {3: ("HWN", "HNW"), 4: ("HWRC",)}
 _SAMPLED = 64
-"""Indices along an axis that are looked at where only the counts can tell the axes."""
+"""Indices sampled along an axis if only the counts can determine the axes."""
 _STEADIER = 3.0
-"""How much more one axis' sums must vary than another's: frames vary less than rows of a frame."""
+"""Least ratio of the variation of sums along two axes: whole frames vary less than rows of one."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """An array that holds frames, as it is stored.
+    """A stored array of frames.
 
     Attributes:
-        path: of the scan, for messages.
+        path: path of the scan, for messages.
         where: file and dataset, for messages.
-        shape: of the array.
-        dtype: of its numbers.
-        arrange: makes frames (N, H, W) of it, given what each axis counts.
-        told: what each axis counts where the format says so, else empty.
+        shape: shape of the array.
+        dtype: its dtype.
+        arrange: returns frames (N, H, W), given the meaning of each axis.
+        told: meaning of each axis if the format states it, else empty.
     """
 
     path: Path
@@ -51,12 +51,12 @@ class Stack:
 
 @dataclass(frozen=True)
 class FoundStack(Found[FrameSource]):
-    """Frames, with the array that they were arranged from.
+    """Frames with the stored array they come from.
 
     Attributes:
         stack: the array.
-        axes: what each of its axes is taken to count.
-        by_user: whether the user said so.
+        axes: assumed meaning of each of its axes.
+        by_user: whether the user has set it.
     """
 
     stack: Stack
@@ -65,7 +65,7 @@ class FoundStack(Found[FrameSource]):
 
 
 class UnarrangedStack(Unreadable):
-    """Stands for an array whose usual axes make no frames; others may."""
+    """Placeholder for an array that is no stack in the usual axis order; another may fit."""
 
     def __init__(self, error: ScanError, stack: Stack) -> None:
         super().__init__(error)
@@ -74,15 +74,15 @@ class UnarrangedStack(Unreadable):
 
 
 def arrange(stored: FrameSource, axes: str) -> FrameSource:
-    """The frames (N, H, W) of an array that is read by slices along any axis."""
+    """Frames (N, H, W) of an array that can be sliced along any axis."""
     return stored if axes == "NHW" else ArrangedFrames(stored, axes)
 
 
 def found_stack(stack: Stack) -> Found[FrameSource]:
-    """The frames of an array by its usual axes, or what stands for them until others are known.
+    """Frames of an array in the usual axis order, or a placeholder until another is known.
 
     Raises:
-        ScanError: if it holds no real numbers, or no order of its axes makes a stack.
+        ScanError: if it is not real-valued, or no axis order gives a stack.
     """
     check_numbers(stack.path, stack.where, stack.dtype)
     axes = stack.told or _usual(stack.shape)
@@ -99,7 +99,7 @@ def found_stack(stack: Stack) -> Found[FrameSource]:
 
 
 def raster_of(frames: Found[FrameSource] | None) -> tuple[int, int] | None:
-    """Rows, columns of frames that are stored as a raster; None for a plain stack."""
+    """Rows, columns of frames stored as a raster; None for a plain stack."""
     if not isinstance(frames, FoundStack) or "R" not in frames.axes:
         return None
     length = dict(zip(frames.axes, frames.stack.shape, strict=True))
@@ -112,7 +112,7 @@ def columns_first(frames: Found[FrameSource] | None) -> bool:
 
 
 def with_axes(found: FoundScan, axes: str) -> FoundScan:
-    """The scan with its frames' axes as the user names them; axes of length 1 may be left out.
+    """The scan with the frames' axes given by the user, who may omit axes of length 1.
 
     Raises:
         ScanError: if they don't fit the array.
@@ -120,7 +120,7 @@ def with_axes(found: FoundScan, axes: str) -> FoundScan:
     stack = _stack(found)
     if stack is None:
         raise ScanError(
-            f"{found.path}: its frames are no array of its own; leave out --frames-axes"
+            f"{found.path}: its frames are not an array of their own; leave out --frames-axes"
         )
     letters = axes.upper()
     kind = Counter(letters.replace("1", ""))
@@ -140,12 +140,12 @@ def with_axes(found: FoundScan, axes: str) -> FoundScan:
 
 
 def settled_axes(found: FoundScan) -> FoundScan:
-    """The scan with its frames' axes as positions, mask and probe tell them.
+    """The scan with the frames' axes determined from positions, mask and probe.
 
-    The usual order stays where it fits; another is taken, and noted, where only that does.
+    The usual order is kept if it fits; another is taken, with a note, if only that fits.
 
     Raises:
-        ScanError: if an array fits in two ways, and its counts are against the usual one.
+        ScanError: if an array fits in two orders, and its counts contradict the usual one.
     """
     stack = _stack(found)
     usual = None if stack is None else stack.told or _usual(stack.shape)
@@ -172,13 +172,13 @@ def settled_axes(found: FoundScan) -> FoundScan:
 
 
 def _noted(found: FoundScan, stack: Stack, axes: str) -> FoundScan:
-    why = "as MATLAB stores arrays" if axes == stack.told else "as the number of positions tells"
+    why = "as MATLAB stores arrays" if axes == stack.told else "as the number of positions implies"
     note = f"the axes of {stack.where} {stack.shape} are taken as {axes}, {why} (--frames-axes)"
     return replace(found, notes=(*found.notes, note))
 
 
 def _usual(shape: tuple[int, ...]) -> str:
-    """The usual axes, with those of length 1 at the end left out of the frame."""
+    """The usual axis order, where trailing axes of length 1 are not part of the frame."""
     ones = 0
     while len(shape) - ones > 3 and shape[len(shape) - ones - 1] == 1:
         ones += 1
@@ -186,7 +186,7 @@ def _usual(shape: tuple[int, ...]) -> str:
 
 
 def _others(shape: tuple[int, ...]) -> list[str]:
-    """Other orders of the axes; those of length 1 may stand anywhere."""
+    """Other axis orders, with axes of length 1 anywhere."""
     long = sum(n != 1 for n in shape)
     orders = _OTHERS.get(long, ())
     if long < len(shape):
@@ -217,7 +217,7 @@ def _arranged(stack: Stack, axes: str) -> FoundStack:
 
 
 def _frames_wanted(found: FoundScan) -> int | None:
-    """How many frames there should be, as far as positions tell; None where there are none."""
+    """Expected number of frames from the positions; None without positions."""
     if found.positions is None or isinstance(found.positions, Unreadable):
         return None
     positions = found.positions.value
@@ -237,7 +237,7 @@ def _fits(stack: Stack, axes: str, wanted: int | None) -> bool:
 
 
 def _as_mask_and_probe(found: FoundScan, stack: Stack, axes: str) -> bool:
-    """Whether frames of these axes have the mask's shape, and are as large as the probe."""
+    """Whether frames in this axis order match the mask's shape and the probe's size."""
     frame = _shape(stack, axes)[1:]
     mask, probe = found.mask, found.probe
     if mask is not None and not isinstance(mask, Unreadable) and mask.value.shape != frame:
@@ -248,10 +248,10 @@ def _as_mask_and_probe(found: FoundScan, stack: Stack, axes: str) -> bool:
 
 
 def _refuse_against_counts(stack: Stack, usual: str, other: str) -> None:
-    """Rows of a far field differ by orders of magnitude, whole frames by little.
+    """Check the usual axis order by the counts: rows of a far field vary much more than frames.
 
     Raises:
-        ScanError: if what the usual order takes for frames differs more than what the other does.
+        ScanError: if the frames of the usual order vary more than those of the other.
     """
     steps = [max(1, -(-n // _SAMPLED)) for n in stack.shape]
     source = stack.arrange(usual)
@@ -259,7 +259,7 @@ def _refuse_against_counts(stack: Stack, usual: str, other: str) -> None:
     along = math.prod(length[axis] for axis in usual if axis in "NRC")
     sample = np.asarray(source[::along], dtype=np.float64)[:, :: length["H"], :: length["W"]]
     spread = {axis: _spread(np.nan_to_num(sample), at) for at, axis in enumerate("NHW")}
-    # The axis that the other order takes for frames is one of a frame's in the usual one.
+    # The frame axis of the other order is a row or column axis in the usual one.
     taken = usual[other.index("N")] if "N" in other and "N" in usual else "H"
     if spread["N"] > _STEADIER * spread[taken]:
         raise ScanError(
@@ -270,6 +270,6 @@ def _refuse_against_counts(stack: Stack, usual: str, other: str) -> None:
 
 
 def _spread(sample: NDArray[np.float64], axis: int) -> float:
-    """Standard deviation over mean of the sums along all other axes."""
+    """Relative standard deviation along an axis of the sums over all other axes."""
     sums = sample.sum(axis=tuple(other for other in range(3) if other != axis))
     return float(sums.std() / max(abs(sums.mean()), 1e-300))

@@ -1,7 +1,6 @@
-"""Frames that lie in a file one after another and are read one by one, in that order.
+"""Base class for frames that are stored one after another and read one by one, in order.
 
-What NumPy and TIFF stacks share; whatever slice is asked for, no more than its frames are in
-memory.
+Common to NumPy and TIFF stacks; only the requested frames are ever in memory.
 """
 
 from abc import ABC, abstractmethod
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 
 class FrameByFrame(ABC):
-    """A source of frames (N, H, W) that gives them in ascending order, one at a time."""
+    """A source of frames (N, H, W) that reads them in ascending order, one at a time."""
 
     def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
         self._shape = shape
@@ -26,7 +25,7 @@ class FrameByFrame(ABC):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored, in this machine's byte order."""
+        """Stored dtype, in native byte order."""
         return self._dtype
 
     @abstractmethod
@@ -34,7 +33,7 @@ class FrameByFrame(ABC):
         """Frames (H, W) of ascending numbers.
 
         Raises:
-            ScanError: if the file has gone, or its content is damaged or changed.
+            ScanError: if the file is gone, damaged, or has changed.
         """
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature

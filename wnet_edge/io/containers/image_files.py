@@ -1,6 +1,7 @@
-"""Which files a folder or a pattern stands for, where each holds a frame, and in which order.
+"""Image files of a scan from a folder or a pattern, one frame per file, and their order.
 
-Files are of one scan if their names differ in numbers only; those put them in order, 2 before 10.
+Files belong to one scan if their names differ only in numbers, which determine the order (2 before
+10).
 """
 
 import glob
@@ -22,7 +23,7 @@ _SHOWN = 3
 
 
 def is_of_images(path: Path) -> bool:
-    """Whether a path stands for several files: a folder, or a pattern such as `scan/*.tif`."""
+    """Whether a path means several files: a folder, or a pattern such as `scan/*.tif`."""
     try:
         return path.is_dir() or (bool(_WILDCARD.search(str(path))) and not path.exists())
     except (OSError, ValueError):
@@ -30,10 +31,10 @@ def is_of_images(path: Path) -> bool:
 
 
 def image_files(path: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """The files that are frames, in order, and what was left alone.
+    """Frame files in order, and notes on files that were ignored.
 
     Raises:
-        ScanError: if there are none, or names of several kinds.
+        ScanError: if there are none, or their names do not belong to one scan.
     """
     images, notes = _unchecked(path)
     for image in images:
@@ -45,10 +46,10 @@ def _unchecked(path: Path) -> tuple[list[Path], tuple[str, ...]]:
     if not path.is_dir():
         images = [Path(name) for name in glob.glob(str(path))]  # noqa: PTH207 - any pattern
         if not images:
-            raise ScanError(f"{path}: no file is called so; check the pattern")
+            raise ScanError(f"{path}: no such file; check the pattern")
         odd = next((i for i in images if i.is_dir() or kind_of(i) is not FileKind.TIFF), None)
         if odd is not None:
-            raise ScanError(f"{path}: {odd.name} is no TIFF; give a pattern of TIFF files only")
+            raise ScanError(f"{path}: {odd.name} is not a TIFF; give a pattern of TIFF files only")
         return sorted(images, key=_natural), ()
     try:
         entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
@@ -77,13 +78,13 @@ def _unchecked(path: Path) -> tuple[list[Path], tuple[str, ...]]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Puts frame_2 before frame_10."""
+    """Sort key that puts frame_2 before frame_10."""
     parts = re.split(r"(\d+)", str(path))
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def numbers_in(names: Sequence[str]) -> NDArray[np.int64] | None:
-    """The one number that differs from name to name; None where there is none, or several."""
+    """The one number that differs between names, (N,) int64; None if there is none or several."""
     runs = [re.findall(r"\d+", name) for name in names]
     if len({len(run) for run in runs}) != 1:
         return None

@@ -1,6 +1,6 @@
-"""NumPy's .npy and .npz, read safely: no pickle ever, the header judged before the rest.
+"""Safe reading of NumPy's .npy and .npz: no pickle, and headers are checked before data are read.
 
-Whole arrays for reference images, positions, probes and masks; lazily read stacks are in
+For whole arrays: reference images, positions, probes and masks; lazily read stacks are in
 `wnet_edge.io.containers.numpy_frames`. Functions on open files raise ValueError, which `readable`
 turns into one line that names the file.
 """
@@ -29,7 +29,7 @@ _MAX_HEADER_BYTES = 1 << 16
 _SUFFIX = ".npy"
 _STORED_BY_NUMPY = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _MOST_OF_DEFLATE = 1032
-"""Bytes that one byte of a deflate stream can stand for at most (zlib's technical notes)."""
+"""Largest compression ratio of deflate (zlib's technical notes)."""
 
 _DAMAGE = (
     OSError,
@@ -51,13 +51,13 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class ArrayHeader:
-    """What stands before the numbers of an array.
+    """Header of an array.
 
     Attributes:
-        shape: of the array.
-        dtype: number type as stored.
+        shape: shape of the array.
+        dtype: stored dtype.
         fortran_order: whether the first axis varies fastest.
-        offset: bytes from the header's begin to the first number.
+        offset: bytes from the start of the header to the first value.
     """
 
     shape: tuple[int, ...]
@@ -67,28 +67,28 @@ class ArrayHeader:
 
     @property
     def byte_count(self) -> int:
-        """Bytes of all numbers."""
+        """Size of the data in bytes."""
         return math.prod(self.shape) * self.dtype.itemsize
 
 
 @contextmanager
 def readable(path: Path, kind: str) -> Iterator[None]:
-    """Whatever a damaged or impossible file makes its reader say becomes one line.
+    """Context that turns errors of readers for damaged or invalid files into one line.
 
     Raises:
-        ScanError: naming the file, what is wrong and the cure.
+        ScanError: naming the file, what is wrong and the remedy.
     """
     try:
         yield
     except _DAMAGE as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise ScanError(
-            f"{path}: can't be read as {kind} ({reason}); copy it again, or save it anew"
+            f"{path}: can't be read as {kind} ({reason}); copy it again, or save it again"
         ) from error
 
 
 def read_header(file: IO[bytes], name: str) -> ArrayHeader:
-    """The header of an array, the file left at its first number.
+    """Read the header of an array, leaving the file at its first value.
 
     Raises:
         ValueError: if it is no array, or a pickled one.
@@ -113,15 +113,15 @@ def read_header(file: IO[bytes], name: str) -> ArrayHeader:
 
 
 def read_values(file: IO[bytes], name: str, max_values: int | None = None) -> NDArray[Any]:
-    """An array from an open file, whole; the header is judged before the rest.
+    """Read an array whole from an open file, after a check of its header.
 
     Args:
-        file: at the array's begin; nothing may follow the array.
-        name: for messages.
-        max_values: more are refused; None takes `MAX_WHOLE_BYTES` for a limit.
+        file: file at the start of the array, which must be the last one in it.
+        name: name for messages.
+        max_values: largest number of values; None for a limit of `MAX_WHOLE_BYTES`.
 
     Raises:
-        ValueError: if it holds no numbers, too many, or more or fewer than it claims.
+        ValueError: if it is not numeric, too large, or its length differs from its header.
     """
     header = read_header(file, name)
     count = math.prod(header.shape)
@@ -134,10 +134,10 @@ def read_values(file: IO[bytes], name: str, max_values: int | None = None) -> ND
 
 
 def read_rest(file: IO[bytes], name: str, header: ArrayHeader) -> NDArray[Any]:
-    """The numbers after a header that has been judged.
+    """Read the values after a header that has been checked.
 
     Raises:
-        ValueError: if there are more or fewer bytes than the header claims.
+        ValueError: if there are more or fewer bytes than stated in the header.
     """
     values = np.empty(math.prod(header.shape), header.dtype)
     room = values.view(np.uint8)
@@ -148,17 +148,17 @@ def read_rest(file: IO[bytes], name: str, header: ArrayHeader) -> NDArray[Any]:
             raise ValueError(f"`{name}` ends after {filled} of {len(room)} bytes")
         room[filled : filled + len(data)] = np.frombuffer(data, np.uint8)
         filled += len(data)
-    if file.read(1):  # at the end of an archive's member its checksum is compared, too
-        raise ValueError(f"`{name}` goes on after its {len(room)} bytes")
+    if file.read(1):  # reading to the end of an archive's member also verifies its checksum
+        raise ValueError(f"`{name}` continues after its {len(room)} bytes")
     return values.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
 @contextmanager
 def opened_npz(path: Path) -> Iterator[zipfile.ZipFile]:
-    """The archive, open for reading.
+    """Context with the archive, open for reading.
 
     Raises:
-        ScanError: if it, or what the block reads of it, is damaged.
+        ScanError: if it, or what is read of it in the context, is damaged.
     """
     with readable(path, "NPZ"), zipfile.ZipFile(path) as archive:
         names = member_names(archive)
@@ -169,16 +169,16 @@ def opened_npz(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def member_names(archive: zipfile.ZipFile) -> list[str]:
-    """Names of the arrays in an archive, as np.load shows them."""
+    """Names of the arrays in an archive, as in np.load."""
     names = archive.namelist()
     return [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
 
 
 def open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
-    """The stream of an array in an archive.
+    """Open the stream of an array in an archive.
 
     Raises:
-        ValueError: if it can't hold what it claims, or is not packed as NumPy does.
+        ValueError: if its size is impossible, or it is not compressed as by NumPy.
     """
     info = archive.getinfo(name + _SUFFIX)
     if info.flag_bits & 1:
@@ -198,7 +198,7 @@ def open_member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
 def read_member(
     archive: zipfile.ZipFile, name: str, max_values: int | None = None
 ) -> NDArray[Any] | None:
-    """Array `name` of an archive, None where it has none; the header is judged before the rest.
+    """Read array `name` of an archive after a check of its header; None if there is none.
 
     Raises:
         ValueError: as `read_values`; zipfile.BadZipFile and zlib.error if it is damaged.

@@ -1,8 +1,7 @@
-"""Stacks of frames in .npy and .npz, read lazily: a stack is larger than memory.
+"""Lazily read stacks of frames in .npy and .npz, since a stack can be larger than memory.
 
-An .npy is opened for each read. A member of an .npz can only be read from its begin, so its
-stream stays open, goes forward from batch to batch, and starts again when an earlier frame is
-asked for.
+An .npy is opened for each read. A member of an .npz can only be read from its start, so its stream
+stays open, advances from batch to batch, and restarts when an earlier frame is requested.
 """
 
 import math
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.io.containers.frame_axes import Stack, found_stack, raster_of
+from wnet_edge.io.containers.frame_axes import Stack, arrange, found_stack, raster_of
 from wnet_edge.io.containers.frame_by_frame import FrameByFrame
 from wnet_edge.io.containers.numpy_file import (
     ArrayHeader,
@@ -32,13 +31,13 @@ from wnet_edge.io.found import Found, FoundScan
 from wnet_edge.scan.frame_source import FrameSource
 
 _ONE_BY_ONE = ("NHW", "RCHW")
-"""Axes of arrays whose frames lie one after another."""
+"""Axis orders of arrays whose frames are stored one after another."""
 
 _CHANGED = "has changed since it was opened; wait until the file is complete and start again"
 
 
 class NpyFrames(FrameByFrame):
-    """Frames that lie bare in a file, from an offset on; nothing holds the file between reads."""
+    """Frames stored raw in a file from an offset on; the file is not kept open between reads."""
 
     def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
         super().__init__(shape, dtype)
@@ -70,11 +69,11 @@ class NpzFrames(FrameByFrame):
             for number in numbers:
                 yield _frame(member.stream, header.offset, number, self._shape, header.dtype)
                 if number == self._shape[0] - 1:
-                    member.stream.read(1)  # at its end a member's checksum is compared
+                    member.stream.read(1)  # reading to the end verifies the member's checksum
 
 
 class NpyArray:
-    """An array of any axes that lies bare in a file; nothing holds the file between reads."""
+    """An array of any axes stored raw in a file; the file is not kept open between reads."""
 
     def __init__(self, path: Path, offset: int, shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
         self._path = path
@@ -91,7 +90,7 @@ class NpyArray:
 
 
 class NpzArray:
-    """A member of an .npz whose frames do not lie one after another: read whole, when needed."""
+    """A member of an .npz whose frames are not stored one after another: read whole, lazily."""
 
     def __init__(self, path: Path, name: str, header: ArrayHeader, shape: tuple[int, ...]) -> None:
         if header.byte_count > MAX_WHOLE_BYTES:
@@ -123,10 +122,10 @@ class NpzArray:
 
 
 def npy_stack(path: Path) -> Found[FrameSource]:
-    """The frames of an .npy, (N, H, W) or a raster (rows, columns, H, W), or as flags will say.
+    """Frames of an .npy, (N, H, W) or a raster (rows, columns, H, W), or in an order set by flags.
 
     Raises:
-        ScanError: if it is no stack of numbers within limits, or ends before its last frame.
+        ScanError: if it is no numeric stack within limits, or is truncated.
     """
     with readable(path, "NPY"), path.open("rb") as file:
         header = read_header(file, path.name)
@@ -141,7 +140,7 @@ def npy_stack(path: Path) -> Found[FrameSource]:
 
 
 def read_npy(path: Path) -> FoundScan:
-    """The frames in an .npy; everything else comes by flag.
+    """Read the frames in an .npy; everything else is given by flags.
 
     Raises:
         ScanError: as `npy_stack`.
@@ -150,11 +149,23 @@ def read_npy(path: Path) -> FoundScan:
     return FoundScan(path, "NPY", frames=frames, raster=raster_of(frames))
 
 
-def npz_stack(path: Path, archive: zipfile.ZipFile, name: str) -> Found[FrameSource]:
-    """The frames of a member, likewise.
+def read_frames_array(frames: NDArray[Any]) -> FoundScan:
+    """Frames in memory; everything else comes by options.
 
     Raises:
-        ScanError: if it is no stack of numbers within limits.
+        ScanError: if they are no stack of numbers within limits.
+    """
+    path = Path("frames")
+    stack = Stack(path, "the array", frames.shape, frames.dtype, partial(arrange, frames))
+    found = found_stack(stack)
+    return FoundScan(path, "NumPy array", frames=found, raster=raster_of(found))
+
+
+def npz_stack(path: Path, archive: zipfile.ZipFile, name: str) -> Found[FrameSource]:
+    """Frames of a member of an .npz, as `npy_stack`.
+
+    Raises:
+        ScanError: if it is no numeric stack within limits.
         ValueError: as `open_member` and `read_header`.
     """
     with open_member(archive, name) as file:
@@ -185,18 +196,18 @@ def _arrange_npz(path: Path, name: str, header: ArrayHeader, axes: str) -> Frame
 
 
 def _as_stored(header: ArrayHeader, axes: str) -> tuple[tuple[int, ...], str]:
-    """Shape and axes with the axis that varies fastest at the end."""
+    """Shape and axes in storage order, with the fastest-varying axis last."""
     return (header.shape[::-1], axes[::-1]) if header.fortran_order else (header.shape, axes)
 
 
 def _stacked(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
-    """(N, H, W) of frames that lie one after another."""
+    """Shape (N, H, W) of frames that are stored one after another."""
     length = dict(zip(axes, shape, strict=True))
     return math.prod(length[a] for a in axes if a in "NRC"), length["H"], length["W"]
 
 
 class _OpenMember:
-    """A member's stream together with the archive it hangs on: both are closed, and at once."""
+    """A member's stream together with its archive, closed together."""
 
     def __init__(self, path: Path, name: str, expected: ArrayHeader) -> None:
         with ExitStack() as opened:
@@ -208,7 +219,7 @@ class _OpenMember:
             self._opened = opened.pop_all()
 
     def close(self) -> None:
-        """Let go of both."""
+        """Close both."""
         self._opened.close()
 
 

@@ -1,4 +1,4 @@
-"""A file that stays open between reads, because opening it again would cost too much."""
+"""A file that stays open between reads, for files that are expensive to reopen."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,10 +8,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 
 class Closable(Protocol):
-    """Whatever can be opened, and has to be closed."""
+    """An opened resource that must be closed."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         ...
 
 
@@ -19,10 +19,10 @@ R = TypeVar("R", bound=Closable)
 
 
 class KeptOpen(Generic[R]):
-    """What `opener` gives, opened at first use, for one thread at a time.
+    """Resource from `opener`, opened on first use, for one thread at a time.
 
-    A copy in another process, pickled or forked, opens the file for itself. After an error the
-    file is opened anew.
+    A copy in another process, pickled or forked, opens the file again. After an error the file is
+    reopened.
     """
 
     def __init__(self, opener: Callable[[], R]) -> None:
@@ -33,7 +33,7 @@ class KeptOpen(Generic[R]):
 
     @contextmanager
     def use(self) -> Iterator[R]:
-        """The open file, nobody else's until the block ends."""
+        """Context with the open file, exclusively."""
         with self._lock:
             if self._process != os.getpid():
                 self._close()
@@ -54,5 +54,5 @@ class KeptOpen(Generic[R]):
         self._close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The opener travels, the open file does not."""
+        """Pickle the opener, not the open file."""
         return KeptOpen, (self._opener,)

@@ -1,6 +1,6 @@
-"""Stacks of frames whatever file they lie in: limits, and any order of axes as one stack.
+"""Stacks of frames, common to all file formats: size limits, and arrays with any axis order.
 
-Under every reader; frames stay where they are until a slice of them is asked for.
+Frames are read only when they are requested.
 """
 
 import math
@@ -17,25 +17,25 @@ MAX_FRAMES = 10_000_000
 MAX_FRAME_PX = 8192
 MAX_MODES = 64
 MAX_WHOLE_BYTES = 512 * 2**20
-"""Of an array that is read at once."""
+"""Largest array that is read whole."""
 
 
 _SLAB_BYTES = 128 << 20
-"""Of frames that lie interleaved and are read together."""
+"""Size of a slab of interleaved frames that is read at once."""
 
 
 class ArrangedFrames:
-    """An array with its axes in any order as frames (N, H, W), read when they are asked for.
+    """An array with axes in any order as lazily read frames (N, H, W).
 
-    Where frames come before their pixels, only what is asked for is read; where they lie
-    interleaved, a slab of neighbouring frames is read at once and kept.
+    If the frame axes come before the pixel axes, only the requested frames are read; if frames are
+    interleaved, a slab of neighbouring frames is read at once and cached.
 
     Args:
         stored: the array.
-        axes: what each of its axes counts: `N` frames, or `R` and `C` rows and columns of a raster;
-            `H` rows and `W` columns of a frame; `1` nothing, it has length 1.
-        slow_to_fast: the axes of the scan in the order in which they number the frames; else the
-            order in which they are stored.
+        axes: meaning of each axis: `N` frames, or `R` and `C` rows and columns of a raster;
+            `H` rows and `W` columns of a frame; `1` for an axis of length 1.
+        slow_to_fast: frame axes in the order in which they number the frames; by default the
+            stored order.
     """
 
     def __init__(self, stored: FrameSource, axes: str, slow_to_fast: str = "") -> None:
@@ -57,7 +57,7 @@ class ArrangedFrames:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         return self._stored.dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
@@ -100,28 +100,28 @@ class ArrangedFrames:
         return frames
 
     def __getstate__(self) -> dict[str, Any]:
-        """Without the frames that are kept: a copy in another process reads its own."""
+        """Pickle without the cached frames."""
         return self.__dict__ | {"_kept": None}
 
 
 def check_numbers(path: Path, where: str, dtype: np.dtype[Any]) -> None:
-    """See that what `where` holds can be counts.
+    """Check that the dtype of an array can be that of counts.
 
     Raises:
-        ScanError: if it is no real number.
+        ScanError: if it is not real-valued.
     """
     if dtype.kind not in "uif":
         raise ScanError(f"{path}: {where} holds {dtype}, not counts; write integers or floats")
 
 
 def check_frames(path: Path, where: str, shape: tuple[int, int, int], other_axes: str = "") -> None:
-    """See that what `where` holds can be frames (N, H, W), before any of it is read.
+    """Check that a shape can be that of frames (N, H, W), before anything is read.
 
     Args:
-        path: of the scan.
-        where: file and dataset.
+        path: path of the scan.
+        where: file and dataset, for messages.
         shape: (N, H, W).
-        other_axes: another order of the array's axes, to be named in the cure.
+        other_axes: another possible axis order, named in the message.
 
     Raises:
         ScanError: if there are none, too many, or they are too small or too large.
@@ -132,5 +132,5 @@ def check_frames(path: Path, where: str, shape: tuple[int, int, int], other_axes
     if not 2 <= min(height, width) <= max(height, width) <= MAX_FRAME_PX:
         cure = f"cut them to at most {MAX_FRAME_PX} px"
         if other_axes:
-            cure += f", or say what its axes are, --frames-axes {other_axes} say"
+            cure += f", or say what its axes are, e.g. --frames-axes {other_axes}"
         raise ScanError(f"{path}: {where} has frames of {height} × {width} px; {cure}")

@@ -1,7 +1,7 @@
-"""Tables of text, however they were written: encodings, line ends, separators, quotes, numbers.
+"""Parser of text tables with any encoding, line ends, separators, quotes and number format.
 
-What columns mean is not known here: see `wnet_edge.io.parts.csv_positions`. The separator is the
-one that makes the same number of fields of every line, and numbers of most.
+The meaning of the columns is left to `wnet_edge.io.parts.csv_positions`. The separator is the one
+that gives the same number of fields in every line, most of them numbers.
 """
 
 import codecs
@@ -19,9 +19,9 @@ MAX_BYTES = 64 * 2**20
 _MAX_LINE = 1 << 16
 _SEPARATORS = ("\t", ";", ",", None)
 _LOOKED_AT = 400
-"""Lines that tell the separator."""
+"""Number of lines examined to find the separator."""
 
-CURE = "write x and y, or row and column, of each frame, one frame a line, with names above"
+CURE = "write x and y, or row and column, of each frame, one frame per line, with names above"
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -40,12 +40,12 @@ _LIKE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text that is not blank.
+    """A non-blank line of text.
 
     Attributes:
-        number: in the file, from 1.
-        text: without blanks around, and without the mark of a comment.
-        comment: whether it had such a mark.
+        number: line number in the file, from 1.
+        text: text without surrounding blanks and comment mark.
+        comment: whether it had a comment mark.
     """
 
     number: int
@@ -55,14 +55,14 @@ class Line:
 
 @dataclass(frozen=True)
 class TextTable:
-    """Rows of a table, and what stands above them.
+    """Rows of a table, and the lines above them.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         above: lines before the first row.
-        rows: fields of each row, as many in each.
-        line_numbers: of the rows, in the file.
-        separator: between fields; None for blanks.
+        rows: fields of each row, of equal number.
+        line_numbers: line numbers of the rows in the file.
+        separator: separator of the fields; None for blanks.
     """
 
     path: Path
@@ -73,18 +73,18 @@ class TextTable:
 
     @property
     def width(self) -> int:
-        """Fields in a row."""
+        """Number of fields per row."""
         return len(self.rows[0])
 
     def column(self, index: int) -> list[str]:
-        """One field of every row."""
+        """The fields of one column."""
         return [row[index] for row in self.rows]
 
     def numbers(self, indices: Sequence[int]) -> list[list[float]]:
         """The columns `indices` as numbers; missing ones are NaN.
 
         Raises:
-            ScanError: naming the line, if a field is no number or may be read in two ways.
+            ScanError: naming the line, if a field is no number or is ambiguous.
         """
         columns = [self.column(index) for index in indices]
         comma = _decimal_comma(self.path, columns)
@@ -96,17 +96,18 @@ class TextTable:
             value = number(field, comma=comma)
             if value is None:
                 raise ScanError(
-                    f"{self.path}: line {line} is no position ({field[:40]!r} is no number); {CURE}"
+                    f"{self.path}: line {line} is not a position ({field[:40]!r} is not a number); "
+                    f"{CURE}"
                 )
             values.append(value)
         return values
 
 
 def read_table(path: Path) -> TextTable:
-    """The rows of a file of text, and the lines above them.
+    """Read a text table.
 
     Raises:
-        ScanError: naming the line, if this is no text or no table.
+        ScanError: naming the line, if the file is no text or no table.
     """
     lines = _lines(path)
     plain = [line for line in lines if not line.comment]
@@ -133,13 +134,13 @@ def read_table(path: Path) -> TextTable:
         line_numbers.append(line.number)
     if not rows:
         raise ScanError(f"{path}: has no line of numbers; {CURE}")
-    while len(rows[0]) > 1 and not any(row[-1] for row in rows):  # a separator at each line's end
+    while len(rows[0]) > 1 and not any(row[-1] for row in rows):  # lines end with a separator
         rows = [row[:-1] for row in rows]
     return TextTable(path, tuple(above), rows, line_numbers, separator)
 
 
 def fields(text: str, separator: str | None) -> list[str]:
-    """What stands between separators, without blanks and quotes around; None: between blanks."""
+    """Split a line into fields, without surrounding blanks and quotes; at blanks if None."""
     if separator is None:
         return [quoted or plain for quoted, plain in re.findall(r'"([^"]*)"|([^\s"]+)', text)]
     row = next(csv.reader([text], delimiter=separator, skipinitialspace=True))
@@ -147,11 +148,11 @@ def fields(text: str, separator: str | None) -> list[str]:
 
 
 def number(field: str, *, comma: bool) -> float | None:
-    """A number, NaN for one that is missing, None for what is none.
+    """Number in a field; NaN for a missing one, None for other text.
 
     Args:
-        field: of a table.
-        comma: whether a comma is the decimal mark.
+        field: field of a table.
+        comma: whether the comma is the decimal mark.
     """
     text = field.strip()
     if text.lower() in _MISSING:
@@ -205,14 +206,14 @@ def _decoded(path: Path, data: bytes) -> str:
     try:
         text = data.decode(encoding or "utf-8")
     except UnicodeDecodeError:
-        text = data.decode("latin-1")  # an old Windows program's µ
+        text = data.decode("latin-1")  # for example µ of an old Windows program
     if "\0" in text:
-        raise ScanError(f"{path}: is no text; name a table, an NPY, or NPZ or HDF5 with a dataset")
+        raise ScanError(f"{path}: is not text; name a table, an NPY, or NPZ or HDF5 with a dataset")
     return text.lstrip("\ufeff").translate(_AS_ASCII)
 
 
 def _separator_and_width(lines: list[str]) -> tuple[str | None, int]:
-    """What separates fields, and how many there are: numbers in as many of them as can be."""
+    """Separator and number of fields that give the most numbers."""
     step = max(1, len(lines) // _LOOKED_AT)
     looked_at = lines[::step] if len(lines) > 1 else lines
     best: tuple[float, ...] = ()
@@ -224,7 +225,7 @@ def _separator_and_width(lines: list[str]) -> tuple[str | None, int]:
             continue
         width, times = Counter(len(row) for row in numeric).most_common(1)[0]
         alike = [row for row in numeric if len(row) == width]
-        # A separator at the end of each line leaves an empty field that is none.
+        # A separator at the end of each line gives an empty field that does not count.
         kept = width - all(not row[-1] for row in alike) if width > 1 else width
         share = sum(_is_number(f) or not f for row in alike for f in row[:kept]) / len(alike)
         score = (kept > 1, times / len(numeric) * share / kept, kept, -rank)
@@ -242,7 +243,7 @@ def _is_number(field: str) -> bool:
 
 
 def _is_row(row: list[str]) -> bool:
-    """Whether most fields are numbers, or missing: a title may have one, too."""
+    """Whether most fields are numbers or missing; a title may contain a number, too."""
     told = sum(_is_number(field) or not field for field in row)
     return 2 * told > len(row) or (2 * told == len(row) and len(row) > 2)
 
@@ -251,7 +252,7 @@ def _decimal_comma(path: Path, columns: list[list[str]]) -> bool:
     """Whether commas are decimal marks in these columns.
 
     Raises:
-        ScanError: if they may as well stand between thousands.
+        ScanError: if they may also be thousands separators.
     """
     with_comma = [field for column in columns for field in column if "," in field]
     if not with_comma:

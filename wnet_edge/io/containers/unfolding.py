@@ -1,6 +1,6 @@
-"""How much a compressed piece of a file unfolds to: tried no further than it may go.
+"""Check of the decompressed size of deflate and bzip2 streams, decompressing no more than allowed.
 
-Under the readers of HDF5 and TIFF, whose decoders unfold whatever is there.
+Used by the readers of HDF5 and TIFF, whose decoders decompress without a limit.
 """
 
 import bz2
@@ -9,21 +9,22 @@ import zlib
 _MUCH = 256 << 20
 _MOST_OF_DEFLATE = 1032
 _MOST_OF_BZIP2 = 20_000
-"""Bytes that one may unfold to at most, nearly (zlib's technical notes; measured on zeros)."""
+"""Approximate largest compression ratios of deflate and bzip2 (zlib's technical notes; measured on
+zeros)."""
 
 
 def deflate_beyond(data: bytes | memoryview, held: int) -> bool:
-    """Whether a stream of zlib gives more than `held` bytes, and so many that it matters."""
+    """Whether a zlib stream, if large enough to exceed `_MUCH`, gives more than `held` bytes."""
     if len(data) * _MOST_OF_DEFLATE <= _MUCH:
         return False
     try:
         return len(zlib.decompressobj().decompress(data, held + 1)) > held
     except zlib.error:
-        return False  # damaged, which its decoder says itself
+        return False  # damaged, which its decoder reports itself
 
 
 def bzip2_beyond(data: bytes | memoryview, held: int) -> bool:
-    """Likewise, of a stream of bzip2."""
+    """As `deflate_beyond`, for a bzip2 stream."""
     if len(data) * _MOST_OF_BZIP2 <= _MUCH:
         return False
     try:

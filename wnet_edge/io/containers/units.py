@@ -1,4 +1,4 @@
-"""Units in scan files: a number and the unit written beside it, to metres or electronvolts."""
+"""Conversion of units in scan files to metres or electronvolts."""
 
 from enum import Enum
 
@@ -7,7 +7,7 @@ JOULE_PER_EV = 1.602176634e-19
 
 
 class Quantity(Enum):
-    """What a number measures, by the SI unit that this program computes in."""
+    """Physical quantity, by the unit that wnet-edge uses for it."""
 
     LENGTH = "m"
     ENERGY = "eV"
@@ -33,5 +33,5 @@ _FACTORS = {
 
 
 def unit_factor(unit: str, quantity: Quantity) -> float | None:
-    """How many metres or electronvolts a `unit` is; None for a unit that is not known."""
+    """Factor from `unit` to metres or electronvolts; None for an unknown unit."""
     return _FACTORS[quantity].get(unit.strip().lower())

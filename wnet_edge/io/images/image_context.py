@@ -1,6 +1,6 @@
-"""What a result does not know of its scan, but other programs' formats ask for.
+"""Data of an image's scan that other programs' formats need in addition to the result.
 
-Goes with a `wnet_edge.io.images.result_file.Result` into the writers of
+Passed with a `wnet_edge.io.images.result_file.Result` to the writers of
 `wnet_edge.io.writers.result_formats`.
 """
 
@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class ImageContext:
-    """The scan behind an image.
+    """Data of the scan of an image.
 
     Attributes:
         probe: (modes, full, full) complex64 in square-root counts.
         positions_m: (N, 2) float64 row, column of the top-left pixel of each frame's full window.
-        left_out: (N,) bool, True for frames that have no position of their own.
-        frame_numbers: (N,) int64, which frame of the measurement each is, counted from 0.
+        left_out: (N,) bool, True for frames without a valid position.
+        frame_numbers: (N,) int64, number of each frame in the measurement, counted from 0.
         full_window_px: edge of the full window, in object pixels.
         energy_ev: photon energy, None if unknown.
-        distance_m: sample to detector, None if unknown.
-        title: one line.
+        distance_m: sample-to-detector distance, None if unknown.
+        title: title, one line.
     """
 
     probe: NDArray[np.complex64]

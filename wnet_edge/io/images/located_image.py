@@ -1,8 +1,8 @@
-"""Images of an object in the formats that `infer` writes, and Ptychodus' products.
+"""Reading of object images with their location, in the formats of `infer` and Ptychodus products.
 
-For `wnet_edge.io.images.object_image_file`, which tells a file's kind, and for
-`wnet_edge.io.images.placed_image`, which needs to know where on the object an image lies. Sizes are
-judged before memory is taken.
+Used by `wnet_edge.io.images.object_image_file`, which detects the file type, and by
+`wnet_edge.io.images.placed_image`, which needs the location on the object. Sizes are checked before
+memory is allocated.
 """
 
 import math
@@ -31,10 +31,10 @@ CXI_IMAGE = "entry_1/image_1"
 """Where a CXI file holds its image."""
 
 ORIGIN_KEYS = ("origin_row_px", "origin_column_px")
-"""Beside the pixel size: where on the object the image begins, as a result file's `origin_px`."""
+"""Keys of the image's origin on the object in the description, as a result file's `origin_px`."""
 
 PRODUCT = ("object", "probe", "probe_position_x_m", "probe_position_y_m")
-"""What a Ptychodus product holds, at least."""
+"""Required datasets of a Ptychodus product."""
 
 _GEOMETRY = {
     "height": "pixel_height_m",
@@ -46,15 +46,15 @@ _GEOMETRY = {
 
 @dataclass(frozen=True)
 class LocatedImage:
-    """An image, and where on the object it lies, as far as its file says.
+    """An object image with its location on the object, as far as its file states it.
 
     Attributes:
-        image: of the object.
-        origin_px: (2,) row, column of the object on which it begins, where a frame at position p
-            has its full window begin at row, column p; None where the file does not say.
-        windows_px: (N, 2) row, column of the image on which the full window of each frame begins,
-            as the program that made it corrected them; None where the file has none.
-        frame_numbers: (N,) of these windows.
+        image: image of the object.
+        origin_px: (2,) object row, column of its first pixel, in the coordinates of the positions;
+            None if the file does not state it.
+        windows_px: (N, 2) image row, column at which each frame's full window begins, with position
+            corrections of the program that wrote it; None if the file has none.
+        frame_numbers: (N,) frame numbers of these windows.
     """
 
     image: ObjectImage
@@ -64,10 +64,10 @@ class LocatedImage:
 
 
 def read_hdf5_image(path: Path) -> LocatedImage:
-    """The image in a result file, a CXI file or a Ptychodus product.
+    """Read the image of a result file, a CXI file or a Ptychodus product.
 
     Raises:
-        ResultError: if it is none of them, or damaged.
+        ResultError: if it is none of these, or damaged.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -77,28 +77,28 @@ def read_hdf5_image(path: Path) -> LocatedImage:
                 return _of_product(path, _product_values(path, file))
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ResultError(f"{path}: is damaged ({reason}); make it anew") from error
+        raise ResultError(f"{path}: is damaged ({reason}); create it again") from error
     result = read_result(path)
     image = ObjectImage(str(path), result.image, result.coverage, result.pixel_size_m)
     return LocatedImage(image, result.origin_px.astype(np.float64))
 
 
 def product_image(path: Path, values: dict[str, Any]) -> LocatedImage:
-    """The image in an .npz product of Ptychodus, its members by their names."""
+    """The image of a Ptychodus .npz product, from its members by name."""
     geometry = {k: values.get(f"object_{name}") for k, name in _GEOMETRY.items()}
     return _of_product(path, values | geometry)
 
 
 def read_tiff_image(path: Path) -> LocatedImage:
-    """The image in a pair of TIFF files, of which `path` is one.
+    """Read the image of a pair of TIFF files, phase and amplitude, of which `path` is one.
 
     Raises:
-        ResultError: if the other is not beside it, tifffile is missing, or they are no such pair.
+        ResultError: if the other is not beside it, tifffile is not installed, or they are no pair.
     """
     phase, amplitude = _pair(path)
     (phases, size_m, origin), (amplitudes, _, _) = (_page(part) for part in (phase, amplitude))
     if phases.shape != amplitudes.shape:
-        raise ResultError(f"{path}: phase and amplitude differ in shape; make them anew")
+        raise ResultError(f"{path}: phase and amplitude differ in shape; create them again")
     image = (amplitudes * np.exp(np.complex64(1j) * phases)).astype(np.complex64)
     return LocatedImage(ObjectImage(str(path), image, None, size_m), origin)
 
@@ -106,7 +106,7 @@ def read_tiff_image(path: Path) -> LocatedImage:
 def coverage_of(
     shape: tuple[int, ...], probe: NDArray[np.complex64], windows_px: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Summed weight (H, W) float32 of the probe at the windows that lie inside, to whole pixels."""
+    """Coverage (H, W) float32: summed probe weight of the windows inside, to whole pixels."""
     height, width = probe.shape[1:]
     weight = illumination_weight(probe_intensity(probe))
     coverage = np.zeros(shape, dtype=np.float32)
@@ -142,7 +142,7 @@ def _product_values(path: Path, file: h5py.File) -> dict[str, Any]:
 
 
 def _check_layers(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """See that a product's object is an image, or several layers of one.
+    """Check that a product's object is an image, or several layers of one.
 
     Raises:
         ResultError: if it is not, before it is read.
@@ -155,7 +155,7 @@ def _check_layers(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> N
 
 
 def _of_product(path: Path, values: dict[str, Any]) -> LocatedImage:
-    """The layers' product, which is what the beam sees of a thin object, and its windows."""
+    """Image and windows of a product; several layers are multiplied, as for a thin object."""
     layers = np.asarray(values["object"])
     _check_layers(path, layers.shape, layers.dtype)
     image = layers.reshape(-1, *layers.shape[-2:]).prod(axis=0).astype(np.complex64)
@@ -168,7 +168,7 @@ def _of_product(path: Path, values: dict[str, Any]) -> LocatedImage:
     centre_m = np.array([values["y"] or 0.0, values["x"] or 0.0], dtype=np.float64)
     if positions_m.ndim != 2 or probe.ndim != 3 or not np.isfinite(positions_m).all():
         raise ResultError(f"{path}: its probe or positions are damaged; save it again")
-    # Ptychodus puts a probe at position x with its middle on (x - centre) / pixel + (size - 1) / 2.
+    # In Ptychodus the centre of a probe at position x is (x - centre) / pixel + (size - 1) / 2.
     first = centre_m / width_m - (np.array(image.shape) - probe.shape[-2:]) / 2
     windows_px = positions_m / width_m - first
     coverage = None
@@ -201,12 +201,12 @@ def _complex_image(path: Path, dataset: h5py.Dataset) -> NDArray[np.complex64]:
 def _positive(path: Path, name: str, value: Any) -> float:  # noqa: ANN401 - of any file
     number = float(np.asarray(value).reshape(-1)[0]) if np.size(value) == 1 else math.nan
     if not (math.isfinite(number) and number > 0):
-        raise ResultError(f"{path}: its {name} of {value} can't be; make it anew")
+        raise ResultError(f"{path}: its {name} of {value} is impossible; create it again")
     return number
 
 
 def _pair(path: Path) -> tuple[Path, Path]:
-    """Phase and amplitude; `path` is one of them, or the name that `-o` had."""
+    """Paths of phase and amplitude; `path` is one of them, or the name given with `-o`."""
     if not path.exists():
         named = paths_from(ResultFormat.TIFF, path)
         return named[0], named[1]
@@ -214,16 +214,16 @@ def _pair(path: Path) -> tuple[Path, Path]:
         if f".{part}." in path.name:
             beside = path.with_name(path.name.replace(f".{part}.", f".{other}."))
             if not beside.is_file():
-                raise ResultError(f"{path}: {beside.name} is not beside it; an image needs both")
+                raise ResultError(f"{path}: {beside.name} is not next to it; an image needs both")
             return (path, beside) if part == "phase" else (beside, path)
     raise ResultError(
-        f"{path}: is no phase or amplitude of a pair; name NAME.phase.tif, NAME.amplitude.tif "
-        "beside it"
+        f"{path}: is not a phase or amplitude of a pair; name NAME.phase.tif, with "
+        "NAME.amplitude.tif next to it"
     )
 
 
 def _page(path: Path) -> tuple[NDArray[np.float32], float | None, NDArray[np.float64] | None]:
-    """The image, its pixel size and its origin."""
+    """Image, pixel size and origin of a TIFF file."""
     tifffile = load_tifffile(path)
     note_input(path, ResultError)
     try:
@@ -237,7 +237,7 @@ def _page(path: Path) -> tuple[NDArray[np.float32], float | None, NDArray[np.flo
             size_m = 0.01 / page.resolution[0] if known else None
     except (OSError, ValueError, RuntimeError, IndexError, KeyError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise ResultError(f"{path}: can't be read as TIFF ({reason}); make it anew") from error
+        raise ResultError(f"{path}: can't be read as TIFF ({reason}); create it again") from error
     origin = [told.get(key) for key in ORIGIN_KEYS]
     if any(not isinstance(value, (int, float)) for value in origin):
         return image, size_m, None

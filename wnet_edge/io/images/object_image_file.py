@@ -1,7 +1,7 @@
-"""An image to compare with: what `infer` writes, a Ptychodus product, or a reference archive.
+"""Reading of object images: files of `infer`, Ptychodus products, or reference archives.
 
-Feeds `wnet_edge.comparing.comparison`. The kind is told from a file's first bytes, not from its
-name. No pickle is ever loaded, and sizes are checked before memory is taken.
+For `wnet_edge.comparing.comparison`. The file type is detected from the first bytes, not the name.
+No pickle, and sizes are checked before memory is allocated.
 """
 
 import math
@@ -39,14 +39,14 @@ _MAX_WINDOWS = 10_000_000
 
 
 def read_object_image(path: Path) -> ObjectImage:
-    """The complex image in a file: see `read_located_image`."""
+    """Read the complex image of a file; see `read_located_image`."""
     return read_located_image(path).image
 
 
 def read_located_image(path: Path) -> LocatedImage:
-    """Read the complex image that `infer` has written in any format, of a product, or an archive.
+    """Read a complex image, with its location, from a file of `infer`, a product, or an archive.
 
-    An archive holds `object` (H, W) complex, and may hold `object_pixel_m`, and both of `probe`
+    An .npz archive has `object` (H, W) complex, and optionally `object_pixel_m`, and both `probe`
     (modes, h, w) complex and `window_top_left_px` (N, 2), from which the coverage is summed as in
     stitching: sqrt(Σ_modes |P|²) at every window. Without these two the coverage is None.
 
@@ -75,11 +75,11 @@ def read_located_image(path: Path) -> LocatedImage:
             return LocatedImage(_read_archive(path, archive))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         reason = " ".join(str(error).split())
-        raise ResultError(f"{path}: damaged or no .npz archive ({reason}); {_CURE}") from error
+        raise ResultError(f"{path}: damaged, or not an .npz archive ({reason}); {_CURE}") from error
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, Any]:
-    """What of an .npz product its image needs."""
+    """Members of an .npz product that its image needs."""
     names = (*PRODUCT, "probe_position_indexes", "object_pixel_height_m", "object_pixel_width_m")
     return {
         name: read_member(archive, name, MAX_IMAGE_PX)
@@ -96,7 +96,7 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> ObjectImage:
     if pixel is not None and not (
         pixel.size == 1 and pixel.dtype.kind == "f" and 0 < float(pixel.item()) < math.inf
     ):
-        raise ResultError(f"{path}: `object_pixel_m` is not one positive number; mend the archive")
+        raise ResultError(f"{path}: `object_pixel_m` is not one positive number; correct it")
     probe, windows = (
         read_member(archive, "probe", MAX_IMAGE_PX),
         read_member(archive, "window_top_left_px", MAX_IMAGE_PX),
@@ -110,11 +110,11 @@ def _read_archive(path: Path, archive: zipfile.ZipFile) -> ObjectImage:
 def _coverage(
     path: Path, shape: tuple[int, ...], probe: NDArray[Any], windows: NDArray[Any]
 ) -> NDArray[np.float32]:
-    """Summed weight (H, W) float32 of the probe at every window, to whole pixels."""
+    """Coverage (H, W) float32: summed probe weight of all windows, to whole pixels."""
     if probe.ndim != 3 or not np.isfinite(probe).all():
-        raise ResultError(f"{path}: `probe` is not (modes, h, w) of finite values; mend it")
+        raise ResultError(f"{path}: `probe` is not (modes, h, w) of finite values; correct it")
     if windows.ndim != 2 or windows.shape[1] != 2 or not 0 < len(windows) <= _MAX_WINDOWS:
-        raise ResultError(f"{path}: `window_top_left_px` is not (N, 2); mend it")
+        raise ResultError(f"{path}: `window_top_left_px` is not (N, 2); correct it")
     height, width = probe.shape[1:]
     inside = (windows >= -0.5) & (windows <= np.subtract(shape, (height, width)) + 0.5)
     if not inside.all():

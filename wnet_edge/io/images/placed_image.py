@@ -1,6 +1,6 @@
-"""A reconstruction together with where on it the frames of its scan lie.
+"""A reconstruction with the windows of its scan's frames on it.
 
-What labels for measured frames are cut from: scan + reference → windows on the reference's pixels.
+Ground truth for measured frames is cut from it: scan + reference → windows on the reference.
 """
 
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ from wnet_edge.scan.scan import Scan
 
 _WINDOWS = "window_top_left_px"
 _ROUNDING_PX = 1.0
-"""How far a whole number may be from a position: half a pixel, and some noise of both."""
+"""Largest difference of a rounded window from its position: half a pixel, and some noise."""
 
 
 @dataclass(frozen=True)
 class PlacedImage:
-    """An image of an object, and the windows of a scan's frames on it.
+    """An object image, and the windows of a scan's frames on it.
 
     Attributes:
-        image: of the object.
-        corner_px: (N, 2) float64, row and column of the image, any fraction of a pixel, on which
-            each frame's full window begins.
+        image: image of the object.
+        corner_px: (N, 2) float64, image row, column (fractions allowed) of the top-left pixel of
+            each frame's full window.
     """
 
     image: ObjectImage
@@ -37,16 +37,16 @@ class PlacedImage:
 
 
 def read_placed_image(path: Path, scan: Scan) -> PlacedImage:
-    """Read a reconstruction and find the scan's frames on it.
+    """Read a reconstruction and locate the scan's frames on it.
 
-    What `infer` writes says where it lies on the object (`origin_px`). A Ptychodus product holds
-    the windows of the frames that it names. An .npz archive holds `window_top_left_px` (N, 2), a
-    window a frame: fractions are taken as they are, positions that an engine has refined; whole
-    numbers have lost theirs, and only tell the offset to the scan's own positions.
+    Files of `infer` state their location on the object (`origin_px`). A Ptychodus product has the
+    windows of the frames that it lists. An .npz archive has `window_top_left_px` (N, 2), one window
+    per frame: fractional ones are used as they are (positions refined by an engine); whole numbers
+    are rounded, and only give the offset to the scan's own positions.
 
     Raises:
-        ResultError: if the file is missing, damaged or of another kind, does not say where the
-            frames lie, or is of another scan or pixel size.
+        ResultError: if the file is missing, damaged or of another kind, lacks the location of the
+            frames, or is of another scan or pixel size.
     """
     located = read_located_image(path)
     image = located.image
@@ -74,10 +74,10 @@ def read_placed_image(path: Path, scan: Scan) -> PlacedImage:
 def _product_corners_px(
     path: Path, scan: Scan, positions: NDArray[np.float64], located: LocatedImage
 ) -> NDArray[np.float64]:
-    """The windows of the scan's frames, by their numbers; those without one are left out of it.
+    """Windows of the scan's frames in a product, by frame number; left-out frames need none.
 
     Raises:
-        ResultError: if frames of the scan have none, or lie elsewhere.
+        ResultError: if frames of the scan have none, or do not match its positions.
     """
     windows, numbers = located.windows_px, located.frame_numbers
     if windows is None or numbers is None:
@@ -111,7 +111,7 @@ def _corners_px(path: Path, scan: Scan, positions: NDArray[np.float64]) -> NDArr
             "(N, 2) row and column of each frame's window, or give a result file"
         )
     if windows.ndim == 2 and len(positions) < len(windows) > scan.frame_numbers.max():
-        windows = windows[scan.frame_numbers]  # of the whole scan
+        windows = windows[scan.frame_numbers]  # the archive is of the whole scan
     if windows.shape != positions.shape or windows.dtype.kind not in "uif":
         raise ResultError(
             f"{path}: `{_WINDOWS}` is {windows.shape}, not (N, 2) for the {len(positions)} frames "
@@ -119,7 +119,7 @@ def _corners_px(path: Path, scan: Scan, positions: NDArray[np.float64]) -> NDArr
         )
     placed: NDArray[np.float64] = windows.astype(np.float64)
     if not np.isfinite(placed).all():
-        raise ResultError(f"{path}: `{_WINDOWS}` is not finite; mend the archive")
+        raise ResultError(f"{path}: `{_WINDOWS}` is not finite; correct the archive")
     if (placed != np.rint(placed)).any():
         return placed
     known = ~scan.left_out

@@ -1,9 +1,9 @@
-"""The result file: an image of the object with where it lies and how it came to be.
+"""The result file: an object image with its location and provenance.
 
-The end of frames → preprocess → graph → patches → stitch → image. HDF5 after NeXus: silx view,
-h5web and nexusformat follow the `default` attributes and show the phase at once. In the file,
-phase, amplitude and object are NaN where no frame has looked, so that viewers scale their colours
-by what there is; read again they are zero there.
+The end of frames → preprocess → graph → patches → stitch → image. NeXus HDF5: silx view, h5web and
+nexusformat follow the `default` attributes and show the phase at once. In the file, phase,
+amplitude and object are NaN where coverage is zero, so that viewers scale colours by valid pixels;
+on reading they become zero.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ from wnet_edge.io.containers.hdf5.output import replacing_hdf5
 from wnet_edge.io.images.image_context import ImageContext
 
 MAX_IMAGE_PX = 400_000_000
-"""A file that claims a larger image is refused before memory is taken for it."""
+"""Largest image; a file that states a larger one is refused before memory is allocated."""
 
 _DATA = "entry/reconstruction"
 _PROCESS = "entry/process"
@@ -38,27 +38,27 @@ _IMAGES = {
 
 @dataclass(frozen=True)
 class Process:
-    """How an image came to be; what does not apply stays empty.
+    """Provenance of an image; values that do not apply are empty.
 
     Attributes:
         package_name: name of the package.
-        package_sha256: of the package file.
-        precision: of the graph that ran.
-        provider: ONNX Runtime execution provider that ran it.
-        command_line: as it was typed.
+        package_sha256: hash of the package file.
+        precision: precision of the graph.
+        provider: ONNX Runtime execution provider.
+        command_line: command line as typed.
         date: ISO 8601 with time zone.
-        source: name of the scan's file.
-        amplitude_scale: what the amplitude is relative to.
-        trusted: "yes" where the image explains its frames, "no", or "unknown".
-        frames_received: frames in the scan.
-        frames_processed: frames in the image.
-        frames_lost: frames that are not in the image.
-        versions: name to version, of the software that ran.
-        scan: name to value of what was found and chosen on the way from detector to network.
+        source: name of the scan file.
+        amplitude_scale: reference of the amplitude scale.
+        trusted: "yes" if the image explains its frames, "no", or "unknown".
+        frames_received: number of frames in the scan.
+        frames_processed: number of frames in the image.
+        frames_lost: number of frames that are not in the image.
+        versions: software versions by name.
+        scan: choices made in framing the scan, by name.
         self_check: r_factor, r_floor, r_blank, explained, contrast and the number of frames
-            compared; empty where none could be.
-        timing_s: step to seconds.
-        warnings: what a user should know, one line each.
+            compared; empty if none could be.
+        timing_s: seconds by step.
+        warnings: warnings for the user, one line each.
     """
 
     package_name: str = ""
@@ -82,7 +82,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Result:
-    """An image of the object.
+    """An object image with its location and provenance.
 
     Attributes:
         phase: (H, W) float32 rad.
@@ -90,10 +90,10 @@ class Result:
         coverage: (H, W) float32, summed weight; phase and amplitude are 0 where it is 0.
         window_offset_px: (2,) float64 row, column: position_px + offset = centre of the top-left
             pixel of that frame's network window in this image.
-        origin_px: (2,) int64: image pixel (0, 0) is this row, column of the object, where a frame
-            at position p has its full window begin at row, column p.
+        origin_px: (2,) int64, object row, column of image pixel (0, 0), in the coordinates of the
+            positions.
         pixel_size_m: edge of a pixel, None if unknown.
-        process: how it came to be.
+        process: provenance.
     """
 
     phase: NDArray[np.float32]
@@ -114,13 +114,13 @@ class Result:
         pixel_size_m: float | None,
         process: Process,
     ) -> "Result":
-        """The result of a stitched complex image (H, W)."""
+        """Result from a stitched complex image (H, W)."""
         phase, amplitude = np.angle(image), np.abs(image)
         return cls(phase, amplitude, coverage, window_offset_px, origin_px, pixel_size_m, process)
 
     @property
     def image(self) -> NDArray[np.complex64]:
-        """Amplitude · exp(i phase), (H, W) complex64."""
+        """Complex image amplitude · exp(i phase), (H, W) complex64."""
         image: NDArray[np.complex64] = self.amplitude * np.exp(np.complex64(1j) * self.phase)
         return image
 
@@ -128,16 +128,16 @@ class Result:
 def write_result(
     path: Path, result: Result, context: ImageContext | None = None, *, force: bool = False
 ) -> None:
-    """Write `result` to `path`, whole or not at all.
+    """Write a result file atomically.
 
     Args:
-        path: of the file.
-        result: what to write.
-        context: the scan behind it, whose probe, positions and energy are then in the file, too.
+        path: path of the file.
+        result: image to write.
+        context: data of its scan; if given, probe, positions and energy are written, too.
         force: replace an existing file.
 
     Raises:
-        ResultError: if the file exists and `force` is not set, or the disk refuses it.
+        ResultError: if the file exists and `force` is False, or it can't be written.
         ValueError: if the images differ in shape.
     """
     if not result.phase.shape == result.amplitude.shape == result.coverage.shape:
@@ -159,7 +159,7 @@ def read_result(path: Path) -> Result:
     Raises:
         ResultError: if the file is missing, damaged or not a result file.
     """
-    path = Path(path)  # a name will do
+    path = Path(path)  # accepts str, too
     input_file(path, ResultError, "name a result file")
     try:
         result = OpenFile(path, Family(path))
@@ -171,7 +171,9 @@ def read_result(path: Path) -> Result:
         raise ResultError(str(error)) from error
     except (OSError, AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise ResultError(f"{path}: damaged or no result file ({reason}); make it anew") from error
+        raise ResultError(
+            f"{path}: damaged, or not a result file ({reason}); create it again"
+        ) from error
 
 
 def _group(parent: Any, name: str, nx_class: str) -> Any:  # noqa: ANN401 - h5py has no types
@@ -217,7 +219,7 @@ def _write_process(group: Any, process: Process) -> None:  # noqa: ANN401 - h5py
             collection = _group(group, name, "NXcollection")
             for key, entry in value.items():
                 dataset = collection.create_dataset(key.replace("-", "_"), data=entry)
-                dataset.attrs["name"] = key  # NeXus names have no hyphen
+                dataset.attrs["name"] = key  # NeXus names can't have a hyphen
         elif isinstance(value, tuple):
             group.create_dataset(name, data=list(value), dtype=h5py.string_dtype())
         else:
@@ -227,7 +229,7 @@ def _write_process(group: Any, process: Process) -> None:  # noqa: ANN401 - h5py
 
 
 def _write_context(entry: Any, result: Result, context: ImageContext) -> None:  # noqa: ANN401 - h5py has no types
-    """Energy, probe, distance and positions under the names that NeXus has for them."""
+    """Write energy, probe, distance and positions under their NeXus names."""
     instrument = _group(entry, "instrument", "NXinstrument")
     beam = _group(instrument, "beam", "NXbeam")
     if context.energy_ev is not None:
@@ -263,12 +265,12 @@ def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
         isinstance(group.get(name), h5py.Dataset) for name in _IMAGES
     ):
         raise ResultError(
-            f"{path}: no result file, it has no /{_DATA} with {', '.join(_IMAGES)}; "
+            f"{path}: not a result file, it has no /{_DATA} with {', '.join(_IMAGES)}; "
             "give a file that wnet-edge infer has written"
         )
     shape = group["phase"].shape
     if any(group[name].shape != shape for name in _IMAGES) or len(shape) != 2 or 0 in shape:
-        raise ResultError(f"{path}: phase, amplitude and coverage differ in shape; make it anew")
+        raise ResultError(f"{path}: phase, amplitude and coverage differ in shape; create it again")
     if shape[0] * shape[1] > MAX_IMAGE_PX:
         raise ResultError(f"{path}: {shape[0]} × {shape[1]} pixels are too many to read")
     images = {name: group[name][()].astype(np.float32, copy=False) for name in _IMAGES}
@@ -277,7 +279,9 @@ def _read(path: Path, file: Any) -> Result:  # noqa: ANN401 - h5py has no types
         images[name][unseen] = 0
     pixel_size_m = group.attrs.get("pixel_size_m")
     if pixel_size_m is not None and not (np.isfinite(pixel_size_m) and pixel_size_m > 0):
-        raise ResultError(f"{path}: a pixel size of {pixel_size_m} m can't be; make it anew")
+        raise ResultError(
+            f"{path}: its pixel size of {pixel_size_m} m is impossible; create it again"
+        )
     return Result(
         **images,
         window_offset_px=np.asarray(group.attrs["window_offset_px"], dtype=np.float64),
@@ -308,5 +312,5 @@ def _read_process(group: Any) -> Process:  # noqa: ANN401 - h5py has no types
 
 
 def _key(entry: Any) -> str:  # noqa: ANN401 - h5py has no types
-    """Name of an entry of a record, hyphens and all."""
+    """Original name of an entry, including hyphens."""
     return str(entry.attrs.get("name", entry.name.rpartition("/")[2]))

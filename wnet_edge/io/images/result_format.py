@@ -1,16 +1,16 @@
-"""The formats an image is written in, and the names of their files."""
+"""Output formats of an image, and the names of their files."""
 
 from enum import Enum
 from pathlib import Path
 
 
 class ResultFormat(str, Enum):
-    """What an image is written as."""
+    """Output formats of an image."""
 
-    NEXUS = "nexus"  # our own: everything that is known of the image
-    PTYCHODUS = "ptychodus"  # a start for Ptychodus and pty-chi
+    NEXUS = "nexus"  # result file with all data and provenance
+    PTYCHODUS = "ptychodus"  # start for Ptychodus and pty-chi
     CXI = "cxi"  # Coherent X-ray Imaging format 1.6
-    TIFF = "tiff"  # phase and amplitude, a file each
+    TIFF = "tiff"  # phase and amplitude, one file each
 
 
 _SUFFIXES = {
@@ -22,12 +22,12 @@ _SUFFIXES = {
 
 
 def default_paths(image_format: ResultFormat, folder: Path, stem: str) -> tuple[Path, ...]:
-    """The files that scan STEM becomes in `folder`: one, or phase and amplitude for TIFF."""
+    """Default output files of scan STEM in `folder`: one, or phase and amplitude for TIFF."""
     return tuple(folder / f"{stem}{suffix}" for suffix in _SUFFIXES[image_format])
 
 
 def paths_from(image_format: ResultFormat, output: Path) -> tuple[Path, ...]:
-    """The files that `-o output` means: OUT.tif is OUT.phase.tif and OUT.amplitude.tif."""
+    """Output files for `-o output`: OUT.tif gives OUT.phase.tif and OUT.amplitude.tif."""
     if image_format is not ResultFormat.TIFF:
         return (output,)
     suffix = output.suffix if output.suffix.lower() in (".tif", ".tiff") else ""
@@ -38,9 +38,9 @@ def paths_from(image_format: ResultFormat, output: Path) -> tuple[Path, ...]:
 
 
 def picture_beside(output: Path) -> Path:
-    """The picture that goes with `-o output`: OUT.h5 has OUT.png beside it.
+    """Path of the picture for `-o output`: OUT.png beside OUT.h5.
 
-    Only a suffix that names a format goes: scan_0.15 is no file of format 15.
+    Only the suffix of a known format is replaced: that of scan_0.15 is none.
     """
     suffix = output.suffix if output.suffix[1:2].isalpha() else ""
     return output.with_name(f"{output.name.removesuffix(suffix)}.png")

@@ -1,1 +1,1 @@
-"""The parts of a scan in whatever file: frames, positions, beam, detector."""
+"""Parts of a scan, independent of the file format: frames, positions, beam, detector."""

@@ -1,4 +1,4 @@
-"""What an array by name means as positions, as a probe or as a mask."""
+"""Conversion of named arrays to positions, a probe or a mask."""
 
 import math
 import re
@@ -18,11 +18,13 @@ _COLUMN_NAMES = ("column", "x")
 
 
 def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]:
-    """Two columns are row, column; three are x, y, z as in CXI; names of columns go before that.
+    """Convert an array to positions (N, 2) row, column.
+
+    Two columns are row, column; three are x, y, z as in CXI; names of columns take precedence.
 
     Args:
         array: (N, columns), or (rows, columns, columns) of a raster, or (2, N) or (3, N).
-        unit: goes before the array's own.
+        unit: overrides the array's own.
 
     Raises:
         ScanError: if these are no positions, or their unit is missing or unknown.
@@ -31,7 +33,7 @@ def as_positions(array: NamedArray, unit: str | None = None) -> Found[Positions]
     if values.ndim == 3 or (values.ndim > 2 and math.prod(values.shape[:-2]) == 1):
         values = values.reshape(-1, values.shape[-1])
     if values.ndim == 2 and len(values) in (2, 3) and values.shape[1] > 3 and not array.columns:
-        values = values.T  # a row for each axis
+        values = values.T  # stored as one row per axis
     width = values.shape[-1] if values.ndim else 0
     columns = array.columns or _unnamed_columns(array.where, width)
     if values.ndim != 2 or not columns or values.dtype.kind not in "uif":
@@ -58,15 +60,15 @@ def as_position_pair(
     unit: str | None = None,
     raster: tuple[int, int] | None = None,
 ) -> Found[Positions]:
-    """Two arrays are rows and columns, unless their names say that it is the other way round.
+    """Convert two arrays to positions: rows and columns, unless their names state the reverse.
 
     Args:
-        pair: each of one number per frame, or together one per row and one per column of `raster`.
-        unit: goes before the arrays' own.
+        pair: each with one number per frame, or with one per row and one per column of `raster`.
+        unit: overrides the arrays' own.
         raster: rows, columns of the frames.
 
     Raises:
-        ScanError: if these are no positions, differ in number, or lack a unit.
+        ScanError: if these are no positions, differ in length, or lack a unit.
     """
     for array in pair:
         if array.values.dtype.kind not in "uif" or array.values.size > MAX_FRAMES:
@@ -97,30 +99,33 @@ def as_position_pair(
 
 
 def _unit_of(array: NamedArray, unit: str | None) -> tuple[float, PositionUnit]:
-    """Metres, or object pixels, to one of the unit that the user says, else of the array's own."""
+    """Factor to metres or object pixels, from the user's unit or else the array's own."""
     written = unit or array.unit
     if written is None:
-        raise ScanError(f"{array.where} has no unit; give --positions-unit, um say, or px")
+        raise ScanError(f"{array.where} has no unit; give --positions-unit, e.g. um, or px")
     if written == PositionUnit.OBJECT_PIXEL.value:
         return 1.0, PositionUnit.OBJECT_PIXEL
     factor = unit_factor(written, Quantity.LENGTH)
     if factor is None:
         raise ScanError(
-            f"{array.where} is in {written[:20]!r}, which is no unit of length; "
-            "give --positions-unit, um say, or px"
+            f"{array.where} is in {written[:20]!r}, which is not a unit of length; "
+            "give --positions-unit, e.g. um, or px"
         )
     return factor, PositionUnit.METRE
 
 
 def _unnamed_columns(where: str, width: int) -> tuple[str, ...]:
-    """Two are row, column, or x, y where the dataset is called so; three are x, y, z."""
+    """Default column names: two are row, column (or x, y by the dataset's name); three x, y, z."""
     if width == 2 and re.search(r"(?:^|[^a-z])xy$", where.lower()):
         return "x", "y"
     return {2: ("row", "column"), 3: ("x", "y", "z")}.get(width, ())
 
 
 def as_probe(array: NamedArray) -> Found[NDArray[np.complex64]]:
-    """(modes, n, n) from (n, n), or from (…, modes, n, n) with other axes of length 1.
+    """Convert an array (n, n), or (…, modes, n, n) with leading axes of length 1, to a probe.
+
+    Returns:
+        (modes, n, n) complex64.
 
     Raises:
         ScanError: if it is not complex, not square or too large.
@@ -143,10 +148,10 @@ def as_probe(array: NamedArray) -> Found[NDArray[np.complex64]]:
 
 
 def as_mask(array: NamedArray) -> Found[NDArray[np.bool_]]:
-    """(H, W), True where the array is not zero.
+    """Convert an array to a mask (H, W) bool, True where it is not zero.
 
     Raises:
-        ScanError: if it is not two-dimensional numbers or truth values.
+        ScanError: if it is not a two-dimensional numeric or Boolean array.
     """
     if array.values.ndim != 2 or array.values.dtype.kind not in "uibf":
         raise ScanError(

@@ -1,8 +1,9 @@
-"""What the name of a dataset says of a motor: its direction, whether it was set or read back.
+"""Interpretation of motor names: direction of the axis, set point or read-back.
 
-Names differ from beamline to beamline (samx, SampleX_value_set, zpssy, Achse_X), so no list of them
-is kept: a name is read in every way in which it can mean a direction, and it does mean one only
-beside its counterpart (`wnet_edge.io.parts.motors`). index has no indey, energy no energx.
+Names differ from beamline to beamline (samx, SampleX_value_set, zpssy, Achse_X), so there is no
+fixed list: every reading of a name as a direction is a candidate, and counts only if there is a
+counterpart for the other direction (`wnet_edge.io.parts.motors`): index has no indey, energy no
+energx.
 """
 
 import re
@@ -12,7 +13,7 @@ from enum import Enum, IntEnum
 
 
 class Direction(Enum):
-    """Along what an axis runs: columns, rows, or the beam (or what is called z)."""
+    """Direction of an axis: along columns, along rows, or along the beam (or z)."""
 
     X = "x"
     Y = "y"
@@ -20,7 +21,7 @@ class Direction(Enum):
 
 
 class Role(IntEnum):
-    """Where a motor was, the better known the larger."""
+    """Kind of a motor's values; a larger one states its position more reliably."""
 
     SET = 0
     UNSAID = 1
@@ -29,11 +30,11 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a name.
+    """One interpretation of a name.
 
     Attributes:
-        direction: of the axis.
-        rest: the name without what tells direction and role; counterparts have it in common.
+        direction: direction of the axis.
+        rest: the name without direction and role; equal for counterparts.
     """
 
     direction: Direction
@@ -57,7 +58,7 @@ _WORDS = {
     **dict.fromkeys(("abscissa", "abscisse", "abszisse"), (_X, "*graph")),
     **dict.fromkeys(("ordinate", "ordonnee"), (_Y, "*graph")),
 }
-"""Whole words, each with the family in which its counterpart is looked for."""
+"""Whole words for directions, each with the family of words among which its counterpart is."""
 
 _ROLES = {
     **dict.fromkeys(("set", "setpoint", "setpt", "setpos", "sp", "demand", "target"), Role.SET),
@@ -70,7 +71,7 @@ _ROLES = {
     **dict.fromkeys(("value", "values", "raw", "data", "position", "positions"), Role.UNSAID),
     **dict.fromkeys(("val", "pos", "read", "back", "motor", "axis"), Role.UNSAID),
 }
-"""Words of what a number is; they are no part of the motor's name."""
+"""Words for the role of a value, which are not part of the motor's name."""
 
 _OTHER_WORDS = """
 index indices idx number num frame frames image images energy delay time times timestamp epoch
@@ -84,14 +85,14 @@ dark flat gain offset vector overflow underflow channel trigger shutter attenuat
 transmission absorption phase amplitude mask line order strahl winkel energie temperatur
 """
 _OTHER_THINGS = frozenset(_OTHER_WORDS.split())
-"""What has directions, lengths or one number a frame, and is no place of the sample."""
+"""Words for quantities with a direction, a length or one number per frame that are no position."""
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+|\d+")
 _JOINED_ROLE = re.compile(r"(.*[xyz])(set|sp|rbv|rb|enc|encoder|readback|setpoint|demand|target)")
 
 
 def is_position_name(name: str) -> bool:
-    """Whether a name may be one of a motor: it has no word of something else."""
+    """Whether a name may be that of a motor: without words for other quantities."""
     return not any(
         part in _OTHER_THINGS
         for word in words_of(name)
@@ -100,7 +101,7 @@ def is_position_name(name: str) -> bool:
 
 
 def role_of(name: str) -> Role | None:
-    """Whether a name says set or read back; None where it has no word for it."""
+    """Role stated by a name, set point or read-back; None if it states none."""
     words = words_of(name)
     if "read" in words and "back" in words:
         return Role.READ_BACK
@@ -111,9 +112,9 @@ def role_of(name: str) -> Role | None:
 
 
 def readings_of(name: str) -> list[Reading]:
-    """Every way in which a name may tell a direction, the likelier first; empty if it can't.
+    """All interpretations of a name as a direction, the likelier first; may be empty.
 
-    A word of its own (`sample_x`, `Zeile`) goes before a first or last letter (`samx`, `xpos`).
+    Separate words (`sample_x`, `Zeile`) come before first or last letters (`samx`, `xpos`).
     """
     words = [word for word in words_of(name) if word not in _ROLES]
     whole, lettered = [], []
@@ -128,12 +129,12 @@ def readings_of(name: str) -> list[Reading]:
 
 
 def names_only_a_role(name: str) -> bool:
-    """Whether a name leaves the motor to its group's: `value`, `readback`, `data`."""
+    """Whether a name only states a role (`value`, `readback`, `data`), not the motor."""
     return all(word in _ROLES for word in words_of(name))
 
 
 def _letters(word: str) -> list[tuple[Direction, str]]:
-    """Directions by the last or the first letter of a longer word, and the word without it."""
+    """Directions from the last or first letter of a longer word, with the rest of the word."""
     if len(word) < 2 or not word.isascii() or word.isdigit():
         return []
     found = []

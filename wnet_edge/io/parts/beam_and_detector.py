@@ -1,6 +1,6 @@
-"""What detectors and beamlines say in any HDF5 layout: square pixels, and energy or wavelength.
+"""Reading of pixel size and photon energy or wavelength, common to all HDF5 layouts.
 
-Between a layout's names and `FoundScan`; a number that a file holds as 0 was never set.
+A value of 0 counts as never set.
 """
 
 import math
@@ -18,13 +18,13 @@ from wnet_edge.physics.geometry import PLANCK_EV_M
 _LARGEST_J = 1e-10
 _LARGEST_KEV = 150.0
 _LARGEST_EV = 1e6
-"""Photons of beamlines have 100 eV to 150 keV, whatever unit they are counted in."""
+"""Upper limit of a plausible energy; photon energies of beamlines are 100 eV to 150 keV."""
 
 
 def optional_number(
     path: Path, dataset: h5py.Dataset | None, quantity: Quantity | None, unit: str | None
 ) -> Found[float] | None:
-    """The number in a dataset as `number_of` reads it; None without a dataset, or where it is 0.
+    """The number in a dataset, as by `number_of`; None without a dataset or if it is 0.
 
     Raises:
         ScanError: if it is not one number, or its unit is missing or unknown.
@@ -36,13 +36,13 @@ def optional_number(
 
 
 def photon_energy(path: Path, dataset: h5py.Dataset | None, unit: str) -> Found[float] | None:
-    """Photon energy in eV; None without a dataset, or where it is 0.
+    """Photon energy in eV; None without a dataset or if it is 0.
 
     Args:
-        path: of the file.
-        dataset: of one number, or of equal ones.
-        unit: that the format prescribes, eV or J; where the dataset names none and photons of a
-            beamline have no such energy, its unit is told by its size, and that is noted.
+        path: path of the file.
+        dataset: dataset of one number, or of equal ones.
+        unit: unit prescribed by the format, eV or J; if the dataset has none and the energy is
+            implausible, the unit is inferred from the value, with a note.
 
     Raises:
         ScanError: if it is not one number, or its unit is unknown.
@@ -61,13 +61,13 @@ def photon_energy(path: Path, dataset: h5py.Dataset | None, unit: str) -> Found[
     if likely == unit or factor is None or number <= 0:
         return energy
     note = f"{energy.where} is {number:g} without a unit and is taken as {likely}; "
-    return Found(number * factor, energy.where, notes=(f"{note}--energy-ev says another",))
+    return Found(number * factor, energy.where, notes=(f"{note}--energy-ev overrides it",))
 
 
 def energy_of_wavelength(
     path: Path, dataset: h5py.Dataset | None, unit: str | None
 ) -> Found[float] | None:
-    """Photon energy in eV from a wavelength; None without a dataset, or where it is 0.
+    """Photon energy in eV from a wavelength; None without a dataset or if it is 0.
 
     Raises:
         ScanError: if it is not one positive number of known unit.
@@ -83,10 +83,10 @@ def energy_of_wavelength(
 def square_pixel(
     path: Path, x: h5py.Dataset | None, y: h5py.Dataset | None, unit: str | None
 ) -> Found[float] | None:
-    """Edge of a pixel in metres; None where one of the two is missing, or 0.
+    """Edge of a square pixel in metres; None if x or y is missing or 0.
 
     Raises:
-        ScanError: if pixels are not square, or a size is no length.
+        ScanError: if pixels are not square, or a size is not a length.
     """
     sizes = (
         optional_number(path, x, Quantity.LENGTH, unit),

@@ -1,8 +1,7 @@
-"""What the names of a table's columns mean: which are x and y, in what unit, which counts frames.
+"""Interpretation of a table's column names: position pairs, units, frame numbers.
 
-Two columns are a position if their names are alike but for x and y: `samx samy`, `x_um y_um`,
-`Sample X (um)` and `Sample Y (um)`, whatever else they say; or if they are row and column,
-horizontal and vertical.
+Two columns are a position if their names differ only in x and y: `samx samy`, `x_um y_um`,
+`Sample X (um)` and `Sample Y (um)`; or if they are row and column, horizontal and vertical.
 """
 
 import re
@@ -34,7 +33,7 @@ _COUNTS = re.compile(
 
 
 def _words(*words: str) -> re.Pattern[str]:
-    """Finds one of the words, alone or with x or y behind it."""
+    """Pattern that matches one of the words, alone or followed by x or y."""
     return re.compile(rf"(?<![a-z])(?:{'|'.join(words)})(?![a-wz])")
 
 
@@ -54,24 +53,24 @@ _READ_BACK = _words(
 
 
 class Trust(IntEnum):
-    """How surely a pair of columns is where the sample was; the most sure goes first."""
+    """Reliability of a pair of columns as sample positions; the largest takes precedence."""
 
     SET_POINT = 0
-    GRID = 1  # row and column, which may be places in a raster
+    GRID = 1  # row and column, which may be raster indices
     NAMED = 2
-    PLAIN = 3  # nothing but x and y
+    PLAIN = 3  # only x and y
     READ_BACK = 4
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name.
+    """A column's name, split into name and unit.
 
     Attributes:
-        index: of the column.
-        text: as written.
-        name: lower case, without unit.
-        unit: as written, `px` for pixels; None where there is none.
+        index: index of the column.
+        text: name as written.
+        name: name in lower case, without unit.
+        unit: unit as written, `px` for pixels; None if there is none.
     """
 
     index: int
@@ -82,12 +81,12 @@ class Column:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two columns that are a position.
+    """Two columns that form a position.
 
     Attributes:
-        x: counted along the columns of an image.
-        y: along its rows.
-        trust: against other pairs.
+        x: coordinate along image columns.
+        y: coordinate along image rows.
+        trust: reliability compared with other pairs.
     """
 
     x: Column
@@ -96,12 +95,12 @@ class Pair:
 
 
 def as_columns(names: Sequence[str]) -> list[Column]:
-    """Names of columns, taken apart."""
+    """Split column names into name and unit."""
     return [Column(index, text, *_name_and_unit(text)) for index, text in enumerate(names)]
 
 
 def pairs_of(columns: Sequence[Column]) -> list[Pair]:
-    """The pairs that are most sure to be positions; those in no unit of length only if alone."""
+    """Most reliable position pairs; those without a unit of length only if there are no others."""
     pairs = [
         Pair(x, y, _trust(x, y))
         for x in columns
@@ -114,12 +113,12 @@ def pairs_of(columns: Sequence[Column]) -> list[Pair]:
 
 
 def numbers_frames(column: Column) -> bool:
-    """Whether a column's name says that it numbers frames."""
+    """Whether a column holds frame numbers, by its name."""
     return bool(_FRAMES.fullmatch(_spaced(column.name)))
 
 
 def counts_something(column: Column) -> bool:
-    """Whether a column's name says that it counts, points of the scan say."""
+    """Whether a column is a counter by its name, of scan points for example."""
     return bool(_COUNTS.fullmatch(_spaced(column.name)))
 
 
@@ -128,12 +127,12 @@ def _spaced(name: str) -> str:
 
 
 def is_length(unit: str) -> bool:
-    """Whether a unit is one of length, or pixels."""
+    """Whether a unit is a unit of length or pixels."""
     return unit == PositionUnit.OBJECT_PIXEL.value or bool(unit_factor(unit, Quantity.LENGTH))
 
 
 def as_unit(text: str) -> str | None:
-    """A unit that stands alone, `um`, `(um)` or `[um]`; None for anything else."""
+    """The unit in a text that is only a unit, `um`, `(um)` or `[um]`; else None."""
     unit = text.strip().strip("()[]{}").strip()
     if unit.lower() in _PIXELS:
         return PositionUnit.OBJECT_PIXEL.value
@@ -141,7 +140,7 @@ def as_unit(text: str) -> str | None:
 
 
 def _name_and_unit(text: str) -> tuple[str, str | None]:
-    """`x_um`, `x (um)`, `x [um]`, `x/um` and `x um` all are x in um."""
+    """Split name and unit: `x_um`, `x (um)`, `x [um]`, `x/um` and `x um` are all x in um."""
     lower = text.strip().lower()
     found = re.fullmatch(r"(.+?)\s*[(\[{]\s*(.*?)\s*[)\]}]|(.+?)\s*/\s*(.+)", lower)
     if found:
@@ -156,7 +155,7 @@ def _name_and_unit(text: str) -> tuple[str, str | None]:
 
 
 def _are_pair(x: str, y: str) -> bool:
-    """Whether the names are those of a column and a row, alike otherwise."""
+    """Whether two names are x and y (or similar) and otherwise equal."""
     if len(x) == len(y):
         unlike = [(a, b) for a, b in zip(x, y, strict=True) if a != b]
         if unlike == [("x", "y")]:

@@ -1,7 +1,7 @@
-"""From what was found to a scan: every part judged once, whatever file it came from.
+"""Validation of the parts found in files, and assembly to a `Scan`: the last step of reading.
 
-The last step of reading. Frames with a bad position are left out and counted; what no scan can
-have is refused in one line that names file, dataset and cure.
+Frames without a valid position are left out and counted; impossible values are refused in one line
+that names file, dataset and remedy.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from wnet_edge.scan.frame_source import FrameSource
 from wnet_edge.scan.scan import Scan
 
 LARGEST_BAD_SHARE = 0.1
-"""Of the frames: more without a usable position, or without counts, are no accident."""
+"""Largest fraction of the frames that may lack a valid position or counts; more is an error."""
 
 ENERGY_EV = (0.5, 1e6)
 DISTANCE_M = (1e-4, 1e3)
@@ -28,12 +28,12 @@ LARGEST_SPAN_M = 1.0
 
 @dataclass(frozen=True)
 class SeenFrames:
-    """What of a detector's frames a network looks at.
+    """Cropped and oriented frames with their mask.
 
     Attributes:
         frames: (N, n, n) counts, zero frequency at (n // 2, n // 2).
-        mask: (n, n) bool, True where a pixel must not be used.
-        notes: what was found or assumed on the way, one line each.
+        mask: (n, n) bool, True for pixels that must not be used.
+        notes: findings and assumptions, one line each.
     """
 
     frames: FrameSource
@@ -46,15 +46,15 @@ def complete_scan(
     seen: SeenFrames | None = None,
     assumed_object_pixel_size_m: float | None = None,
 ) -> Scan:
-    """The scan that was found, its frames cut to `seen` where they need it.
+    """Validate all parts and assemble the scan, with frames cropped to `seen` if given.
 
     Args:
-        found: what the file and the flags say.
-        seen: frames and mask; None takes the detector's own, which must be square.
-        assumed_object_pixel_size_m: taken where the geometry is not known.
+        found: content of the file, with the user's overrides.
+        seen: cropped frames and mask; None for the whole frames, which must be square.
+        assumed_object_pixel_size_m: used if the geometry is unknown.
 
     Raises:
-        ScanError: if a part is missing, or makes no sense.
+        ScanError: if a part is missing or makes no sense.
     """
     source = required_frames(found)
     if seen is None:
@@ -66,11 +66,7 @@ def complete_scan(
         seen = _centred(found, SeenFrames(source.value, detector_mask(found)))
     geometry = known_geometry(found)
     full_px = seen.frames.shape[1] * found.binning
-    # Object pixels of a file are those of its own frames, not of the window cut from them.
-    stored_pixel_m = assumed_object_pixel_size_m
-    if geometry is not None:
-        stored_px = min(source.value.shape[1:]) * found.binning
-        stored_pixel_m = geometry.object_pixel_size_m(stored_px)
+    stored_pixel_m = _stored_object_pixel_m(found) or assumed_object_pixel_size_m
     notes = seen.notes
     if found.being_written:
         notes += (f"the file {BEING_WRITTEN.what}: these are its frames so far",)
@@ -93,7 +89,7 @@ def complete_scan(
 
 
 def _centred(found: FoundScan, whole: SeenFrames) -> SeenFrames:
-    """Square frames with zero frequency in the middle, wherever the file has it."""
+    """Square frames with zero frequency shifted to the centre if it is at the corner."""
     told = found.zero_frequency
     if told is None or told.value is ZeroFrequency.CENTRE:
         return whole
@@ -108,7 +104,7 @@ def _centred(found: FoundScan, whole: SeenFrames) -> SeenFrames:
 
 
 def required_frames(found: FoundScan) -> Found[FrameSource]:
-    """The frames.
+    """The frames of a scan, which must have some.
 
     Raises:
         ScanError: if there are none.
@@ -123,10 +119,10 @@ def required_frames(found: FoundScan) -> Found[FrameSource]:
 
 
 def known_geometry(found: FoundScan) -> Geometry | None:
-    """Energy, distance and unbinned detector pixel; None where one of them is not known.
+    """Energy, distance and unbinned detector pixel; None if one of them is unknown.
 
     Raises:
-        ScanError: if one of them is out of any beamline's range.
+        ScanError: if one of them is implausible.
     """
     parts = (
         (found.energy_ev, ENERGY_EV, "eV", "--energy-ev"),
@@ -137,7 +133,7 @@ def known_geometry(found: FoundScan) -> Geometry | None:
         if part is not None and not low <= part.value <= high:
             raise ScanError(
                 f"{found.path}: {part.where} is {part.value:.6g} {unit}, not within "
-                f"{low:.3g} … {high:.3g} {unit}; mend its unit, or give {flag}"
+                f"{low:.3g} … {high:.3g} {unit}; correct its unit, or give {flag}"
             )
     if found.energy_ev is None or found.distance_m is None or found.pixel_size_m is None:
         return None
@@ -149,10 +145,10 @@ def known_geometry(found: FoundScan) -> Geometry | None:
 
 
 def detector_mask(found: FoundScan) -> NDArray[np.bool_]:
-    """(H, W), True where a pixel is bad; no mask means none is.
+    """Mask (H, W) bool, True for bad pixels; all False if the scan has none.
 
     Raises:
-        ScanError: if the mask does not fit the frames, or leaves no pixel.
+        ScanError: if the mask has another shape than the frames, or leaves no pixel.
     """
     shape = required_frames(found).value.shape[1:]
     if found.mask is None:
@@ -171,10 +167,28 @@ def detector_mask(found: FoundScan) -> NDArray[np.bool_]:
     return mask
 
 
+def known_positions_m(found: FoundScan) -> NDArray[np.float64]:
+    """(N, 2) row, column in metres; NaN for a frame that has none.
+
+    Raises:
+        ScanError: if there are none, too many are bad, or object pixels are of unknown size.
+    """
+    values, bad = _positions_m(found, _stored_object_pixel_m(found))
+    return np.where(bad[:, None], np.nan, values)
+
+
+def _stored_object_pixel_m(found: FoundScan) -> float | None:
+    """Of a file's own frames, not of a window cut from them; None without a geometry."""
+    geometry = known_geometry(found)
+    if geometry is None:
+        return None
+    return geometry.object_pixel_size_m(min(required_frames(found).value.shape[1:]) * found.binning)
+
+
 def _positions_m(
     found: FoundScan, object_pixel_size_m: float | None
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """(N, 2) row, column in metres, all finite, and which frames have none of their own."""
+    """Positions (N, 2) row, column in metres, all finite, and (N,) bool of frames without one."""
     frame_count = required_frames(found).value.shape[0]
     if found.positions is None:
         cure = "give --step-m" if found.raster else "name them with --positions"
@@ -203,13 +217,13 @@ def _positions_m(
     if span_m > LARGEST_SPAN_M:
         raise ScanError(
             f"{found.path}: {where} spans {span_m:.3g} m, which no scan does; write metres, or "
-            f"give {'' if found.entry else f'--positions {where} '}--positions-unit, um say"
+            f"give {'' if found.entry else f'--positions {where} '}--positions-unit, e.g. um"
         )
     return values, bad
 
 
 def _frame_numbers(found: FoundScan) -> NDArray[np.int64]:
-    """Counted from 0; of frames without numbers, their places."""
+    """Frame numbers (N,), counted from 0; by default the indices of the frames."""
     if found.frame_numbers is None:
         return np.arange(required_frames(found).value.shape[0])
     return found.frame_numbers.value.values

@@ -1,10 +1,9 @@
-"""Positions from a table of text: CSV, TSV, or columns between blanks, as beamlines write them.
+"""Positions from a text table: CSV, TSV, or columns separated by blanks, as beamlines write them.
 
-A line of names above the numbers, commented out or not, says which columns are meant and in what
-unit: `x_m,y_m`, `# samx samy`, `x (um)`, `row,column`; units may have a line of their own. A column
-that numbers frames pairs positions with them. Names that are there must be understood, and there
-must be one for each column: what is left open is refused with the columns shown, and
-`FILE:X,Y` then names them.
+A header line above the numbers, commented out or not, states the columns and their unit: `x_m,y_m`,
+`# samx samy`, `x (um)`, `row,column`; units may have a line of their own. A column of frame numbers
+pairs positions with frames. Header names must be understood, and there must be one per column:
+ambiguous tables are refused with their columns shown, and `FILE:X,Y` then names them.
 """
 
 from collections.abc import Sequence
@@ -40,14 +39,14 @@ from wnet_edge.io.parts.pairing import as_frame_numbers
 
 @dataclass(frozen=True)
 class _Choice:
-    """The columns to take.
+    """Chosen columns of a table.
 
     Attributes:
-        x: index of the column that is counted along an image's columns.
-        y: of the one along its rows.
-        frame: of the one that numbers frames, None where there is none.
-        unit: of x and y, None where the table has none.
-        note: what was assumed.
+        x: index of the column with the coordinate along image columns.
+        y: index of that along image rows.
+        frame: index of the column of frame numbers, None if there is none.
+        unit: unit of x and y, None if the table has none.
+        note: assumption that was made, or empty.
     """
 
     x: int
@@ -58,15 +57,15 @@ class _Choice:
 
 
 def read_positions_table(path: Path, columns: str | None = None) -> NamedArray:
-    """The positions (N, 2) y, x in a table, with the numbers of their frames where it has them.
+    """Read positions (N, 2) y, x from a table, with frame numbers if it has them.
 
     Args:
-        path: of the table.
-        columns: which are x and y, by names or by numbers from 1: `samx,samy` or `2,3`.
+        path: path of the table.
+        columns: x and y columns, by name or by number from 1: `samx,samy` or `2,3`.
 
     Raises:
-        ScanError: naming the line or the columns, if this is no text, no table, or does not say
-            which columns are meant.
+        ScanError: naming the line or the columns, if this is no text table, or the columns are
+            ambiguous.
     """
     table = read_table(path)
     if columns is not None:
@@ -81,7 +80,7 @@ def read_positions_table(path: Path, columns: str | None = None) -> NamedArray:
 
 
 def _named(table: TextTable, names: NamesAbove) -> _Choice:
-    """The columns that their names say are the position."""
+    """Choose the position columns by their names."""
     pairs = pairs_of(names.columns)
     if len(pairs) > 1:
         shown = "; ".join(f"{pair.x.text}, {pair.y.text}" for pair in pairs[:SHOWN])
@@ -109,7 +108,7 @@ def _unit(table: TextTable, names: NamesAbove, pair: Pair) -> str | None:
 
 
 def _frame_column(table: TextTable, names: NamesAbove) -> int | None:
-    """The column that numbers frames; a mere counter of the rows says nothing that they don't."""
+    """Index of the column of frame numbers; a mere row counter adds nothing and is ignored."""
     for column in names.columns:
         if numbers_frames(column):
             return column.index
@@ -130,7 +129,7 @@ def _frame_numbers(table: TextTable, index: int, names: NamesAbove | None) -> ND
 
 
 def _unnamed(table: TextTable) -> _Choice:
-    """Columns without names: row, column, or x, y, z.
+    """Choose the columns of a table without names: row, column, or x, y, z.
 
     Raises:
         ScanError: if they may be something else.
@@ -147,19 +146,19 @@ def _unnamed(table: TextTable) -> _Choice:
     first, second, third = (np.array(column) for column in table.numbers([0, 1, 2]))
     ordered = len(first) > 2 and bool((np.diff(first) > 0).all())
     if counts_rows(table.column(0)) or (ordered and np.ptp(second) > 0 and np.ptp(third) > 0):
-        raise unclear  # frames or times, and then two axes in an order that nothing tells
+        raise unclear  # frame numbers or times, followed by two axes in unknown order
     return _Choice(x=0, y=1)
 
 
 def _by_user(table: TextTable, text: str) -> tuple[NamesAbove | None, _Choice]:
-    """The columns that the user names, or counts from 1.
+    """Choose the columns that the user gives by name or number.
 
     Raises:
         ScanError: if the table has no such columns.
     """
     try:
         names = names_above(table)
-    except ScanError:  # whatever they are, the user knows
+    except ScanError:  # names that are not understood do not matter here
         names = None
     known = as_columns([""] * table.width) if names is None else names.columns
     wanted = [part.strip() for part in text.split(",")]

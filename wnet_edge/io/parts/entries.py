@@ -1,7 +1,7 @@
-"""Which entry of a file with several is read: what the user names, else one that holds a scan.
+"""Choice of the entry in a file with several: the user's, else the likeliest to hold the scan.
 
-An entry with frames goes before one without (alignment, logs), then the file's default, then one
-with positions, with a geometry.
+Entries with frames come before those without (alignment, logs), then the file's default, then
+entries with positions, with a geometry.
 """
 
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ _SHOWN = 8
 
 @dataclass(frozen=True)
 class Entry:
-    """What tells an entry from others.
+    """Properties of an entry that decide the choice.
 
     Attributes:
-        name: its path, without the leading slash.
-        has_frames: whether it has a stack that may be a far field.
+        name: path without the leading slash.
+        has_frames: whether it has a stack that may be far-field frames.
         has_positions: whether these have positions.
         has_geometry: whether the distance and pixel size of their detector are known.
         is_default: whether the file's default leads to it.
@@ -34,7 +34,7 @@ class Entry:
 
 
 def asked_entry(path: Path, names: Sequence[str], wanted: Wanted) -> int | None:
-    """Number of the entry that the user names, by its name or by the path of its frames.
+    """Index of the entry given by the user, by its name or by the path of its frames.
 
     Raises:
         ScanError: if there is none of that name.
@@ -54,16 +54,16 @@ def asked_entry(path: Path, names: Sequence[str], wanted: Wanted) -> int | None:
 
 
 def choose_entry(entries: Sequence[Entry], not_looked_at: int = 0) -> tuple[int, tuple[str, ...]]:
-    """Number of the entry to read, the first of those that are as likely; others with scans."""
+    """Index of the entry to read (the first of equally likely ones), and notes on others."""
     best = max(entries, key=lambda e: (e.has_frames, e.is_default, e.has_positions, e.has_geometry))
     others = [e.name for e in entries if e.has_frames and not _is_part(e.name, best.name)]
     rest = f", and {not_looked_at} that were not looked at" if not_looked_at else ""
-    notes = (f"entry {best.name} is read; --entry takes another: {_listed(others)}{rest}",)
+    notes = (f"entry {best.name} is read; --entry selects another: {_listed(others)}{rest}",)
     return entries.index(best), notes if others or rest else ()
 
 
 def _is_part(one: str, other: str) -> bool:
-    """Whether an entry is the other, or one lies in the other."""
+    """Whether two entries are the same, or one contains the other."""
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 
 

@@ -1,8 +1,8 @@
-"""Which of several stacks in a file is the diffraction: of detectors, cameras, spectra, volumes.
+"""Choice of the diffraction frames among several stacks in a file: cameras, spectra, volumes.
 
-Under the readers of CXI and NeXus. What a stack is told by, the weightiest first: frames that can
-be a far field, positions for each of them, a detector whose distance and pixels are known, what the
-file's defaults lead to, counts. Stacks that come out equal are refused, with the flag to choose.
+Used by the readers of CXI and NeXus. Criteria, most important first: frames that can be a far
+field, one position per frame, a detector with known distance and pixel size, the file's defaults,
+counts. If stacks rank equally, the file is refused with the flag to choose one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from wnet_edge.io.parts.axis_names import words_of
 
 _SMALLEST_PX = 8
 _LONGEST_EDGE_RATIO = 5.0
-"""Long detectors are rows of modules, 1 × 4 at most; spectra are (elements, channels)."""
+"""Largest ratio of a frame's edges: detectors have 1 × 4 modules at most; spectra are longer."""
 _SHOWN = 6
 _OTHER_STACKS = """
 mask masks dark darks flat flats background error errors err uncertainty uncertainties variance
@@ -25,24 +25,24 @@ weights gain noise fluorescence xrf spectra spectrum mca reconstruction reconstr
 volume object sum
 """
 _NOT_MEASURED = frozenset(_OTHER_STACKS.split())
-"""Words of stacks that are not the frames as a far-field detector measured them."""
+"""Words in names of stacks that are not far-field frames as measured."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A dataset of three or four axes that may be the diffraction, or a broken link to one.
+    """A dataset with three or four axes that may be the diffraction frames, or a broken link.
 
     Attributes:
-        where: its path.
-        dataset: None where the link is broken.
+        where: path of the dataset.
+        dataset: the dataset; None if the link is broken.
         links: further paths to it.
-        detector: the group of the detector that took it, None if not known.
+        detector: group of its detector, None if unknown.
         has_geometry: whether distance and pixel size of that detector are known.
         is_default: whether the file's defaults lead to it.
-        is_signal: whether a group of data is about it.
-        has_positions: whether there is one for each of its frames.
-        counts: (N,) of its frames, or (rows, columns) of a raster.
-        error: what following a broken link met.
+        is_signal: whether it is the signal of a data group.
+        has_positions: whether there is one position per frame.
+        counts: (N,) number of frames, or (rows, columns) of a raster.
+        error: error met on following a broken link.
     """
 
     where: str
@@ -58,7 +58,7 @@ class Candidate:
 
     @property
     def may_be_far_field(self) -> bool:
-        """Whether its frames have a shape and a name that a far field has."""
+        """Whether its frames may be a far field by shape and name."""
         if self.dataset is None or self.dataset.ndim < 2:
             return self.dataset is None
         short, long = sorted(self.dataset.shape[-2:])
@@ -78,7 +78,7 @@ class Candidate:
 
     @property
     def rank(self) -> tuple[bool, ...]:
-        """The larger, the likelier it is the diffraction."""
+        """Sort key: larger for stacks that are likelier to be the diffraction frames."""
         return (
             self.may_be_far_field,
             self.dataset is None or self.has_positions,
@@ -91,13 +91,13 @@ class Candidate:
 
     @property
     def described(self) -> str:
-        """Its path and shape."""
+        """Text with its path and shape."""
         shape = () if self.dataset is None else self.dataset.shape
         return f"{self.where} ({' × '.join(map(str, shape))})"
 
 
 def merged(stacks: Iterable[Candidate]) -> list[Candidate]:
-    """Stacks that are one dataset, directly or through a virtual one, as one, the first's name."""
+    """Merge candidates that are the same dataset, directly or through a virtual dataset."""
     once: dict[object, Candidate] = {}
     for stack in stacks:
         key = stack.where if stack.dataset is None else stack.dataset
@@ -124,7 +124,7 @@ def _joined(one: Candidate, other: Candidate) -> Candidate:
 
 
 def _is_view(virtual: Candidate, source: Candidate) -> bool:
-    """Whether a virtual dataset shows another of its file, and nothing else."""
+    """Whether a virtual dataset is a view of one other dataset of its file."""
     dataset, shown = virtual.opened(), source.opened()
     if not dataset.is_virtual or dataset.shape != shown.shape:
         return False
@@ -138,10 +138,10 @@ def _is_view(virtual: Candidate, source: Candidate) -> bool:
 def choose_stack(
     path: Path, stacks: Sequence[Candidate]
 ) -> tuple[Candidate, tuple[str, ...]] | None:
-    """The stack that is the diffraction, and what to say of the others; None without any.
+    """Choose the diffraction frames; returns them and notes on the others, None without any stack.
 
     Raises:
-        ScanError: if several are equally likely, or its link is broken.
+        ScanError: if several are equally likely, or the link to the likeliest is broken.
     """
     if not stacks:
         return None
@@ -160,7 +160,7 @@ def choose_stack(
     named = ", ".join(stack.described for stack in others[:_SHOWN])
     more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
     why = _why(best, others)
-    return best, (f"frames are {best.where}{why}; --frames takes another: {named}{more}",)
+    return best, (f"frames are {best.where}{why}; --frames selects another: {named}{more}",)
 
 
 def _why(best: Candidate, others: Sequence[Candidate]) -> str:

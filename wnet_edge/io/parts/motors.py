@@ -1,8 +1,8 @@
-"""Motors: which of many datasets have one number per frame, a length, and a motor's name.
+"""Detection of motors among datasets: one number per frame, a unit of length, a motor's name.
 
-Between a file's tree (`wnet_edge.io.readers.nexus_positions`) and the choice of two of them as
+Between a file's tree (`wnet_edge.io.readers.nexus_positions`) and the choice of two motors as
 positions (`wnet_edge.io.parts.position_axes`). Names give directions
-(`wnet_edge.io.parts.axis_names`), units tell lengths from the rest; values are not looked at.
+(`wnet_edge.io.parts.axis_names`), units distinguish lengths from the rest; values are not used.
 """
 
 import math
@@ -28,7 +28,7 @@ from wnet_edge.io.parts.axis_names import (
 
 _SHOWN = 4
 _MAX_MOTORS = 300
-"""In places that count alike: no beamline records more of them for each frame."""
+"""Largest number of motors per tier; no beamline records more of them per frame."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class Offer:
     """A dataset that may be an axis of the positions.
 
     Attributes:
-        dataset: of numbers.
-        frame_axes: along which of the axes that number frames it runs, as its group says; None
-            where nothing is said.
+        dataset: numeric dataset.
+        frame_axes: frame axes (of a raster) along which it runs, as stated by its group; None if
+            not stated.
     """
 
     dataset: h5py.Dataset
@@ -47,15 +47,15 @@ class Offer:
 
 @dataclass(frozen=True)
 class Motor:
-    """An offer that fits the frames.
+    """A motor whose values match the frames.
 
     Attributes:
-        dataset: of its values.
-        readings: of its name, each with the group in which the counterpart is looked for.
-        role: set, read back, or not said.
-        along: the axis of a raster along which it runs; None: one value per frame, or one for all.
-        metres: one of its unit; None without a unit.
-        sign: −1 where the file has the axis point backwards.
+        dataset: dataset of its values.
+        readings: interpretations of its name, each with the group in which its counterpart is.
+        role: set point, read-back, or not stated.
+        along: raster axis along which it runs; None for one value per frame, or one for all.
+        metres: its unit in metres; None without a unit.
+        sign: −1 if the file defines the axis in the opposite direction.
     """
 
     dataset: h5py.Dataset
@@ -68,7 +68,7 @@ class Motor:
 
 @dataclass(frozen=True)
 class Misfit:
-    """An offer that can be no position whatever its name says, and why not."""
+    """A dataset that can't be a position in spite of its name, with the reason."""
 
     name: str
     readings: tuple[Reading, ...]
@@ -77,19 +77,20 @@ class Misfit:
 
 @dataclass
 class Tier:
-    """Motors of places that count alike, and what there is none in spite of its name."""
+    """Motors from locations of equal priority, and datasets that only have a motor's name."""
 
     motors: list[Motor] = field(default_factory=list)
     misfits: list[Misfit] = field(default_factory=list)
 
 
 def tier_of(offers: Iterable[Offer], counts: tuple[int, ...], unit: str | None) -> Tier:
-    """What of the offers fits frames of these counts: (N,), or (rows, columns) of a raster.
+    """Motors among the offers that match the number of frames.
 
     Args:
         offers: datasets, the likelier first.
-        counts: () where there are no frames: then all of one length fit.
-        unit: as the user says, in place of the datasets' own.
+        counts: (N,) frames, or (rows, columns) of a raster; () without frames, then all datasets
+            of equal length match.
+        unit: unit given by the user, overrides the datasets' own.
     """
     tier = Tier()
     seen = set()
@@ -106,7 +107,7 @@ def tier_of(offers: Iterable[Offer], counts: tuple[int, ...], unit: str | None) 
 
 
 def _judged(offer: Offer, counts: tuple[int, ...], unit: str | None) -> Motor | Misfit | None:
-    """The offer as a motor, or why it is none; None for what has no name of one."""
+    """The offer as a motor or misfit; None if its name is not that of a motor."""
     dataset = offer.dataset
     *groups, name = dataset.name.split("/")
     label = name
@@ -127,7 +128,7 @@ def _judged(offer: Offer, counts: tuple[int, ...], unit: str | None) -> Motor | 
         why = f"{dataset.size} for {math.prod(counts)} frames"
         return Misfit(dataset.name, tuple(readings), why)
     if metres is None and written:
-        why = f"in {written[:20]!r}, which is no known unit of length"
+        why = f"in {written[:20]!r}, which is not a known unit of length"
         return Misfit(dataset.name, tuple(readings), why)
     said = (role_of(part) for part in (name, label, *reversed(groups)))
     role = next((role for role in said if role is not None), Role.UNSAID)
@@ -135,7 +136,7 @@ def _judged(offer: Offer, counts: tuple[int, ...], unit: str | None) -> Motor | 
 
 
 def _placed(groups: list[str], readings: Iterable[Reading]) -> list[Reading]:
-    """Readings with their group: as it is, and without the direction that its name may repeat."""
+    """Readings with their group path, as it is and without a direction repeated in it."""
     above, parent = "/".join(groups[:-1]), groups[-1] if groups else ""
     placed = []
     for reading in readings:
@@ -149,7 +150,7 @@ def _placed(groups: list[str], readings: Iterable[Reading]) -> list[Reading]:
 
 
 def _of_vector(dataset: h5py.Dataset) -> tuple[float, Direction | None]:
-    """Sign and direction of an axis of NXtransformations, by its `vector`; (1, None) without."""
+    """Sign and direction of an NXtransformations axis from its `vector`; (1, None) without it."""
     vector = dataset.attrs.get("vector")
     if not isinstance(vector, np.ndarray) or vector.shape != (3,) or vector.dtype.kind not in "uif":
         return 1.0, None
@@ -160,7 +161,7 @@ def _of_vector(dataset: h5py.Dataset) -> tuple[float, Direction | None]:
 
 
 def _form(offer: Offer, counts: tuple[int, ...]) -> tuple[bool, int | None]:
-    """Whether a dataset has a number per frame, per line of a raster, or one for all; and which."""
+    """Whether a dataset has a number per frame, per raster line or for all; and the raster axis."""
     shape = tuple(n for n in offer.dataset.shape if n != 1)
     if offer.frame_axes is not None and any(axis >= len(counts) for axis in offer.frame_axes):
         return False, None
@@ -178,7 +179,7 @@ def _form(offer: Offer, counts: tuple[int, ...]) -> tuple[bool, int | None]:
 
 
 def families_of(motors: Sequence[Motor]) -> list[dict[Direction, list[Motor]]]:
-    """Motors whose names differ in the direction alone, by direction; two directions or more."""
+    """Groups of motors whose names differ only in direction, by direction; at least two each."""
     by_rest: dict[str, dict[Direction, list[Motor]]] = {}
     for motor in motors:
         for reading in motor.readings:
@@ -200,7 +201,7 @@ def _everything(tier: Tier) -> Iterator[Motor | Misfit]:
 
 
 def named_misfits(tiers: Sequence[Tier]) -> list[str]:
-    """Why datasets are no positions whose names, or units, make one expect that they are."""
+    """Reasons why datasets are no positions although their names or units suggest it."""
     every = [(r, thing) for tier in tiers for thing in _everything(tier) for r in thing.readings]
     directions: dict[str, set[Direction]] = {}
     for reading, _ in every:
@@ -223,5 +224,5 @@ def named_misfits(tiers: Sequence[Tier]) -> list[str]:
 
 
 def _is_undirected(motor: Motor) -> bool:
-    """Whether it is a length per frame by its unit, of which nothing says along what it runs."""
+    """Whether it is a length per frame by its unit, but of unknown direction."""
     return motor.metres is not None and motor.dataset.size > 1 and not motor.readings

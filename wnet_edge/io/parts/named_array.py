@@ -1,4 +1,4 @@
-"""One array by name, from whatever file a flag names: positions, a probe, a mask."""
+"""Single named arrays from HDF5, .npz and .npy files, for flags: positions, a probe, a mask."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,15 +31,15 @@ from wnet_edge.io.parts import translations
 
 @dataclass(frozen=True)
 class NamedArray:
-    """An array with what its file says of it.
+    """An array with its metadata.
 
     Attributes:
-        values: of any shape and numbers.
-        unit: as written, None where the file has none.
-        columns: names of the last axis where the file has them, lower case.
+        values: array of any shape and numeric dtype.
+        unit: unit as written, None if the file has none.
+        columns: names of the entries of the last axis if the file has them, lower case.
         where: file and dataset, for messages and reports.
-        frame_numbers: (N,) of the frames that positions are of; None where the file has none.
-        notes: what was assumed, one line each.
+        frame_numbers: (N,) frame numbers of positions; None if the file has none.
+        notes: assumptions made on reading, one line each.
     """
 
     values: NDArray[Any]
@@ -51,10 +51,10 @@ class NamedArray:
 
 
 def read_array(path: Path, name: str) -> NamedArray:
-    """A dataset of an HDF5 file, or a member of an .npz.
+    """Read a dataset of an HDF5 file, or a member of an .npz.
 
     Raises:
-        ScanError: if there is none, it holds no numbers, or is too large to be what it should be.
+        ScanError: if it does not exist, is not numeric, or is implausibly large.
     """
     kind = kind_of(path)
     if kind is FileKind.NPZ:
@@ -65,10 +65,10 @@ def read_array(path: Path, name: str) -> NamedArray:
 
 
 def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
-    """A dataset of an HDF5 file, read whole.
+    """Read a dataset of an HDF5 file whole.
 
     Raises:
-        ScanError: if there is none, it holds no numbers, or is too large to be what it should be.
+        ScanError: if it does not exist, is not numeric, or is implausibly large.
     """
     with opened(path) as file:
         dataset = optional_dataset(file, path, dataset_path.strip("/"))
@@ -90,17 +90,17 @@ def read_hdf5_array(path: Path, dataset_path: str) -> NamedArray:
 
 
 def _columns_of(dataset: h5py.Dataset) -> tuple[str, ...]:
-    """Those of CXI's `translation`, which are the same whether a reader or a flag finds it."""
+    """Column names of CXI's `translation`, also when a flag names it; else none."""
     is_translation = dataset.name.rpartition("/")[2] == translations.NAME
     width = dataset.shape[-1] if dataset.ndim else 0
     return translations.COLUMNS.get(width, ()) if is_translation else ()
 
 
 def read_npz_array(path: Path, name: str) -> NamedArray:
-    """A member of an .npz, read whole.
+    """Read a member of an .npz whole.
 
     Raises:
-        ScanError: if there is none, it is damaged or pickled, or too large.
+        ScanError: if it does not exist, is damaged or pickled, or too large.
     """
     name = name.strip("/")
     with opened_npz(path) as archive:
@@ -112,7 +112,7 @@ def read_npz_array(path: Path, name: str) -> NamedArray:
 
 
 def read_npy_array(path: Path) -> NamedArray:
-    """The array of an .npy, read whole.
+    """Read the array of an .npy whole.
 
     Raises:
         ScanError: if it is damaged or pickled, or too large.
@@ -122,16 +122,16 @@ def read_npy_array(path: Path) -> NamedArray:
 
 
 def locate_file(text: str) -> tuple[Path, str | None]:
-    """File and dataset that `FILE` or `FILE:DATASET` mean; whether there is one is not asked."""
+    """Split `FILE` or `FILE:DATASET` into file and dataset, without checking that they exist."""
     file, colon, dataset = text.rpartition(":")
     return (Path(file), dataset) if colon and _is_file(file) else (Path(text), None)
 
 
 def locate(text: str, scan: Path) -> tuple[Path, str | None]:
-    """File and dataset that `FILE`, `FILE:DATASET` or `DATASET` (of the scan file) mean.
+    """Resolve `FILE`, `FILE:DATASET` or `DATASET` (of the scan file) to file and dataset.
 
     Raises:
-        ScanError: if it is none of them.
+        ScanError: if it is none of these.
     """
     path, dataset = locate_file(text)
     if dataset is not None or _is_file(text):
@@ -142,8 +142,8 @@ def locate(text: str, scan: Path) -> tuple[Path, str | None]:
 
 
 def _is_file(text: str) -> bool:
-    """Or a pipe, which is refused as such; a folder may have the name of a dataset."""
+    """Whether it is a file or a pipe (refused later); a folder may have the name of a dataset."""
     try:
         return Path(text).exists() and not Path(text).is_dir()
-    except (OSError, ValueError):  # a name too long, say
+    except (OSError, ValueError):  # for example a name that is too long
         return False

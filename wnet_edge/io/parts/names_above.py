@@ -1,7 +1,7 @@
-"""The line of names above a table's numbers: found, counted, and laid beside the columns.
+"""Header line of a text table: finding it and assigning names to columns.
 
-Names that are there must be understood, and there must be one for each column, or for each but one
-that has none in a known way: what is left open is refused with the columns shown.
+Names must be understood, and there must be one per column, or for all but one column whose lack of
+a name is a known convention; ambiguous headers are refused with the columns shown.
 """
 
 import re
@@ -24,14 +24,14 @@ _PREFIX = re.compile(
 
 @dataclass(frozen=True)
 class NamesAbove:
-    """A line of names: of each column, empty where a column has none."""
+    """A header line with one name per column, empty for a column without one."""
 
     line: Line
     columns: list[Column]
 
 
 def names_above(table: TextTable) -> NamesAbove | None:
-    """The last line above the numbers that names positions, with units from a line of their own.
+    """The last line above the numbers with names of positions, with units from a separate line.
 
     Raises:
         ScanError: if there are names, but none of a position.
@@ -45,7 +45,7 @@ def names_above(table: TextTable) -> NamesAbove | None:
             unit_line = [as_unit(text) for text in units]
             continue
         near = [s for s in splits if not line.comment or abs(len(s) - table.width) <= 1]
-        named = next((s for s in near if _has_pair(s)), None)  # a remark may speak of x and y, too
+        named = next((s for s in near if _has_pair(s)), None)  # a remark may mention x and y, too
         if named is not None:
             return NamesAbove(line, _with_units(_aligned(table, line, named), unit_line))
         words = next((s for s in splits if len(s) == table.width and _are_names(s)), None)
@@ -64,7 +64,7 @@ def names_above(table: TextTable) -> NamesAbove | None:
 
 
 def _splits(table: TextTable, line: Line) -> list[list[str]]:
-    """The fields of a line of names, by the numbers' separators and by others, best first."""
+    """Fields of a header line by the numbers' separator and by others, best first."""
     text = line.text
     if line.comment:
         text = _SPEC_NAMES.sub("", text, count=1) if _SPEC_NAMES.match(text) else text
@@ -81,7 +81,7 @@ def _splits(table: TextTable, line: Line) -> list[list[str]]:
 
 
 def _are_units(table: TextTable, texts: list[str]) -> bool:
-    """Whether these are units of the columns, of two at least."""
+    """Whether these are units of the columns, at least two of them."""
     return len(texts) == table.width and sum(map(bool, map(as_unit, texts))) > 1
 
 
@@ -90,15 +90,15 @@ def _has_pair(names: Sequence[str]) -> bool:
 
 
 def _are_names(names: Sequence[str]) -> bool:
-    """Whether these are words without a number among them, as names are and remarks are not."""
+    """Whether these are words without numbers, as in a header rather than a remark."""
     return all(re.match(r"[^\W\d]", name) and len(name.split()) < _FEW_WORDS for name in names)
 
 
 def _aligned(table: TextTable, line: Line, names: list[str]) -> list[Column]:
-    """A name for each column of numbers.
+    """Assign the names to the columns of numbers.
 
     Raises:
-        ScanError: if there are more or fewer, and it is not clear which has none.
+        ScanError: if their numbers differ, and it is unclear which column has no name.
     """
     while len(names) > table.width and not names[-1]:
         names = names[:-1]
@@ -106,9 +106,9 @@ def _aligned(table: TextTable, line: Line, names: list[str]) -> list[Column]:
     if missing == 1:
         first = table.column(0)
         if counts_rows(first) or all(number(field, comma=False) is None for field in first):
-            names = ["", *names]  # R's write.table gives rows a name, and their column none
+            names = ["", *names]  # R's write.table: an unnamed column of row names
         elif any(not is_whole(field) for field in first):
-            names = [*names, ""]  # it has fractions, so it is no counter: the last has no name
+            names = [*names, ""]  # it has fractions, so it is not a counter: the last has no name
     if len(names) != table.width:
         shown = ", ".join(names[:SHOWN])[:100]
         raise ScanError(
@@ -127,7 +127,7 @@ def _with_units(columns: list[Column], units: list[str | None]) -> list[Column]:
 
 
 def counts_rows(column: Sequence[str]) -> bool:
-    """Whether a column counts its rows, from 0 or from 1."""
+    """Whether a column is a row counter from 0 or 1."""
     if len(column) < 2 or not all(is_whole(field) for field in column):
         return False
     values = np.array([float(field) for field in column])
@@ -147,7 +147,7 @@ def _decimal_hint(table: TextTable, names: Sequence[str]) -> str:
 
 
 def columns_shown(table: TextTable, names: NamesAbove | None) -> str:
-    """The columns as they are, for a message."""
+    """Text of the columns as they are, for a message."""
     first = ", ".join(table.rows[0][:SHOWN])[:100]
     if names is None:
         return f"has {table.width} columns without names (line {table.line_numbers[0]}: {first})"
@@ -155,6 +155,6 @@ def columns_shown(table: TextTable, names: NamesAbove | None) -> str:
 
 
 def say_which(table: TextTable) -> str:
-    """The cure where columns are not known, for the end of a message."""
+    """Remedy for unknown columns, for the end of a message."""
     places = "1,2" if table.width == 2 else "2,3"
-    return f"; {CURE}, or say which columns are x and y: --positions {table.path}:{places} say"
+    return f"; {CURE}, or say which columns are x and y, e.g. --positions {table.path}:{places}"

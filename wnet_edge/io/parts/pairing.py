@@ -1,9 +1,8 @@
-"""Frames and positions brought together: which position is whose.
+"""Pairing of frames and positions.
 
-Between what was found in files and `wnet_edge.io.parts.complete_scan`. Where both sides carry the
-numbers of frames, those decide; where one does, the other counts from 0 in its own order; where
-none does, their counts must agree. What could be read in two ways is refused, or noted where only
-one makes sense.
+Between the parts found in files and `wnet_edge.io.parts.complete_scan`. If both have frame numbers,
+these decide; if one has, the other is numbered from 0 in its own order; if none has, their counts
+must agree. Ambiguous cases are refused, or noted if only one interpretation makes sense.
 """
 
 from dataclasses import dataclass, replace
@@ -27,28 +26,28 @@ from wnet_edge.io.found import (
 from wnet_edge.scan.frame_source import SelectedFrames
 
 FEW_FRAMES = 0.1
-"""Share of the frames that may lack a position and stay, left out and counted."""
+"""Largest fraction of frames without position that stay in the scan, marked as left out."""
 
 _CURE = "write each frame's own number, counted from 0"
-_ONE_EACH = "write one position a frame, or name others with --positions"
+_ONE_EACH = "write one position per frame, or name others with --positions"
 
 
 def as_frame_numbers(where: str, values: NDArray[np.generic], lowest: int = 0) -> NDArray[np.int64]:
-    """Numbers (N,) of a file as frame numbers.
+    """Validate numbers (N,) of a file as frame numbers, (N,) int64.
 
     Args:
         where: file and dataset, for messages.
         values: integers, or whole floats.
-        lowest: `NEVER_FILLED` where that may stand, any number of times.
+        lowest: `NEVER_FILLED` if that may occur, any number of times.
 
     Raises:
-        ScanError: if one is no whole number, negative, beyond any scan, or stands twice.
+        ScanError: if one is not whole, negative, beyond any scan, or occurs twice.
     """
     numbers = np.asarray(values, dtype=np.float64)
     whole = np.isfinite(numbers) & (numbers == np.rint(numbers))
     if not whole.all():
         odd = numbers[~whole][0]
-        raise ScanError(f"{where} holds {odd:g}, which is no frame number; {_CURE}")
+        raise ScanError(f"{where} holds {odd:g}, which is not a frame number; {_CURE}")
     outside = (numbers < lowest) | (numbers >= MAX_FRAMES)
     if outside.any():
         raise ScanError(
@@ -64,18 +63,18 @@ def as_frame_numbers(where: str, values: NDArray[np.generic], lowest: int = 0) -
 
 
 def paired(found: FoundScan, part: tuple[int, int] | None = None) -> FoundScan:
-    """The scan with one position a frame, NaN where it has none.
+    """The scan with one position per frame, NaN for frames without one.
 
     Args:
-        found: frames and positions, each with numbers or without.
-        part: first and end (exclusive) of the frames to take; None takes all.
+        found: frames and positions, each with or without numbers.
+        part: first and end (exclusive) of the frames to take; None for all.
 
     Returns:
-        Frames of which more than a few have no position are left with those that have one. Where
-        frames and positions can't be brought together, the positions are unreadable with the error.
+        If more than a few frames have no position, only those with one are kept. If frames and
+        positions can't be paired, the positions are a placeholder that raises the error.
 
     Raises:
-        ScanError: if there are not so many frames.
+        ScanError: if there are fewer frames than `part` requires.
     """
     if found.frames is None or isinstance(found.frames, Unreadable):
         return found
@@ -92,12 +91,12 @@ def paired(found: FoundScan, part: tuple[int, int] | None = None) -> FoundScan:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Which position each frame has.
+    """Pairing of frames with positions.
 
     Attributes:
-        position: (N,) index into the positions, -1 where there is none.
-        numbers: (N,) of the frames, None where neither side has any.
-        note: what was assumed, or nothing.
+        position: (N,) int64, index of each frame's position, -1 for none.
+        numbers: (N,) int64 frame numbers, None if neither frames nor positions have any.
+        note: assumption that was made, or empty.
     """
 
     position: NDArray[np.int64]
@@ -106,7 +105,7 @@ class _Pairs:
 
 
 def _only(found: FoundScan, part: tuple[int, int]) -> FoundScan:
-    """The frames of a range, by the numbers that they have, or by their places."""
+    """The frames of a range, by their numbers, or else by their indices."""
     frames = required(found.frames)
     count, (first, end) = frames.value.shape[0], part
     if not 0 <= first < end <= count:
@@ -160,7 +159,7 @@ def _pairs(found: FoundScan) -> _Pairs:
 def _by_number(
     where: str, frame_count: int, given: FrameNumbers | None, named: FrameNumbers
 ) -> _Pairs:
-    """Positions with numbers, for frames with numbers or for all frames from 0 on."""
+    """Pair positions with numbers with frames with numbers, or with frames numbered from 0."""
     if given is None:
         numbers = np.arange(frame_count)
         shift = _shift_for_unnumbered(where, frame_count, named)
@@ -181,9 +180,9 @@ def _by_number(
 
 
 def _shift_for_unnumbered(where: str, frame_count: int, named: FrameNumbers) -> int:
-    """What makes numbers of positions places among frames that carry none."""
+    """Offset from the positions' numbers to indices of frames without numbers."""
     first, last = int(named.values.min()), int(named.values.max())
-    if len(named.values) == frame_count == last - first + 1:  # each frame has one, whatever it is
+    if len(named.values) == frame_count == last - first + 1:  # one per frame, from any first number
         return -first
     if first == 1 and last == frame_count:
         return -1
@@ -197,7 +196,7 @@ def _shift_for_unnumbered(where: str, frame_count: int, named: FrameNumbers) -> 
 
 
 def _shift_between(where: str, given: FrameNumbers, named: FrameNumbers) -> int:
-    """0 where both count from 0; else whatever of -1, 0, 1 makes one side part of the other."""
+    """Offset between both numberings: 0 if both count from 0, else that of -1, 0, 1 that fits."""
     frames = given.values[given.values != NEVER_FILLED]
     if given.from_zero and named.from_zero:
         count = len(frames)
@@ -218,7 +217,7 @@ def _shift_between(where: str, given: FrameNumbers, named: FrameNumbers) -> int:
 
 
 def _by_place(where: str, position_count: int, numbers: NDArray[np.int64]) -> _Pairs:
-    """Positions without numbers, in the order of the scan, for frames with numbers."""
+    """Pair positions without numbers, in scan order, with frames with numbers."""
     filled = numbers != NEVER_FILLED
     some = numbers[filled]
     if not len(some):
@@ -236,13 +235,13 @@ def _by_place(where: str, position_count: int, numbers: NDArray[np.int64]) -> _P
     else:
         raise ScanError(
             f"{where} holds {position_count} positions for {len(some)} frames of numbers {first} … "
-            f"{last}; write a column of frame numbers beside the positions"
+            f"{last}; write a column of frame numbers next to the positions"
         )
     return _Pairs(position, numbers)
 
 
 def _found_among(numbers: NDArray[np.int64], named: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where in `named` (M,) each of `numbers` (N,) stands, -1 where it does not."""
+    """Index in `named` (M,) of each of `numbers` (N,), -1 if absent."""
     order = np.argsort(named)
     places = np.minimum(np.searchsorted(named[order], numbers), len(named) - 1)
     found: NDArray[np.int64] = np.where(named[order][places] == numbers, order[places], -1)

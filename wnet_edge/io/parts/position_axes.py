@@ -1,9 +1,9 @@
-"""Positions from motors: which two of many were those of the sample.
+"""Choice of the two motors whose values are the positions of the sample.
 
-Below `wnet_edge.io.readers.nexus_positions`, above `wnet_edge.io.parts.motors`. Motors whose names
-differ in the direction alone belong together; values tell which move and which stand still, and
-which read back what others were set to. What remains ambiguous is refused with the datasets that it
-could be.
+Used by `wnet_edge.io.readers.nexus_positions`, on the motors of `wnet_edge.io.parts.motors`. Motors
+whose names differ only in direction belong together; their values show which move and which are
+held, and which are read-backs of set points. Ambiguous cases are refused, with the possible
+datasets.
 """
 
 import math
@@ -22,22 +22,22 @@ from wnet_edge.io.parts.axis_names import Direction, Role
 from wnet_edge.io.parts.motors import Motor, Tier, families_of, named_misfits
 
 _STANDS_STILL = 0.05
-"""Of the largest span of another motor: what moves less is held, its read-back jitters."""
+"""Span relative to the largest of another motor, below which a motor is held and only jitters."""
 _FOLLOWS = 0.3
-"""Of the set points' RMS: how far read-backs of the same motors are off them at most."""
+"""Largest deviation of read-backs from their set points, relative to the set points' RMS."""
 _SHOWN = 4
 
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Two motors.
+    """Two motors as positions.
 
     Attributes:
-        rows: the one that runs along rows' numbers.
-        columns: the other.
+        rows: motor of the row coordinate.
+        columns: motor of the column coordinate.
         values: (N, 2) row, column in metres, or object pixels.
-        worse: names of datasets that know less well where these motors were.
-        notes: how they were told.
+        worse: names of less reliable datasets of these motors.
+        notes: how they were chosen.
     """
 
     rows: Motor
@@ -60,22 +60,22 @@ class _Pair:
 
 
 def may_have_positions(tiers: Sequence[Tier]) -> bool:
-    """Whether a tier has two motors that are counterparts, their values not looked at."""
+    """Whether a tier has two motors that are counterparts, by their names only."""
     return any(families_of(tier.motors) for tier in tiers)
 
 
 def positions_from(
     path: Path, tiers: Sequence[Tier], counts: tuple[int, ...], unit: str | None
 ) -> Found[Positions] | None:
-    """Positions of the frames from the first tier that has them; None where none has.
+    """Positions of the frames from the first tier that has them; None if none has.
 
-    Lengths go before numbers without a unit, and read-backs before set points that they follow,
-    wherever they are.
+    Lengths take precedence over numbers without a unit, and read-backs over the set points that
+    they follow, in any tier.
 
     Raises:
-        ScanError: if several pairs of motors may be meant, or motors by name are no positions.
+        ScanError: if several pairs of motors are possible, or motors by name are no positions.
     """
-    if math.prod(counts) > MAX_FRAMES:  # the frames' own check says so
+    if math.prod(counts) > MAX_FRAMES:  # reported by the check of the frames
         return None
     misfits = named_misfits(tiers)
     for bare_too in (False, True):
@@ -120,7 +120,7 @@ def _pairs(path: Path, motors: Sequence[Motor], counts: tuple[int, ...]) -> list
 def _pair(
     path: Path, family: dict[Direction, list[Motor]], counts: tuple[int, ...]
 ) -> _Pair | None:
-    """The two directions along which a family moves, each by the motor that knows it best."""
+    """The two directions along which a family moves, each with its most reliable motor."""
     values: dict[Direction, NDArray[np.float64]] = {}
     motors: dict[Direction, Motor] = {}
     for direction, of_direction in family.items():
@@ -132,7 +132,7 @@ def _pair(
     spans = {direction: _span(values[direction]) for direction in Direction if direction in values}
     largest = max(spans.values())
     moving = [d for d, span in spans.items() if span > _STANDS_STILL * largest]
-    # x and y where both move, or stand; z in the place of one that stands.
+    # x and y if both move or both are held; z in place of one that is held.
     chosen = sorted([*moving, *(d for d in spans if d not in moving)][:2], key=lambda d: d.value)
     columns, rows = chosen
     if len(values[rows]) != len(values[columns]):
@@ -159,7 +159,7 @@ def _pair(
 
 
 def _values(path: Path, motor: Motor, counts: tuple[int, ...]) -> NDArray[np.float64]:
-    """(N,) in metres, or as written without a unit; a number for all frames is repeated."""
+    """Values (N,) in metres, or as written without a unit; a single number is repeated."""
     dataset = motor.dataset
     stored = array_of(path, dataset, "uif", (None,) * dataset.ndim, "write one number per frame")
     values: NDArray[np.float64] = stored.astype(np.float64) * (motor.metres or 1.0) * motor.sign
@@ -174,13 +174,13 @@ def _values(path: Path, motor: Motor, counts: tuple[int, ...]) -> NDArray[np.flo
 
 
 def _moving(pairs: list[_Pair]) -> list[_Pair]:
-    """Pairs that move, but for those that only jitter while another moves."""
+    """Pairs that move, without those that only jitter while another moves."""
     largest = max((pair.span for pair in pairs), default=0.0)
     return [pair for pair in pairs if pair.span > _STANDS_STILL * largest]
 
 
 def _only(path: Path, pairs: list[_Pair]) -> _Pair:
-    """The pair that knows best where the motors were, all others being the same motors.
+    """The most reliable pair, if all others are of the same motors.
 
     Raises:
         ScanError: if they are not.
@@ -198,7 +198,7 @@ def _only(path: Path, pairs: list[_Pair]) -> _Pair:
 
 
 def _read_back(pair: _Pair, later: Iterable[_Pair]) -> _Pair:
-    """The read-backs of these set points, where another place has them."""
+    """The read-backs of these set points if a later tier has them, else the pair itself."""
     for other in sorted(later, key=lambda other: -other.role):
         if other.role > pair.role and _follows(other, pair):
             return replace(other, worse=(*other.worse, pair.where))
@@ -216,7 +216,7 @@ def _follows(pair: _Pair, other: _Pair) -> bool:
 
 
 def _raster_by_order(path: Path, tiers: Sequence[Tier], counts: tuple[int, ...]) -> _Pair | None:
-    """Two axes of a raster, one a direction, whose names say nothing: slow, fast = row, column."""
+    """Two raster axes, one per direction, with meaningless names: slow, fast = row, column."""
     if len(counts) != 2:
         return None
     for tier in tiers:
@@ -233,13 +233,13 @@ def _notes(pair: _Pair) -> tuple[str, ...]:
     notes = list(pair.notes)
     motors = (pair.rows, pair.columns)
     if pair.worse:
-        what = "not set points" if pair.role is Role.UNSAID else "what was read back, not"
+        what = "not set points" if pair.role is Role.UNSAID else "read-backs, not"
         notes.append(f"positions are {what} {', '.join(pair.worse)}")
     if set_points := [m.dataset.name for m in motors if m.role is Role.SET]:
-        notes.append(f"{', '.join(set_points)} are set points: nothing that was read back is there")
+        notes.append(f"{', '.join(set_points)} are set points: there are no read-backs")
     if bare := [m.dataset.name for m in motors if m.metres is None]:
         notes.append(
-            f"{', '.join(bare)} have no unit and are taken as metres; --positions-unit says another"
+            f"{', '.join(bare)} have no unit and are taken as metres; --positions-unit overrides it"
         )
     still = [
         m.dataset.name for m, values in zip(motors, pair.values.T, strict=True) if not _span(values)

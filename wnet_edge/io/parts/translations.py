@@ -1,4 +1,4 @@
-"""CXI's `translation` (N, 3) x, y, z or (N, 2) x, y, wherever it lies: in CXI, NeXus, by a flag."""
+"""Positions from CXI's `translation`, (N, 3) x, y, z or (N, 2) x, y, in CXI, NeXus or by flag."""
 
 from pathlib import Path
 
@@ -12,22 +12,23 @@ from wnet_edge.io.found import Found, Positions, PositionUnit
 
 NAME = "translation"
 COLUMNS = {2: ("x", "y"), 3: ("x", "y", "z")}
-"""By their number; everywhere else two columns are row, column."""
+"""Column names by number of columns; everywhere else two columns are row, column."""
 
 
 def translation_of(
     path: Path, dataset: h5py.Dataset, unit: str | None, frame_count: int | None = None
 ) -> Found[Positions]:
-    """Positions (N, 2) row, column: +(y, x) of each; those of a raster lie in two axes.
+    """Read positions (N, 2) row, column = +(y, x) from a `translation` dataset.
 
     Args:
-        path: of the file.
-        dataset: (N, 2 or 3), or (rows, columns, 2 or 3).
-        unit: goes before the dataset's own; metres without one.
-        frame_count: many more positions than that are not read; None: not known.
+        path: path of the file.
+        dataset: (N, 2 or 3), or (rows, columns, 2 or 3) for a raster.
+        unit: overrides the dataset's own; metres without either.
+        frame_count: number of frames; a dataset with many more positions is refused. None if
+            unknown.
 
     Raises:
-        ScanError: if it is no such array, or its unit is unknown.
+        ScanError: if it has another shape, or its unit is unknown.
     """
     width = dataset.shape[-1] if dataset.ndim >= 2 and dataset.shape[-1] in COLUMNS else 3
     points = (None,) * (2 if dataset.ndim == 3 else 1)

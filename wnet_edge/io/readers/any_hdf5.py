@@ -1,4 +1,4 @@
-"""HDF5 files of no known layout: frames by the path that the user names."""
+"""HDF5 files of unknown layout: frames from the dataset path given by the user."""
 
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ _LOOKED_AT = 1000
 
 
 def read(file: LinkedGroup, path: Path, _: Wanted) -> FoundScan:
-    """No part of a scan, they all come by flag; only what --frames may mean."""
+    """A scan without any part, all of which come from flags; only candidates for --frames."""
     return FoundScan(path=path, format="HDF5", candidates=_candidates(file))
 
 
@@ -20,7 +20,7 @@ READER = Hdf5Reader(lambda _: True, read)
 
 
 def _candidates(file: LinkedGroup) -> tuple[str, ...]:
-    """Datasets of three or four dimensions, the largest first."""
+    """Paths of datasets with three or four dimensions, largest first."""
     found = [
         (-dataset.size, name)
         for name, dataset in islice(file.datasets(), _LOOKED_AT)

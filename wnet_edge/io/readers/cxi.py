@@ -1,10 +1,9 @@
 """CXI 1.4 to 1.6 files, as the Coherent X-ray Imaging Data Bank defines them.
 
-Maia, Nature Methods 9, 2012, 854; www.cxidb.org/cxi.html. One entry is read, the first with frames
-unless a default or the user says another, with the detector that its frames are of; SI units
-throughout. Two things are ours: `detector_1/binning`
-(absent: 1), for frames whose detector pixels are already summed, and the labels of simulated frames
-in `/entry_1/labels`.
+Maia, Nature Methods 9, 2012, 854; www.cxidb.org/cxi.html. One entry is read, by default the file's
+default or the first with frames, with the detector of its frames; SI units throughout. Two
+extensions of wnet-edge: `detector_1/binning` (absent: 1), for frames whose detector pixels are
+already summed, and the labels of simulated frames in `/entry_1/labels`.
 """
 
 import math
@@ -51,7 +50,7 @@ SOURCE = f"{ENTRY}/instrument_1/source_1"
 TRANSLATION = f"{ENTRY}/sample_1/geometry_1/translation"
 LABELS = f"{ENTRY}/labels"
 BAD_PIXEL_BITS = 0xFFFF
-"""Mask bits that say why a pixel is bad; the upper half only informs (0x10000: has signal)."""
+"""Mask bits that mark bad pixels; the upper half is only informative (0x10000: has signal)."""
 
 _MAX_DETECTORS = 16
 _MAX_ENTRIES = 100
@@ -60,12 +59,12 @@ _ENTRY = re.compile(r"entry_\d{1,6}")
 
 @dataclass(frozen=True)
 class Labels:
-    """What a simulated scan knows of its own object.
+    """Ground-truth patches of a simulated scan.
 
     Attributes:
         amplitude: (N, h, h), relative to its illumination-weighted RMS, read lazily.
         phase: (N, h, h) rad, gauge-fixed, read lazily.
-        window_px: h.
+        window_px: edge h of a patch.
         binning: detector pixels along an edge that the network's frames sum.
     """
 
@@ -76,7 +75,7 @@ class Labels:
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether the file says it is CXI, or is laid out like one."""
+    """Whether the file states that it is CXI, or has its layout."""
     parts = ("instrument_1", "data_1")
     return "cxi_version" in file or any(
         f"{entry}/{part}" in file for entry in _entries(file) for part in parts
@@ -84,10 +83,10 @@ def recognises(file: h5py.File) -> bool:
 
 
 def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
-    """What a CXI file holds, far-field or not.
+    """Read a CXI file, far-field or not.
 
     Raises:
-        ScanError: in one line that names the file, the dataset and the cure.
+        ScanError: in one line that names the file, the dataset and the remedy.
     """
     names = _entries(file) or [ENTRY]
     notes: tuple[str, ...] = ()
@@ -124,7 +123,7 @@ READER = Hdf5Reader(recognises, read)
 
 
 def is_simulated(path: Path) -> bool:
-    """Whether a readable scan file, of any format, holds labels as `wnet-edge simulate` writes."""
+    """Whether a readable scan file of any format has labels as written by `wnet-edge simulate`."""
     if not h5py.is_hdf5(path):
         return False
     with opened(path) as file:
@@ -132,10 +131,10 @@ def is_simulated(path: Path) -> bool:
 
 
 def read_labels(path: Path) -> Labels | None:
-    """The labels in a simulated scan, or None where the file has none.
+    """The labels of a simulated scan, None if the file has none.
 
     Raises:
-        ScanError: if there are labels that do not fit the frames.
+        ScanError: if the labels do not match the frames.
     """
     with opened(path) as file:
         if LABELS not in file:
@@ -161,7 +160,7 @@ def read_labels(path: Path) -> Labels | None:
 
 
 def _version(file: h5py.File) -> str:
-    """As people write it: 160 is 1.6."""
+    """CXI version in its usual form: 160 is 1.6."""
     stored = file.get("cxi_version")
     known = isinstance(stored, h5py.Dataset) and stored.shape == () and stored.dtype.kind in "ui"
     return f"{int(stored[()]) / 100:.1f}" if known else "of no stated version"
@@ -197,7 +196,7 @@ def _detectors(file: h5py.File, entry: str) -> list[str]:
 
 
 def _stack(file: h5py.File, path: Path, entry: str, wanted: Wanted) -> Found[Candidate] | None:
-    """The stack that the user names, else the likeliest; else what is no stack, to be refused."""
+    """The stack named by the user, else the likeliest; else one that is none, to be refused."""
     if wanted.frames is not None:
         dataset = dataset_at(file, path, wanted.frames.strip("/"))
         return Found(_stack_of(file, entry, dataset), dataset.name)
@@ -210,7 +209,7 @@ def _stack(file: h5py.File, path: Path, entry: str, wanted: Wanted) -> Found[Can
 
 
 def _stacks(file: h5py.File, path: Path, entry: str) -> list[Candidate]:
-    """Of `data_N` and of detectors; `data_1` is what the entry is about."""
+    """Stacks in `data_N` and in detectors; `data_1` is the entry's main data."""
     numbers = range(1, _MAX_DETECTORS + 1)
     stacks = []
     for at in (*(f"{entry}/data_{n}" for n in numbers), *_detectors(file, entry)):
@@ -227,9 +226,9 @@ def _stacks(file: h5py.File, path: Path, entry: str) -> list[Candidate]:
 
 
 def _stack_of(file: h5py.File, entry: str, dataset: h5py.Dataset) -> Candidate:
-    """The dataset with its detector: one that holds it, else one that holds no frames.
+    """A dataset with its detector: the one that holds it, else one that holds no frames.
 
-    A detector of another entry is taken, too, where a link leads to its frames.
+    May be a detector of another entry, if a link leads to its frames.
     """
     detectors = _detectors(file, entry)
     data = {name: followed(file, f"{name}/data") for name in detectors}
@@ -238,7 +237,7 @@ def _stack_of(file: h5py.File, entry: str, dataset: h5py.Dataset) -> Candidate:
     others = [name for other in _entries(file) for name in _detectors(file, other)]
     linked = [name for name in others if followed(file, f"{name}/data") == dataset]
     detector = next(iter([*own, *linked, *free, *detectors]))
-    # A copy of a detector's frames, as some programs write, was taken by it all the same.
+    # Some programs write a copy of a detector's frames; it belongs to that detector, too.
     copied = [name for name in detectors if getattr(data[name], "shape", None) == dataset.shape]
     known = all(f"{detector}/{name}" in file for name in ("distance", "x_pixel_size"))
     places = [followed(file, f"{at}") for at in _translations(entry, dataset.parent.name, detector)]
@@ -263,7 +262,7 @@ def _binning(file: h5py.File, path: Path, detector: str) -> int:
     binning = number_of(path, dataset).value
     if not (1 <= binning <= 64 and binning == int(binning)):
         raise dataset_error(
-            path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "mend it"
+            path, dataset, f"is {binning:g}, not a whole number of 1 … 64", "correct it"
         )
     return int(binning)
 
@@ -278,7 +277,7 @@ def _positions(
 
 
 def _energy(file: h5py.File, path: Path, source: str) -> Found[float] | None:
-    """From `energy` in J, or from `wavelength` in m where that is all there is."""
+    """Photon energy in eV from `energy` in J, else from `wavelength` in m."""
     energy = optional_dataset(file, path, f"{source}/energy")
     wavelength = optional_dataset(file, path, f"{source}/wavelength")
     return photon_energy(path, energy, "J") or energy_of_wavelength(path, wavelength, "m")

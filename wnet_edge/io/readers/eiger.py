@@ -1,8 +1,8 @@
-"""Files of Dectris Eiger detectors: a master with its data files, or one data file alone.
+"""Files of Dectris Eiger detectors: a master file with its data files, or a single data file.
 
 Dectris, header data of the SIMPLON API ("NeXus header groups", API 1.5 and later), and the older
 `/eh5/images` of the Swiss Light Source. Frames are compressed with bitshuffle and LZ4. There are no
-positions: they come by flag. Numbers that were never set are 0.
+positions: they are given by flag. Values that were never set are 0.
 """
 
 import re
@@ -32,9 +32,9 @@ _NUMBERED = re.compile(r"data_\d+")
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether there are numbered data sets as a master has them, or one as a data file has it.
+    """Whether the file has the numbered datasets of a master file, or the one of a data file.
 
-    `entry/data/data` below an NXdata is plain NeXus, though an Eiger may have taken it.
+    `entry/data/data` in an NXdata group is plain NeXus, even if from an Eiger.
     """
     data = child_of(file, DATA)
     if not isinstance(data, h5py.Group):
@@ -44,10 +44,10 @@ def recognises(file: h5py.File) -> bool:
 
 
 def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
-    """What a master or a data file holds.
+    """Read a master or data file.
 
     Raises:
-        ScanError: in one line that names the file, the dataset or the data file, and the cure.
+        ScanError: in one line that names the file, the dataset or the data file, and the remedy.
     """
     return FoundScan(
         path=path,
@@ -83,7 +83,7 @@ def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
     if fitting:
         found = concatenated(path, [frames_of(path, stack.opened()) for stack in fitting])
         left = ", ".join(stack.described for stack in known if stack not in fitting)
-        note = f"frames are {found.where}; --frames takes another: {left}"
+        note = f"frames are {found.where}; --frames selects another: {left}"
         return noted(found, (note,)) if left else found
     single = optional_dataset(file, path, f"{DATA}/data", SLS_IMAGES)
     return None if single is None else frames_of(path, single)
@@ -101,7 +101,7 @@ def _pixel_size(file: h5py.File, path: Path) -> Found[float] | None:
 
 
 def _energy(file: h5py.File, path: Path) -> Found[float] | None:
-    """From the wavelength, in angstrom without a unit; else from an energy, in eV without one."""
+    """Photon energy in eV from the wavelength (by default in Å), else from an energy (in eV)."""
     wavelength = optional_dataset(file, path, f"{BEAM}/incident_wavelength")
     energy = optional_dataset(
         file,
@@ -116,7 +116,7 @@ def _energy(file: h5py.File, path: Path) -> Found[float] | None:
 
 
 def _mask(file: h5py.File, path: Path) -> Found[NDArray[np.bool_]] | None:
-    """Bit 0: gap, 1: dead, 2: under- and 3: over-responding, 4: noisy, others reserved: all bad."""
+    """Mask from all bits; 0: gap, 1: dead, 2 and 3: under- and over-responding, 4: noisy."""
     names = (f"{DETECTOR}/detectorSpecific/pixel_mask", f"{DETECTOR}/pixel_mask")
     dataset = optional_dataset(file, path, *names)
     if dataset is None:
@@ -126,7 +126,7 @@ def _mask(file: h5py.File, path: Path) -> Found[NDArray[np.bool_]] | None:
 
 
 def _beam_centre(file: h5py.File, path: Path) -> Found[tuple[float, float]] | None:
-    """In pixels; where it was never set it is 0, 0."""
+    """Beam centre in pixels (row, column); None for 0, 0, which means never set."""
     x, y = (optional_dataset(file, path, f"{DETECTOR}/beam_center_{axis}") for axis in "xy")
     if x is None or y is None:
         return None

@@ -1,13 +1,13 @@
-"""The parts of a scan that the user names by flag, in place of what the file holds.
+"""Parts of a scan given by flags, which override those of the file.
 
-`--positions` and `--probe` may name another scan file, a Ptychodus product say; what the scan
-itself lacks of energy and distance is then taken from there, too.
+`--positions` and `--probe` may name another scan file, such as a Ptychodus product; energy and
+distance that the scan itself lacks are then taken from there, too.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ from wnet_edge.io.containers.units import Quantity, unit_factor
 from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit
 from wnet_edge.io.parts.array_parts import as_mask, as_position_pair, as_positions, as_probe
 from wnet_edge.io.parts.csv_positions import read_positions_table
-from wnet_edge.io.parts.named_array import locate, read_array, read_npy_array
-from wnet_edge.io.read_options import NONE, ReadOptions
+from wnet_edge.io.parts.named_array import NamedArray, locate, read_array, read_npy_array
+from wnet_edge.io.read_options import NONE, Part, ReadOptions
 from wnet_edge.io.readers.npz import named_frames
 
 T = TypeVar("T")
@@ -31,13 +31,13 @@ Find = Callable[[Path, ReadOptions | None], FoundScan]
 
 
 def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan:
-    """The scan with every part that `options` name; `find` reads another scan file.
+    """The scan with all parts in `options` replaced; `find` reads another scan file.
 
     Raises:
-        ScanError: if what is named is not there, or is not what it should be.
+        ScanError: if a given part does not exist, or is not of the right kind.
     """
     found = _numbers(found, options)
-    if options.frames is not None and found.entry is None:  # else the reader has taken them
+    if options.frames is not None and found.entry is None:  # else the reader has used it
         found = _frames(found, options.frames)
     if options.frames_axes is not None:
         found = with_axes(found, options.frames_axes)
@@ -48,7 +48,10 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         found = replace(found, positions=_raster_positions(found, options.step_m))
     if options.positions is not None:
         found = _positions(found, options, options.positions, find)
-    if options.probe == NONE:
+    if isinstance(options.probe, np.ndarray):
+        probe = as_probe(_named(options.probe, "probe"))
+        found = replace(found, probe=probe, probe_pixel_size_m=None)
+    elif options.probe == NONE:
         found = replace(found, probe=None, probe_pixel_size_m=None)
     elif options.probe is not None:
         found = _probe(found, options.probe, find)
@@ -56,14 +59,16 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
 
 
 def _given_mask(
-    found: FoundScan, text: str | None, mask_good: str | None
+    found: FoundScan, text: Part | None, mask_good: str | None
 ) -> Found[NDArray[np.bool_]] | None:
-    """The file's mask, the one that `text` names or none, turned as `mask_good` says.
+    """The mask from the file, from `text` or none, inverted if `mask_good` requires it.
 
-    Readers take for good what is 0.
+    Readers assume that 0 is good.
     """
     mask = found.mask
-    if text == NONE:
+    if isinstance(text, np.ndarray):
+        mask = as_mask(_named(text, "mask"))
+    elif text == NONE:
         mask = None
     elif text is not None:
         mask = _mask(found, text)
@@ -77,7 +82,7 @@ def _given_mask(
 
 
 def _check_flags(found: FoundScan, options: ReadOptions) -> None:
-    """Flags that contradict each other, or do nothing alone, are refused."""
+    """Refuse flags that contradict each other, or have no effect alone."""
     if options.entry is not None and found.entry is None:
         raise ScanError(f"{found.path}: {found.format} has no entries; leave out --entry")
     if options.positions is not None and options.step_m is not None:
@@ -89,7 +94,7 @@ def _check_flags(found: FoundScan, options: ReadOptions) -> None:
     is_px = unit == PositionUnit.OBJECT_PIXEL.value
     if unit is not None and not is_px and unit_factor(unit, Quantity.LENGTH) is None:
         raise ScanError(
-            f"{found.path}: --positions-unit {unit[:20]} is no unit of length; give um, say, or px"
+            f"{found.path}: --positions-unit {unit[:20]} is not a unit of length; give um or px"
         )
     if options.raster is not None and options.step_m is None:
         raise ScanError(f"{found.path}: --raster goes with --step-m; give both")
@@ -122,14 +127,14 @@ def _frames(found: FoundScan, name: str) -> FoundScan:
 
 
 def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
-    """Row by row, each from left to right, as a raster is scanned; or as its array is stored."""
+    """Positions of a raster, row by row from left to right, or in the order of the stored array."""
     if found.raster is None:
         raise ScanError(f"{found.path}: --step-m needs a raster; give --raster ROWSxCOLUMNS")
     rows, columns = found.raster
     if min(rows, columns) < 1 or rows * columns > MAX_FRAMES or not 0 < step_m < 1:
         raise ScanError(
-            f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m can't be; "
-            "mend --raster or --step-m"
+            f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m is impossible; "
+            "correct --raster or --step-m"
         )
     numbers = np.arange(rows * columns)
     if columns_first(found.frames):
@@ -140,7 +145,15 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
     return Found(positions, f"raster of {rows} × {columns}, --step-m")
 
 
-def _positions(found: FoundScan, options: ReadOptions, text: str, find: Find) -> FoundScan:
+def _named(values: NDArray[Any], name: str) -> NamedArray:
+    """An array of the caller's; positions are in metres unless said otherwise."""
+    return NamedArray(values, "m" if name == "positions" else None, (), f"the array {name}")
+
+
+def _positions(found: FoundScan, options: ReadOptions, text: Part, find: Find) -> FoundScan:
+    if isinstance(text, np.ndarray):
+        given = as_positions(_named(text, "positions"), options.positions_unit)
+        return replace(found, positions=given)
     path, name = locate(text, found.path)
     kind = kind_of(path)
     if kind is not FileKind.OTHER and name is not None and "," in name:

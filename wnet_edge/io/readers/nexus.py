@@ -1,9 +1,9 @@
 """NeXus files: the application definitions NXptycho and NXcxi_ptycho, and plain NXdata.
 
-NXcxi_ptycho: NeXus definitions, contributed_definitions/NXcxi_ptycho, NIAC 2014 to 2020. Where a
-number has no attribute `units`, lengths are in metres and photon energies in electronvolts (in
-joules where the file says that it is CXI, too). The energy in NXsource is the storage ring's, but
-the photons' in files that are CXI as well: one that no photon has is passed over.
+NXcxi_ptycho: NeXus definitions, contributed_definitions/NXcxi_ptycho, NIAC 2014 to 2020. Without an
+attribute `units`, lengths are in metres and photon energies in electronvolts (in joules if the file
+states that it is CXI, too). The energy in NXsource is that of the storage ring, but that of the
+photons in files that are CXI as well: an implausible photon energy there is ignored.
 """
 
 from collections.abc import Iterable
@@ -49,27 +49,27 @@ from wnet_edge.io.readers.nexus_tree import (
 from wnet_edge.scan.frame_source import FrameSource
 
 _MAX_LOOKED_AT = 2000
-"""Groups and datasets, before no further entries are looked at once one has frames."""
+"""Number of groups and datasets after which no further entries are examined if one has frames."""
 _ENERGIES = ("incident_energy", "incident_beam_energy", "energy")
 _WAVELENGTHS = ("incident_wavelength", "wavelength")
 _PIXEL_UNITS = ("", "px", "pixel", "pixels")
 
 
 def recognises_ptychography(file: h5py.File) -> bool:
-    """Whether an entry says that it keeps to a definition of ptychography."""
+    """Whether an entry states an application definition of ptychography."""
     return any(definition_of(entry) in PTYCHOGRAPHY for entry in entries_of(file))
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether there is an entry of class NXentry, or one without a class that looks like it."""
+    """Whether there is an entry of class NXentry, or a group without class that looks like one."""
     return bool(entries_of(file))
 
 
 def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
-    """What the entry with the scan holds.
+    """Read the entry with the scan.
 
     Raises:
-        ScanError: in one line that names the file, the dataset and the cure.
+        ScanError: in one line that names the file, the dataset and the remedy.
     """
     entries = entries_of(file)
     tree = Tree()
@@ -91,7 +91,7 @@ def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
 def _summary(file: h5py.File, entry: NexusEntry) -> Entry:
     try:
         fitting = [stack for stack in entry.stacks if stack.may_be_far_field]
-    except ScanError:  # a broken link: told if this entry is read
+    except ScanError:  # a broken link: reported if this entry is read
         fitting = []
     return Entry(
         name=entry.group.name.strip("/"),
@@ -147,7 +147,7 @@ def _frames(
 def _stack(
     file: h5py.File, path: Path, entry: NexusEntry, wanted: Wanted
 ) -> Found[Candidate] | None:
-    """The stack that the user names, else the likeliest one."""
+    """The stack named by the user, else the likeliest one."""
     if wanted.frames is not None:
         dataset = dataset_at(file, path, wanted.frames.strip("/"))
         return Found(entry.stack_of(dataset), dataset.name)
@@ -190,7 +190,7 @@ def _pixel_size(path: Path, detector: h5py.Group | None) -> Found[float] | None:
 
 
 def _mask(path: Path, detector: h5py.Group | None) -> Found[NDArray[np.bool_]] | None:
-    """Every bit of `pixel_mask` is a fault (NXdetector); CXI's `mask` has others, too."""
+    """Mask from `pixel_mask`, all of whose bits are faults (NXdetector), or CXI's `mask`."""
     dataset = None if detector is None else optional_dataset(detector, path, "pixel_mask", "mask")
     if dataset is None:
         return None
@@ -202,7 +202,7 @@ def _mask(path: Path, detector: h5py.Group | None) -> Found[NDArray[np.bool_]] |
 def _beam_centre(
     path: Path, detector: h5py.Group | None, pixel_size_m: Found[float] | None
 ) -> Found[tuple[float, float]] | None:
-    """In pixels, or as a length where `units` says so (NXdetector allows both)."""
+    """Beam centre in pixels, also from a length according to `units` (NXdetector allows both)."""
     if detector is None:
         return None
     centre_px = []
@@ -223,7 +223,7 @@ def _beam_centre(
 
 
 def _probe(path: Path, groups: Iterable[h5py.Group]) -> Found[NDArray[np.complex64]] | None:
-    """`illumination` as CXI has it, or a complex `probe` of the entry; NXsource's is a word."""
+    """Probe from CXI's `illumination`, or a complex `probe` (NXsource's `probe` is a text)."""
     for group in groups:
         names = ("illumination", "probe") if class_of(group) != "NXsource" else ("illumination",)
         dataset = optional_dataset(group, path, *names)

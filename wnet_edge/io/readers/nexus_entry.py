@@ -1,7 +1,6 @@
-"""What an entry of a NeXus file holds that may be part of a scan: stacks, detectors, motors.
+"""Parts of a NeXus entry that may belong to a scan: stacks, detectors, motors.
 
-Between the tree (`wnet_edge.io.readers.nexus_tree`) and the reader (`wnet_edge.io.readers.nexus`),
-which makes a scan of it.
+Between the tree (`wnet_edge.io.readers.nexus_tree`) and the reader (`wnet_edge.io.readers.nexus`).
 """
 
 from collections.abc import Iterator
@@ -24,18 +23,18 @@ NXdetector NXdetector_module NXdetector_group NXsource NXbeam NXslit NXmirror NX
 NXaperture NXattenuator NXbeam_stop NXcrystal NXinsertion_device NXmonitor NXsensor
 """
 _NO_MOTORS = frozenset(_OTHER_CLASSES.split())
-"""Classes of what has positions of its own, which are not the sample's."""
+"""Classes whose positions are not those of the sample."""
 
 
 class NexusEntry:
-    """The groups of an entry by what they are, found when they are asked for.
+    """Groups of an entry by their role, searched lazily.
 
     Args:
-        path: of the file.
+        path: path of the file.
         group: NXentry or NXsubentry.
-        entries: all of the file: a link may lead to frames of another.
-        wanted: by the user.
-        tree: of the file.
+        entries: all entries of the file, since a link may lead to frames of another.
+        wanted: the user's choice of entry and frames.
+        tree: tree of the file.
     """
 
     def __init__(
@@ -54,11 +53,11 @@ class NexusEntry:
 
     @property
     def item_count(self) -> int:
-        """Groups and datasets in the entry."""
+        """Number of groups and datasets in the entry."""
         return sum(map(len, self._below))
 
     def _of_class(self, known: list[h5py.Group], nx_class: str) -> list[h5py.Group]:
-        """Those that are known, then others of the class wherever they lie."""
+        """The known groups, followed by others of the class anywhere in the entry."""
         others = (group for group in self._below[0] if self._tree.class_of(group) == nx_class)
         return list(dict.fromkeys([*known, *others]))
 
@@ -71,7 +70,7 @@ class NexusEntry:
 
     @cached_property
     def detectors(self) -> list[h5py.Group]:
-        """NXdetector; without a class, what has a distance and a pixel size."""
+        """NXdetector groups, or groups without class that have a distance and a pixel size."""
         known = self._tree.groups_of(self._path, self._instruments, "NXdetector", "detector")
         known = self._of_class(known, "NXdetector")
         bare = (g for g in self._below[0] if not self._tree.class_of(g) and self._has_geometry(g))
@@ -83,12 +82,12 @@ class NexusEntry:
 
     @cached_property
     def sources(self) -> list[h5py.Group]:
-        """NXsource."""
+        """NXsource groups."""
         return self._tree.groups_of(self._path, self._instruments, "NXsource", "source")
 
     @cached_property
     def beams(self) -> list[h5py.Group]:
-        """NXbeam, then NXmonochromator."""
+        """NXbeam groups, then NXmonochromator groups."""
         beams = self._tree.groups_of(
             self._path, [*self._instruments, *self._samples], "NXbeam", "beam"
         )
@@ -102,7 +101,7 @@ class NexusEntry:
 
     @cached_property
     def places(self) -> Places:
-        """Where positions may be."""
+        """Groups in which positions may be."""
         collections = self._tree.groups_of(self._path, [self.group], "NXcollection", "data")
         collections += self._tree.groups_of(self._path, self._samples, "NXcollection", "geometry")
         moving = self._tree.groups_of(
@@ -123,10 +122,10 @@ class NexusEntry:
 
     @cached_property
     def stacks(self) -> list[Candidate]:
-        """Every stack of the entry, each once.
+        """All stacks of the entry, each once.
 
         Raises:
-            ScanError: if a link to a group leads nowhere.
+            ScanError: if a link to a group is broken.
         """
         named = list(self._named_stacks())
         found = {stack.dataset for stack in named}
@@ -136,11 +135,11 @@ class NexusEntry:
         return merged(named)
 
     def stack_of(self, dataset: h5py.Dataset) -> Candidate:
-        """A dataset with what the entry says of it."""
+        """A dataset as a candidate, with its properties in the entry."""
         detector, is_its_own = self._detector_of(dataset)
         counts = tuple(dataset.shape[:-2])
         if not self._has_positions(counts):
-            # Frames may be last: (H, H, N), which nothing but its positions tells.
+            # Frames may be the last axis, (H, H, N), which only the positions show.
             height, width, last = dataset.shape[-3:]
             if dataset.ndim == 3 and height == width != last and self._has_positions((last,)):
                 counts = (last,)
@@ -168,7 +167,7 @@ class NexusEntry:
         return {dataset: detector for detector, own in reversed(stacks) for dataset in own}
 
     def _named_stacks(self) -> Iterator[Candidate]:
-        """Signals of NXdata, and data of detectors, broken links among them."""
+        """Signals of NXdata and data of detectors, including broken links."""
         default = self._tree.default_data_of(self.group)
         of_data = [(group, self._tree.signal_of(group), None) for group in self._data]
         of_detectors = [(group, "data", group) for group in self.detectors]
@@ -193,10 +192,10 @@ class NexusEntry:
                 yield replace(stack, is_default=is_default, is_signal=is_signal)
 
     def _detector_of(self, dataset: h5py.Dataset) -> tuple[h5py.Group | None, bool]:
-        """The detector that took these frames, and whether the file says so rather than its shape.
+        """The detector of these frames, and whether the file states it (not only the shape).
 
-        It holds them; or its name is that of the group of data; or it is the only one that holds
-        no frames of another shape.
+        It contains them, or has the name of the data group, or is the only detector without frames
+        of another shape.
         """
         if dataset in self._owners:
             return self._owners[dataset], True
@@ -215,7 +214,7 @@ class NexusEntry:
         return fitting, fitting is not None and not stacks.get(fitting, True)
 
     def _detectors_elsewhere(self) -> Iterator[h5py.Group]:
-        """Those of the file's other entries."""
+        """Detectors of the file's other entries."""
         for entry in self._entries:
             if entry != self.group:
                 for instrument in self._tree.groups_of(
@@ -233,6 +232,6 @@ class NexusEntry:
         ]
 
     def _has_geometry(self, detector: h5py.Group) -> bool:
-        """Whether there are a distance and a pixel size."""
+        """Whether a detector has a distance and a pixel size."""
         names = self._tree.children(detector)
         return "x_pixel_size" in names and any(name in names for name in DISTANCES)

@@ -1,9 +1,8 @@
-"""Where in a NeXus file positions may be: translations, axes of NXdata, motors of the sample.
+"""Locations of positions in a NeXus file: translations, axes of NXdata, motors of the sample.
 
-A part of `wnet_edge.io.readers.nexus`; which of the motors there are meant,
-`wnet_edge.io.parts.position_axes` says. The sign is CXI's: a position is +(y, x) as written,
-whether it is called a translation of the probe or of the sample; files that mean the opposite need
-the flags for orientation.
+Used by `wnet_edge.io.readers.nexus`; `wnet_edge.io.parts.position_axes` chooses among the motors.
+The sign is CXI's: a position is +(y, x) as written, whether called a translation of the probe or of
+the sample; files that mean the opposite need the orientation flags.
 """
 
 import math
@@ -24,15 +23,15 @@ from wnet_edge.io.readers.nexus_tree import Tree
 
 @dataclass(frozen=True)
 class Places:
-    """Groups in which positions may be, each kind in the order in which they are tried.
+    """Groups in which positions may be, of each kind in the order in which they are tried.
 
     Attributes:
-        translations: with a dataset `translation` (N, 3) x, y, z.
-        data: NXdata whose axes are positions.
-        samples: NXsample, NXtransformations and NXpositioner with motors of the sample.
-        elsewhere: every other dataset of the entry.
-        tree: of the file.
-        unit: of the positions, as the user says, in place of their own.
+        translations: groups with a dataset `translation` (N, 3) x, y, z.
+        data: NXdata groups whose axes may be positions.
+        samples: NXsample, NXtransformations and NXpositioner groups with motors of the sample.
+        elsewhere: all other datasets of the entry.
+        tree: tree of the file.
+        unit: unit of the positions given by the user, overrides their own.
     """
 
     translations: list[h5py.Group]
@@ -46,16 +45,16 @@ class Places:
 def positions_of(
     path: Path, places: Places, counts: tuple[int, ...], frames: h5py.Dataset | None
 ) -> Found[Positions] | None:
-    """Positions of the frames, None where no place has them.
+    """Positions of the frames, None if there are none.
 
     Args:
-        path: of the file.
-        places: where to look.
+        path: path of the file.
+        places: groups to search.
         counts: (N,) frames, or (rows, columns) of a raster; () without frames.
-        frames: axes of the NXdata that is about them go before all others.
+        frames: dataset of the frames; axes of its NXdata take precedence.
 
     Raises:
-        ScanError: if what is there has an unknown unit, is no list of numbers, or is ambiguous.
+        ScanError: if positions have an unknown unit, are not numeric, or are ambiguous.
     """
     holding = [group for group in places.translations if NAME in places.tree.children(group)]
     translations = [optional_dataset(group, path, NAME) for group in holding]
@@ -72,12 +71,12 @@ def positions_of(
 
 
 def _fits(dataset: h5py.Dataset, counts: tuple[int, ...]) -> bool:
-    """Whether there is a row of a dataset for each frame."""
+    """Whether a dataset has one row per frame."""
     return bool(dataset.ndim > 1 and math.prod(dataset.shape[:-1]) == math.prod(counts))
 
 
 def _name_tables(path: Path, datasets: list[h5py.Dataset], counts: tuple[int, ...]) -> None:
-    """Refuse a file whose only positions may be tables, of which it does not say the columns."""
+    """Refuse a file whose only possible positions are tables with unknown columns."""
     tables = [
         d.name for d in datasets if d.ndim == 2 and d.shape[1] in COLUMNS and _fits(d, counts)
     ]
@@ -89,7 +88,7 @@ def _name_tables(path: Path, datasets: list[h5py.Dataset], counts: tuple[int, ..
 
 
 def has_positions(places: Places, counts: tuple[int, ...]) -> bool:
-    """Whether frames of these counts seem to have positions, by names and lengths alone."""
+    """Whether there seem to be positions for these frames, by names and lengths only."""
     translations = [places.tree.child(group, NAME) for group in places.translations]
     found = [d for d in translations if isinstance(d, h5py.Dataset) and d.shape is not None]
     return any(_fits(dataset, counts) for dataset in found) or may_have_positions(
@@ -98,7 +97,7 @@ def has_positions(places: Places, counts: tuple[int, ...]) -> bool:
 
 
 def _tiers(places: Places, counts: tuple[int, ...], frames: h5py.Dataset | None) -> list[Tier]:
-    """What may be positions, the likeliest tier first."""
+    """Tiers of possible position axes, the likeliest first."""
     tree = places.tree
     own = []
     if frames is not None:
@@ -122,7 +121,7 @@ def _tiers(places: Places, counts: tuple[int, ...], frames: h5py.Dataset | None)
 
 
 def _declared(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
-    """Axes of an NXdata that its attributes place along those that number frames."""
+    """Axes of an NXdata that run along frame axes according to its attributes."""
     for name, along in tree.axes_of(group).items():
         dataset = tree.child(group, name)
         if _is_numbers(dataset) and (not frame_axis_count or max(along) < frame_axis_count):
@@ -130,7 +129,7 @@ def _declared(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[
 
 
 def _fields(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[Offer]:
-    """Axes of an NXdata, and fields of which its attributes say nothing."""
+    """Axes of an NXdata, and fields that its attributes do not mention."""
     yield from _declared(tree, group, frame_axis_count)
     axes = tree.axes_of(group)
     for name, dataset in tree.children(group).items():
@@ -139,7 +138,7 @@ def _fields(tree: Tree, group: h5py.Group, frame_axis_count: int) -> Iterator[Of
 
 
 def _motors(tree: Tree, group: h5py.Group) -> Iterator[Offer]:
-    """Datasets of a group, and of the NXpositioner in it."""
+    """Datasets of a group and of its NXpositioner groups."""
     for child in tree.children(group).values():
         if _is_numbers(child):
             yield Offer(child)

@@ -1,7 +1,7 @@
-"""Finding one's way in a NeXus file: by classes, defaults and signals, by names only without them.
+"""Navigation in a NeXus file by classes, defaults and signals; by names only without these.
 
 NeXus manual, "Rules for Storing Data Items" and "Associating plottable data"; www.nexusformat.org.
-What is found here is read by `wnet_edge.io.readers.nexus`.
+Used by `wnet_edge.io.readers.nexus`.
 """
 
 import re
@@ -16,7 +16,7 @@ import numpy as np
 from wnet_edge.io.containers.hdf5.reader import as_text, check_link
 
 PTYCHOGRAPHY = ("NXptycho", "NXcxi_ptycho")
-"""Application definitions of ptychography, by the names under which files have been written."""
+"""Names of application definitions of ptychography that occur in files."""
 
 _MAX_DEFAULTS = 8
 _MAX_DEPTH = 6
@@ -28,7 +28,7 @@ _OTHER_ENTRIES = ("NXentry", "NXsubentry")
 
 
 def child_of(parent: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
-    """Dataset or group of that name; None where there is none, or its link leads nowhere."""
+    """Dataset or group of that name; None if it does not exist or its link is broken."""
     try:
         return parent.get(name)
     except (KeyError, RuntimeError, OSError, ValueError):
@@ -36,12 +36,12 @@ def child_of(parent: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has n
 
 
 def class_of(group: h5py.Group) -> str:
-    """The NeXus class, "" without one."""
+    """NeXus class of a group, "" without one."""
     return as_text(group.attrs.get("NX_class", ""))
 
 
 def definition_of(entry: h5py.Group) -> str:
-    """The application definition that an entry claims to keep to, "" without one."""
+    """Application definition stated by an entry, "" without one."""
     dataset = child_of(entry, "definition")
     if not isinstance(dataset, h5py.Dataset) or dataset.size != 1 or dataset.dtype.kind not in "OS":
         return ""
@@ -49,7 +49,7 @@ def definition_of(entry: h5py.Group) -> str:
 
 
 def entries_of(file: h5py.File) -> list[h5py.Group]:
-    """Entries (NXentry) and what in them keeps to a definition of ptychography.
+    """Entries (NXentry), and subentries with an application definition of ptychography.
 
     Those of ptychography come first, then the default, then the others, 2.1 before 10.1.
     """
@@ -68,7 +68,7 @@ def entries_of(file: h5py.File) -> list[h5py.Group]:
 
 
 def _is_entry(group: h5py.Group) -> bool:
-    """By its class; in files without classes by its name and what it holds."""
+    """Whether a group is an entry, by its class, or without a class by its name and content."""
     if class_of(group):
         return class_of(group) == "NXentry"
     named = _ENTRY_NAME.fullmatch(group.name.strip("/")) is not None
@@ -76,18 +76,18 @@ def _is_entry(group: h5py.Group) -> bool:
 
 
 def is_default(file: h5py.File, entry: h5py.Group) -> bool:
-    """Whether the file's `default` leads to this entry, or to the one that it lies in."""
+    """Whether the file's `default` leads to this entry, or to the one that contains it."""
     default = _default_of(file)
     return default is not None and default in (entry, entry.parent)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    """To sort by: numbers in names count as numbers."""
+    """Natural sort key: digits in names are compared as numbers."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 class Tree:
-    """A file's groups, each looked into once, however often they are asked for."""
+    """A file's groups, with cached listings."""
 
     def __init__(self) -> None:
         self._children: dict[h5py.Group, dict[str, Any]] = {}
@@ -95,19 +95,19 @@ class Tree:
         self._axes: dict[h5py.Group, dict[str, tuple[int, ...]]] = {}
 
     def children(self, group: h5py.Group) -> dict[str, Any]:
-        """The first groups and datasets by their names; None for links that lead nowhere."""
+        """Groups and datasets by name, up to a limit; None for broken links."""
         if group not in self._children:
             names = islice(group, _MAX_CHILDREN)
             self._children[group] = {name: child_of(group, name) for name in names}
         return self._children[group]
 
     def child(self, group: h5py.Group, name: str) -> Any:  # noqa: ANN401 - h5py has no types
-        """As `child_of`, of every group."""
+        """As `child_of`, cached."""
         children = self.children(group)
         return children[name] if name in children else child_of(group, name)
 
     def class_of(self, group: h5py.Group) -> str:
-        """The NeXus class, "" without one."""
+        """NeXus class of a group, cached; "" without one."""
         if group not in self._classes:
             self._classes[group] = class_of(group)
         return self._classes[group]
@@ -115,10 +115,10 @@ class Tree:
     def groups_of(
         self, path: Path, parents: Sequence[h5py.Group], nx_class: str, prefix: str
     ) -> list[h5py.Group]:
-        """Groups of a class in `parents`; then those without any class whose names begin so.
+        """Groups of a class in `parents`, then those without class whose names begin with `prefix`.
 
         Raises:
-            ScanError: if a link of such a name leads nowhere.
+            ScanError: if a link of such a name is broken.
         """
         by_class, by_name = [], []
         for parent in parents:
@@ -134,9 +134,9 @@ class Tree:
         return by_class + by_name
 
     def below(self, entry: h5py.Group) -> tuple[list[h5py.Group], list[h5py.Dataset]]:
-        """Groups and datasets in an entry, those at the top first, each once whatever links to it.
+        """Groups and datasets in an entry, top-level ones first, each once.
 
-        Subentries are passed over, and what lies deeper than anyone looks, or beyond `_MAX_ITEMS`.
+        Without subentries, items that are nested too deep, or more than `_MAX_ITEMS`.
         """
         groups: list[h5py.Group] = []
         datasets: list[h5py.Dataset] = []
@@ -160,10 +160,10 @@ class Tree:
         return groups, datasets
 
     def data_groups(self, path: Path, entry: h5py.Group) -> list[h5py.Group]:
-        """NXdata of an entry, the one first that the chain of `default` leads to.
+        """NXdata groups of an entry, that of the `default` chain first.
 
         Raises:
-            ScanError: if a link to data leads nowhere.
+            ScanError: if a link to data is broken.
         """
         groups = self.groups_of(path, [entry], "NXdata", "data")
         default = self.default_data_of(entry)
@@ -172,7 +172,7 @@ class Tree:
         return [default, *(group for group in groups if group != default)]
 
     def default_data_of(self, entry: h5py.Group) -> h5py.Group | None:
-        """The group to which the chain of `default` leads from an entry, None without."""
+        """Group to which the chain of `default` attributes leads from an entry, None without."""
         default = _default_of(entry)
         for _ in range(_MAX_DEFAULTS):
             if default is None or self.class_of(default) == "NXdata":
@@ -181,7 +181,7 @@ class Tree:
         return default
 
     def signal_of(self, data: h5py.Group) -> str:
-        """Name of the dataset that a group is about: by its attribute, or as older files say it."""
+        """Name of a data group's signal, by its attribute or by the older convention."""
         name = as_text(data.attrs.get("signal", ""))
         if name:
             return name
@@ -191,10 +191,10 @@ class Tree:
         return "data"
 
     def axes_of(self, data: h5py.Group) -> dict[str, tuple[int, ...]]:
-        """Names of the axes of an NXdata, each with the axes of the signal along which it runs.
+        """Names of the axes of an NXdata, each with the signal's dimensions along which it runs.
 
-        By `axes` on the group or, in older files, on the signal, or by `axis` on the axis itself;
-        `NAME_indices` goes before the place in `axes`.
+        From `axes` on the group or, in older files, on the signal, or from `axis` on the axis
+        itself; `NAME_indices` takes precedence over the place in `axes`.
         """
         if data in self._axes:
             return self._axes[data]
@@ -230,7 +230,7 @@ def _default_of(group: h5py.Group) -> h5py.Group | None:
 
 
 def _names(written: Any) -> list[str]:  # noqa: ANN401 - an attribute is of any type
-    """Names in an attribute: an array of text, or one text such as "y:x" or "[y,x]"."""
+    """Names in an attribute: an array of strings, or one string such as "y:x" or "[y,x]"."""
     if written is None:
         return []
     if getattr(written, "ndim", 0) == 1 and len(written) > 1:

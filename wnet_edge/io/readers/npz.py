@@ -1,17 +1,17 @@
-"""NPZ archives as other people's programs write them, told apart by the names of their arrays.
+"""NPZ archives of other programs, recognised by the names of their arrays.
 
 - PtychoNN (Cherukara et al., Appl. Phys. Lett. 117, 2020, 044103): `arr_0`, a raster
   (rows, columns, H, W) of counts without positions; the user gives the step.
 - ptychonn, its package: `reciprocal` (N, H, W) counts and `scan` (N, 2) row, column.
 - PtychoPINN (Hoidn et al., Sci. Rep. 13, 2023, 22789): `diff3d`, formerly `diffraction`,
-  (N, H, W), and `xcoords`, `ycoords` in object pixels. Floating point means amplitudes, unless
-  all are whole numbers: its data contract has both, and integers of detectors are counts.
+  (N, H, W), and `xcoords`, `ycoords` in object pixels. Floating-point values are amplitudes unless
+  all are whole numbers: its data contract allows both, and detector integers are counts.
 - tike: `data` (…, N, H, W) counts, `scan` (…, N, 2) row, column in object pixels and `probe`
   (…, modes, H, W), zero frequency at the corner of each frame.
 - Ptychodus: a product, with the names of its HDF5 file (`wnet_edge.io.readers.ptychodus`) and the
   attributes as members; no frames.
 
-Of these only the last says energy and distance, and none the detector pixel.
+Only the last one has energy and distance, and none has the detector pixel.
 """
 
 import zipfile
@@ -46,14 +46,14 @@ from wnet_edge.scan.frame_source import FrameSource
 
 _SHOWN = 12
 _LOOKED_AT = 4
-"""Frames that tell counts from amplitudes."""
+"""Number of frames examined to distinguish counts from amplitudes."""
 
 _LARGEST_SCAN_M = 0.01
-"""No scan spans more metres, and none fewer object pixels."""
+"""Largest span of a scan in metres; smaller than any in object pixels."""
 
 
 class SquaredFrames(FrameByFrame):
-    """Frames of amplitudes as counts, float32."""
+    """Frames of amplitudes, squared to counts, float32."""
 
     def __init__(self, amplitudes: FrameSource) -> None:
         super().__init__(amplitudes.shape, np.float32)
@@ -66,14 +66,14 @@ class SquaredFrames(FrameByFrame):
 
 
 def read_npz(path: Path) -> FoundScan:
-    """What an archive holds; of an unknown layout, only its names.
+    """Read an archive; for an unknown layout only the names of its arrays.
 
     Raises:
-        ScanError: in one line with the cure, if the archive is damaged or an array is odd.
+        ScanError: in one line with the remedy, if the archive is damaged or an array is invalid.
     """
     with opened_npz(path) as archive:
         if MANIFEST_FILE in archive.namelist():
-            raise ScanError(f"{path}: is a package, no scan; name it with --package")
+            raise ScanError(f"{path}: is a package, not a scan; name it with --package")
         names = set(member_names(archive))
         if names >= {"probe_position_x_m", "probe_position_y_m"}:
             return _ptychodus(path, archive)
@@ -90,10 +90,10 @@ def read_npz(path: Path) -> FoundScan:
 
 
 def named_frames(path: Path, name: str) -> Found[FrameSource]:
-    """A member as frames of counts.
+    """A member of an archive as frames of counts.
 
     Raises:
-        ScanError: if there is none, or it is no stack.
+        ScanError: if it does not exist, or is no stack.
     """
     with opened_npz(path) as archive:
         names = member_names(archive)
@@ -124,7 +124,7 @@ def _ptychonn_positions(scan: NamedArray | None) -> Found[Positions] | None:
 
 
 def _metres_or_pixels(positions: NDArray[Any]) -> str:
-    """The unit of ptychonn's `scan`: its stitching takes metres, its command line object pixels."""
+    """Unit of ptychonn's `scan`: its stitching uses metres, its command line object pixels."""
     if positions.dtype.kind not in "uif" or not np.isfinite(positions).any():
         return PositionUnit.OBJECT_PIXEL.value
     spans = np.nanmax(positions, axis=0) - np.nanmin(positions, axis=0)
@@ -136,7 +136,7 @@ def _metres_or_pixels(positions: NDArray[Any]) -> str:
 def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
     x, y = (_array(path, archive, f"{axis}coords") for axis in "xy")
     if x is None or y is None or x.values.ndim != 1 or x.values.shape != y.values.shape:
-        raise ScanError(f"{path}: xcoords and ycoords are not (N,) both; write one of each a frame")
+        raise ScanError(f"{path}: xcoords and ycoords are not both (N,); write one each per frame")
     name = "diff3d" if "diff3d" in member_names(archive) else "diffraction"
     frames = _ptychopinn_frames(path, archive, name, len(x.values))
     amplitudes = _are_amplitudes(frames)
@@ -154,7 +154,7 @@ def _ptychopinn(path: Path, archive: zipfile.ZipFile) -> FoundScan:
 def _ptychopinn_frames(
     path: Path, archive: zipfile.ZipFile, name: str, frame_count: int
 ) -> FrameSource:
-    """As they lie, or with the frames on the last axis, as older archives have them."""
+    """Frames as stored, or from the last axis, as in older archives."""
     frames = npz_stack(path, archive, name)
     shape = frames.stack.shape if isinstance(frames, (FoundStack, UnarrangedStack)) else ()
     if len(shape) == 3 and shape[0] != frame_count == shape[2]:
@@ -163,7 +163,7 @@ def _ptychopinn_frames(
 
 
 def _are_amplitudes(frames: FrameSource) -> bool:
-    """Whether the numbers are square roots of counts: no integers, and not whole beyond 1."""
+    """Whether values are square roots of counts: no integer dtype, and not whole beyond 1."""
     if frames.dtype.kind != "f":
         return False
     first = np.asarray(frames[:_LOOKED_AT])
@@ -225,13 +225,13 @@ def _ptychodus_positions(path: Path, archive: zipfile.ZipFile) -> Found[Position
 
 
 def _main_modes(probe: NamedArray) -> Found[NDArray[np.complex64]]:
-    """The incoherent modes; of several coherent ones, for single positions, the first."""
+    """The incoherent modes; of several coherent ones (position-dependent), the first."""
     several = probe.values.ndim == 4
     return as_probe(replace(probe, values=probe.values[0]) if several else probe)
 
 
 def _number(path: Path, archive: zipfile.ZipFile, name: str) -> Found[float] | None:
-    """A member of one positive number, else None: not known."""
+    """A member that is one positive number; else None (unknown)."""
     array = _array(path, archive, name)
     if array is None or array.values.size != 1 or array.values.dtype.kind not in "uif":
         return None

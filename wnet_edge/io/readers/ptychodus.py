@@ -1,9 +1,8 @@
-"""Files of Ptychodus: products (probe and positions, no frames) and its assembled diffraction.
+"""Files of Ptychodus: products (probe and positions, no frames) and assembled diffraction.
 
 Ptychodus 1.7.0 (Argonne National Laboratory), `ptychodus.api.io`. Positions are those of the
-probe's centre on the object, x along columns and y along rows. A pixel size of 0 is not known.
-Frames and positions carry the numbers of the frames that they are of, counted from 0; frames that
-were never filled have -1.
+probe's centre on the object, x along columns and y along rows. A pixel size of 0 is unknown.
+Frames and positions have frame numbers, counted from 0; frames that were never filled have -1.
 """
 
 from pathlib import Path
@@ -41,15 +40,15 @@ _DETECTOR_PIXEL = ("detector_pixel_height_m", "detector_pixel_width_m")
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether there are a product's positions, or patterns that know their detector's pixel."""
+    """Whether the file has a product's positions, or patterns with a detector pixel size."""
     return _X in file or _is_diffraction(file)
 
 
 def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
-    """What a product, or a file of assembled diffraction, holds.
+    """Read a product, or a file of assembled diffraction.
 
     Raises:
-        ScanError: in one line that names the file, the dataset and the cure.
+        ScanError: in one line that names the file, the dataset and the remedy.
     """
     return _diffraction(file, path) if _is_diffraction(file) else _product(file, path)
 
@@ -101,12 +100,12 @@ def _product(file: h5py.File, path: Path) -> FoundScan:
 
 
 def _modes(path: Path, probe: h5py.Dataset) -> Found[NDArray[np.complex64]]:
-    """The incoherent modes; of several coherent ones, for single positions, the first."""
+    """The incoherent modes; of several coherent ones (position-dependent), the first."""
     return modes_of(path, probe, (0,) if probe.ndim == 4 else ())
 
 
 def _positions(file: h5py.File, path: Path) -> Found[Positions]:
-    """With the numbers of the frames that they are of."""
+    """Positions with their frame numbers."""
     y, x = (dataset_at(file, path, name) for name in (_Y, _X))
     rows = array_of(path, y, "uif", (None,), _CURE)
     columns = array_of(path, x, "uif", (len(rows),), _CURE)
@@ -128,7 +127,7 @@ def _numbers(
 
 
 def _attribute(item: h5py.Group | h5py.Dataset, *names: str) -> Found[float] | None:
-    """The first of these numbers, None where it is missing or not positive: not known."""
+    """The first of these attributes, None if it is missing or not positive (unknown)."""
     for name in names:
         value = item.attrs.get(name)
         if isinstance(value, (float, int, np.number)) and np.isfinite(value) and value > 0:

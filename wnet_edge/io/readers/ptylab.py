@@ -1,8 +1,8 @@
-"""Files of PtyLab: measured data, and what its reconstructions save.
+"""Files of PtyLab: measured data and saved reconstructions.
 
 PtyLab 0.3.7 (Loetgering et al., Opt. Express 31, 2023, 13763): all lengths in metres; `encoder`
-is (N, 2) row, column of the probe on the object, its pixel +encoder / object pixel. `dxd` is the
-edge of a pixel as stored, binned or not. Fourier ptychography has the same names and `zled`.
+is (N, 2) row, column of the probe on the object, +encoder / object pixel in pixels. `dxd` is the
+edge of a pixel as stored, binned or not. Fourier ptychography uses the same names and `zled`.
 """
 
 from pathlib import Path
@@ -36,11 +36,11 @@ _ORIENTATIONS = (
     Orientation.FLIP_COLUMNS_TRANSPOSE,
     Orientation.ROTATE_180_TRANSPOSE,
 )
-"""By PtyLab's number; it transposes first, we last, so that flips change places."""
+"""Orientations by PtyLab's number; PtyLab transposes first, wnet-edge last, which swaps flips."""
 
 
 class TurnedFrames:
-    """Frames (N, H, W) that are turned when they are read."""
+    """Frames (N, H, W) that are flipped and transposed on reading."""
 
     def __init__(self, source: FrameSource, orientation: Orientation) -> None:
         self._source = source
@@ -48,13 +48,13 @@ class TurnedFrames:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, H, W) after turning."""
+        """(N, H, W) after transposition."""
         count, *frame = self._source.shape
         return (count, *(reversed(frame) if self._orientation.transposes else frame))
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         return self._source.dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
@@ -65,17 +65,17 @@ class TurnedFrames:
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether there are a ptychogram and its encoder, or a reconstruction's encoder."""
+    """Whether the file has a ptychogram and its encoder, or a reconstruction's encoder."""
     return ("ptychogram" in file and "encoder" in file) or (
         "encoder_corrected" in file and "probe" in file
     )
 
 
 def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
-    """What a file of PtyLab holds.
+    """Read a file of PtyLab.
 
     Raises:
-        ScanError: in one line that names the file, the dataset and the cure.
+        ScanError: in one line that names the file, the dataset and the remedy.
     """
     probe = optional_dataset(file, path, "probe")
     wavelength = optional_dataset(file, path, "wavelength")
@@ -121,7 +121,7 @@ def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
 
 
 def _positions(file: h5py.File, path: Path) -> Found[Positions] | None:
-    """(N, 2) row, column; PtyLab takes (2, N) as well."""
+    """Positions (N, 2) row, column; PtyLab also accepts (2, N)."""
     dataset = optional_dataset(file, path, "encoder", "encoder_corrected")
     if dataset is None:
         return None

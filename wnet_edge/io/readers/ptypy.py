@@ -2,8 +2,8 @@
 
 ptypy (Enders, Thibault, Proc. R. Soc. A 472, 2016, 20160640), its modules `core.data` and
 `io.h5rw`: energy in keV, lengths in metres, positions (N, 2) in the order row, column, `psize` and
-`center` for the frames as stored, binned and cropped. None is written as a number with the
-attribute `type` = "None". A pixel is bad where its weight is 0 in every frame.
+`center` for the frames as stored, binned and cropped. None is stored as a number with the attribute
+`type` = "None". A pixel is bad if its weight is 0 in every frame.
 """
 
 import math
@@ -33,19 +33,19 @@ from wnet_edge.scan.frame_source import FrameSource
 
 CHUNKS = "chunks"
 _SAMPLED_WEIGHTS = 64
-"""Frames of a chunk whose weights are looked at: a pixel that is bad is bad in all of them."""
+"""Number of frames per chunk whose weights are read: a bad pixel is bad in all frames."""
 
 
 def recognises(file: h5py.File) -> bool:
-    """Whether there are groups of chunks and of metadata."""
+    """Whether the file has groups of chunks and of metadata."""
     return all(isinstance(child_of(file, name), h5py.Group) for name in (CHUNKS, "meta"))
 
 
 def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
-    """What a prepared scan holds.
+    """Read a prepared scan.
 
     Raises:
-        ScanError: in one line that names the file, the dataset and the cure.
+        ScanError: in one line that names the file, the dataset and the remedy.
     """
     numbers = sorted((name for name in file[CHUNKS] if name.isdecimal()), key=int)
     chunks = [f"{CHUNKS}/{number}" for number in numbers]
@@ -73,7 +73,7 @@ def _frames(file: h5py.File, path: Path, chunks: list[str]) -> Found[FrameSource
 
 
 def _written(file: h5py.File, path: Path, *names: str) -> h5py.Dataset | None:
-    """The first of these datasets, None where ptypy wrote None."""
+    """The first of these datasets, None if ptypy stored None."""
     for name in names:
         dataset = optional_dataset(file, path, name)
         if dataset is not None and as_text(dataset.attrs.get("type", "")) != "None":
@@ -84,14 +84,14 @@ def _written(file: h5py.File, path: Path, *names: str) -> h5py.Dataset | None:
 def _meta(
     file: h5py.File, path: Path, name: str, longest: int = 2
 ) -> Found[tuple[float, ...]] | None:
-    """One number, or up to `longest`, of the metadata."""
+    """Up to `longest` numbers of an entry of the metadata."""
     dataset = _written(file, path, f"meta/{name}")
     if dataset is None:
         return None
     if dataset.dtype.kind not in "uif" or not 1 <= dataset.size <= longest:
         wanted = "one number" if longest == 1 else "one or two numbers"
         raise dataset_error(
-            path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "mend it"
+            path, dataset, f"is {dataset.dtype} {dataset.shape}, not {wanted}", "correct it"
         )
     values = tuple(float(value) for value in read_whole(path, dataset).reshape(-1))
     if not all(map(math.isfinite, values)):
@@ -117,7 +117,7 @@ def _pixel_size(file: h5py.File, path: Path) -> Found[float] | None:
 
 
 def _centre(file: h5py.File, path: Path) -> Found[tuple[float, float]] | None:
-    """Row, column; before any frame was prepared it may be a word."""
+    """Beam centre (row, column); a text before any frame was prepared, then None."""
     dataset = _written(file, path, "meta/center")
     if dataset is None or dataset.dtype.kind not in "uif" or dataset.size != 2:
         return None
@@ -141,7 +141,7 @@ def _positions(file: h5py.File, path: Path, chunks: list[str]) -> Found[Position
 def _mask(
     file: h5py.File, path: Path, chunks: list[str], frames: Found[FrameSource] | None
 ) -> Found[NDArray[np.bool_]] | None:
-    """From the weights of each frame, or the one for all that ptypy keeps beside them."""
+    """Mask from the weights of the frames, or from ptypy's common weights."""
     if frames is None:
         return None
     frame = tuple(frames.value.shape[1:])
@@ -161,7 +161,7 @@ def _mask(
 
 
 def _used(path: Path, weights: h5py.Dataset, frame: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W), True where any of the weights (H, W) or (N, H, W) is positive."""
+    """(H, W) bool, True where any of the weights (H, W) or (N, H, W) is positive."""
     fits = weights.shape[-2:] == frame and weights.ndim in (2, 3) and max(frame) <= MAX_FRAME_PX
     if not fits or weights.dtype.kind not in "uifb":
         fault = f"is {weights.dtype} {weights.shape}, not numbers for frames of {frame}"

@@ -1,7 +1,7 @@
-"""The image as a CXI 1.6 file: an Image class with the complex object, its extent and mask.
+"""Writing an image as a CXI 1.6 file: an Image class with the complex object, extent and mask.
 
-Where the image leaves the flow towards programs that read the Coherent X-ray Imaging format
-(Maia, Nature Methods 9, 854, 2012; cxidb.org/cxi.html). CXI counts x, y, z, arrays row, column.
+For programs that read the Coherent X-ray Imaging format (Maia, Nature Methods 9, 854, 2012;
+cxidb.org/cxi.html). CXI orders coordinates x, y, z; arrays are row, column.
 """
 
 from pathlib import Path
@@ -24,20 +24,20 @@ INVALID_PIXEL = 0x1
 def write_cxi_image(
     path: Path, result: Result, context: ImageContext, *, force: bool = False
 ) -> None:
-    """Write the image with mask, coverage, probe and positions, whole or not at all.
+    """Write the image with mask, coverage, probe and positions atomically.
 
     Beyond CXI 1.6, image_1 has `coverage`, `x_pixel_size` and `y_pixel_size`, and the attribute
-    `origin_px` of `data`: row, column of the object, counted from position (0, 0), at which the
-    image begins; a window at translation (x, y) begins there at (y, x) / pixel size.
+    `origin_px` of `data`: object row, column of image pixel (0, 0), counted from position (0, 0);
+    a window at translation (x, y) begins at (y, x) / pixel size on the object.
 
     Args:
-        path: of the file.
+        path: path of the file.
         result: the image.
-        context: the scan behind it.
+        context: data of its scan.
         force: replace an existing file.
 
     Raises:
-        ResultError: if the file exists and `force` is not set, or the disk refuses it.
+        ResultError: if the file exists and `force` is False, or it can't be written.
     """
     with replacing_hdf5(path, force=force) as file:
         file["cxi_version"] = CXI_VERSION
@@ -70,11 +70,11 @@ def _write_image(file: h5py.File, result: Result) -> None:
     group["data"] = result.image
     group["data"].attrs["axes"] = "y:x"
     group["data"].attrs["origin_px"] = result.origin_px
-    group["data_type"] = "amplitude"  # complex and phased, of the wave that the object lets through
+    group["data_type"] = "amplitude"  # CXI's name for a complex image: the transmission function
     group["data_space"] = "real"
     group["dimensionality"] = 2
     group["is_fft_shifted"] = 0
-    group["image_center"] = np.array([width / 2, height / 2, 0])  # pixel corners are whole numbers
+    group["image_center"] = np.array([width / 2, height / 2, 0])  # pixel corners are integers
     group["mask"] = np.where(result.coverage > 0, 0, INVALID_PIXEL).astype(np.uint32)
     group["coverage"] = result.coverage.astype(np.float32, copy=False)
     pixel_size_m = result.pixel_size_m

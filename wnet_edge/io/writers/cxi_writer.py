@@ -1,7 +1,7 @@
-"""Writing CXI 1.6 files that `wnet_edge.io.readers.cxi` and other readers of the format take.
+"""Writing scans as CXI 1.6 files, for `wnet_edge.io.readers.cxi` and other readers of the format.
 
-Where simulated scans and the embedded example leave the flow: frames come in batches, so that
-memory does not grow with the scan, and the file appears under its name when it is complete.
+Used for simulated scans and the embedded example: frames are written in batches, so that memory
+does not grow with the scan, and the file gets its name when it is complete.
 """
 
 from collections.abc import Iterable
@@ -26,21 +26,21 @@ DEAD_PIXEL = 0x8
 
 @dataclass(frozen=True)
 class CxiHeader:
-    """All of a scan but its frames.
+    """Everything of a scan except its frames.
 
     Attributes:
         geometry: energy, distance, unbinned detector pixel.
         positions_m: (N, 2) row, column of each frame's full window; N is the number of frames.
-        frame_px: edge n of the frames as they are written.
-        frame_dtype: of the frames in the file; integers unless counts are not.
-        mask: (n, n) bool, True where a pixel must not be used; None: all are good.
+        frame_px: edge n of the frames as written.
+        frame_dtype: dtype of the frames in the file; an integer type for integer counts.
+        mask: (n, n) bool, True for pixels that must not be used; None if all are good.
         probe: (modes, full, full) complex64 in square-root counts, full = n × binning, or None.
         binning: detector pixels along an edge that are already summed in the frames.
-        label_px: edge h of the labels, or None where there are none.
+        label_px: edge h of the labels, None without labels.
         label_binning: detector pixels along an edge that a network for these labels sums.
-        label_dtype: of the labels in the file; half precision keeps phases to a milliradian.
-        title: one line.
-        note: where the data are from, and what is measured and what is inferred.
+        label_dtype: dtype of the labels in the file; half precision keeps phases to a milliradian.
+        title: title of the entry, one line.
+        note: origin of the data, and which values are measured or inferred.
     """
 
     geometry: Geometry
@@ -60,15 +60,15 @@ class CxiHeader:
 def write_cxi(
     path: Path, header: CxiHeader, batches: Iterable[LabelledFrames], *, force: bool = False
 ) -> None:
-    """Write a scan batch by batch, whole or not at all.
+    """Write a scan batch by batch, atomically.
 
     Gzip with byte shuffle comes within 2 % of bitshuffle with zstd on counts, and every HDF5
-    reader has it. One frame is one chunk.
+    reader supports it. One frame is one chunk.
 
     Raises:
         ScanError: if `path` exists and `force` is False, can't be written, or a count does not fit
             `frame_dtype`.
-        ValueError: if the batches do not add up to what the header says.
+        ValueError: if the batches do not match the header.
     """
     with (
         replacing(path, ScanError, force=force) as temporary,
@@ -119,7 +119,7 @@ def _write_header(file: h5py.File, header: CxiHeader) -> None:
 def _create_stacks(
     file: h5py.File, header: CxiHeader
 ) -> tuple[h5py.Dataset, h5py.Dataset | None, h5py.Dataset | None]:
-    """Empty stacks for frames, amplitude and phase, one chunk a frame."""
+    """Create empty datasets for frames, amplitude and phase, one chunk per frame."""
     count = len(header.positions_m)
 
     def stack(name: str, edge_px: int, dtype: DTypeLike) -> h5py.Dataset:
@@ -146,14 +146,14 @@ def _create_stacks(
 
 
 def put_translation(file: h5py.File, positions_m: NDArray[np.float64]) -> None:
-    """Positions (N, 2) row, column in metres, as CXI has them: (N, 3) x, y, z."""
+    """Write positions (N, 2) row, column in metres in CXI's form, (N, 3) x, y, z."""
     rows_m, columns_m = positions_m.T
     translation = np.stack([columns_m, rows_m, np.zeros_like(rows_m)], axis=1)
     put(file, TRANSLATION, translation, "m")
 
 
 def put(file: h5py.File, name: str, value: float | NDArray[np.float64], units: str) -> None:
-    """A dataset with its unit beside it."""
+    """Write a dataset with the attribute `units`."""
     file[name] = value
     file[name].attrs["units"] = units
 
@@ -161,7 +161,7 @@ def put(file: h5py.File, name: str, value: float | NDArray[np.float64], units: s
 def _as_stored(
     path: Path, stack: NDArray[np.generic], dtype: np.dtype[np.generic]
 ) -> NDArray[np.generic]:
-    """The stack as `dtype`; counts that would change are refused rather than changed."""
+    """Convert a stack to `dtype`; refuses counts that would change."""
     with np.errstate(invalid="ignore"):
         stored = stack.astype(dtype)
     if dtype.kind in "ui" and not np.array_equal(stored, stack):

@@ -1,8 +1,8 @@
-"""A product of Ptychodus: the image with probe and positions, as a start for iterative engines.
+"""Writing an image as a Ptychodus product with probe and positions: a start for iterative engines.
 
-Where the image leaves the flow towards Ptychodus, and through it pty-chi. Read by Ptychodus 1.6 and
-later, whose rule is that the centre of an array of n pixels is index (n - 1) / 2: a probe at
-position x has its window's centre at (x - object's centre) / pixel + (W - 1) / 2 of the object.
+For Ptychodus 1.6 and later, and through it pty-chi. There the centre of an array of n pixels is
+index (n - 1) / 2: a probe at position x has its window's centre at (x - object's centre) / pixel +
+(W - 1) / 2 on the object.
 """
 
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from wnet_edge.io.images.result_file import Result
 from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.physics.geometry import positions_px
 
-_MARGIN_PX = 4  # for interpolation at the rim, and for positions that an engine corrects
+_MARGIN_PX = 4  # for interpolation at the rim, and for position correction by an engine
 
 
 @dataclass(frozen=True)
 class ProductGeometry:
-    """What no product can lack.
+    """Geometry that every product needs.
 
     Attributes:
         pixel_size_m: edge of an object pixel.
         energy_ev: photon energy.
-        distance_m: sample to detector.
+        distance_m: sample-to-detector distance.
     """
 
     pixel_size_m: float
@@ -64,20 +64,20 @@ def product_geometry(
 def write_ptychodus(
     path: Path, result: Result, context: ImageContext, *, force: bool = False
 ) -> None:
-    """Write a product, whole or not at all.
+    """Write a product atomically.
 
-    Positions stay those of the scan; the object's centre says where the image lies among them.
-    Where no frame has looked, the object is the mean of where some has: at zero it would be opaque.
+    Positions stay those of the scan; the object's centre states where the image lies among them.
+    Uncovered pixels of the object get the mean of the covered ones: zero would be opaque.
 
     Args:
-        path: of the file.
+        path: path of the file.
         result: the image.
-        context: the scan behind it.
+        context: data of its scan.
         force: replace an existing file.
 
     Raises:
-        ResultError: if the geometry is unknown, the file exists and `force` is not set, or the disk
-            refuses it.
+        ResultError: if the geometry is unknown, the file exists and `force` is False, or it can't
+            be written.
     """
     geometry = product_geometry(path, context, result.pixel_size_m)
     with replacing_hdf5(path, force=force) as file:
@@ -85,7 +85,7 @@ def write_ptychodus(
         file.attrs["comments"] = _comment(result)
         file.attrs["detector_object_distance_m"] = geometry.distance_m
         file.attrs["photon_energy_eV"] = geometry.energy_ev
-        file.attrs["probe_energy_eV"] = geometry.energy_ev  # as Ptychodus before 1.7 calls it
+        file.attrs["probe_energy_eV"] = geometry.energy_ev  # name before Ptychodus 1.7
         file.attrs["probe_photon_count"] = float(
             probe_intensity(context.probe).sum(dtype=np.float64)
         )
@@ -104,7 +104,7 @@ def _comment(result: Result) -> str:
 
 
 def _write_positions(file: h5py.File, context: ImageContext) -> None:
-    """Of the frames that have one; their numbers say which."""
+    """Write the positions of the frames that have one, with their frame numbers."""
     frames = np.flatnonzero(~context.left_out)
     file["probe_position_indexes"] = context.frame_numbers[frames]
     for axis, name in enumerate(("y", "x")):
@@ -117,8 +117,8 @@ def _write_object(
     pixel_size_m, full_px = geometry.pixel_size_m, context.full_window_px
     windows_px = positions_px(context.positions_m, pixel_size_m)
     first, image = _padded(result, windows_px, full_px)
-    # A window at position p px begins at index p - first, so its centre is index
-    # p - first + (full - 1) / 2; the reader puts it at p - centre + (size - 1) / 2.
+    # A window at position p px begins at index p - first, so its centre is at index
+    # p - first + (full - 1) / 2; the reader computes p - centre + (size - 1) / 2.
     centre_m = (first + (np.array(image.shape) - full_px) / 2) * pixel_size_m
     dataset = file.create_dataset("object", data=image[None])
     for axis, name in enumerate(("y", "x")):
@@ -130,9 +130,9 @@ def _write_object(
 def _padded(
     result: Result, windows_px: NDArray[np.float64], full_px: int
 ) -> tuple[NDArray[np.int64], NDArray[np.complex64]]:
-    """The image on a canvas that holds every full window, and where on the object that begins.
+    """The image padded to contain all full windows, and the object position of its first pixel.
 
-    The image itself covers the network's windows only, which may be smaller.
+    The image itself only covers the network's windows, which may be smaller.
     """
     shape = np.array(result.phase.shape)
     whole = np.floor(windows_px).astype(np.int64)

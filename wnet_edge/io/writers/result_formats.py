@@ -1,4 +1,4 @@
-"""An image written in the format that was chosen; each format is a module beside this one."""
+"""Writing of an image in the chosen format; each format has a module of its own beside this one."""
 
 from pathlib import Path
 
@@ -21,11 +21,11 @@ def check_image(
     *,
     force: bool = False,
 ) -> None:
-    """See that an image could be written to `paths`, before any work is spent on it.
+    """Check that an image can be written to `paths`, before any work is spent on it.
 
     Raises:
-        ResultError: if a file exists and `force` is not set, can't be written, the format needs
-            what is not known of the scan, or a package that is not installed.
+        ResultError: if a file exists and `force` is False, can't be written, or the format needs
+            data that the scan lacks, or a package that is not installed.
     """
     for path in paths:
         check_output(path, ResultError, force=force)
@@ -43,12 +43,10 @@ def write_image(
     *,
     force: bool = False,
 ) -> None:
-    """Write the image to `paths`, which are those of `default_paths` or `paths_from`.
-
-    All files of a format are written, whole, or none is.
+    """Write the image to `paths` from `default_paths` or `paths_from`, atomically.
 
     Raises:
-        ResultError: as `check_image`, or if the disk refuses them.
+        ResultError: as `check_image`, or if they can't be written.
     """
     match image_format:
         case ResultFormat.NEXUS:

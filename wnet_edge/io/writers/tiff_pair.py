@@ -1,7 +1,7 @@
-"""Two TIFF files, phase and amplitude, that image programs open to scale.
+"""Writing an image as two TIFF files, phase and amplitude, with the pixel size.
 
-Where the image leaves the flow towards ImageJ, napari and whatever else reads 32-bit TIFF. tifffile
-is loaded inside the functions, so only when a TIFF is asked for.
+For ImageJ, napari and other programs that read 32-bit TIFF. tifffile is imported inside the
+functions, so only when a TIFF is written.
 """
 
 from fractions import Fraction
@@ -20,26 +20,26 @@ from wnet_edge.io.images.result_file import Result
 
 _METRE_PER_CM = Fraction(1, 100)
 
-_MOST = 2**32 - 1  # either half of a TIFF rational
+_MOST = 2**32 - 1  # largest numerator and denominator of a TIFF rational
 
 
 def write_tiff_pair(
     phase_path: Path, amplitude_path: Path, result: Result, *, force: bool = False
 ) -> None:
-    """Write phase in rad and amplitude, both float32 and whole, or neither.
+    """Write phase in rad and amplitude as float32 TIFF files, both atomically or neither.
 
-    The pixel size is in the resolution tags, in pixels a centimetre. ImageJ, told `unit=um` in the
-    description, makes micrometres of them. The description also says where the image begins.
+    The pixel size is in the resolution tags, in pixels per centimetre; with `unit=um` in the
+    description, ImageJ converts it to micrometres. The description also has the image's origin.
 
     Args:
-        phase_path: of the phase.
-        amplitude_path: of the amplitude.
+        phase_path: path of the phase.
+        amplitude_path: path of the amplitude.
         result: the image.
         force: replace existing files.
 
     Raises:
-        ResultError: if tifffile is missing, the pixel size does not fit the tags, a file exists and
-            `force` is not set, or the disk refuses them.
+        ResultError: if tifffile is not installed, the pixel size does not fit the tags, a file
+            exists and `force` is False, or they can't be written.
     """
     tifffile = load_tifffile(phase_path)
     scale = _scale_tags(phase_path, result.pixel_size_m)
@@ -66,7 +66,7 @@ def write_tiff_pair(
 
 
 def _scale_tags(path: Path, pixel_size_m: float | None) -> dict[str, Any]:
-    """What tifffile is to write of the pixel size."""
+    """Arguments of tifffile for the pixel size."""
     if pixel_size_m is None:
         return {"resolutionunit": "NONE"}
     per_cm = _METRE_PER_CM / Fraction(pixel_size_m)

@@ -1,1 +1,1 @@
-"""ONNX graphs read and judged without ONNX: what a package's graph may do and cost."""
+"""Static checks of a package's ONNX graphs without the onnx library: operators, memory, work."""

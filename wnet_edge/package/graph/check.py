@@ -1,8 +1,9 @@
-"""Is a member a graph that our export could have written, and does it end soon? Asked of its bytes.
+"""Static check of a graph's bytes: only operators that export writes, bounded memory and run time.
 
-Between a package's hashes and ONNX Runtime, which runs whatever it is given: a loop without an end,
-a constant of a billion values that is computed while the graph is loaded. Here every operator is
-one of ours, every shape is known, and memory and work a frame are bounded, before it sees a byte.
+Runs between the check of a package's hashes and ONNX Runtime, which would run anything: an endless
+loop, or a constant of a billion values that is computed while the graph is loaded. Here every
+operator must be known, every shape is inferred, and memory and work per frame are bounded, before
+ONNX Runtime sees a byte.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,38 +17,39 @@ INPUT = "counts"
 OUTPUTS = ("amplitude", "phase")
 
 OPSETS = range(18, 26)
-"""Versions of ONNX's operators that the rules of `wnet_edge.package.graph.operators` hold for."""
+"""ONNX opset versions for which the rules of `wnet_edge.package.graph.operators` hold."""
 
 MAX_CONSTANT_BYTES = 512 << 20
-"""That a graph stores, or computes while it is loaded."""
+"""Limit for constants that a graph stores, or computes while it is loaded."""
 
 MAX_VALUES_PER_FRAME, MAX_VALUES = 1 << 25, 1 << 30
-"""At the same time in all tensors between counts and patches: 128 MB of FP32 a frame, five times
-what W2 has at 256 pixels; and 4 GB in all frames of a fixed batch."""
+"""Limits for the values in all live tensors between counts and patches: 128 MB of FP32 per frame,
+five times that of W2 at 256 pixels; and 4 GB in all frames of a fixed batch."""
 
 MAX_OPERATIONS_PER_FRAME, MAX_OPERATIONS = 1 << 37, 1 << 41
-"""Multiply-adds, all else converted to them: five to ten seconds on one core, and five times what
-W2 takes at 256 pixels. For constants, once, likewise; and a few minutes for a fixed batch."""
+"""Limits in multiply-adds, to which all other work is converted: five to ten seconds per frame on
+one core, five times that of W2 at 256 pixels; the same for computing all constants once; and a few
+minutes for a fixed batch."""
 
 MAX_GOLDEN_OPERATIONS = 1 << 39
-"""Of all golden frames, which `verify` and a first run on a card compute."""
+"""Limit for all golden frames, which `verify` and the first run on a GPU compute."""
 
 _ELEMENT_TYPES = {kind.dtype: kind for kind in ElementType}
 
 _BATCH = (1 << 31) - 1
-"""Stands for the number of frames in every shape: a prime, and larger than any other length can be,
-so that a tensor's size is a multiple of it where it grows with the frames, and by how much is the
-quotient."""
+"""Stands for the batch size in every shape: a prime larger than any other length, so that a
+tensor's size is a multiple of it exactly if it grows with the batch, and the quotient is its size
+per frame."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a graph takes.
+    """Memory and work that a graph needs.
 
     Attributes:
-        values_per_frame: the most that there are at the same time.
-        operations_per_frame: time in multiply-adds.
-        constant_bytes: stored, or computed while the graph is loaded.
+        values_per_frame: largest number of values in live tensors at the same time.
+        operations_per_frame: work, in multiply-adds.
+        constant_bytes: size of the constants stored, or computed while the graph is loaded.
     """
 
     values_per_frame: int
@@ -58,24 +60,24 @@ class Cost:
 def check_graph(
     name: str, content: bytes, window_px: int, batch_size: int | None, *, compiled: bool = False
 ) -> Cost | None:
-    """See that `content` is a graph from counts to patches, of our operators and within the limits.
+    """Check that `content` is a graph from counts to patches of known operators, within the limits.
 
-    What ONNX Runtime has compiled holds operators of one processor that are nowhere written down.
-    Of such a graph only the file's structure and the ports are looked at: it is run where it was
-    made, and nowhere else (`wnet_edge.runner.graph.compiled_here`).
+    A graph that ONNX Runtime has compiled contains undocumented operators of one processor. Only
+    its file structure and its inputs and outputs are checked: it runs only where it was compiled
+    (`wnet_edge.runner.graph.compiled_here`).
 
     Args:
-        name: of the member, for the errors.
-        content: ONNX.
+        name: member name, for messages.
+        content: bytes of the ONNX model.
         window_px: edge of the input and the outputs.
-        batch_size: frames that every run takes; None for any number.
-        compiled: by ONNX Runtime, for one device.
+        batch_size: fixed batch size; None for any.
+        compiled: whether ONNX Runtime has compiled the graph for one device.
 
     Returns:
-        What it takes; None of a compiled one.
+        Memory and work of the graph; None for a compiled one.
 
     Raises:
-        ValueError: if it is none, or takes too much.
+        ValueError: if it is no such graph, or exceeds a limit.
     """
     try:
         graph = read_graph(content)
@@ -86,14 +88,14 @@ def check_graph(
 
 
 def _check_ports(graph: OnnxGraph, window_px: int, batch_size: int | None) -> None:
-    """The contract: float32 counts in, amplitude and phase out, (batch, 1, window, window) each."""
+    """Check the interface: float32 counts in, amplitude and phase out, (batch, 1, n, n) each."""
     if [port.name for port in graph.inputs] != [INPUT]:
         raise ValueError(f"has other inputs than {INPUT}")
     if sorted(port.name for port in graph.outputs) != sorted(OUTPUTS):
         raise ValueError(f"has other outputs than {' and '.join(OUTPUTS)}")
     for port in (*graph.inputs, *graph.outputs):
         batch, *rest = port.shape or ("",)
-        # A free dimension is text.
+        # A dynamic dimension is given by name.
         found = batch if isinstance(batch, int) else None
         fits = found == batch_size and rest == [1, window_px, window_px]
         if port.kind is not ElementType.FLOAT or not fits:
@@ -103,10 +105,10 @@ def _check_ports(graph: OnnxGraph, window_px: int, batch_size: int | None) -> No
 
 
 def cost_of(graph: OnnxGraph, batch_size: int | None) -> Cost:
-    """What a graph takes, every shape in it found from the input's on.
+    """Memory and work of a graph, by shape inference from the input on.
 
     Raises:
-        ValueError: if it is not of our operators, or takes too much.
+        ValueError: if it has an unknown operator, or exceeds a limit.
     """
     if set(graph.opsets) != {""} or graph.opsets[""] not in OPSETS:
         raise ValueError("is not of ONNX's own operators, or of another version of them")
@@ -164,7 +166,7 @@ def _check_size(tensor: Tensor) -> None:
 
 
 def _per_frame(size: int) -> int:
-    """How many of `size` values there are a frame; 0 where they are no multiple of the frames."""
+    """Values per frame of a tensor of `size` values; 0 if it does not grow with the batch."""
     return 0 if size % _BATCH else size // _BATCH
 
 
@@ -174,7 +176,7 @@ def _told(shape: Iterable[int]) -> str:
 
 
 def _check_stated(port: Port, tensor: Tensor | None, batch_size: int | None) -> None:
-    """A shape that the file states is the one that follows from the input's."""
+    """Check that a shape stated in the file is the inferred one."""
     if tensor is None:
         raise ValueError(f"states the shape of {port.name!r}, which nothing gives")
     expected = [
@@ -187,9 +189,9 @@ def _check_stated(port: Port, tensor: Tensor | None, batch_size: int | None) -> 
 
 
 class _Tally:
-    """What the nodes take, one after the other.
+    """Sums up the memory and work of the nodes in order.
 
-    A tensor is there from the node that gives it to the last one that takes it.
+    A tensor is live from the node that outputs it to the last one that uses it.
     """
 
     def __init__(
@@ -206,7 +208,7 @@ class _Tally:
         self._constant_bytes = sum(values.nbytes for values in graph.constants.values())
 
     def add(self, index: int, node: Node, gives: Gives) -> None:
-        """A node, and what it gives."""
+        """Add a node with its inferred output."""
         per_frame = _per_frame(gives.tensor.size)
         self._there += per_frame
         if per_frame:
@@ -215,16 +217,16 @@ class _Tally:
             self._constant_bytes += gives.tensor.bytes
             self._operations_once += gives.operations
         self._most = max(self._most, self._there)
-        _check_most(self._most, self._most_values, "values a frame at the same time")
+        _check_most(self._most, self._most_values, "values per frame at the same time")
         _check_most(self._constant_bytes, MAX_CONSTANT_BYTES, "bytes of constants")
-        _check_most(self._operations, self._most_operations, "multiply-adds a frame")
+        _check_most(self._operations, self._most_operations, "multiply-adds per frame")
         _check_most(self._operations_once, MAX_OPERATIONS_PER_FRAME, "multiply-adds of constants")
         for name in {*node.inputs, node.outputs[0]}:
             if name and self._last_use.get(name, index) == index:
                 self._there -= _per_frame(self._known[name].size)
 
     def cost(self) -> Cost:
-        """Of all nodes together."""
+        """Memory and work of all nodes added."""
         return Cost(self._most, self._operations, self._constant_bytes)
 
 

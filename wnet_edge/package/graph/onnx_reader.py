@@ -1,9 +1,9 @@
-"""The bytes of an ONNX model to its graph, without ONNX: nodes, constants, ports.
+"""Parser of ONNX models without the onnx library: nodes, constants, inputs and outputs of a graph.
 
-Between a package's hashes and ONNX Runtime. Only the fields that our export writes are known. Files
-outside the package, graphs inside the graph, functions, sparse tensors, sequences and texts stand
-in other fields, and a model with any of those is refused. Nothing known nests in itself, so that no
-file decides how deep this goes.
+Runs between the check of a package's hashes and ONNX Runtime. Only the fields that export writes
+are known; a model with any other field (external data, subgraphs, functions, sparse tensors,
+sequences, strings) is refused. No known message nests in itself, so that the depth of recursion is
+bounded.
 """
 
 import math
@@ -19,14 +19,14 @@ from wnet_edge.package.graph.onnx_wire import NO_GRAPH, Kind, Message
 MAX_GRAPH_BYTES = 256 << 20
 MAX_NODES = 4096
 MAX_CONSTANTS = 8192
-"""Several times what the largest network here has, in INT8 and for one processor."""
+"""Limit on the number of constants: several times that of the largest compiled INT8 network."""
 
 _MAX_LISTED, _MAX_LISTED_IN_ALL = 1 << 13, 1 << 18
-"""Values of a constant, and of all, told one by one as the steps of a quantisation are."""
+"""Limits on values stored as lists, as quantisation scales are: of one constant, and of all."""
 
 
 class ElementType(int, Enum):
-    """Of the tensors in a graph of ours, by the numbers of `onnx.proto`."""
+    """Element types of tensors that export writes, by their numbers in `onnx.proto`."""
 
     FLOAT = 1
     UINT8 = 2
@@ -39,17 +39,17 @@ class ElementType(int, Enum):
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
-        """NumPy's, little-endian."""
+        """The NumPy dtype, little-endian."""
         return _DTYPES[self]
 
     @property
     def is_float(self) -> bool:
-        """Whether it is FP32, half or FP64."""
+        """Whether it is FP16, FP32 or FP64."""
         return self in (ElementType.FLOAT, ElementType.FLOAT16, ElementType.DOUBLE)
 
     @property
     def is_8_bit(self) -> bool:
-        """Whether it is signed or unsigned in 8 bits."""
+        """Whether it is a signed or unsigned 8-bit integer."""
         return self in (ElementType.UINT8, ElementType.INT8)
 
 
@@ -69,7 +69,7 @@ Attribute = float | int | str | tuple[float, ...] | tuple[int, ...] | tuple[str,
 
 @dataclass(frozen=True)
 class Node:
-    """An operator in a graph; an operand that is left out has the name ""."""
+    """A node of a graph; an omitted optional input has the name ""."""
 
     domain: str
     operator: str
@@ -80,7 +80,10 @@ class Node:
 
 @dataclass(frozen=True)
 class Port:
-    """An input, an output, or a tensor inside whose shape is stated; a free dimension is text."""
+    """A graph input, graph output, or inner tensor with a stated shape.
+
+    A dynamic dimension is given by its name.
+    """
 
     name: str
     kind: ElementType
@@ -89,15 +92,15 @@ class Port:
 
 @dataclass(frozen=True)
 class OnnxGraph:
-    """What a model's file says.
+    """Contents of an ONNX model file.
 
     Attributes:
         opsets: domain to version.
         nodes: in the file's order.
-        constants: name to the values of what ONNX calls an initializer, read-only.
-        inputs: of the graph.
-        outputs: of the graph.
-        stated: tensors inside whose shape is stated.
+        constants: name to values of the initializers, read-only.
+        inputs: graph inputs.
+        outputs: graph outputs.
+        stated: inner tensors with a stated shape (value_info).
     """
 
     opsets: Mapping[str, int]
@@ -173,15 +176,15 @@ KINDS = (
     *(MODEL, OPSET, GRAPH, NODE, ATTRIBUTE, TENSOR),
     *(PORT, TYPE, TENSOR_TYPE, SHAPE, DIMENSION),
 )
-"""Every message that is read, so that a test can hold the numbers against ONNX's own."""
+"""All message kinds, so that a test can compare their field numbers with `onnx.proto`."""
 
 
 def read_graph(content: bytes) -> OnnxGraph:
-    """The graph of an ONNX model.
+    """Parse the graph of an ONNX model.
 
     Raises:
-        ValueError: if it is none, is larger than one of ours can be, or has a part that no export
-            here writes; the words follow the file's name.
+        ValueError: if it is no ONNX model, exceeds a limit, or has a field that export does not
+            write; the message continues the file's name.
     """
     if len(content) > MAX_GRAPH_BYTES:
         raise ValueError(f"has more than {MAX_GRAPH_BYTES} bytes")
@@ -227,11 +230,11 @@ def _node(message: Message) -> Node:
 
 
 _ATTRIBUTE_FIELDS = {1: "f", 2: "i", 3: "s", 6: "floats", 7: "ints", 8: "strings"}
-"""By the number of the attribute's type."""
+"""Field that holds an attribute's value, by the number of the attribute's type."""
 
 
 def _attribute(message: Message) -> Attribute:
-    """The value, which stands in the field of its type and in no other."""
+    """Value of an attribute, which must be in the field of its type and in no other."""
     field = _ATTRIBUTE_FIELDS.get(message.integer("type"))
     stand = {name for name in _ATTRIBUTE_FIELDS.values() if message.has(name)}
     if field is None or not stand <= {field}:
@@ -251,7 +254,7 @@ def _attribute(message: Message) -> Attribute:
 
 
 def _constant(content: bytes, tensor: Message) -> NDArray[np.generic]:
-    """A tensor's values, its bytes or a list of numbers, in its shape."""
+    """Values of a tensor, stored as raw bytes or as a list of numbers, in its shape."""
     if tensor.integer("data_location"):
         raise ValueError(_OUTSIDE)
     kind, shape = _element_type(tensor.integer("data_type")), tensor.integers("dims")
@@ -259,7 +262,7 @@ def _constant(content: bytes, tensor: Message) -> NDArray[np.generic]:
     if (shape and min(shape) < 1) or values.size != math.prod(shape):
         raise ValueError(f"holds a constant of other values than its shape {shape} asks for")
     if kind.is_float and not np.isfinite(values).all():
-        raise ValueError(f"holds weights that are no finite numbers, in {tensor.text('name')!r}")
+        raise ValueError(f"holds weights that are not finite numbers, in {tensor.text('name')!r}")
     return values.reshape(shape)
 
 

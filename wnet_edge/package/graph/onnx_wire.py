@@ -1,10 +1,9 @@
-"""Messages of `onnx.proto` as they lie in a file, field by field, without protobuf or ONNX.
+"""Decoder of protobuf messages of `onnx.proto`, without the protobuf or onnx libraries.
 
-Under `wnet_edge.package.graph.onnx_reader`, which knows what they mean. Only what a `Kind` names is
-taken: any other field is refused, so that no part of a graph is passed by unseen. Strict where
-readers differ: a field that may stand once and stands twice is refused, for one program takes the
-last of them and another merges both. Each list and each name is bounded, and so is the work that a
-file can ask for.
+Used by `wnet_edge.package.graph.onnx_reader`. Any field that a `Kind` does not name is refused, so
+that no part of a graph goes unchecked. Strict where parsers differ: a singular field that occurs
+twice is refused, since some take the last and others merge both. The lengths of lists and names are
+bounded, and with them the work that a file can cause.
 """
 
 import struct
@@ -17,23 +16,23 @@ MAX_NAME_CHARACTERS = 200
 NO_GRAPH = "is not an ONNX graph"
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
-"""Wire types (protobuf.dev/programming-guides/encoding); the others are long out of use."""
+"""Wire types (protobuf.dev/programming-guides/encoding); the others are deprecated."""
 
 _Place = tuple[int, int, int]
-"""Wire type, then where the value begins and ends; of a varint, the value in place of its begin."""
+"""Wire type, start and end of the value; for a varint, the value itself in place of the start."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A message of `onnx.proto`.
+    """Schema of a message type of `onnx.proto`.
 
     Attributes:
-        name: of the message.
+        name: name of the message type.
         known: number to name of the fields that are read.
-        repeated: names of those that may stand more than once.
-        passed_by: numbers of texts and such that change nothing.
-        refused: number to what is wrong with a graph that has such a field.
-        at_most: fields in one message.
+        repeated: names of the fields that may occur more than once.
+        passed_by: numbers of fields that are skipped, such as documentation.
+        refused: field number to the reason for refusing a graph with that field.
+        at_most: largest number of fields in one message.
     """
 
     name: str
@@ -47,8 +46,8 @@ class Kind:
 class Message:
     """The fields of one message by name; values are decoded when they are asked for.
 
-    Every method raises ValueError, with words that follow a file's name, for what is no such field
-    or is longer than a field of ours can be.
+    Every method raises ValueError for a field of another type or beyond a limit, with a message
+    that continues the file's name.
     """
 
     def __init__(self, content: bytes, start: int, end: int, kind: Kind) -> None:
@@ -76,11 +75,11 @@ class Message:
             raise ValueError(self._kind.refused.get(number, unknown))
 
     def has(self, name: str) -> bool:
-        """Whether the field stands there."""
+        """Whether the field is present."""
         return name in self._fields
 
     def one(self, name: str, kind: Kind) -> "Message":
-        """The message in a field that has to be there."""
+        """The message in a required field."""
         span = self.span(name)
         if span is None:
             raise ValueError(NO_GRAPH)
@@ -89,31 +88,31 @@ class Message:
     def messages(
         self, name: str, kind: Kind, at_most: int = MAX_LIST_LENGTH
     ) -> Iterator["Message"]:
-        """The messages in a field, one after the other."""
+        """The messages in a repeated field."""
         for first, last in self._spans(name, at_most):
             yield Message(self._content, first, last, kind)
 
     def span(self, name: str) -> tuple[int, int] | None:
-        """Where bytes begin and end; None where there are none."""
+        """Start and end of a bytes field; None if absent."""
         found = self._spans(name, 1)
         return found[0] if found else None
 
     def text(self, name: str) -> str:
-        """A text of plain ASCII; "" where there is none."""
+        """An ASCII string field; "" if absent."""
         span = self.span(name)
         return "" if span is None else self._text(*span)
 
     def texts(self, name: str) -> tuple[str, ...]:
-        """Texts of plain ASCII."""
+        """The ASCII strings of a repeated field."""
         return tuple([self._text(first, last) for first, last in self._spans(name)])
 
     def integer(self, name: str) -> int:
-        """A signed integer; 0 where there is none."""
+        """A signed integer field; 0 if absent."""
         found = self.integers(name)
         return found[0] if found else 0
 
     def integers(self, name: str, at_most: int = MAX_LIST_LENGTH) -> tuple[int, ...]:
-        """Signed integers, one a field or many in one."""
+        """The signed integers of a repeated field, packed or not."""
         fields = self._fields.get(name)
         if fields is None:
             return ()
@@ -132,7 +131,7 @@ class Message:
         return tuple([value - (1 << 64) if value >> 63 else value for value in found])
 
     def floats(self, name: str, at_most: int = MAX_LIST_LENGTH) -> tuple[float, ...]:
-        """FP32 numbers, one a field or many in one."""
+        """The FP32 numbers of a repeated field, packed or not."""
         found: list[float] = []
         for wire_type, first, last in self._fields.get(name, ()):
             packed = wire_type == _LENGTH and name in self._kind.repeated
@@ -167,9 +166,9 @@ class Message:
 
 
 def _fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, _Place]]:
-    """Number and place of each field of a message."""
+    """Number and `_Place` of each field of a message."""
     while at < end:
-        # Most tags and lengths are one byte: a call for each would be half of the time.
+        # Most tags and lengths are one byte; a function call for each would take half of the time.
         tag = content[at]
         tag, at = (tag, at + 1) if tag < 0x80 else _varint(content, at, end)
         wire_type = tag & 7
@@ -190,7 +189,7 @@ def _fields(content: bytes, at: int, end: int) -> Iterator[tuple[int, _Place]]:
 
 
 def _varint(content: bytes, at: int, end: int) -> tuple[int, int]:
-    """An integer of at most 64 bits, in seven bits a byte, and where it ends."""
+    """Decode a varint of at most 64 bits; returns the value and the position after it."""
     value = shift = 0
     for position in range(at, min(at + 10, end)):
         byte = content[position]

@@ -1,7 +1,7 @@
-"""What an operator of a graph takes and gives, as far as it is known without running it.
+"""Static view of an operator's inputs, attributes and output, for shape inference.
 
-Under the rules of `wnet_edge.package.graph.operators`: tensors with their shapes, attributes with
-their ranges. Every method raises ValueError, with words that follow the operator's name.
+Used by the rules of `wnet_edge.package.graph.operators`. Every method raises ValueError if its
+check fails, with a message that continues the operator's name.
 """
 
 import math
@@ -18,7 +18,7 @@ MAX_DIMENSIONS = 8
 
 @dataclass(frozen=True)
 class Tensor:
-    """What is known of a tensor: element type and shape, and the values of a constant."""
+    """Element type and shape of a tensor, and its values if it is a constant."""
 
     kind: ElementType
     shape: tuple[int, ...]
@@ -26,52 +26,52 @@ class Tensor:
 
     @property
     def size(self) -> int:
-        """How many values."""
+        """Number of values."""
         return math.prod(self.shape)
 
     @property
     def bytes(self) -> int:
-        """That they take."""
+        """Size in bytes."""
         return self.size * self.kind.dtype.itemsize
 
 
 @dataclass(frozen=True)
 class Call:
-    """An operator as it stands in a graph; an operand that is left out is None."""
+    """One node's attributes and operands; an omitted optional operand is None."""
 
     attributes: Mapping[str, Attribute]
     operands: Sequence[Tensor | None]
 
     def operand(self, index: int) -> Tensor:
-        """One that has to be there."""
+        """A required operand."""
         found = self.operands[index] if index < len(self.operands) else None
         if found is None:
             raise ValueError("lacks an operand")
         return found
 
     def constant(self, index: int) -> NDArray[Any]:
-        """Values of an operand that has to be stored in the graph."""
+        """Values of an operand that must be a constant."""
         values = self.operand(index).values
         if values is None:
             raise ValueError("computes what has to be a constant")
         return values
 
     def whole_numbers(self, index: int) -> list[int]:
-        """A constant list of integers."""
+        """Values of an operand that must be a constant list of integers."""
         values = self.constant(index)
         if values.dtype.kind != "i" or values.ndim != 1 or values.size > MAX_DIMENSIONS:
             raise ValueError("takes something else than a few integers")
         return [int(value) for value in values]
 
     def number(self, name: str, otherwise: int) -> int:
-        """An attribute that is an integer."""
+        """An integer attribute, `otherwise` if absent."""
         value = self.attributes.get(name, otherwise)
         if not isinstance(value, int):
             raise ValueError(f"has a wrong {name}")
         return value
 
     def numbers(self, name: str, otherwise: tuple[int, ...], low: int, high: int) -> list[int]:
-        """An attribute that is a list of integers, as many as `otherwise`, each within a range."""
+        """A list attribute of as many integers as `otherwise`, each in [low, high]."""
         value = self.attributes.get(name, otherwise)
         if not isinstance(value, tuple) or len(value) != len(otherwise):
             raise ValueError(f"has a wrong {name}")
@@ -83,7 +83,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Gives:
-    """What an operator gives: one tensor, and the time it takes, in multiply-adds."""
+    """An operator's output tensor, and its work in multiply-adds."""
 
     tensor: Tensor
     operations: int
@@ -91,12 +91,12 @@ class Gives:
 
 @dataclass(frozen=True)
 class Operator:
-    """One that export writes.
+    """Rule for an operator that export writes.
 
     Attributes:
-        rule: what it gives; ValueError with words that follow its name for what it can't take.
-        attributes: that it may have.
-        operands: fewest and most.
+        rule: infers the output and the work; raises ValueError for unsupported operands.
+        attributes: names of the permitted attributes.
+        operands: smallest and largest number of operands.
     """
 
     rule: Callable[[Call], Gives]

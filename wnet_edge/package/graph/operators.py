@@ -1,9 +1,8 @@
-"""The ONNX operators that our export writes: what each takes, gives and costs.
+"""Shape and cost rules of the ONNX operators that export writes.
 
-Under `wnet_edge.package.graph.check`, which walks a graph with them. An operator, an attribute or
-an operand that is not here is in no graph of ours. What decides a shape (where to cut, how to
-enlarge) has to be a constant, so that every shape is known before ONNX Runtime sees the graph, at
-no cost.
+Used by `wnet_edge.package.graph.check`. Any other operator, attribute or operand is refused.
+Operands that determine a shape (bounds of a slice, scales of a resize) must be constants, so that
+every shape is known before ONNX Runtime sees the graph, without running it.
 """
 
 import math
@@ -17,14 +16,14 @@ from wnet_edge.package.graph.operands import Call, Gives, Operator, Tensor
 MAX_KERNEL_PX, MAX_STRIDE, MAX_ENLARGEMENT = 31, 8, 8
 
 _MOVED, _FUNCTION, _GROUPED = 32, 256, 8
-"""Time in multiply-adds of a plain convolution, roughly, on one core: to read and write a value, to
-compute a function of it, and of a multiply-add in a convolution that is none of all channels."""
+"""Approximate costs on one core, in multiply-adds of an ungrouped convolution: reading and writing
+a value, a transcendental function of a value, and a multiply-add in a grouped convolution."""
 
 _CASTS = (ElementType.FLOAT, ElementType.FLOAT16, ElementType.DOUBLE)
 
 
 def _moved(kind: ElementType, shape: Sequence[int], each: int = 0) -> Gives:
-    """A tensor, with the multiply-adds for each of its values."""
+    """Output tensor, at the cost of moving its values plus `each` multiply-adds per value."""
     tensor = Tensor(kind, tuple(shape))
     return Gives(tensor, tensor.size * (_MOVED + each))
 
@@ -39,7 +38,7 @@ def _function(call: Call) -> Gives:
 
 
 def _broadcast(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
-    """ONNX's rule, which is NumPy's."""
+    """Broadcast shape by ONNX's rule, which is NumPy's."""
     if first == second:
         return tuple(first)
     length = max(len(first), len(second))
@@ -62,7 +61,7 @@ def _pairwise(call: Call) -> Gives:
 
 
 def _divided(call: Call) -> Gives:
-    # Of integers, a processor stops the program where the divisor is 0.
+    # An integer division by 0 would crash the process.
     if not (call.operand(0).kind.is_float and call.operand(1).kind.is_float):
         raise ValueError("divides integers")
     first, second = call.operand(0), call.operand(1)
@@ -81,7 +80,7 @@ def _compared(call: Call) -> Gives:
 
 def _clipped(call: Call) -> Gives:
     if any(call.constant(index).shape for index in range(1, len(call.operands))):
-        raise ValueError("has limits that are no numbers")
+        raise ValueError("has limits that are not numbers")
     return _same(call)
 
 
@@ -156,7 +155,7 @@ def _pooled(call: Call) -> Gives:
 
 
 def _check_steps(call: Call, shape: Sequence[int], integers: ElementType) -> None:
-    """Step and zero point of a quantisation: one each, or one for each entry along an axis."""
+    """Check scale and zero point of a quantisation: one each, or one per entry along an axis."""
     step, zero = call.constant(1), call.constant(2)
     if step.dtype.kind != "f" or not (step > 0).all():
         raise ValueError("has a step that is not positive")
@@ -277,7 +276,7 @@ def _sliced(call: Call) -> Gives:
 def _transposed(call: Call) -> Gives:
     given, order = call.operand(0), call.attributes.get("perm")
     if not isinstance(order, tuple) or sorted(order) != list(range(len(given.shape))):
-        raise ValueError("has a perm that is no order of its axes")
+        raise ValueError("has a perm that is not an order of its axes")
     return _moved(given.kind, [given.shape[int(axis)] for axis in order])
 
 
@@ -318,4 +317,4 @@ OPERATORS: Mapping[str, Operator] = {
     "Transpose": Operator(_transposed, frozenset({"perm"})),
     "Unsqueeze": Operator(_unsqueezed, operands=(2, 2)),
 }
-"""By name, all of ONNX's own domain."""
+"""Rules by operator name, all in ONNX's default domain."""

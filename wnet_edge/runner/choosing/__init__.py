@@ -1,1 +1,1 @@
-"""Which provider and precision run a package."""
+"""Choice and tuning of the run settings of a package."""

@@ -1,8 +1,8 @@
-"""Which way of running a package is the fastest on this device, among those that are accurate.
+"""Search for the fastest run settings of a package on this device within an accuracy budget.
 
-Every precision on every provider that works here has to give the golden patches that its maker saw,
-and patches near FP32's; what does is timed with several numbers of threads and batch sizes. All
-are timed in turn, so that whatever else the machine does meets all of them alike.
+Every precision on every working provider must reproduce its golden patches and come close to those
+of FP32; those that do are timed with several thread counts and batch sizes, in interleaved rounds,
+so that all are exposed to the same machine load.
 """
 
 import itertools
@@ -28,33 +28,35 @@ from wnet_edge.runner.graph.run_settings import RunSettings
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 MAX_PHASE_RMS_RAD = 0.1
-"""From FP32's golden patches: twice what INT8 of the zoo's networks has."""
+"""Default for the largest RMS phase deviation from FP32's golden patches: twice that of the
+embedded networks in INT8."""
 
 _HEAT_ROUNDS, _FINAL_ROUNDS = 3, 30
 _LONGEST_S = 60.0
-"""After which no further round is begun, of a heavy network on a slow device."""
+"""Time after which no further round is started, for a heavy network on a slow device."""
 
 _FINAL_RATIO = 1.25
-"""Of a way's time over the fastest, in a few runs, up to which it is timed again in many."""
+"""Largest ratio to the fastest time, in a few runs, for which settings are timed again in many."""
 
 _TIE_RATIO = 1.05
-"""Of a way's time over the fastest, up to which the more exact precision goes first, then fewer
-threads: machines are noisy."""
+"""Largest ratio to the fastest time that counts as a tie, given the noise of machines; ties go to
+the more accurate precision, then to fewer threads."""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class TuneOptions:
-    """What is tried.
+    """Run settings to try, and the accuracy budget.
 
     Attributes:
-        precisions: () for all that the package holds.
-        provider: AUTO for all that work here; any other is had or refused.
-        threads: of the processor; () for 1, 2, 4 … up to all cores.
-        batch_sizes: frames at once, where the package leaves it open.
-        max_phase_rms_rad: from FP32's golden patches, more than which is not accurate enough.
-        final_rounds: runs of each of the fastest ways.
+        precisions: () for all in the package.
+        provider: AUTO for all that work here; any other is used as given, and if it is unavailable
+            tuning fails.
+        threads: numbers of CPU threads; () for 1, 2, 4 … up to all cores.
+        batch_sizes: frames per batch, unless the package has a fixed batch size.
+        max_phase_rms_rad: largest accepted RMS phase deviation from FP32's golden patches.
+        final_rounds: number of runs of each of the fastest settings.
     """
 
     precisions: tuple[Precision, ...] = ()
@@ -67,7 +69,7 @@ class TuneOptions:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A precision on a provider that is not taken, and why."""
+    """A rejected precision on a provider, with the reason."""
 
     precision: Precision
     provider: Provider
@@ -76,11 +78,11 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What was found.
+    """Result of tuning.
 
     Attributes:
-        record: the ways that are accurate, the fastest first.
-        dropped: what is not taken.
+        record: accepted run settings, fastest first.
+        dropped: rejected precisions and providers.
     """
 
     record: TuneRecord
@@ -89,32 +91,32 @@ class Tuned:
 
 @dataclass
 class _Field:
-    """Ways that are still in the race, with the graphs that run them."""
+    """Candidate run settings with their opened graphs, and the rejected ones."""
 
     graphs: dict[RunSettings, OpenGraph] = field(default_factory=dict)
     dropped: list[Dropped] = field(default_factory=list)
 
 
 def tune(package: Package, options: TuneOptions, progress: Progress) -> Tuned:
-    """Measure a package on this device.
+    """Find the fastest accurate run settings of a package on this device.
 
     Args:
         package: a verified package.
-        options: what is tried.
-        progress: told what is being done, one line each.
+        options: settings to try.
+        progress: called with one line per step.
 
     Raises:
-        PackageError: if the package lacks a precision that was asked for.
-        ProviderError: if a provider that was asked for can't be had, or nothing is left.
+        PackageError: if the package lacks a requested precision.
+        ProviderError: if a requested provider is unavailable, or no candidate is left.
     """
     entrants = _entrants(package, options, progress)
     if not entrants.graphs:
         reasons = "; ".join(f"{one.provider.value}: {one.reason}" for one in entrants.dropped)
         raise ProviderError(
-            f"{package.path}: nothing runs it well enough here ({reasons}); wnet-edge doctor says "
-            "more, and --max-phase-rms-rad allows more"
+            f"{package.path}: no precision and provider is accurate enough here ({reasons}); see "
+            "wnet-edge doctor, or allow more with --max-phase-rms-rad"
         )
-    progress(f"{len(entrants.graphs)} ways, a few runs each")
+    progress(f"{len(entrants.graphs)} run settings, a few runs each")
     heat_ms = _in_turn(package, entrants.graphs, _HEAT_ROUNDS)
     finalists = _finalists(heat_ms)
     progress(f"{len(finalists)} of them, {options.final_rounds} runs each")
@@ -134,7 +136,7 @@ def tune(package: Package, options: TuneOptions, progress: Progress) -> Tuned:
 
 
 def _ranked(timed: Sequence[TimedSettings]) -> tuple[TimedSettings, ...]:
-    """The fastest first, ties decided."""
+    """Run settings, fastest first, with ties decided."""
     by_time = sorted(timed, key=lambda one: one.ms_per_frame)
     tied = [one for one in by_time if one.ms_per_frame <= _TIE_RATIO * by_time[0].ms_per_frame]
     exactness = list(Precision)
@@ -145,7 +147,7 @@ def _ranked(timed: Sequence[TimedSettings]) -> tuple[TimedSettings, ...]:
 
 
 def _entrants(package: Package, options: TuneOptions, progress: Progress) -> _Field:
-    """Every way that is accurate, its graph open."""
+    """All run settings that are accurate enough, with opened graphs."""
     entrants = _Field()
     for precision in options.precisions:
         check_held(package, precision)
@@ -172,7 +174,7 @@ def _providers(options: TuneOptions) -> tuple[Provider, ...]:
 
 
 def _check_accurate(package: Package, graph: OpenGraph, limit_rad: float) -> None:
-    """See that a graph gives the golden patches, and near FP32's where the package has those."""
+    """Check that a graph reproduces its golden patches and, if present, is close to FP32's."""
     golden, precision = package.golden, graph.run_settings.precision
     patches = graph.run_all(golden.counts)
     fault = golden_fault(package, precision, Deviation.between(patches, golden.outputs[precision]))
@@ -191,13 +193,13 @@ def _check_accurate(package: Package, graph: OpenGraph, limit_rad: float) -> Non
 def _candidates(
     package: Package, precision: Precision, provider: Provider, options: TuneOptions
 ) -> dict[RunSettings, OpenGraph]:
-    """One open graph for each number of threads serves every batch size."""
+    """Run settings with opened graphs; one graph per thread count serves every batch size."""
     fixed = package.manifest.batch_size
     batch_sizes = options.batch_sizes if fixed is None else (fixed,)
     threads = (options.threads or thread_counts()) if provider is Provider.CPU else (0,)
     candidates: dict[RunSettings, OpenGraph] = {}
     for count in threads:
-        # The largest first: what a card's buffers and engines are made for.
+        # The largest batch first, for which GPU buffers and engines are made.
         largest = OpenGraph(package, RunSettings(precision, provider, count, max(batch_sizes)))
         candidates |= {
             RunSettings(precision, provider, count, size): largest for size in batch_sizes
@@ -206,7 +208,7 @@ def _candidates(
 
 
 def thread_counts() -> tuple[int, ...]:
-    """1, 2, 4 … and all cores."""
+    """Thread counts to try: 1, 2, 4 … and all cores."""
     cores = usable_cores()
     powers = itertools.takewhile(lambda count: count < cores, (2**k for k in itertools.count()))
     return (*powers, cores)
@@ -215,9 +217,9 @@ def thread_counts() -> tuple[int, ...]:
 def _in_turn(
     package: Package, graphs: Mapping[RunSettings, OpenGraph], rounds: int
 ) -> dict[RunSettings, float]:
-    """Median milliseconds a frame of each way, all run once a round, the first not counted.
+    """Median ms per frame of each of the run settings, in interleaved rounds after one warm-up.
 
-    A way that fails, for want of memory say, is left out.
+    Settings that fail, out of memory for example, are left out.
     """
     counts = _batch(package, max(run_settings.batch_size for run_settings in graphs))
     seconds: dict[RunSettings, list[float]] = {run_settings: [] for run_settings in graphs}
@@ -237,13 +239,13 @@ def _in_turn(
 
 
 def _batch(package: Package, size: int) -> NDArray[np.float32]:
-    """(size, 1, H, W) float32: the golden frames, again and again."""
+    """Batch (size, 1, H, W) float32 of the golden frames, repeated."""
     counts = package.golden.counts
     return np.resize(counts, (size, *counts.shape[1:])).astype(np.float32, copy=False)
 
 
 def _finalists(heat_ms: Mapping[RunSettings, float]) -> Sequence[RunSettings]:
-    """The fastest ways, and the fastest of each precision on each provider."""
+    """The fastest run settings, and the fastest of each precision on each provider."""
     fastest = sorted(heat_ms, key=lambda run_settings: heat_ms[run_settings])
     near = [
         run_settings

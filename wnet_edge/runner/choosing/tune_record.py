@@ -1,4 +1,4 @@
-"""What `wnet-edge tune` has measured, kept in the user's cache for a package on a device."""
+"""Records of `wnet-edge tune` in the user's cache, one per package and device."""
 
 import math
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from wnet_edge.runner.graph.run_settings import RunSettings
 
 MAX_RECORD_BYTES = 1 << 20
 _LONGEST_MS = 3.6e6
-"""A frame, in an hour."""
+"""Upper limit for a plausible time per frame: an hour."""
 
 
 @dataclass(frozen=True)
 class TimedSettings:
-    """A way that is accurate enough, and how fast it is.
+    """Run settings that are accurate enough, with their measured speed.
 
     Attributes:
-        run_settings: precision, provider, threads, batch.
-        ms_per_frame: wall time of the graph, median.
+        run_settings: precision, provider, threads, batch size.
+        ms_per_frame: median wall time of the graph per frame.
     """
 
     run_settings: RunSettings
@@ -33,13 +33,14 @@ class TimedSettings:
 
 @dataclass(frozen=True)
 class TuneRecord:
-    """What was measured of one package on one device.
+    """Tuning result of one package on one device.
 
     Attributes:
-        package_sha256: of the package file.
-        device: on which.
-        max_phase_rms_rad: from FP32's golden patches, more than which was not taken.
-        timed: the best first: the fastest, but for ties (`wnet_edge.runner.choosing.tune`).
+        package_sha256: hash of the package file.
+        device: device it was measured on.
+        max_phase_rms_rad: largest accepted RMS phase deviation from FP32's golden patches.
+        timed: accepted run settings, fastest first except for ties
+            (`wnet_edge.runner.choosing.tune`).
     """
 
     package_sha256: str
@@ -48,20 +49,20 @@ class TuneRecord:
     timed: tuple[TimedSettings, ...]
 
     def best_of(self, precision: Precision) -> TimedSettings | None:
-        """The best of one precision; None where none was accurate enough or measured."""
+        """Best run settings of one precision; None if none was measured or accurate enough."""
         return next((one for one in self.timed if one.run_settings.precision is precision), None)
 
 
 def record_path(package_sha256: str, device: Device) -> Path:
-    """Where the record of a package on a device lies."""
+    """Path of the record of a package on a device."""
     return _folder() / f"{package_sha256[:16]}-{device.key}.json"
 
 
 def room_for(package: Package) -> Path:
-    """Where the record of this package on this device can be written, seen before any work.
+    """Path for the record of this package on this device, checked to be writable before any work.
 
     Raises:
-        ResultError: if it can't.
+        ResultError: if it can't be written.
     """
     path = record_path(package.sha256, this_device())
     try:
@@ -76,7 +77,7 @@ def room_for(package: Package) -> Path:
 
 
 def write_record(record: TuneRecord, path: Path) -> None:
-    """Write a record to where `room_for` said, in place of an earlier one.
+    """Write a record to the path from `room_for`, replacing an earlier one.
 
     Raises:
         ResultError: if it can't be written.
@@ -86,13 +87,13 @@ def write_record(record: TuneRecord, path: Path) -> None:
 
 
 def read_record(package: Package) -> TuneRecord | None:
-    """The record of this package on this device; None where nothing was measured.
+    """Read the record of this package on this device; None if there is none.
 
     Raises:
-        ResultError: if there is one that can't be read, or can't be right.
+        ResultError: if the record can't be read or is not valid.
     """
     try:
-        # Spares asking what device this is.
+        # Saves identifying the device.
         if not any(_folder().glob(f"{package.sha256[:16]}-*.json")):
             return None
     except OSError as error:
@@ -119,10 +120,10 @@ def read_record(package: Package) -> TuneRecord | None:
 
 
 def _check(record: TuneRecord, package: Package, device: Device) -> None:
-    """See that it can be what `tune` measured.
+    """Check that a record is plausible and of this package and device.
 
     Raises:
-        ValueError: saying what can't.
+        ValueError: stating what is not.
     """
     if (record.package_sha256, record.device) != (package.sha256, device):
         raise ValueError("of another package or device")

@@ -1,1 +1,1 @@
-"""The installation and the machine, examined."""
+"""Diagnosis of the installation and the machine."""

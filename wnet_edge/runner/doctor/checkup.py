@@ -1,8 +1,8 @@
-"""What this machine has to run a package with, what is wrong, and what to do about it.
+"""Diagnosis of this machine: which providers and precisions work, what fails, and the remedy.
 
-A wheel's list of providers says what it was built with; here each opens the package's own graphs
-and has to give the golden patches. Nothing is changed or written, but for the engines that TensorRT
-builds and keeps.
+ONNX Runtime's list of providers states what it was built with; here each provider runs the
+package's graphs and must reproduce the golden patches. Nothing is changed or written except for
+TensorRT's engines in the cache.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,11 +28,11 @@ _CONTAINER = "in a container, start it with --gpus all"
 
 @dataclass(frozen=True)
 class PrecisionCheck:
-    """One graph of the package on one provider.
+    """Check of one precision on one provider.
 
     Attributes:
-        precision: of the graph.
-        deviation: from the golden patches; None where it did not run.
+        precision: precision of the graph.
+        deviation: deviation from the golden patches; None if it did not run.
         fault: why it can't be used; None if it can.
     """
 
@@ -43,13 +43,13 @@ class PrecisionCheck:
 
 @dataclass(frozen=True)
 class ProviderCheck:
-    """One provider.
+    """Check of one provider.
 
     Attributes:
         provider: any but AUTO.
         offered: whether the installed ONNX Runtime was built with it.
-        fault: why it can't be had at all; None if it was tried.
-        precisions: of the package, as far as it was tried.
+        fault: why it is unavailable; None if it was tried.
+        precisions: checks of the package's precisions; empty if it is unavailable.
     """
 
     provider: Provider
@@ -65,12 +65,12 @@ class ProviderCheck:
 
 @dataclass(frozen=True)
 class AutoCheck:
-    """What runs where nothing is asked for.
+    """Check of the default run settings.
 
     Attributes:
-        run_settings: that is taken; None where none can be.
-        reason: why.
-        fault: why it is not to be used; None if it gives the golden patches.
+        run_settings: settings that `infer` chooses by itself; None if there are none.
+        reason: why these.
+        fault: why they can't be used; None if they reproduce the golden patches.
     """
 
     run_settings: RunSettings | None
@@ -80,11 +80,11 @@ class AutoCheck:
 
 @dataclass(frozen=True)
 class TuneCheck:
-    """What `wnet-edge tune` has measured.
+    """Check of the record of `wnet-edge tune`.
 
     Attributes:
-        record: of this package on this device; None where there is none, or none that is whole.
-        fault: of a record that can't be used, and the cure.
+        record: record for this package and device; None if there is no valid one.
+        fault: what is wrong with an unusable record, and the remedy.
     """
 
     record: TuneRecord | None
@@ -93,20 +93,20 @@ class TuneCheck:
 
 @dataclass(frozen=True)
 class CheckUp:
-    """All of it.
+    """Complete diagnosis of this machine.
 
     Attributes:
-        package: that it was tried with.
-        versions: by name.
+        package: package used for the checks.
+        versions: software versions by name.
         device: this machine.
-        vnni: whether the processor has instructions for 8-bit products; None: not told.
-        quota_cores: of processor time that this process may use; None: no limit known.
-        nvidia_card: whether there is NVIDIA's hardware, as far as that is seen without a driver.
-        wheels: that have files of onnxruntime.
-        providers: those of the wheel, then the others.
-        auto: what infer would take.
-        tune: what was measured.
-        cache: where that is kept.
+        vnni: whether the processor has VNNI; None if unknown.
+        quota_cores: processor quota of this process, in cores; None if no limit is known.
+        nvidia_card: whether there is an NVIDIA GPU, as far as visible without a driver.
+        wheels: installed wheels with files of onnxruntime.
+        providers: checks of the wheel's providers, then of the others.
+        auto: default run settings of `infer`.
+        tune: record of `tune`.
+        cache: cache folder.
     """
 
     package: Package
@@ -123,8 +123,8 @@ class CheckUp:
 
     @property
     def wheel_fault(self) -> str | None:
-        """What is wrong with onnxruntime's files, and the cure."""
-        if not self.wheels:  # built from source, say; it was imported
+        """What is wrong with onnxruntime's files, and the remedy."""
+        if not self.wheels:  # built from source, for example; the import has succeeded
             return None
         first, module = self.wheels[0], self.versions["onnxruntime"]
         fault = wheels_fault(self.wheels)
@@ -137,18 +137,18 @@ class CheckUp:
 
     @property
     def quota_fault(self) -> str | None:
-        """That more threads are started than may run, and the cure."""
+        """Warning that more threads are started than the quota allows, and the remedy."""
         if self.quota_cores is None or self.quota_cores >= self.device.cores:
             return None
         return (
-            f"{self.device.cores} cores are seen, {self.quota_cores:g} may be used (cgroup "
-            f"cpu.max), and threads beyond that wait in turn: --threads "
+            f"{self.device.cores} cores are visible, but only {self.quota_cores:g} may be used "
+            f"(cgroup cpu.max), and more threads wait for each other: give --threads "
             f"{max(1, int(self.quota_cores))}, or raise the quota"
         )
 
     @property
     def fault(self) -> str | None:
-        """Why nothing is to be run here, with the cure; None where `auto` works."""
+        """Why inference does not work here, with the remedy; None if `auto` works."""
         if overwriting(self.wheels):
             return wheels_fault(self.wheels)
         if self.auto.fault is not None:
@@ -157,7 +157,7 @@ class CheckUp:
 
     @property
     def to_do(self) -> tuple[str, ...]:
-        """A line for each thing that is wrong or lies idle, with its cure."""
+        """One line for each problem or unused resource, with its remedy."""
         found = [
             self.wheel_fault,
             *self._idle_card(),
@@ -173,7 +173,7 @@ class CheckUp:
         cuda = next(check for check in self.providers if check.provider is Provider.CUDA)
         if (self.nvidia_card or self.device.gpu) and cuda.fault is not None:
             cure = f"; {CURES[Provider.CUDA]}; {_CONTAINER}" if cuda.offered else ""
-            yield f"there is an NVIDIA card, and cuda can't be had: {cuda.fault}{cure}"
+            yield f"there is an NVIDIA GPU, but cuda is unavailable: {cuda.fault}{cure}"
 
     def _wrong_precisions(self) -> Iterator[str]:
         for check in self.providers:
@@ -186,11 +186,11 @@ class CheckUp:
 
 
 def check_up(package: Package, tell: Callable[[str], None]) -> CheckUp:
-    """Look at this machine and run the package's golden frames on every provider.
+    """Examine this machine and run the package's golden frames on every provider.
 
     Args:
         package: a verified package.
-        tell: is given a line before what takes long.
+        tell: called with one line before each slow step.
     """
     return CheckUp(
         package=package,
@@ -208,7 +208,7 @@ def check_up(package: Package, tell: Callable[[str], None]) -> CheckUp:
 
 
 def _release(version: str) -> str:
-    """Without what a vendor adds after the +."""
+    """Version without the local part after the +."""
     return version.partition("+")[0]
 
 

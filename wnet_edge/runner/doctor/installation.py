@@ -1,4 +1,4 @@
-"""What is installed beside a package, and where wnet-edge keeps what it measures and builds."""
+"""Installed versions and optional extras, and the state of the cache folder."""
 
 import contextlib
 import os
@@ -17,17 +17,17 @@ import onnxruntime
 from wnet_edge.runner.graph.cache import cache_folder
 
 LITTLE_ROOM_BYTES = 1 << 28
-"""Free space below which engines of TensorRT may not fit any more."""
+"""Free disk space below which TensorRT's engines may not fit."""
 
 
 @dataclass(frozen=True)
 class Extra:
-    """Libraries that the edge does without, and what needs them.
+    """Optional libraries beyond the edge install, and what needs them.
 
     Attributes:
-        name: of the extra: pip install 'wnet-edge[NAME]'.
-        modules: as they are imported.
-        needed_for: in words, commands and options by name.
+        name: name of the extra, as in pip install 'wnet-edge[NAME]'.
+        modules: names of the modules to import.
+        needed_for: commands and options that need it, for messages.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Extra:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Those that are not installed; nothing is imported to see it."""
+        """Modules that are not installed; checked without importing them."""
         return tuple(module for module in self.modules if find_spec(module) is None)
 
 
@@ -54,13 +54,13 @@ EXTRAS = (
 
 @dataclass(frozen=True)
 class CacheState:
-    """The cache, which need not exist yet.
+    """State of the cache folder, which need not exist yet.
 
     Attributes:
-        folder: of it.
-        size_bytes: of the files in it.
-        free_bytes: on its disk.
-        writable: whether it is, or can be made.
+        folder: its path.
+        size_bytes: total size of the files in it.
+        free_bytes: free space on its disk.
+        writable: whether it can be written to, or created.
     """
 
     folder: Path
@@ -70,7 +70,7 @@ class CacheState:
 
     @property
     def fault(self) -> str | None:
-        """What is wrong with it, and the cure."""
+        """What is wrong with the cache, and the remedy; None if nothing is."""
         if not self.writable:
             return (
                 f"{self.folder}: can't be written; set XDG_CACHE_HOME to a folder that can be, or "
@@ -85,7 +85,7 @@ class CacheState:
 
 
 def versions() -> dict[str, str]:
-    """Of what runs a package, by name: those that are imported, not those that pip tells of."""
+    """Versions of the software that runs a package, by name, from the imported modules."""
     return {
         "wnet-edge": version("wnet-edge"),
         "Python": platform.python_version(),
@@ -97,9 +97,9 @@ def versions() -> dict[str, str]:
 
 
 def cache_state() -> CacheState:
-    """Of this user's cache, which is left as it is."""
+    """State of this user's cache; nothing is created or changed."""
     folder = cache_folder()
-    # Not Path.exists, which raises where a folder can't be entered.
+    # Not Path.exists, which raises for inaccessible folders.
     nearest = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110
     sizes = []
     with contextlib.suppress(OSError):

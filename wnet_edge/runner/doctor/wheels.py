@@ -1,8 +1,8 @@
-"""Which installed wheels bring the `onnxruntime` module, and whether one lies over another.
+"""Installed wheels that provide the `onnxruntime` module, and conflicts between them.
 
-onnxruntime, onnxruntime-gpu, onnxruntime-openvino and the wheels of vendors all fill one folder, of
-which pip knows nothing: the last one wins, file by file, and taking one away tears holes into the
-other. Nothing here imports onnxruntime, which may be what can't be imported.
+onnxruntime, onnxruntime-gpu, onnxruntime-openvino and vendors' wheels install into the same folder
+without pip noticing: the last one overwrites files of the others, and uninstalling one removes
+files of another. Nothing here imports onnxruntime, which may fail.
 """
 
 import csv
@@ -17,7 +17,7 @@ from pathlib import Path
 MODULE = "onnxruntime"
 
 _CODE_SUFFIXES = frozenset({".py", ".so", ".pyd", ".dll", ".dylib"})
-"""Files that decide what the module does; others may be changed by whoever packs or strips."""
+"""Suffixes of code files; other files may have been changed by packagers."""
 
 
 _AND_NO_OTHER = "; from then on update wnet-edge with --no-deps, or it brings the other one back"
@@ -28,11 +28,11 @@ class Wheel:
     """An installed distribution that has files of the `onnxruntime` module.
 
     Attributes:
-        name: normalised.
-        version: as its metadata has it.
-        folder: of site-packages that it lies in.
-        lost_files: of its modules and libraries that are missing or of another size by now; None
-            where it keeps no record of them.
+        name: normalised name.
+        version: version from its metadata.
+        folder: site-packages folder that it is installed in.
+        lost_files: number of its code files that are missing or of another size by now; None if
+            the wheel has no record of its files.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Wheel:
 
 
 def installed_wheels() -> tuple[Wheel, ...]:
-    """Every one on the path, in its order: the first is the one that Python imports."""
+    """All wheels on `sys.path`, in order: Python imports the first."""
     wheels: dict[tuple[Path, str], Wheel] = {}
     for distribution in distributions():
         if _provides_module(distribution):
@@ -55,13 +55,13 @@ def installed_wheels() -> tuple[Wheel, ...]:
 
 
 def overwriting(wheels: tuple[Wheel, ...]) -> tuple[Wheel, ...]:
-    """Those that share a folder with another, and so write over each other's files."""
+    """Wheels that share a folder with another, and so overwrite each other's files."""
     sharing = Counter(wheel.folder for wheel in wheels)
     return tuple(wheel for wheel in wheels if sharing[wheel.folder] > 1)
 
 
 def wheels_fault(wheels: tuple[Wheel, ...]) -> str | None:
-    """What is wrong with the wheels, and the cure; None if there is one, and that whole."""
+    """What is wrong with the wheels, and the remedy; None if there is a single intact one."""
     if not wheels:
         return f"no {MODULE} is installed: {_install(())}"
     several = overwriting(wheels)
@@ -86,13 +86,13 @@ def wheels_fault(wheels: tuple[Wheel, ...]) -> str | None:
 
 
 def import_fault() -> str | None:
-    """Why `onnxruntime` can't be imported, and the cure; None if it can be."""
+    """Why `onnxruntime` can't be imported, and the remedy; None if it can be."""
     try:
-        import_module(MODULE).InferenceSession  # noqa: B018 - leftovers of a wheel lack it
+        import_module(MODULE).InferenceSession  # noqa: B018 - absent in leftovers of a wheel
     except (ImportError, AttributeError, OSError) as error:
         name = getattr(error, "name", None) or MODULE
         if isinstance(error, ModuleNotFoundError) and name.partition(".")[0] != MODULE:
-            return None  # it lacks a library of its own, which the error names
+            return None  # a dependency is missing, which the import error itself names
         wheels = installed_wheels()
         told = " ".join(str(error).split())
         fault = wheels_fault(wheels) or f"{wheels[0]} does not fit this system: {_install(wheels)}"
@@ -124,7 +124,7 @@ def _wheel(distribution: Distribution) -> Wheel:
 
 
 def _recorded(distribution: Distribution) -> list[tuple[str, str]]:
-    """Path and size, empty where it is not recorded, of each file that pip installed."""
+    """Path and size (empty if not recorded) of each file that pip installed."""
     rows = csv.reader((distribution.read_text("RECORD") or "").splitlines())
     return [(row[0], row[2]) for row in rows if len(row) == 3]
 
@@ -142,7 +142,7 @@ def _whose_files(wheels: tuple[Wheel, ...]) -> str:
 
 
 def _install(wheels: tuple[Wheel, ...]) -> str:
-    """How to get the one that was wanted: a plain one among others came as a dependency."""
+    """How to install the wanted wheel: a plain onnxruntime among others came as a dependency."""
     if not wheels:
         wanted = "onnxruntime, or onnxruntime-gpu where PyPI has it"
     else:

@@ -1,1 +1,1 @@
-"""A package's graph, opened on an execution provider."""
+"""Inference sessions: a package's graph opened on an execution provider."""

@@ -1,7 +1,7 @@
-"""Frames through a graph some at a time, and the patches of all of them together again.
+"""Running frames through a graph in batches.
 
-A graph may take any number of frames, and memory bounds how many are worth running at once; or it
-takes one number and no other, which engines built for one batch size (TensorRT) want.
+A graph takes any batch size, limited by memory, or one fixed batch size, as engines do that are
+built for it (TensorRT).
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ RunFrames = Callable[[NDArray[np.float32]], Patches]
 
 
 def in_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> Patches:
-    """Amplitude and phase in rad, (N, 1, H, W) float32, of N ≥ 1 frames of the same shape.
+    """Run N ≥ 1 frames in batches; returns amplitude and phase in rad, (N, 1, H, W) float32 each.
 
     Args:
-        run: takes `batch_size` frames, and fewer at the end.
+        run: runs a batch of up to `batch_size` frames.
         counts: (N, 1, H, W) float32.
-        batch_size: frames at a time.
+        batch_size: frames per batch; the last may be smaller.
     """
     parts = [run(counts[start : start + batch_size]) for start in range(0, len(counts), batch_size)]
     amplitude, phase_rad = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -31,7 +31,7 @@ def in_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> 
 def in_whole_batches(run: RunFrames, counts: NDArray[np.float32], batch_size: int) -> Patches:
     """As `in_batches`, for a `run` that takes exactly `batch_size` frames.
 
-    The last batch is filled up with empty frames, whose patches are thrown away.
+    The last batch is padded with empty frames, whose patches are discarded.
     """
     missing = -len(counts) % batch_size
     empty = np.zeros((missing, *counts.shape[1:]), counts.dtype)

@@ -1,8 +1,8 @@
-"""Which compiled graphs were made here: marks in the user's cache, where no package can leave any.
+"""Registry of the graphs compiled on this machine, in the user's cache, out of a package's reach.
 
-ONNX Runtime compiles a graph to operators of its own and of one processor, written down nowhere, so
-that what such a graph does can't be told by looking at it (`wnet_edge.package.graph.check`). It is
-run for the user who had it made, on the machine where it was made, or on the word of a trusted key.
+ONNX Runtime compiles a graph to undocumented operators of one processor, so that the result can't
+be checked statically (`wnet_edge.package.graph.check`). A compiled graph runs only for the user and
+on the machine that compiled it, or with the signature of a trusted key.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from wnet_edge.runner.graph.cache import cache_folder
 
 
 def mark_compiled(graph: bytes) -> None:
-    """Leave a mark that ONNX Runtime made this graph here.
+    """Record that this graph was compiled on this machine.
 
     Raises:
         ExportError: if the cache can't be written.
@@ -30,10 +30,10 @@ def mark_compiled(graph: bytes) -> None:
 
 
 def is_compiled_here(graph: bytes) -> bool:
-    """Whether there is such a mark."""
+    """Whether this graph was compiled on this machine."""
     try:
         return _mark(graph).is_file()
-    except OSError:  # a cache that can't be entered
+    except OSError:  # an inaccessible cache
         return False
 
 

@@ -1,6 +1,6 @@
-"""Which machine this is, as far as it decides how fast a graph runs and what a compiled one is for.
+"""Identity of this machine, as far as it determines the speed of a graph or a compiled graph.
 
-What is measured on one device says nothing of another: the key tells them apart.
+Measurements are valid for one device only; its key tells devices apart.
 """
 
 import hashlib
@@ -18,11 +18,11 @@ from wnet_edge.runner.graph.processor import processor_name
 from wnet_edge.runner.graph.providers import has_nvidia_driver, offered
 
 _BOARD = Path("/proc/device-tree/model")
-"""Where Linux on ARM names the board, a Jetson say."""
+"""Where Linux on ARM states the board, a Jetson for example."""
 
 _PCI_DEVICES = Path("/sys/bus/pci/devices")
 _NVIDIA, _DISPLAY = "0x10de", "0x03"
-"""The vendor's number, and the class of display and 3D controllers."""
+"""PCI vendor ID of NVIDIA, and PCI class of display and 3D controllers."""
 
 _GROUPS, _OWN_GROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
@@ -33,11 +33,11 @@ class Device:
 
     Attributes:
         system: operating system and architecture.
-        processor: in words, with its vector instructions.
-        cores: that this process may use.
-        gpu: in words; None where there is no NVIDIA driver.
-        onnxruntime: its version.
-        providers: that it was built with.
+        processor: processor name with its vector instructions.
+        cores: logical cores that this process may use.
+        gpu: name of the GPU; None without an NVIDIA driver.
+        onnxruntime: version of ONNX Runtime.
+        providers: execution providers that it was built with.
     """
 
     system: str
@@ -49,7 +49,7 @@ class Device:
 
     @property
     def key(self) -> str:
-        """Twelve hexadecimal digits that are other ones on any other device or version."""
+        """Fingerprint of device and versions, twelve hexadecimal digits."""
         return hashlib.sha256(canonical_json(self)).hexdigest()[:12]
 
 
@@ -73,7 +73,7 @@ def usable_cores() -> int:
 
 
 def cpu_quota_cores() -> float | None:
-    """Cores' worth of time that Linux's control groups allow this process; None: no limit known.
+    """Processor quota of this process in Linux's control groups, in cores; None if unlimited.
 
     A container with a quota still sees every core of the machine.
     """
@@ -91,12 +91,12 @@ def _quota(path: Path) -> float | None:
     try:
         quota, period = path.read_text("ascii").split()
         return int(quota) / int(period)
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # no such file, or "max"
         return None
 
 
 def has_nvidia_card() -> bool:
-    """Whether Linux sees NVIDIA's hardware, driver or not; False where that can't be told."""
+    """Whether Linux sees an NVIDIA GPU, with or without a driver; False if that is unknown."""
     for device in _PCI_DEVICES.glob("*"):
         try:
             vendor, kind = ((device / name).read_text("ascii") for name in ("vendor", "class"))
@@ -108,7 +108,7 @@ def has_nvidia_card() -> bool:
 
 
 def _gpu_name() -> str:
-    """Of the first card, with the driver's version where nvidia-smi is there to tell."""
+    """Name of the first GPU, with the driver's version if nvidia-smi is available."""
     program = shutil.which("nvidia-smi")
     if program is not None:
         query = [program, "--query-gpu=name,driver_version", "--format=csv,noheader"]

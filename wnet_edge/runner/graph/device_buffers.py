@@ -1,7 +1,6 @@
-"""Counts and patches in the device's own memory, for a provider that is not the processor.
+"""Input and output buffers in device memory (ONNX Runtime's I/O binding), for GPU providers.
 
-Allocated once for a batch size, so that a run copies counts there and patches back, and does
-nothing else: what ONNX Runtime calls I/O binding.
+Allocated once per batch size, so that a run only copies counts to the device and patches back.
 """
 
 from collections.abc import Sequence
@@ -14,12 +13,12 @@ from wnet_edge.package.golden import Patches
 
 
 class DeviceBuffers:
-    """Input and outputs of one graph, for one batch size, on one device.
+    """Device buffers for the input and outputs of one graph at one batch size.
 
     Args:
-        session: of a graph from `counts` to `amplitude` and `phase`.
+        session: session of a graph from `counts` to `amplitude` and `phase`.
         shape: (B, 1, H, W) of all three.
-        device: ONNX Runtime's name of the memory: "cuda", or "cpu".
+        device: ONNX Runtime's name of the memory, "cuda" or "cpu".
     """
 
     def __init__(
@@ -39,15 +38,15 @@ class DeviceBuffers:
     def run(
         self, counts: NDArray[np.float32], options: onnxruntime.RunOptions | None = None
     ) -> Patches:
-        """Amplitude and phase in rad of counts of the buffers' shape; arrays of the caller's own.
+        """Run counts (B, 1, H, W) float32; returns amplitude and phase in rad as new arrays.
 
         Raises:
-            ValueError: for another shape.
-            Exception: whatever ONNX Runtime raises.
+            ValueError: for another shape than the buffers'.
+            Exception: any error of ONNX Runtime.
         """
         if counts.shape != self.shape:
             raise ValueError(f"counts are {counts.shape}, the buffers {self.shape}")
         self._counts.update_inplace(np.ascontiguousarray(counts))
         self._session.run_with_iobinding(self._binding, options)
-        # On the processor an OrtValue's array is the buffer itself, which the next run overwrites.
+        # On the CPU an OrtValue's array is the buffer itself, which the next run overwrites.
         return np.array(self._amplitude.numpy()), np.array(self._phase.numpy())

@@ -1,4 +1,4 @@
-"""Whether an opened graph gives the golden patches that its package holds."""
+"""Check of an opened graph against the package's golden patches."""
 
 from wnet_edge.errors import ProviderError
 from wnet_edge.package.golden import Deviation
@@ -8,7 +8,7 @@ from wnet_edge.runner.graph.open_graph import OpenGraph
 
 
 def golden_deviation(package: Package, graph: OpenGraph) -> Deviation:
-    """How far a graph's patches of the golden frames are from those that the package holds.
+    """Deviation of a graph's patches of the golden frames from the golden patches.
 
     Raises:
         ProviderError: as `OpenGraph.run`.
@@ -18,10 +18,10 @@ def golden_deviation(package: Package, graph: OpenGraph) -> Deviation:
 
 
 def check_golden_patches(package: Package, graph: OpenGraph) -> None:
-    """See that a graph gives the golden patches here.
+    """Check that a graph reproduces the golden patches on this machine.
 
     Raises:
-        ProviderError: if it fails or gives others.
+        ProviderError: if it fails or deviates too much.
     """
     fault = golden_fault(package, graph.run_settings.precision, golden_deviation(package, graph))
     if fault is not None:
@@ -29,7 +29,7 @@ def check_golden_patches(package: Package, graph: OpenGraph) -> None:
 
 
 def golden_fault(package: Package, precision: Precision, deviation: Deviation) -> str | None:
-    """What is wrong with a graph that is so far from the golden patches; None if it is allowed."""
+    """Text for a deviation beyond the precision's tolerance; None if it is within."""
     if deviation.within(package.manifest.golden.tolerance[precision]):
         return None
     return f"it gives other patches than it should, off by {deviation.phase_rms_rad:.2g} rad"

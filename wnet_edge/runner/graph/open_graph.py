@@ -1,7 +1,7 @@
-"""One graph of a package on one provider: counts in, patches out.
+"""Inference session of one graph of a package on one provider: counts in, patches out.
 
-The step from preprocess to patches. ONNX Runtime falls back to the processor without a word where
-a provider can't be used; here that is an error.
+The step from preprocess to patches. ONNX Runtime silently falls back to the CPU if a provider can't
+be used; here that is an error.
 """
 
 import numpy as np
@@ -30,17 +30,17 @@ _FP32_BYTES = 4
 
 
 class OpenGraph:
-    """A graph, ready to run.
+    """A graph of a package, loaded and ready to run.
 
     Attributes:
-        run_settings: how it runs.
+        run_settings: precision, provider, threads, batch size.
         window_px: edge of its input and outputs.
-        batch_size: frames that are best run at once.
+        batch_size: frames per batch.
 
     Raises:
-        PackageError: if the package lacks the precision, a batch has no room in memory, ONNX
-            Runtime can't load the graph, or it was compiled elsewhere.
-        ProviderError: if the provider can't be had.
+        PackageError: if the package lacks the precision, a batch does not fit in memory, ONNX
+            Runtime can't load the graph, or it was compiled on another machine.
+        ProviderError: if the provider is unavailable.
     """
 
     def __init__(
@@ -62,24 +62,24 @@ class OpenGraph:
         stoppable.add(self)
 
     def stop(self) -> None:
-        """Have a run that is under way fail soon, and every later one: nobody waits for it."""
+        """Make the current run and every later one fail soon, so that an interrupt can act."""
         self._run_options.terminate = True
 
     def run(self, counts: NDArray[np.float32]) -> Patches:
-        """Amplitude and phase in rad, both (B, 1, H, W) float32, for counts of the same shape.
+        """Amplitude and phase in rad, both (B, 1, H, W) float32, of counts of the same shape.
 
-        Any B ≥ 1 will do, whatever the graph takes at once. Masked pixels of `counts` are negative.
+        Any B ≥ 1, also for a graph of fixed batch size. Masked pixels of `counts` are negative.
 
         Raises:
-            ProviderError: if the provider fails, for want of memory say.
-            PackageError: if the graph gives other shapes than it declares.
+            ProviderError: if the provider fails, out of memory for example.
+            PackageError: if the graph's outputs have other shapes than declared.
         """
         if self._fixed_batch is None:
             return self._run(counts)
         return in_whole_batches(self._run, counts, self._fixed_batch)
 
     def run_all(self, counts: NDArray[np.float32]) -> Patches:
-        """As `run`, `batch_size` frames at a time.
+        """As `run`, for any number of frames, in batches of `batch_size`.
 
         Raises:
             ProviderError: as `run`.
@@ -101,7 +101,7 @@ class OpenGraph:
         return amplitude, phase
 
     def _run_on_device(self, counts: NDArray[np.float32]) -> Patches:
-        """Through buffers in the card's memory, but for batches of another size than most."""
+        """Run through buffers in GPU memory; batches of an unusual size without them."""
         usual = self._fixed_batch or self.batch_size
         if not self.run_settings.provider.is_nvidia or len(counts) != usual:
             amplitude, phase = self.session.run(
@@ -125,7 +125,7 @@ class OpenGraph:
 
 
 def check_held(package: Package, precision: Precision) -> None:
-    """See that a package has a graph of this precision.
+    """Check that a package has a graph of this precision.
 
     Raises:
         PackageError: if it has none.
@@ -136,7 +136,7 @@ def check_held(package: Package, precision: Precision) -> None:
 
 
 def _check_room(package: Package, run_settings: RunSettings) -> None:
-    """See that a batch has room in the processor's memory; a card's driver says so itself."""
+    """Check that a batch fits in main memory; for GPU memory, the driver reports it."""
     cost, fixed = package.costs[run_settings.precision], package.manifest.batch_size
     if cost is None or run_settings.provider is not Provider.CPU:
         return
@@ -150,7 +150,7 @@ def _check_room(package: Package, run_settings: RunSettings) -> None:
 
 
 def package_settings(package: Package, run_settings: RunSettings) -> onnxruntime.SessionOptions:
-    """How ONNX Runtime is set up for one graph of a package."""
+    """ONNX Runtime's session options for one graph of a package."""
     manifest = package.manifest
     quantisation = manifest.precisions[run_settings.precision].quantisation
     return session_settings(
@@ -159,7 +159,7 @@ def package_settings(package: Package, run_settings: RunSettings) -> onnxruntime
 
 
 def _check_compiled_for_this(package: Package, run_settings: RunSettings) -> None:
-    """A compiled graph has the memory layout of one processor: on another it computes nonsense."""
+    """Refuse a graph compiled for another processor, whose memory layout gives wrong results."""
     compiled = package.manifest.compiled
     if compiled is None:
         return
@@ -182,7 +182,7 @@ def _check_compiled_for_this(package: Package, run_settings: RunSettings) -> Non
 
 
 def _whole_batches(wanted: int, fixed: int | None) -> int:
-    """At least `wanted` frames, in batches none of which has to be filled up."""
+    """Smallest batch size ≥ `wanted` that needs no padding for a graph of `fixed` batch size."""
     return wanted if fixed is None else -(-wanted // fixed) * fixed
 
 
@@ -216,7 +216,7 @@ def _create_session(
 def _providers(
     package: Package, run_settings: RunSettings
 ) -> list[str | tuple[str, dict[str, str]]]:
-    """The provider and, behind it, those that take the nodes which it leaves."""
+    """The provider, followed by those that run the nodes it does not support."""
     processor = Provider.CPU.execution_provider
     if run_settings.provider is Provider.CPU:
         return [processor]

@@ -1,6 +1,6 @@
-"""Which processor this is, and whether it multiplies 8-bit numbers without saturating.
+"""Name of this machine's processor, and whether it has 8-bit dot-product instructions (VNNI).
 
-Goes beside every measured retention: integer kernels differ from processor to processor.
+Recorded with every measured retention, since integer kernels differ between processors.
 """
 
 import platform
@@ -11,7 +11,7 @@ _VNNI = ("avx512_vnni", "avx_vnni")
 
 
 def processor_name() -> str:
-    """The processor in words, its vector instructions included where the system tells them."""
+    """Processor name, with its vector instructions where the system lists them."""
     told = _cpuinfo()
     name = told.get("model name") or platform.processor() or platform.machine() or "unknown"
     flags = told.get("flags", "").split()
@@ -23,13 +23,13 @@ def processor_name() -> str:
 
 
 def has_vnni() -> bool | None:
-    """Whether it has instructions for 8-bit products; None where the system does not tell."""
+    """Whether it has VNNI, 8-bit dot products without saturation; None if unknown."""
     flags = _cpuinfo().get("flags")
     return None if flags is None else any(flag in flags.split() for flag in _VNNI)
 
 
 def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the first core."""
+    """Entries of the first core in Linux's /proc/cpuinfo."""
     try:
         first = _CPUINFO.read_text("utf-8", "replace").split("\n\n", 1)[0]
     except OSError:

@@ -1,8 +1,8 @@
-"""Which execution providers ONNX Runtime has here, and what one of them lacks.
+"""Execution providers of the installed ONNX Runtime, and why one is unavailable.
 
-A wheel lists the providers that it was built with, not those that work: CUDA's libraries or the
-driver may be missing. What can be seen without a graph is seen here, at little cost; whether a
-provider really works, only a graph tells (`wnet_edge.runner.choosing.choice`).
+ONNX Runtime lists the providers that it was built with, not those that work: CUDA's libraries or
+the driver may be missing. This module checks, at little cost, what can be checked without a graph;
+only a session shows whether a provider really works (`wnet_edge.runner.choosing.choice`).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import onnxruntime
 
 
 class Provider(str, Enum):
-    """Where a graph runs; AUTO takes the best that works (`wnet_edge.runner.choosing.choice`)."""
+    """Execution provider; AUTO takes the best that works (`wnet_edge.runner.choosing.choice`)."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -36,7 +36,7 @@ class Provider(str, Enum):
 
     @property
     def is_nvidia(self) -> bool:
-        """Whether it needs NVIDIA's driver and keeps tensors in the card's memory."""
+        """Whether it needs NVIDIA's driver and keeps tensors in GPU memory."""
         return self in (Provider.CUDA, Provider.TENSORRT)
 
 
@@ -58,7 +58,7 @@ WHEELS = {
     Provider.MIGRAPHX: "onnxruntime-migraphx",
     Provider.DIRECTML: "onnxruntime-directml",
 }
-"""On PyPI, for those that plain onnxruntime lacks."""
+"""Wheels on PyPI with the providers that plain onnxruntime lacks."""
 
 CURES = {
     Provider.CUDA: "install an NVIDIA driver and pip install 'onnxruntime-gpu[cuda,cudnn]'",
@@ -67,7 +67,7 @@ CURES = {
         "it was built for (pip install 'tensorrt-cu13<11' where it asks for libnvinfer.so.10)"
     ),
 }
-"""What gives a machine a provider that a wheel has and that does not work."""
+"""How to make a provider work that the installed wheel was built with."""
 
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
@@ -79,7 +79,7 @@ def offered() -> tuple[Provider, ...]:
 
 
 def has_nvidia_driver() -> bool:
-    """Whether NVIDIA's driver can be loaded: without it there is no use in trying CUDA."""
+    """Whether NVIDIA's driver can be loaded, without which CUDA can't work."""
     try:
         ctypes.CDLL(_DRIVER)
     except OSError:
@@ -88,9 +88,9 @@ def has_nvidia_driver() -> bool:
 
 
 def unavailable_reason(provider: Provider) -> str | None:
-    """What keeps a provider from working, as far as that is seen without a graph; None: nothing.
+    """Why a provider is unavailable, as far as visible without a graph; None for no known reason.
 
-    Loads CUDA's libraries from NVIDIA's pip packages, where there are any, on the way.
+    As a side effect, loads CUDA's libraries from NVIDIA's pip packages if they are installed.
     """
     if provider not in offered():
         wheel = WHEELS.get(provider)
@@ -104,14 +104,14 @@ def unavailable_reason(provider: Provider) -> str | None:
 
 
 def missing_library(provider: Provider) -> str | None:
-    """Which library ONNX Runtime's CUDA or TensorRT part asks the system for in vain, if any."""
+    """Shared library that ONNX Runtime's CUDA or TensorRT provider fails to load, if any."""
     _preload()
     if provider is Provider.TENSORRT:
         _preload_tensorrt()
     folder = Path(onnxruntime.__file__).parent / "capi"
     parts = ("shared", "cuda", provider.value)
     for path in (folder / f"libonnxruntime_providers_{part}.so" for part in dict.fromkeys(parts)):
-        if not path.exists():  # another system than Linux: only a session tells
+        if not path.exists():  # another system than Linux: only a session shows it
             continue
         try:
             ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
@@ -121,17 +121,17 @@ def missing_library(provider: Provider) -> str | None:
 
 
 def _preload() -> None:
-    """Finds the libraries of pip's nvidia-* packages; ONNX Runtime prints what it does not find."""
+    """Load the libraries of pip's nvidia-* packages; ONNX Runtime prints those it does not find."""
     if hasattr(onnxruntime, "preload_dlls"):
         with contextlib.redirect_stdout(io.StringIO()):
             onnxruntime.preload_dlls()
 
 
 def _preload_tensorrt() -> None:
-    """Loads the libraries of pip's TensorRT: neither the system nor ONNX Runtime looks for them."""
+    """Load the libraries of pip's TensorRT, which neither the system nor ONNX Runtime looks for."""
     found = find_spec("tensorrt_libs")
     for folder in (found and found.submodule_search_locations) or ():
         for name in ("libnvinfer.so.*", "libnvinfer_plugin.so.*", "libnvonnxparser.so.*"):
             for path in sorted(Path(folder).glob(name)):
-                with contextlib.suppress(OSError):  # told by what asks for it
+                with contextlib.suppress(OSError):  # reported by the library that needs it
                     ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)

@@ -1,6 +1,7 @@
-"""How a package is run: what was asked for, and what was settled on.
+"""Run settings of a package: requested options, and the complete settings of a session.
 
-Between the command line, which may leave everything open, and a session, which may not.
+The command line may leave everything open; a session needs precision, provider, threads and batch
+size.
 """
 
 from dataclasses import dataclass
@@ -9,21 +10,23 @@ from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.runner.graph.providers import Provider
 
 BATCH_SIZE = 32
-"""Frames run at once where nobody says otherwise and nothing was measured."""
+"""Default batch size, without a user option or a tuning record."""
 
 MAX_THREADS = 512
-"""ONNX Runtime starts them all at once: thousands take minutes, or all that a user may have."""
+"""Limit on CPU threads; ONNX Runtime starts all at once, and thousands take minutes or exceed the
+user's limit."""
 
 
 @dataclass(frozen=True)
 class RunnerOptions:
-    """What is asked of a run; None leaves it to what was measured here, else to a safe default.
+    """Requested run options; None is filled from the tuning record, else with a safe default.
 
     Attributes:
-        precision: of the graph.
-        provider: AUTO takes the best that works; any other is had or refused.
-        threads: of the processor; 0 leaves the number to ONNX Runtime, one a core.
-        batch_size: frames run at once, where the package leaves it open.
+        precision: precision of the graph.
+        provider: execution provider. AUTO takes the best that works; any other is used as given,
+            and if it is unavailable the run fails.
+        threads: number of CPU threads; 0 leaves it to ONNX Runtime, one per core.
+        batch_size: frames per batch; ignored if the package has a fixed batch size.
     """
 
     precision: Precision | None = None
@@ -38,13 +41,13 @@ class RunnerOptions:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """How a graph is run, with nothing left open.
+    """Complete run settings of a graph.
 
     Attributes:
-        precision: of the graph.
+        precision: precision of the graph.
         provider: any but AUTO.
-        threads: of the processor; 0 leaves the number to ONNX Runtime, one a core.
-        batch_size: frames run at once, where the package leaves it open.
+        threads: number of CPU threads; 0 leaves it to ONNX Runtime, one per core.
+        batch_size: frames per batch; ignored if the package has a fixed batch size.
     """
 
     precision: Precision
@@ -58,7 +61,7 @@ class RunSettings:
         _check_numbers(self.threads, self.batch_size)
 
     def fits(self, options: RunnerOptions) -> bool:
-        """Whether it is one of those that `options` leave open."""
+        """Whether these settings agree with every option that is given."""
         return (
             options.precision in (None, self.precision)
             and options.provider in (Provider.AUTO, self.provider)

@@ -1,7 +1,7 @@
-"""How TensorRT is set up for a graph, and where the engines that it builds are kept.
+"""Options of the TensorRT provider, and the folder of its engines.
 
-Building an engine takes from seconds to minutes, so it is done once for a package, a device and a
-version. Not yet run on hardware: docs/performance.md.
+Building an engine takes seconds to minutes, so it is done once per package, device and version. Not
+yet run on hardware: docs/performance.md.
 """
 
 import hashlib
@@ -16,10 +16,9 @@ _KEY_DIGITS = 16
 
 
 def engine_folder(package: Package, device: Device, cache: Path) -> Path:
-    """Of the engines of one package on one device under one version of ONNX Runtime.
+    """Folder of the engines of one package on one device with one version of ONNX Runtime.
 
-    TensorRT's own version and the card's architecture are in the names that ONNX Runtime gives the
-    files in it.
+    TensorRT's version and the GPU architecture are part of the file names that ONNX Runtime uses.
     """
     key = hashlib.sha256(f"{package.sha256} {device.key}".encode("ascii")).hexdigest()
     return cache / "tensorrt" / key[:_KEY_DIGITS]
@@ -28,13 +27,13 @@ def engine_folder(package: Package, device: Device, cache: Path) -> Path:
 def tensorrt_options(package: Package, run_settings: RunSettings, folder: Path) -> dict[str, str]:
     """Options of ONNX Runtime's TensorRT provider.
 
-    One engine serves every batch up to the way's own, for which it is tuned. INT8 is computed where
-    the graph's own Q/DQ nodes say so: no calibration table of TensorRT's.
+    One engine serves every batch size up to that of the run settings, for which it is tuned. INT8
+    follows the graph's Q/DQ nodes, without a TensorRT calibration table.
 
     Args:
         package: a verified package.
         run_settings: precision and batch size.
-        folder: where engines and timings are kept; it exists.
+        folder: existing folder for engines and timing caches.
     """
     fixed = package.manifest.batch_size
     smallest, largest = (fixed, fixed) if fixed is not None else (1, run_settings.batch_size)

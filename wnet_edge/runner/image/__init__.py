@@ -1,1 +1,1 @@
-"""A scan's frames through an opened graph to an image, and whether it can be trusted."""
+"""From a scan's frames through an opened graph to an image, and its self-check."""

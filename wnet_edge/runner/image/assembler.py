@@ -1,8 +1,8 @@
 """Frames in, image out at any time: prepare → graph → patches → stitcher, for one scan.
 
-The middle of the flow, wherever frames come from: `infer` reads them from a file, a live scan
-receives them. The three steps may be called one after the other (`add`) or with the graph in a
-thread of its own (`prepare`, `patches`, `lay`).
+Independent of the source of the frames: `infer` reads them from a file, a live scan receives them.
+The three steps may be called in sequence (`add`) or with the graph in a separate thread (`prepare`,
+`patches`, `lay`).
 """
 
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ from wnet_edge.scan.preparation import Preparation, Prepared
 from wnet_edge.stitching.stitcher import Stitched, Stitcher, StitchOptions
 
 COMPARED_FRAMES = 100
-"""Frames that judge an image."""
+"""Default number of frames compared in the self-check."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class Assembled:
     """The image of the frames so far.
 
     Attributes:
-        stitched: the image and where it lies, in its amplitude scale.
-        amplitude_scale: what the amplitude is relative to.
-        transmission: median share of the probe's power that reached the detector; None without a
-            probe.
-        median_counts: of the frames in the image.
+        stitched: the image and its place on the object, in its amplitude scale.
+        amplitude_scale: reference of the amplitude scale.
+        transmission: median fraction of the probe's power that reached the detector; None without
+            a probe.
+        median_counts: median counts per frame, of the frames in the image.
     """
 
     stitched: Stitched
@@ -45,9 +45,9 @@ class Assembled:
 
 
 class Assembler:
-    """Takes the frames of one scan, batch by batch, and gives their image.
+    """Assembles the image of one scan from its frames, batch by batch.
 
-    A context manager: what the stitcher keeps on the disk goes when the block ends.
+    A context manager: the stitcher's temporary file is deleted on exit.
 
         with Assembler(scan.setup, package, graph.run) as assembler:
             for frames, positions_m in batches:
@@ -56,23 +56,23 @@ class Assembler:
             assembled = assembler.finish()
 
     Args:
-        setup: what all frames share.
-        package: that fits it.
-        run: one of the package's graphs.
-        expected_m: (N, 2) positions of all frames to come, where they are known; else the image
+        setup: detector and probe of the scan.
+        package: package that is compatible with it.
+        run: runs one of the package's graphs.
+        expected_m: (N, 2) positions of all frames to come, metres; None if unknown, then the image
             grows with the frames.
-        stitch_options: how hard the stitcher tries.
+        stitch_options: stopping criteria and size limit of the stitcher.
 
     Attributes:
         values_masked: pixel values so far that are no counts (NaN, detector gaps) outside the
             setup's mask, each left out of its frame.
         values_clipped: negative values so far, outside the mask, that were taken as zero.
-        frames_flat: frames so far that are as bright everywhere; they are left out.
+        frames_flat: number of uniform frames so far, which are left out.
 
     Raises:
-        PackageError: if the package's probe is dark in the network's window.
+        PackageError: if the package's probe is zero in the network's window.
         ScanError: if the image would be too large.
-        ResultError: if the stitcher's temporary file finds no room.
+        ResultError: if there is no disk space for the stitcher's temporary file.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Assembler:
         self.close()
 
     def close(self) -> None:
-        """Let what is on the disk go; no frame can be added any more."""
+        """Delete the stitcher's temporary file; no frame can be added any more."""
         self._stitcher.close()
 
     def add(
@@ -123,17 +123,17 @@ class Assembler:
         positions_m: NDArray[np.float64],
         left_out: NDArray[np.bool_] | None = None,
     ) -> None:
-        """The next B frames through all steps.
+        """Process the next B frames through all steps.
 
         Args:
-            frames: (B, n, n) counts; they stay as they are.
-            positions_m: (B, 2) row, column of their full windows on the object.
-            left_out: (B,) True for frames that get no weight; their positions are any finite ones.
+            frames: (B, n, n) float32 counts, not modified.
+            positions_m: (B, 2) row, column of their full windows on the object, metres.
+            left_out: (B,) bool, True for frames that get no weight, with any finite position.
 
         Raises:
             ProviderError: if the graph's provider fails.
             ScanError: if a position is not finite, or the image becomes too large.
-            ResultError: if the stitcher's temporary file finds no room.
+            ResultError: if there is no disk space for the stitcher's temporary file.
         """
         batch = self.prepare(frames, left_out)
         self.lay(batch, self.patches(batch), positions_m)
@@ -141,14 +141,14 @@ class Assembler:
     def prepare(
         self, frames: NDArray[np.float32], left_out: NDArray[np.bool_] | None = None
     ) -> Prepared:
-        """First step: the next B frames (B, n, n) to counts as the graph takes them."""
+        """First step: prepare the next B frames (B, n, n) as input of the graph."""
         batch = self._preparation.prepare(frames, left_out)
         self._sample.add(self._prepared, batch.counts)
         self._prepared += len(frames)
         return batch
 
     def patches(self, batch: Prepared) -> Patches:
-        """Second step, in any thread: counts through the graph.
+        """Second step, in any thread: run the graph.
 
         Raises:
             ProviderError: if the graph's provider fails.
@@ -156,11 +156,11 @@ class Assembler:
         return self._run(batch.counts)
 
     def lay(self, batch: Prepared, patches: Patches, positions_m: NDArray[np.float64]) -> None:
-        """Third step, in the order of the first: patches at `positions_m` (B, 2) on the image.
+        """Third step, in the order of the first: stitch patches at `positions_m` (B, 2), metres.
 
         Raises:
             ScanError: if a position is not finite, or the image becomes too large.
-            ResultError: if the stitcher's temporary file finds no room.
+            ResultError: if there is no disk space for the stitcher's temporary file.
         """
         self.values_masked += batch.values_masked
         self.values_clipped += batch.values_clipped
@@ -175,12 +175,12 @@ class Assembler:
 
     @property
     def lost(self) -> NDArray[np.bool_]:
-        """(N,) frames so far without counts, bad ones, and those that were to be left out."""
+        """(N,) bool, frames so far that are not in the image: without counts, bad, or left out."""
         without_counts: NDArray[np.bool_] = self._amplitude.totals == 0
         return without_counts
 
     def image(self, rounds: int = 1) -> Assembled:
-        """The image so far, its phases settled by up to `rounds`; frames can still be added.
+        """The image so far, after up to `rounds` relaxation sweeps; frames can still be added.
 
         Raises:
             ResultError: if no frame had a usable patch so far.
@@ -188,7 +188,7 @@ class Assembler:
         return self._assembled(self._stitcher.image(rounds))
 
     def finish(self) -> Assembled:
-        """The image of all frames, its phases settled; no frame can be added afterwards.
+        """The image of all frames with converged phases; no frame can be added afterwards.
 
         Raises:
             ResultError: if no frame had a usable patch.
@@ -196,7 +196,7 @@ class Assembler:
         return self._assembled(self._stitcher.finish())
 
     def check(self, assembled: Assembled, compared_frames: int = COMPARED_FRAMES) -> SelfCheck:
-        """Whether an image of this scan explains its frames, by up to so many of them."""
+        """Self-check of an image of this scan with up to `compared_frames` of its frames."""
         positions_m = np.concatenate(self._positions_m)
         return self_check(
             self._sample,

@@ -1,4 +1,4 @@
-"""Where the time of an image goes, when several steps of its flow go on at once."""
+"""Timing of the steps of inference, some of which run concurrently."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -12,22 +12,22 @@ Given = TypeVar("Given")
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds that each step was at work, and all of them together.
+    """Busy time of each step and total time, in seconds.
 
-    A thread reads frames and another runs the network while the main one does everything else. So
-    preparing, stitching, checking and waiting add up to `total_s`; reading and network lie beside
-    them, and opening the graph, which may serve many scans, before them.
+    One thread reads frames and another runs the network, while the main thread does everything
+    else. So preparing, stitching, checking and waiting add up to `total_s`; reading and network run
+    concurrently with them, and opening the graph, which may serve many scans, precedes them.
 
     Attributes:
-        open_s: to choose and open the graph.
-        read_s: to read frames, in a thread of its own.
-        prepare_s: to bin and mask them.
-        network_s: to run the network, in a thread of its own.
-        stitch_s: to place patches and find their phases.
-        check_s: to judge the image by its frames.
-        wait_for_frames_s: when the main thread had nothing to do before frames came.
-        wait_for_network_s: when it had nothing to do before patches came.
-        total_s: by the clock.
+        open_s: choosing and opening the graph.
+        read_s: reading frames, in a separate thread.
+        prepare_s: binning and masking them.
+        network_s: running the network, in a separate thread.
+        stitch_s: placing patches and solving for their phases.
+        check_s: self-check of the image.
+        wait_for_frames_s: main thread waiting for frames.
+        wait_for_network_s: main thread waiting for patches.
+        total_s: wall time.
     """
 
     open_s: float
@@ -42,20 +42,20 @@ class Timing:
 
 
 class Laps:
-    """Counts the seconds of every step: the main thread's in laps, the others' by themselves."""
+    """Stopwatch for the steps: laps in the main thread, wrapped functions in other threads."""
 
     def __init__(self) -> None:
         self._began = self._last = perf_counter()
         self._seconds: defaultdict[str, float] = defaultdict(float)
 
     def lap(self, step: str) -> None:
-        """What the main thread has done since its last lap was `step`."""
+        """Attribute the main thread's time since its last lap to `step`."""
         now = perf_counter()
         self._seconds[step] += now - self._last
         self._last = now
 
     def beside(self, step: str, work: Callable[[Taken], Given]) -> Callable[[Taken], Given]:
-        """`work`, for one other thread, with its time added to `step`."""
+        """Wrap `work`, to be run in one other thread, so that its time is added to `step`."""
 
         def timed(taken: Taken) -> Given:
             began = perf_counter()
@@ -67,6 +67,6 @@ class Laps:
         return timed
 
     def timing(self, open_s: float) -> Timing:
-        """All of it so far."""
+        """Times so far, with the given time for opening the graph."""
         steps = {f"{step}_s": seconds for step, seconds in self._seconds.items()}
         return Timing(open_s=open_s, **steps, total_s=self._last - self._began)

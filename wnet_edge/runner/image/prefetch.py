@@ -1,7 +1,7 @@
-"""Work done ahead by another thread: reading beside the network, the network beside stitching.
+"""Prefetching in a background thread: reading overlaps with inference, inference with stitching.
 
-One thread a step, in order, never more than a few items ahead, so that memory does not grow with
-the scan and results are those of doing one after the other.
+One thread per step, in order and at most a few items ahead, so that memory does not grow with the
+scan and results are the same as without threads.
 """
 
 from collections import deque
@@ -20,10 +20,10 @@ _AHEAD = 2
 def prefetched(
     make: Callable[[Item], Made], items: Iterable[Item], name: str
 ) -> Iterator[Iterator[tuple[Item, Made]]]:
-    """Every item with what `make` makes of it in a thread called `name`, in order.
+    """Context with an iterator of (item, make(item)) in order, computed ahead in thread `name`.
 
-    Items are taken in the caller's own thread. An error of `make` is raised where its result would
-    have come. When the block ends, however it ends, the thread has stopped.
+    Items are drawn in the caller's thread. An exception of `make` is raised in place of its result.
+    The thread has stopped when the context ends, also after an error.
     """
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix=name) as maker:
         pending: deque[tuple[Item, Future[Made]]] = deque()

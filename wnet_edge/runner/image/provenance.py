@@ -1,4 +1,4 @@
-"""What a result file says of how its image came to be."""
+"""Provenance of an image, as stored in its result file."""
 
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ _TRUST = {Verdict.TRUSTED: "yes", Verdict.NOT_TRUSTED: "no", Verdict.UNKNOWN: "u
 def process_record(
     scan: Path, command_line: str, package: Package, inference: Inference, framed: FramedScan
 ) -> Process:
-    """The record of one image."""
+    """Provenance of one image: package, precision, provider, versions, command line, timing."""
     versions = {name: version(name) for name in ("wnet-edge", "numpy", "h5py")}
     check = inference.self_check
     return Process(
@@ -36,7 +36,7 @@ def process_record(
         frames_received=inference.frames_received,
         frames_processed=inference.frames_processed,
         frames_lost=inference.frames_lost,
-        # The wheel is named onnxruntime or onnxruntime-gpu; the module knows its version.
+        # From the module, since the wheel is named onnxruntime or onnxruntime-gpu.
         versions=versions | {"onnxruntime": onnxruntime.__version__},
         scan=framed.choices,
         self_check={} if check.fit is None else fit_values(check.fit),
@@ -48,7 +48,7 @@ def process_record(
 
 
 def fit_values(fit: FrameFit) -> dict[str, float]:
-    """The figures behind a verdict, by the names that results and `--json` give them."""
+    """Figures behind a verdict, by their names in results and `--json`."""
     return {
         "r_factor": fit.r_factor,
         "r_floor": fit.r_floor,
@@ -60,5 +60,5 @@ def fit_values(fit: FrameFit) -> dict[str, float]:
 
 
 def as_utf8(text: str) -> str:
-    """Text that any file takes: bytes of a file's name that are no UTF-8 as backslash escapes."""
+    """Valid UTF-8 text: undecodable bytes of a file name become backslash escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,9 +1,9 @@
-"""Does the image explain the frames? A fast wrong image is worse than none.
+"""Self-check of an image: R-factor of frames simulated from it against the measured ones.
 
-From the stitched object and the package's probe a sample of the measured frames is simulated anew,
-all modes, binned as measured, one fitted scale a frame, and held against what was measured:
-R = Σ|√I − |Ψ|| / Σ√I. The same is done for a blank object, and for the image with its contrast
-turned up and down. What follows from these numbers is `wnet_edge.runner.image.verdict`'s.
+A fast wrong image is worse than none. From the stitched object and the package's probe, a sample of
+the frames is simulated (all modes, binned as measured, one fitted scale per frame) and compared
+with the measurement: R = Σ|√I − |Ψ|| / Σ√I. The same is done for a blank object, and for the image
+with its contrast scaled up and down. `wnet_edge.runner.image.verdict` judges these numbers.
 """
 
 from dataclasses import dataclass
@@ -25,23 +25,23 @@ from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.stitching.stitcher import Stitched
 
 _KEPT_FRAMES = 300
-"""More than are compared, since some lie at the border of the image."""
+"""Size of the sample; more than are compared, since some lie at the border of the image."""
 
 _COVERED_POWER = 0.999
-"""Share of the probe's power that must fall on covered object."""
+"""Fraction of the probe's power that must fall on covered pixels."""
 
 _CONTRASTS = np.geomspace(1 / 4, 4, 9)
-"""Factors on the image's contrast that are tried; between them a parabola is taken."""
+"""Contrast factors that are tried; the minimum is interpolated by a parabola."""
 
 
 @dataclass(frozen=True)
 class SelfCheck:
-    """How well the image explains the frames it came from, and what that makes of it.
+    """Result of the self-check: R-factors of the image against its own frames, and the verdict.
 
     Attributes:
-        fit: of the image to its frames; None where no frame's whole probe was covered.
-        verdict: on the image.
-        cause: why it is not trusted, and what to try; None where it is.
+        fit: R-factors; None if in no frame the whole probe was covered.
+        verdict: whether the image is trusted.
+        cause: why it is not trusted, and what to try; None if it is.
     """
 
     fit: FrameFit | None
@@ -50,12 +50,12 @@ class SelfCheck:
 
     @property
     def trusted(self) -> bool | None:
-        """The verdict as yes, no, or None where it is unknown."""
+        """Whether the image is trusted; None if unknown."""
         return {Verdict.TRUSTED: True, Verdict.NOT_TRUSTED: False}.get(self.verdict)
 
     @property
     def text(self) -> str:
-        """Figures and verdict in a line: R-factor, the blank object's, part explained, contrast."""
+        """One line: R-factors of image and blank object, explained part, contrast, verdict."""
         if self.fit is None:
             return f"not compared with the frames: {self.verdict.value}"
         fit = self.fit
@@ -66,7 +66,7 @@ class SelfCheck:
 
     @property
     def warning(self) -> str | None:
-        """One line where the image is not to be trusted, or could not be judged."""
+        """One line if the image is not trusted or could not be judged; else None."""
         if self.cause is None:
             return None
         reason = self.cause.value
@@ -74,14 +74,14 @@ class SelfCheck:
 
 
 class FrameSample:
-    """Some frames as the network saw them, evenly spread over the scan, for the comparison.
+    """Sample of the network's input frames, evenly spread over the scan, for the self-check.
 
     Args:
-        frame_count: of the scan; None where it is not known: then every frame is kept at first,
-            and every second one of them goes whenever they are twice too many.
+        frame_count: number of frames of the scan; None if unknown: then every frame is kept at
+            first, and every second one is dropped whenever there are twice too many.
 
     Attributes:
-        counts: of each frame that is kept, by its number, (h, w) float32, masked pixels negative.
+        counts: counts (h, w) float32 of each kept frame by number, masked pixels negative.
     """
 
     def __init__(self, frame_count: int | None) -> None:
@@ -93,7 +93,7 @@ class FrameSample:
             self._wanted = np.unique(np.linspace(0, frame_count - 1, size).astype(np.int64))
 
     def add(self, first: int, counts: NDArray[np.float32]) -> None:
-        """Keep what belongs to the sample of frames `first` and after, (B, 1, h, w)."""
+        """Keep those of the frames (B, 1, h, w) from number `first` on that are in the sample."""
         last = first + len(counts)
         if self._wanted is not None:
             start, stop = np.searchsorted(self._wanted, (first, last)).tolist()
@@ -115,17 +115,17 @@ def self_check(
     stitched: Stitched,
     compared_frames: int,
 ) -> SelfCheck:
-    """Simulate up to `compared_frames` frames of the sample from the image, and judge it.
+    """Simulate up to `compared_frames` frames of the sample from the image, and judge the image.
 
-    Frames of which the image does not cover the probe are passed over.
+    Frames whose probe is not covered by the image are skipped.
 
     Args:
         sample: frames of the scan.
-        setup: what they share.
-        positions_m: (N, 2) of all frames of the scan.
-        package: whose probe is taken, and whose level the image is held against.
+        setup: detector and probe of the scan.
+        positions_m: (N, 2) row, column of all frames of the scan, metres.
+        package: package with the probe, and with the R-factors to compare with.
         stitched: the image.
-        compared_frames: at most.
+        compared_frames: largest number of frames to compare.
     """
     model = _Model.of(setup, positions_m, package, stitched)
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
@@ -135,7 +135,7 @@ def self_check(
 
 
 def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | None:
-    """Of the model to measured frames, by their numbers; None where nothing was measured."""
+    """R-factors of the model for measured frames by number; None if there are no counts."""
     deviation = blank_deviation = noise = total = 0.0
     fractions = values = 0
     misfit = np.zeros(len(_CONTRASTS))
@@ -150,7 +150,7 @@ def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | 
         total += float(root.sum())
         fractions += int(np.count_nonzero(counts[valid] % 1))
         values += root.size
-        # The intensity is a parabola in the contrast, known from three of its points.
+        # The intensity is quadratic in the contrast, so that three points determine it.
         curvature = (double - 2 * image + blank) / 2
         slope = image - blank - curvature
         misfit += [
@@ -161,7 +161,7 @@ def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | 
         return None
     return FrameFit(
         r_factor=deviation / total,
-        # Normalised frames do not tell how many photons they were, nor so their noise.
+        # The noise of normalised frames is unknown, since their photon counts are.
         r_floor=0.0 if 2 * fractions > values else noise / total,
         r_blank=blank_deviation / total,
         contrast=1 / _lowest(misfit),
@@ -170,9 +170,9 @@ def _fit(model: "_Model", frames: dict[int, NDArray[np.float32]]) -> FrameFit | 
 
 
 def _lowest(misfit: NDArray[np.float64]) -> float:
-    """The factor of least misfit: a parabola through the lowest of `_CONTRASTS` and its neighbours.
+    """Contrast factor of least misfit, by a parabola through the smallest value and its neighbours.
 
-    In the logarithm; the first or last where that is the lowest.
+    In the logarithm of the factor; at either end of `_CONTRASTS` that factor itself.
     """
     best = int(np.argmin(misfit))
     if best in (0, len(misfit) - 1):
@@ -183,7 +183,7 @@ def _lowest(misfit: NDArray[np.float64]) -> float:
 
 
 def _scaled(root: NDArray[np.float64], modelled: NDArray[np.float64]) -> NDArray[np.float64]:
-    """|Ψ| of modelled counts, times the factor that brings it nearest to √I, `root`."""
+    """|Ψ| of modelled counts, scaled by least squares to √I (`root`)."""
     magnitude = np.sqrt(np.maximum(modelled, 0))
     scale = float(root @ magnitude) / max(float(magnitude @ magnitude), 1e-30)
     scaled: NDArray[np.float64] = scale * magnitude
@@ -192,14 +192,14 @@ def _scaled(root: NDArray[np.float64], modelled: NDArray[np.float64]) -> NDArray
 
 @dataclass(frozen=True)
 class _Model:
-    """Frames simulated from an image.
+    """Forward model that simulates frames from an image.
 
     Attributes:
         stitched: the image.
-        probe: (modes, n, n), padded where the detector's pixels are finer than the package's.
-        wave: (modes, n, n), its far field.
-        power: (n, n), its intensity, sum 1.
-        corner_px: (N, 2), top-left pixel of each probe window in the image, fractions included.
+        probe: (modes, n, n), padded if the detector's pixels are finer than the package's.
+        wave: (modes, n, n), far field of the probe.
+        power: (n, n), probe intensity, normalised to sum 1.
+        corner_px: (N, 2) float64, top-left pixel of each probe window in the image.
         binning: simulated pixels along an edge that one of the network's input pixels sums.
     """
 
@@ -234,36 +234,36 @@ class _Model:
         )
 
     def covers(self, frame: int) -> bool:
-        """Whether the image covers what the probe lights."""
+        """Whether the image covers the area illuminated by the probe."""
         coverage = self._cut(self.stitched.coverage, frame)
         return bool(np.sum(self.power[coverage > 0]) >= _COVERED_POWER)
 
     def counts(self, frame: int) -> NDArray[np.float32]:
-        """Expected counts of a frame, (3, h, w), in the probe's own unit.
+        """Expected counts of a frame, (3, h, w) float32, in the units of the probe's power.
 
-        Of a blank object, of the image, and of the image with its contrast doubled: the patch is
-        its mean under the probe and what differs from it, which contrast multiplies.
+        For a blank object, for the image, and for the image with doubled contrast: contrast scales
+        the patch's deviation from its mean under the probe.
         """
         patch = self._cut(self.stitched.image, frame)
         shift_px = self.corner_px[frame] % 1
         exit_wave = shifted_probe(self.probe, shift_px) * patch
         image = far_field(exit_wave)
         lit = self.wave * self._ramp(shift_px)
-        # Of a patch P·O, the mean of O under |P|² is ⟨P|P·O⟩ / ⟨P|P⟩, in either space.
+        # The mean of O under |P|² is ⟨P|P·O⟩ / ⟨P|P⟩, in real or Fourier space.
         mean = np.vdot(lit, image) / np.vdot(lit, lit)
         blank = np.complex64(mean) * lit
         simulated = probe_intensity(np.stack([blank, image, 2 * image - blank], axis=1))
         return bin_frames(simulated, self.binning)
 
     def _ramp(self, shift_px: NDArray[np.float64]) -> NDArray[np.complex64]:
-        """What a shift of the probe does to its far field (n, n): the Fourier shift theorem."""
+        """Phase ramp (n, n) on the far field for a shift of the probe (Fourier shift theorem)."""
         q = np.fft.fftshift(np.fft.fftfreq(self.probe.shape[-1]))
         rows, columns = np.exp(-2j * np.pi * shift_px[:, None] * q)
         ramp: NDArray[np.complex64] = np.outer(rows, columns).astype(np.complex64)
         return ramp
 
     def _cut(self, image: NDArray[Any], frame: int) -> NDArray[Any]:
-        """The probe's window of an image, zero beyond its edge."""
+        """A frame's probe window cut from an image, zero outside it."""
         size = self.probe.shape[-1]
         start = np.floor(self.corner_px[frame]).astype(int)
         window = np.zeros((size, size), dtype=image.dtype)

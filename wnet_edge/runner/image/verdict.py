@@ -1,10 +1,10 @@
-"""Is an image to be trusted? Judged by how well it explains the frames that it was made from.
+"""Verdict on an image, trusted or not, from how well it explains its own frames.
 
-Three numbers decide, all from frames simulated anew (`wnet_edge.runner.image.self_check`): what
-share of the misfit of a blank object the image explains, whether that is near what the package
-reached on a scan of its own instrument, and whether the frames ask for the contrast that the image
-has. The limits are calibrated on simulated scans of several probes, samples and networks of every
-quality, and on a measured one (docs/trust.md).
+Three criteria, all from frames simulated from the image (`wnet_edge.runner.image.self_check`): the
+fraction of a blank object's misfit that the image explains, whether it is close to what the package
+reached on a scan of its own instrument, and whether the image has the contrast that fits the frames
+best. The limits are calibrated on simulated scans with several probes, samples and networks of
+every quality, and on a measured one (docs/trust.md).
 """
 
 from enum import Enum
@@ -12,34 +12,35 @@ from enum import Enum
 from wnet_edge.package.manifest import FrameFit
 
 LEAST_EXPLAINED = 0.45
-"""Of a blank object's misfit. Images with less than half of the true contrast explain 41 % at most,
-whatever the probe; good ones 51 % of a measured scan and more (docs/trust.md)."""
+"""Least explained fraction of a blank object's misfit. Images with less than half of the true
+contrast explain 41 % at most, whatever the probe; good ones 51 % of a measured scan and more
+(docs/trust.md)."""
 
 NEAR_RATIO = 1.2
-"""Of what an image leaves unexplained over what the package leaves on its own scan, up to which
-they are near: twenty frames anywhere in scan 247 stay below 1.05, a pixel size 10 % off reaches
-1.3."""
+"""Largest ratio of the unexplained fraction to that of the package on its own scan: any twenty
+frames of scan 247 stay below 1.05, a pixel size 10 % off reaches 1.3."""
 
 MEASURED_UNEXPLAINED = 0.45
-"""What a good network leaves unexplained of a measured scan (w3 of scan 247: 0.43). A package whose
-own level is lower was judged on frames simulated with the very probe it knows, which no measured
-frames are; it is held to this one instead."""
+"""Unexplained fraction of a good network on a measured scan (w3 on scan 247: 0.43). A package with
+a lower level of its own was measured on frames simulated with exactly its own probe, which measured
+frames never match; this value is used instead."""
 
 CONTRAST_RANGE = (0.57, 1.4)
-"""Of the image's contrast over that which the frames ask for: good images have 0.60 and more, those
-with about half of the true contrast 0.54 and less where they explain enough (docs/trust.md)."""
+"""Permitted contrast of the image relative to that which fits the frames best: good images have
+0.60 and more, those with about half of the true contrast 0.54 and less where they explain enough
+(docs/trust.md)."""
 
 _NOISE_RATIO = 1.3
-"""Of the blank object's R-factor over what noise alone gives, below which noise hides what an image
-explains: scan 247 has 1.5 at 3e4 counts a frame, 1.15 at 1e4."""
+"""Least ratio of the blank object's R-factor to that of noise alone; below it the frames are too
+noisy to judge an image: scan 247 has 1.5 at 3e4 counts per frame, 1.15 at 1e4."""
 
 _UNEXPLAINED_ALL = 0.8
-"""Share left unexplained from which an image has next to nothing to do with its frames: those of a
-wrong orientation or wrong positions leave 0.9 and more."""
+"""Unexplained fraction from which an image is practically unrelated to its frames: with a wrong
+orientation or wrong positions it is 0.9 and more."""
 
 
 class Verdict(str, Enum):
-    """What is said of an image."""
+    """Verdict on an image."""
 
     TRUSTED = "trusted"
     NOT_TRUSTED = "NOT trusted"
@@ -54,30 +55,30 @@ class Cause(str, Enum):
         "it); scan a larger field to have it judged"
     )
     NO_LEVEL = (
-        "the package holds no R-factor of its own instrument to judge the image by; export it with "
-        "--calibration SCAN, a measured scan of that instrument"
+        "the package holds no R-factor of its own instrument to compare with; export it with "
+        "--calibration SCAN, a measured scan from that instrument"
     )
     WEAK_SAMPLE = (
         "the sample scatters so weakly that a blank object explains the frames as well as images "
         "of this package explain theirs: the frames can't tell whether the image is right"
     )
     NOISE = (
-        "too few counts to judge the image: counting noise alone accounts for nearly all that a "
-        "blank object leaves; expose longer"
+        "too few counts to judge the image: counting noise alone accounts for nearly all of the "
+        "misfit of a blank object; expose longer"
     )
     UNTRAINED = (
         "the package's network is hardly trained: it does not explain the scan of its own "
-        "instrument either; train it longer, or take --package w3"
+        "instrument either; train it longer, or use --package w3"
     )
     UNLIKE = (
-        "the image has next to nothing to do with its frames: most likely the detector is turned "
-        "or the positions run another way (try --orientation auto --position-orientation auto), or "
-        "the positions are far off (set points instead of read-backs), in another unit "
+        "the image hardly explains its frames: most likely the orientation of the detector or of "
+        "the position axes is wrong (try --orientation auto --position-orientation auto), or the "
+        "positions are far off (set points instead of read-backs), in another unit "
         "(--positions-unit) or in another order than the frames"
     )
     FLAT = (
-        "the frames ask for another contrast than the image has: most likely the network was "
-        "trained too short or for another probe; train a package with this scan's probe "
+        "the contrast of the image does not match its frames: most likely the network was trained "
+        "too briefly or for another probe; train a package with this scan's probe "
         "(wnet-edge train --probe SCAN)"
     )
     PARTLY = (
@@ -88,11 +89,11 @@ class Cause(str, Enum):
 
 
 def judge(fit: FrameFit | None, level: FrameFit | None) -> tuple[Verdict, Cause | None]:
-    """The verdict on an image, and why it is not trusted where it is not.
+    """Verdict on an image, and the cause if it is not trusted.
 
     Args:
-        fit: of the image to its frames; None where no frame could be compared.
-        level: of the package, on a scan of its own instrument; None where it has none.
+        fit: R-factors of the image; None if no frame could be compared.
+        level: R-factors of the package on a scan of its own instrument; None if it has none.
     """
     if fit is None:
         return Verdict.UNKNOWN, Cause.NOT_COVERED
@@ -104,14 +105,14 @@ def judge(fit: FrameFit | None, level: FrameFit | None) -> tuple[Verdict, Cause 
         return Verdict.NOT_TRUSTED, Cause.UNTRAINED
     if explains(fit) and fit.unexplained <= NEAR_RATIO * _level(level):
         return Verdict.TRUSTED, None
-    # Both fit as well as right images of this package do.
+    # Image and blank object both fit as well as good images of this package do.
     if max(fit.r_free, fit.r_blank_free) <= level.r_free:
         return Verdict.UNKNOWN, Cause.WEAK_SAMPLE
     return Verdict.NOT_TRUSTED, _cause(fit)
 
 
 def explains(fit: FrameFit) -> bool:
-    """Whether an image is clearly better than a blank object, and of the right contrast."""
+    """Whether an image is clearly better than a blank object and has the right contrast."""
     low, high = CONTRAST_RANGE
     return fit.explained >= LEAST_EXPLAINED and low <= fit.contrast <= high
 

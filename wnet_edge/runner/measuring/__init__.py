@@ -1,1 +1,1 @@
-"""Speed and accuracy of a package, measured."""
+"""Measurement of a package's speed and accuracy."""

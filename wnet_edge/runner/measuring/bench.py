@@ -1,8 +1,8 @@
-"""Graphs held against each other: of several packages, in several precisions and runtimes.
+"""Benchmark of graphs: several packages, precisions and runtimes in comparison.
 
-Each is timed alone, counts to patches; those that `infer` would run also from detector frames to
-patches on the image. All of them in turn, batch size by batch size. The first is what others' times
-are divided by.
+Each graph is timed from counts to patches, and those that `infer` can run also end to end, from
+detector frames to stitched patches. Rounds are interleaved, per batch size; ratios are relative to
+the first graph.
 """
 
 import math
@@ -23,19 +23,19 @@ from wnet_edge.runner.measuring.end_to_end import EndToEnd
 from wnet_edge.runner.measuring.interleaved import WARM_UP, Contestant, Latency, time_in_turn
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 64)
-"""Those of Table 2 of Babu et al., Nat. Commun. 14, 7059 (2023), and what lies between them."""
+"""Batch sizes of Table 2 of Babu et al., Nat. Commun. 14, 7059 (2023), and some between them."""
 
 RUNTIME = "onnxruntime"
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A graph in one runtime.
+    """A graph to benchmark, in one runtime.
 
     Attributes:
-        package: of the graph.
-        run_settings: how it runs.
-        runtime: `RUNTIME`, or a peer's name.
+        package: package of the graph.
+        run_settings: precision, provider, threads, batch size.
+        runtime: `RUNTIME`, or the name of another runtime.
     """
 
     package: Package
@@ -49,16 +49,16 @@ class Entrant:
 
 
 Opened = tuple[Entrant, RunFrames]
-"""A graph, ready to run."""
+"""A graph to benchmark and the function that runs it."""
 
 
 @dataclass(frozen=True)
 class TimedGraph:
-    """How long something takes.
+    """Measured latency.
 
     Attributes:
-        latency: a frame.
-        ratio: of the median to the first entrant's.
+        latency: latency per frame.
+        ratio: median relative to that of the first entrant.
     """
 
     latency: Latency
@@ -67,13 +67,13 @@ class TimedGraph:
 
 @dataclass(frozen=True)
 class Row:
-    """One entrant at one batch size.
+    """Result of one entrant at one batch size.
 
     Attributes:
-        entrant: which.
-        batch_size: frames a run.
-        graph: counts to patches.
-        end_to_end: detector frames to patches on the image; None for a peer.
+        entrant: graph and runtime.
+        batch_size: frames per run.
+        graph: from counts to patches.
+        end_to_end: from detector frames to stitched patches; None for other runtimes.
     """
 
     entrant: Entrant
@@ -85,10 +85,10 @@ class Row:
 def precisions_to_time(
     package: Package, asked: Sequence[Precision], provider: Provider
 ) -> tuple[Precision, ...]:
-    """Those of `asked` that a package holds; where none is asked for, FP32 if it has it.
+    """The precisions of `asked` that a package contains; by default FP32 if it contains it.
 
     Raises:
-        PackageError: if it holds none of them.
+        PackageError: if it contains none of them.
     """
     if not asked:
         return (
@@ -103,18 +103,18 @@ def precisions_to_time(
 
 
 def batches_to_time(packages: Sequence[Package], asked: Sequence[int]) -> tuple[int, ...]:
-    """Batch sizes that every package takes without being filled up; `BATCH_SIZES` by default.
+    """Batch sizes that every package takes without padding; `BATCH_SIZES` by default.
 
     Raises:
-        PackageError: if one that was asked for is none.
+        PackageError: if a requested one needs padding.
     """
     for package in packages:
         fixed = package.manifest.batch_size
         wrong = [size for size in asked if fixed and size % fixed]
         if wrong:
             raise PackageError(
-                f"{package.path}: its graphs take {fixed} frames at once, which {wrong[0]} is no "
-                f"multiple of; give --batch {fixed}, or a package for any number of frames"
+                f"{package.path}: its graphs take {fixed} frames at once, which {wrong[0]} is not "
+                f"a multiple of; give --batch {fixed}, or a package for any number of frames"
             )
     if asked:
         return tuple(dict.fromkeys(asked))
@@ -125,7 +125,7 @@ def batches_to_time(packages: Sequence[Package], asked: Sequence[int]) -> tuple[
 def open_graphs(
     graphs: Sequence[tuple[Package, RunnerOptions]],
 ) -> tuple[list[Opened], tuple[str, ...]]:
-    """Open graphs as `infer` would, and say what it would warn of.
+    """Open graphs as `infer` would; returns them and the warnings that `infer` would give.
 
     Raises:
         PackageError: as `choose`.
@@ -140,7 +140,7 @@ def open_graphs(
 
 
 def frames_to_run(opened: Sequence[Opened], batch_size: int, runs: int) -> int:
-    """Frames of which `time_batch` tells its `progress`."""
+    """Total number of frames that `time_batch` reports to its `progress`."""
     candidates = sum(2 if entrant.is_own else 1 for entrant, _ in opened)
     return candidates * (WARM_UP + runs) * batch_size
 
@@ -151,17 +151,17 @@ def time_batch(
     runs: int,
     progress: Callable[[int], None] | None = None,
 ) -> list[Row]:
-    """Time all graphs in turn at one batch size.
+    """Time all graphs in interleaved rounds at one batch size.
 
     Args:
-        opened: the first in `RUNTIME`.
-        batch_size: frames a run.
-        runs: that are counted.
-        progress: called after each run with the frames in it.
+        opened: graphs to time; the first must run in `RUNTIME`.
+        batch_size: frames per run.
+        runs: number of timed rounds.
+        progress: called after each run with its number of frames.
 
     Raises:
         ProviderError: if a provider fails.
-        PackageError: if a package's probe is dark in the network's window.
+        PackageError: if a package's probe is zero in the network's window.
     """
     with ExitStack() as stack:
         flows = [

@@ -1,7 +1,7 @@
-"""How long things take against each other: timed in turn, round by round, by the wall clock.
+"""Relative timing of functions in interleaved rounds, by the wall clock.
 
-A ratio of two things timed one after the other says what else the machine was doing; in turn, both
-meet the same.
+Back-to-back timings confound the ratio with machine load; interleaved rounds expose both to the
+same load.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,20 +11,20 @@ from time import perf_counter
 import numpy as np
 
 WARM_UP = 5
-"""Rounds that are run first and not counted: memory is taken, kernels are chosen, engines built."""
+"""Warm-up rounds that are not counted: memory is allocated, kernels are chosen, engines built."""
 
 
 def _nothing() -> None:
-    """No preparation."""
+    """Default preparation: none."""
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """Something to be timed.
+    """A function to be timed.
 
     Attributes:
-        run: what is timed.
-        prepare: what is done before every run and not timed.
+        run: the timed function.
+        prepare: called before every run, untimed.
     """
 
     run: Callable[[], object]
@@ -33,9 +33,9 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds a frame over the rounds: quantiles and the fastest.
+    """Latency per frame in ms over the rounds: quantiles and minimum.
 
-    Quantiles lie between rounds: of 50, the 99th percentile between the slowest two.
+    Quantiles are interpolated: of 50 rounds, the 99th percentile lies between the slowest two.
     """
 
     p50_ms: float
@@ -45,7 +45,7 @@ class Latency:
 
     @property
     def frames_per_second(self) -> float:
-        """At the median."""
+        """Throughput at the median latency."""
         return 1000 / self.p50_ms
 
 
@@ -55,12 +55,12 @@ def time_in_turn(
     rounds: int,
     progress: Callable[[int], None] | None = None,
 ) -> list[Latency]:
-    """Time every contestant once a round, after `WARM_UP` rounds that are not counted.
+    """Time every contestant once per round, after `WARM_UP` rounds that are not counted.
 
     Args:
-        contestants: in the order in which they take their turns.
-        frames: that every run takes, by which its time is divided.
-        rounds: that are counted.
+        contestants: functions to time, in the order of each round.
+        frames: frames per run, by which its time is divided.
+        rounds: number of timed rounds.
         progress: called after each run with `frames`.
     """
     times_s: list[list[float]] = [[] for _ in contestants]

@@ -1,7 +1,7 @@
-"""Where each node of a graph runs and how long it takes, from ONNX Runtime's own profile.
+"""Node profile of a graph: on which provider each node runs and for how long.
 
-ONNX Runtime leaves to the processor what a provider has no kernel for, without a word; the profile
-tells. A card computes on while the processor goes on: its nodes' times are those of being started.
+ONNX Runtime silently runs nodes on the CPU for which a provider has no kernel; its profiler shows
+them. GPU kernels run asynchronously, so that the times of their nodes are launch times.
 """
 
 import json
@@ -28,15 +28,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class NodeTime:
-    """One node of a graph as ONNX Runtime runs it, after its own changes to the graph.
+    """One node of a graph, after ONNX Runtime's optimisations, with its median time.
 
     Attributes:
-        name: of the node.
-        operator: its kind.
-        provider: ONNX Runtime's name of the one that ran it.
-        ms: a run, the median.
-        input_shapes: of the inputs, weights included.
-        output_shapes: of the outputs.
+        name: name of the node.
+        operator: its operator type.
+        provider: ONNX Runtime's name of the provider that ran it.
+        ms: median time per run.
+        input_shapes: shapes of the inputs, weights included.
+        output_shapes: shapes of the outputs.
     """
 
     name: str
@@ -49,13 +49,13 @@ class NodeTime:
 
 @dataclass(frozen=True)
 class OperatorTime:
-    """All nodes of one kind.
+    """Total time of all nodes of one operator type.
 
     Attributes:
-        operator: their kind.
-        calls: how many a run.
-        ms: a run, all of them.
-        share: of the time of all nodes.
+        operator: operator type.
+        calls: number of nodes per run.
+        ms: their total time per run.
+        share: fraction of the time of all nodes.
     """
 
     operator: str
@@ -67,17 +67,17 @@ class OperatorTime:
 def profile_graph(
     package: Package, run_settings: RunSettings, batch_size: int, runs: int
 ) -> tuple[NodeTime, ...]:
-    """Run a graph under ONNX Runtime's profiler; its nodes in the order in which they ran.
+    """Run a graph under ONNX Runtime's profiler; returns its nodes in execution order.
 
     Args:
-        package: of the graph.
-        run_settings: how it runs.
-        batch_size: frames a run.
-        runs: that are counted, after a few that are not.
+        package: package of the graph.
+        run_settings: precision, provider, threads, batch size.
+        batch_size: frames per run.
+        runs: number of counted runs, after a few for warm-up.
 
     Raises:
         PackageError: as `OpenGraph`.
-        ProviderError: as `OpenGraph` and its `run`, or if no profile comes of it.
+        ProviderError: as `OpenGraph` and its `run`, or if ONNX Runtime writes no profile.
     """
     settings = package_settings(package, run_settings)
     settings.enable_profiling = True
@@ -96,7 +96,7 @@ def profile_graph(
 
 
 def node_times(events: Sequence[dict[str, Any]], warm_up: int) -> tuple[NodeTime, ...]:
-    """Nodes of a profile, as the profiler wrote it; `warm_up` runs of each do not count."""
+    """Node times from the profiler's events, without the first `warm_up` runs of each node."""
     runs: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(_NODE_SUFFIX):
@@ -106,12 +106,12 @@ def node_times(events: Sequence[dict[str, Any]], warm_up: int) -> tuple[NodeTime
 
 
 def misplaced(nodes: Sequence[NodeTime], provider: Provider) -> tuple[NodeTime, ...]:
-    """The nodes that another provider ran."""
+    """Nodes that ran on another provider."""
     return tuple(node for node in nodes if node.provider != provider.execution_provider)
 
 
 def by_operator(nodes: Sequence[NodeTime]) -> tuple[OperatorTime, ...]:
-    """Nodes of a kind together, those first that take most of the time."""
+    """Times summed by operator type, largest first."""
     total = sum(node.ms for node in nodes)
     kinds: dict[str, list[float]] = {}
     for node in nodes:
@@ -136,5 +136,5 @@ def _node_time(name: str, runs: Sequence[dict[str, Any]]) -> NodeTime:
 
 
 def _shapes(told: Sequence[dict[str, Sequence[int]]]) -> tuple[Shape, ...]:
-    """The profiler gives each as {type: shape}."""
+    """Shapes from the profiler's form, {type: shape} each."""
     return tuple(tuple(shape) for port in told for shape in port.values())

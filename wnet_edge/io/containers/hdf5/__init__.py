@@ -1,1 +1,1 @@
-"""HDF5 files, read without trusting them."""
+"""Safe reading of untrusted HDF5 files."""

@@ -1,8 +1,8 @@
-"""Compressed chunks of HDF5 datasets: none is unpacked that unfolds to more than a chunk holds.
+"""Check of compressed HDF5 chunks: none may decompress to more than the chunk's size.
 
-Under `wnet_edge.io.containers.hdf5.reader`. HDF5 and its filters take for granted what a chunk says
-of its size. Most filters write that size before the data, where it is read here; deflate and bzip2
-don't, and are unfolded as far as a chunk may go, if they could go much further.
+Used by `wnet_edge.io.containers.hdf5.reader`. HDF5 and its filters trust the size stated in a
+chunk. Most filters store that size before the data, where it is checked here; deflate and bzip2 do
+not, and are decompressed up to the chunk's size if they could exceed it by much.
 """
 
 import math
@@ -21,10 +21,10 @@ _CHECKED = (h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SZIP, _BZIP2, _BLOSC, _LZ4,
 
 
 def check_chunks(dataset: h5py.Dataset, first: int = 0, end: int | None = None) -> None:
-    """See that the chunks of rows `first` to `end` along the first axis unfold to what they hold.
+    """Check that the chunks of rows `first` to `end` decompress to no more than the chunk's size.
 
     Raises:
-        ValueError: if one does not, or is larger than it could be.
+        ValueError: if one does, or its compressed size is impossible.
     """
     if dataset.chunks is None:
         return
@@ -50,10 +50,10 @@ def check_chunks(dataset: h5py.Dataset, first: int = 0, end: int | None = None) 
 
 
 def check_chunk_sizes(dataset: h5py.Dataset) -> None:
-    """See that no chunk takes more bytes than it could, without reading any.
+    """Check, without reading data, that no chunk has an impossible compressed size.
 
     Raises:
-        ValueError: if one does.
+        ValueError: if one has.
     """
     if dataset.chunks is None:
         return
@@ -62,7 +62,7 @@ def check_chunk_sizes(dataset: h5py.Dataset) -> None:
 
     def look(info: Any) -> bool | None:  # noqa: ANN401 - h5py has no types
         sizes.append(info.size)
-        return True if len(sizes) == _MAX_LOOKED_AT else None  # anything but None is the end
+        return True if len(sizes) == _MAX_LOOKED_AT else None  # anything but None stops
 
     dataset.id.chunk_iter(look)
     if max(sizes, default=0) > _room(held):
@@ -70,12 +70,12 @@ def check_chunk_sizes(dataset: h5py.Dataset) -> None:
 
 
 def _room(held: int) -> int:
-    """Bytes that a chunk of so many may take: compression can add a little."""
+    """Largest compressed size of a chunk of `held` bytes: compression can add a little."""
     return held + held // 50 + 4096
 
 
 def _corners(dataset: h5py.Dataset, first: int, end: int) -> Iterator[tuple[int, ...]]:
-    """First indices of the chunks of these rows: of all that were written where it is all rows."""
+    """First indices of the chunks of these rows; for all rows, of all written chunks."""
     if first == 0 and end == dataset.shape[0]:
         written: list[Any] = []
         dataset.id.chunk_iter(written.append)
@@ -88,7 +88,7 @@ def _corners(dataset: h5py.Dataset, first: int, end: int) -> Iterator[tuple[int,
 
 
 def _unfolds_beyond(code: int, values: tuple[int, ...], data: Any, held: int) -> bool:  # noqa: ANN401
-    """Whether a chunk, as it is stored, gives more than `held` bytes."""
+    """Whether a stored chunk decompresses to more than `held` bytes."""
     data = memoryview(data)
     if code == h5py.h5z.FILTER_DEFLATE:
         return deflate_beyond(data, held)
@@ -104,7 +104,7 @@ def _unfolds_beyond(code: int, values: tuple[int, ...], data: Any, held: int) ->
 
 
 def _zstd_size(data: memoryview) -> int:
-    """The size of the content that a frame claims, 0 where it does not (RFC 8878, 3.1.1.1)."""
+    """Content size stated in a zstd frame header, 0 if absent (RFC 8878, 3.1.1.1)."""
     if bytes(data[:4]) != _ZSTD_MAGIC or len(data) < 5:
         return 0
     descriptor = data[4]

@@ -1,8 +1,7 @@
-"""Why a file can't be opened, or not yet: told by facts of the file, not by the words of an error.
+"""Why an HDF5 file can't be opened (yet), from properties of the file instead of error texts.
 
-Under `wnet_edge.io.containers.hdf5.reader`. Facts are what lies at the path, who holds its lock,
-what its superblock says of its writer and its length (HDF5 file format specification, version 3,
-section II.A).
+Used by `wnet_edge.io.containers.hdf5.reader`. Examines the file type, the file lock, and the writer
+flags and length in the superblock (HDF5 file format specification, version 3, section II.A).
 """
 
 import errno
@@ -20,11 +19,11 @@ if sys.platform != "win32":
 
 HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 HDF5_OFFSETS = (0, *(512 << power for power in range(8)))
-"""HDF5 may begin with a user block whose length is a power of two."""
+"""Possible offsets of the superblock, after a user block whose length is a power of two."""
 
 MISSING = "is not there"
 HDF5_ERRORS = (OSError, RuntimeError, ValueError, TypeError, KeyError, MemoryError)
-"""Whatever h5py raises for a file that is damaged or not as expected."""
+"""Exceptions that h5py raises for damaged or unexpected files."""
 
 _LOCKING = "HDF5_USE_FILE_LOCKING"
 _WRITER, _SWMR_WRITER = 1, 4
@@ -34,7 +33,7 @@ _HELD = (errno.EWOULDBLOCK, errno.EAGAIN)
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a file, as the end of a sentence about it, and what to do."""
+    """What is wrong with a file, as the end of a sentence about it, and the remedy."""
 
     what: str
     cure: str
@@ -47,7 +46,7 @@ BEING_WRITTEN = Fault(
 
 
 class FileRefusedError(Exception):
-    """A file that is not there, or that can't or should not be opened."""
+    """A file that does not exist, or that can't or must not be opened."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.what)
@@ -55,9 +54,9 @@ class FileRefusedError(Exception):
 
 
 class BrokenLinkError(KeyError):
-    """A name that leads nowhere or should not be followed, or a dataset that can't be read.
+    """A broken link, a link that must not be followed, or a dataset that can't be read.
 
-    Its one argument says what is wrong with what, and the cure.
+    Its one argument states what is wrong with what, and the remedy.
     """
 
 
@@ -71,7 +70,7 @@ _policy = _Policy()
 
 @contextmanager
 def links_refused() -> Iterator[None]:
-    """Within the block no file is read but those that were named, whatever they link to."""
+    """Context in which links to other files are not followed."""
     before, _policy.follow_links = _policy.follow_links, False
     try:
         yield
@@ -80,7 +79,7 @@ def links_refused() -> Iterator[None]:
 
 
 def links_fault() -> Fault | None:
-    """Why no file is read that another one links to; None where it may be."""
+    """Why links to other files are not followed; None if they are."""
     if _policy.follow_links:
         return None
     return Fault("is refused by --no-links", "leave that flag out if you trust the file")
@@ -88,12 +87,12 @@ def links_fault() -> Fault | None:
 
 @dataclass(frozen=True)
 class Superblock:
-    """What an HDF5 file says of itself.
+    """State of an HDF5 file from its superblock.
 
     Attributes:
-        end: bytes that the file had when this was written.
+        end: file size in bytes when the superblock was written.
         has_writer: whether a program has it open for writing, or had when it died.
-        has_swmr_writer: likewise, for one writer and many readers.
+        has_swmr_writer: likewise, in single-writer/multiple-reader mode (SWMR).
     """
 
     end: int
@@ -102,7 +101,7 @@ class Superblock:
 
 
 def file_fault(path: Path) -> Fault | None:
-    """Why `path` is no regular file; None where it is one."""
+    """Why `path` is no regular file; None if it is one."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -117,14 +116,14 @@ def file_fault(path: Path) -> Fault | None:
 
 
 def open_fault(path: Path, error: BaseException) -> Fault:
-    """Why HDF5 did not open `path`, of which it said `error`."""
+    """Why HDF5 did not open `path` and raised `error`."""
     return known_fault(path) or Fault(
         f"can't be read as HDF5 ({one_line(error)})", "copy it again, or convert it to CXI"
     )
 
 
 def known_fault(path: Path) -> Fault | None:
-    """Why a file can't be read as HDF5, of what can be told without reading all of it."""
+    """Why a file can't be read as HDF5, as far as visible without reading it whole."""
     fault = file_fault(path) or _permission_fault(path) or _lock_fault(path)
     if fault is not None:
         return fault
@@ -140,7 +139,7 @@ def known_fault(path: Path) -> Fault | None:
 
 
 def superblock(path: Path) -> Superblock | None:
-    """Of an HDF5 file; None where there is none, or of a version that is not known."""
+    """Superblock of an HDF5 file; None if there is none or its version is unknown."""
     try:
         with path.open("rb") as file:
             for offset in HDF5_OFFSETS:
@@ -166,7 +165,7 @@ def _parsed(block: bytes) -> Superblock | None:
 
 
 def _end(block: bytes, start: int, size: int) -> int:
-    """The third of the addresses from `start` on: base, free space or extension, end of file."""
+    """End-of-file address: the third after `start`, following base and free space or extension."""
     address = block[start + 2 * size : start + 3 * size]
     if size not in _ADDRESS_BYTES or len(address) < size:
         raise ValueError("no superblock")
@@ -182,7 +181,7 @@ def _permission_fault(path: Path) -> Fault | None:
 
 
 def _lock_fault(path: Path) -> Fault | None:
-    """From trying the lock that HDF5 takes; None on Windows, or where HDF5 is told to take none."""
+    """Fault if HDF5's file lock is taken; None on Windows, or if locking is disabled."""
     if sys.platform == "win32" or os.environ.get(_LOCKING, "").upper() in ("FALSE", "0"):
         return None
     descriptor = os.open(path, os.O_RDONLY)
@@ -201,6 +200,6 @@ def _lock_fault(path: Path) -> Fault | None:
 
 
 def one_line(error: Any) -> str:  # noqa: ANN401 - strerror is OSError's alone
-    """What an error says: the system's words, else the error's, in one line."""
+    """Text of an error in one line: the system's message, else the error's own."""
     system = getattr(error, "strerror", None)
     return " ".join((system.lower() if system else str(error)).split())[:200]

@@ -1,6 +1,6 @@
-"""Frames in HDF5, read lazily: judged once, then the file is opened for each read.
+"""Lazily read frames in HDF5: checked once, then the file is opened for each read.
 
-Under every HDF5 layout's reader.
+Used by the readers of all HDF5 layouts.
 """
 
 import math
@@ -28,15 +28,15 @@ from wnet_edge.io.found import Found
 from wnet_edge.scan.frame_source import FrameSource
 
 _MAX_PIECES = 10_000
-"""Chunks that one frame may be cut into."""
+"""Largest number of chunks of one frame."""
 
 
 class Hdf5Frames:
-    """Frames (N, H, W) of a file, of its own number type; each read opens and closes the file.
+    """Frames (N, H, W) of a file in their stored dtype; each read opens and closes the file.
 
-    Opening costs 0.3 ms, a batch of frames several; in return nothing holds the file, and the
-    object can be handed to another process. The files of a virtual dataset are looked at again
-    when they have changed.
+    Opening takes 0.3 ms, reading a batch several; in return the file is not kept open, and the
+    object can be passed to another process. The files of a virtual dataset are checked again if
+    they have changed.
     """
 
     def __init__(self, path: Path, dataset: LinkedDataset) -> None:
@@ -54,14 +54,14 @@ class Hdf5Frames:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Number type as stored."""
+        """Stored dtype."""
         return self._dtype
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice.
 
         Raises:
-            ScanError: if the file has gone, or its content is damaged or changed.
+            ScanError: if the file is gone, damaged, or has changed.
         """
         if self._seen != (now := _stamps(self._sources)):
             with opened(self._path) as root:
@@ -75,7 +75,7 @@ class Hdf5Frames:
                     "wait until the file is complete and start again"
                 )
             along, *within = key if isinstance(key, tuple) else (key,)
-            if isinstance(along, slice):  # of the frames that were there at first
+            if isinstance(along, slice):  # relative to the frames present at first
                 along = slice(*along.indices(self._shape[0]))
             try:
                 check_chunks(dataset, *_span(along, self._shape[0]))
@@ -89,7 +89,7 @@ class Hdf5Frames:
                 ) from error
 
     def _fits(self, dataset: h5py.Dataset, being_written: bool) -> bool:
-        """Whether these are the frames that were found, with more behind them where some come."""
+        """Whether the dataset is as found at first; it may have grown if the file is written to."""
         count, *frame = dataset.shape
         grown = being_written and count > self._shape[0]
         return tuple(frame) == self._shape[1:] and (grown or count == self._shape[0])
@@ -98,12 +98,13 @@ class Hdf5Frames:
 def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
     """A dataset (N, H, W), or a raster (rows, columns, H, W), as lazily read frames (N, H, W).
 
-    Where its usual axes make no frames, others may: see `wnet_edge.io.containers.frame_axes`.
+    If the usual axis order does not give frames, another may: see
+    `wnet_edge.io.containers.frame_axes`.
 
     Raises:
-        ScanError: if it is no stack of numbers within limits, or can't be decompressed here.
+        ScanError: if it is no numeric stack within limits, or can't be decompressed here.
     """
-    home = Path(dataset.file.filename)  # another than `path` behind an external link
+    home = Path(dataset.file.filename)  # differs from `path` behind an external link
     where = dataset.name if home.name == path.name else f"{home.name}:{dataset.name}"
     frames = Hdf5Frames(home, dataset)
     found = found_stack(
@@ -121,22 +122,22 @@ def frames_of(path: Path, dataset: LinkedDataset) -> Found[FrameSource]:
         pairs = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
         pieces = math.prod(-(-length // step) for length, step in pairs)
         if pieces > _MAX_PIECES:
-            fault = f"has {pieces} chunks a frame"
+            fault = f"has {pieces} chunks per frame"
             raise dataset_error(
-                path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes them one"
+                path, dataset, fault, f"h5repack -l {where}:CHUNK=1xHxW makes it one"
             )
     return found
 
 
 def matlab_axes(dataset: h5py.Dataset) -> str:
-    """MATLAB's (H, W, N), and (H, W, rows, columns), which HDF5 has the other way round."""
+    """Axis order of MATLAB's (H, W, N) and (H, W, rows, columns), reversed in HDF5; else empty."""
     if MATLAB_CLASS not in dataset.attrs:
         return ""
     return {3: "NWH", 4: "CRWH"}.get(dataset.ndim, "")
 
 
 def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's own signature
-    """The first frame of a slice, an index or a sequence of indices, and the one after the last."""
+    """First and end (exclusive) frame of a slice, an index or a sequence of indices."""
     if isinstance(along, slice):
         numbers = range(count)[along]
         ends = sorted((numbers[0], numbers[-1])) if numbers else (0, -1)
@@ -146,7 +147,7 @@ def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's o
 
 
 def _stamps(files: list[Path]) -> list[tuple[int, int, int]]:
-    """What changes when a file does; zeros where it has gone."""
+    """Values that change when a file changes; zeros for a missing file."""
     return [_stamp(file) for file in files]
 
 

@@ -1,10 +1,10 @@
-"""Links of HDF5 files, followed by us: what lies behind one is looked at before HDF5 opens it.
+"""Following of links in HDF5 files by our own code, so that targets are checked before opening.
 
-Under `wnet_edge.io.containers.hdf5.reader`. Left to itself, HDF5 waits for ever for a pipe behind a
-link, dies of a virtual dataset of itself, and gives None or zeros for what it can't open. Files are
-looked for where HDF5 looks (`H5Pset_elink_prefix`, `H5Pset_virtual_prefix`): in folders of the
-environment, beside the file as it was named, in the current folder, beside what its symbolic links
-lead to.
+Used by `wnet_edge.io.containers.hdf5.reader`. HDF5 itself blocks on a pipe behind a link, crashes
+on a virtual dataset that refers to itself, and returns None or zeros for what it can't open. Files
+are searched where HDF5 searches (`H5Pset_elink_prefix`, `H5Pset_virtual_prefix`): in folders of
+environment variables, beside the file as named, in the current folder, beside the target of its
+symbolic links.
 """
 
 import os
@@ -34,18 +34,18 @@ from wnet_edge.io.containers.hdf5.opening import (
 from wnet_edge.io.containers.hdf5.storage import Storage, check_storage
 
 MAX_DEPTH = 64
-"""Groups within groups."""
+"""Largest depth of nested groups."""
 
 _MAX_LINKS = 16
-"""On the way to one object, as HDF5 has it."""
+"""Largest number of links on the way to one object, as in HDF5."""
 
 _FOLDERS = "HDF5_EXT_PREFIX"
 _SHOWN = 120
-_MEND = "mend the link"
+_MEND = "correct the link"
 
 
 class OpenFile:
-    """One of a family's files, open for reading; closed when nothing in it is used any more."""
+    """One of a family's files, open for reading; closed when no object of it is used any more."""
 
     def __init__(self, path: Path, family: Family) -> None:
         self.path = path
@@ -66,22 +66,22 @@ class OpenFile:
 
     @property
     def folder(self) -> Path:
-        """Where the file lies as it was named, symbolic links as they are."""
+        """Folder of the file as named, without resolving symbolic links."""
         return Path(os.path.abspath(self.path)).parent  # noqa: PTH100
 
     def where(self, name: str) -> str:
-        """A name in this file, for messages."""
+        """Text for an item of this file, for messages."""
         return name if self.path == self.family.path else f"{self.path.name}:{name}"
 
     def beside(self, name: str, folders: str) -> Path:
-        """The file that a link or a virtual dataset of this file names.
+        """Path of the file that a link or a virtual dataset of this file refers to.
 
         Args:
-            name: as written.
-            folders: environment variable with further places.
+            name: file name as written.
+            folders: environment variable with further folders.
 
         Raises:
-            FileRefusedError: if links are not to be followed, or there is no such file.
+            FileRefusedError: if links must not be followed, or there is no such file.
         """
         fault = links_fault()
         if fault is not None:
@@ -94,19 +94,19 @@ class OpenFile:
         places += [self.folder / wanted, wanted, self.actual.parent / wanted]
         place = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110
         if place is None:
-            raise FileRefusedError(Fault(MISSING, "copy that file beside this one"))
+            raise FileRefusedError(Fault(MISSING, "copy that file next to this one"))
         return place
 
     def linked(self, name: str, folders: str) -> "OpenFile":
-        """The file that `beside` finds, open.
+        """The opened file that `beside` finds.
 
         Raises:
-            FileRefusedError: likewise, or if it can't be opened.
+            FileRefusedError: as `beside`, or if it can't be opened.
         """
         return OpenFile(self.beside(name, folders), self.family)
 
     def source(self, name: str) -> "LinkedDataset | None":
-        """The dataset of that path from the root, which a virtual one names.
+        """The source dataset of a virtual dataset, by its path from the root.
 
         Raises:
             BrokenLinkError: as `follow`.
@@ -120,17 +120,17 @@ class OpenFile:
         name: str | bytes,
         taken: int = 0,
     ) -> "LinkedGroup | LinkedDataset | None":
-        """What a name below a group leads to; None where there is nothing of that name.
+        """The item of a name or path in a group, with links followed; None if there is none.
 
         Args:
             start: group of this file.
-            name: of a child, or a path.
-            taken: links that were followed on the way so far.
+            name: name of a child, or a path.
+            taken: number of links followed so far.
 
         Raises:
-            BrokenLinkError: if a link leads nowhere or should not be followed, or if a dataset's
-                numbers are not where it says.
-            ScanError: if too much has been looked at.
+            BrokenLinkError: if a link is broken or must not be followed, or the data of a dataset
+                are missing.
+            ScanError: if a limit of objects is exceeded.
         """
         self.family.left -= 1
         if self.family.left < 0:
@@ -161,12 +161,12 @@ class OpenFile:
         path: bytes,
         taken: int,
     ) -> tuple[Any, bytes, list[bytes], int] | None:
-        """The first external link on a way: its group, its path, the way behind it, links so far.
+        """The first external link on a path: its group, its path, the rest, number of links so far.
 
-        None where HDF5 can go the whole way in this file, or as far as there is anything.
+        None if the whole path, as far as it exists, is in this file.
 
         Raises:
-            BrokenLinkError: if a link on the way leads nowhere.
+            BrokenLinkError: if a link on the path is broken.
         """
         start = self.file.id if path.startswith(b"/") else start
         steps, hard, link_end = _steps(path), 0, 0
@@ -204,7 +204,7 @@ class OpenFile:
         rest: list[bytes],
         taken: int,
     ) -> "LinkedGroup | LinkedDataset | None":
-        """What lies behind an external link, and `rest` below that."""
+        """The item at path `rest` behind an external link."""
         name, inner = start.links.get_val(at)
         shown = f"links to {_text(name)}:{_text(inner)}, which"
         if taken > _MAX_LINKS:
@@ -232,10 +232,10 @@ class OpenFile:
 
 
 class LinkedDataset(h5py.Dataset):  # type: ignore[misc]
-    """A dataset whose numbers were seen to be where it says.
+    """A dataset whose data have been checked to exist.
 
     Attributes:
-        storage: what is read for it beside its own file.
+        storage: other files that are read for it.
     """
 
     storage: Storage
@@ -247,7 +247,7 @@ class LinkedDataset(h5py.Dataset):  # type: ignore[misc]
 
 
 class LinkedGroup(h5py.Group):  # type: ignore[misc]
-    """A group whose children are reached as `OpenFile.follow` does."""
+    """A group whose children are accessed with `OpenFile.follow`."""
 
     def __init__(self, bind: Any, home: OpenFile) -> None:  # noqa: ANN401 - h5py has no types
         super().__init__(bind)
@@ -260,19 +260,19 @@ class LinkedGroup(h5py.Group):  # type: ignore[misc]
 
     @property
     def being_written(self) -> bool:
-        """Whether this file, or one that was reached from it, is being written (SWMR)."""
+        """Whether this file, or one reached from it, is being written to (SWMR)."""
         return self._home.family.being_written
 
     @property
     def place(self) -> tuple[Path, int]:
-        """File and address: the same for one group however it was reached."""
+        """File and address, which identify the group however it was reached."""
         return self._home.actual, h5py.h5o.get_info(self.id).addr
 
     def __getitem__(self, name: str | bytes) -> "LinkedGroup | LinkedDataset":
-        """The child, or what a path leads to.
+        """The child, or the item at a path.
 
         Raises:
-            KeyError: if there is none; BrokenLinkError where a link is to blame.
+            KeyError: if there is none; BrokenLinkError for a broken link.
         """
         found = self._home.follow(self.id, name)
         if found is None:
@@ -280,21 +280,21 @@ class LinkedGroup(h5py.Group):  # type: ignore[misc]
         return found
 
     def __contains__(self, name: object) -> bool:
-        """Whether the name leads to a group or a dataset."""
+        """Whether there is a group or dataset of that name."""
         return isinstance(name, (str, bytes)) and self.get(name) is not None
 
     def get(self, name: str | bytes, default: Any = None) -> Any:  # noqa: ANN401 - as a dictionary's
-        """The child, or what a path leads to; `default` where there is none."""
+        """The child, or the item at a path; `default` if there is none."""
         try:
             return self[name]
         except KeyError:
             return default
 
     def datasets(self) -> Iterator[tuple[str, "LinkedDataset"]]:
-        """Every dataset below by its path, without following links; nearest first.
+        """All datasets below by path, without following links, breadth-first.
 
         Raises:
-            ScanError: if there is too much to look at.
+            ScanError: if a limit of objects is exceeded.
         """
         groups, seen = [("", self)], {self.place}
         while groups:
@@ -316,7 +316,7 @@ def _steps(path: bytes) -> list[bytes]:
 
 
 def _link(start: Any, path: bytes) -> Any:  # noqa: ANN401 - h5py has no types
-    """What is known of the last link of a path whose other links are hard; None without it."""
+    """Information on the last link of a path whose other links are hard; None if it is missing."""
     try:
         return start.links.get_info(path)
     except HDF5_ERRORS:

@@ -1,6 +1,6 @@
-"""Opening HDF5 files and reading their attributes, within limits for a file and all it links to.
+"""Opening of HDF5 files and reading of attributes, with limits for a file and all it links to.
 
-Under `wnet_edge.io.containers.hdf5.links`.
+Used by `wnet_edge.io.containers.hdf5.links`.
 """
 
 from dataclasses import dataclass, field
@@ -22,29 +22,29 @@ from wnet_edge.io.containers.hdf5.faults import (
 from wnet_edge.io.containers.hdf5.storage import Storage
 
 MAX_OBJECTS = 20_000
-"""Groups and datasets that are looked at in one file and all that it links to."""
+"""Largest number of groups and datasets visited in one file and all that it links to."""
 
 MAX_FILES = 3_000
-"""That are opened for one."""
+"""Largest number of files opened for one scan file."""
 
 _MAX_TEXTS = 64
-"""Texts in one attribute: few bytes of it may stand for as many as the file has, each time."""
+"""Largest number of strings in one attribute: a few bytes each may refer to all of the file."""
 
 _SHOWN = 120
 
 
 @dataclass
 class Family:
-    """A file that was named, with all that it links to.
+    """A file given by the user, with all files that it links to.
 
     Attributes:
-        path: of the file that was named, for messages.
-        left: groups and datasets that may still be looked at.
-        files_left: files that may still be opened.
-        being_written: whether a file among them is, for readers alongside (SWMR).
-        storages: of virtual datasets, by file number and address.
+        path: path of the given file, for messages.
+        left: number of groups and datasets that may still be visited.
+        files_left: number of files that may still be opened.
+        being_written: whether one of the files is being written to (SWMR).
+        storages: storage of virtual datasets, by file number and address.
         broken: why virtual datasets can't be read, likewise.
-        on_the_way: datasets whose sources are being looked at.
+        on_the_way: datasets whose sources are being checked.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class Family:
 
 
 def open_hdf5(path: Path) -> tuple[h5py.File, bool]:
-    """The file, open for reading, and whether a program is writing it for readers alongside (SWMR).
+    """Open a file for reading; returns it and whether a program is writing to it (SWMR).
 
     Raises:
         FileRefusedError: if it is no regular file, or HDF5 can't open it.
@@ -73,12 +73,12 @@ def open_hdf5(path: Path) -> tuple[h5py.File, bool]:
             try:
                 return h5py.File(path, "r", swmr=True), True
             except HDF5_ERRORS:
-                pass  # between two states of the file; the first error stands
+                pass  # the file was changing; the first error is raised
         raise FileRefusedError(open_fault(path, error)) from error
 
 
 class BoundedAttributes(h5py.AttributeManager):  # type: ignore[misc]
-    """Attributes, of which none is read that stands for far more than it takes."""
+    """Attributes, with a limit on the size of what is read."""
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - an attribute is of any type
         attribute = h5py.h5a.open(self._id, self._e(name))

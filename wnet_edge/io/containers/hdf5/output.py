@@ -1,7 +1,7 @@
-"""HDF5 results that are whole or absent, on a full disk too.
+"""Atomic writing of HDF5 results, also on a full disk.
 
-HDF5 writes much of a file only as it closes it, and on a disk that is full by then h5py fails in
-ways that no caller can catch, up to a crash as the program ends. So a result is built in memory.
+HDF5 writes much of a file only on closing it, and on a full disk h5py then fails in ways that can't
+be caught, up to a crash at exit. Therefore a result is built in memory.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from wnet_edge.host.outputs import replacing
 
 @contextmanager
 def replacing_hdf5(path: Path, *, force: bool) -> Iterator[h5py.File]:
-    """An empty HDF5 file to fill; written to `path` if the block succeeds.
+    """Context with an empty HDF5 file in memory, which is written to `path` on success.
 
     Raises:
-        ResultError: if `path` exists and `force` is not set, or the disk refuses it.
+        ResultError: if `path` exists and `force` is False, or it can't be written.
     """
     with replacing(path, ResultError, force=force) as temporary:
         memory = BytesIO()

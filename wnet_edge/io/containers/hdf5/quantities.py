@@ -1,4 +1,4 @@
-"""Numbers in HDF5 files as quantities: one value in metres or electronvolts, whatever its unit."""
+"""Physical quantities in HDF5 files: one value, converted to metres or electronvolts."""
 
 import math
 from pathlib import Path
@@ -12,7 +12,7 @@ from wnet_edge.io.containers.units import Quantity, unit_factor
 from wnet_edge.io.found import Found
 
 _SAME_NUMBER = 1e-3
-"""Relative: a number that is logged for each frame may jitter so much."""
+"""Largest relative variation of a number that is logged per frame."""
 
 
 def number_of(
@@ -21,13 +21,13 @@ def number_of(
     quantity: Quantity | None = None,
     unit: str | None = None,
 ) -> Found[float]:
-    """A dataset of one number in metres, electronvolts or, without a quantity, as it is.
+    """Read a dataset of one number, converted to metres or electronvolts if `quantity` is given.
 
     Args:
-        path: of the file.
-        dataset: of one element, or of equal ones.
-        quantity: what it measures.
-        unit: where the dataset has no attribute `units`; None: it must have one.
+        path: path of the file.
+        dataset: dataset of one element, or of equal ones.
+        quantity: quantity that it measures; None for a plain number.
+        unit: default if the dataset has no attribute `units`; None if it must have one.
 
     Raises:
         ScanError: if it is not one number, or its unit is missing or unknown.
@@ -47,12 +47,12 @@ def number_of(
 
 
 def unit_of(dataset: h5py.Dataset) -> str:
-    """The unit that is written beside a dataset, "" without one."""
+    """The unit in a dataset's attribute `units`, "" without one."""
     return as_text(dataset.attrs.get("units", dataset.attrs.get("unit", ""))).strip()
 
 
 def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str | None) -> float:
-    """Metres or electronvolts to one of the dataset's unit, `unit` where it names none.
+    """Factor from the dataset's unit (default `unit`) to metres or electronvolts.
 
     Raises:
         ScanError: if the unit is missing or unknown.
@@ -60,8 +60,8 @@ def factor_of(path: Path, dataset: h5py.Dataset, quantity: Quantity, unit: str |
     given = unit_of(dataset) or unit or ""
     factor = unit_factor(given, quantity)
     if factor is None:
-        fault = f"is in {given[:20]!r}, which is no known unit" if given else "has no unit"
+        fault = f"is in {given[:20]!r}, which is not a known unit" if given else "has no unit"
         raise dataset_error(
-            path, dataset, fault, f"write its attribute units, {quantity.value} say"
+            path, dataset, fault, f"write its attribute units, e.g. {quantity.value}"
         )
     return factor

@@ -1,7 +1,7 @@
-"""Reading HDF5 safely: what every HDF5 layout's reader shares.
+"""Safe reading of HDF5, common to the readers of all HDF5 layouts.
 
-Sizes and number types are judged before memory is taken; whatever HDF5 says of a damaged file
-becomes one line that names file, dataset and cure.
+Sizes and dtypes are checked before memory is allocated; errors of HDF5 for damaged files become
+one line that names file, dataset and remedy.
 """
 
 import math
@@ -39,7 +39,7 @@ _MANY_MORE = 10
 
 @contextmanager
 def opened(path: Path) -> Iterator[LinkedGroup]:
-    """The root of the file, open for reading; whatever HDF5 says of it becomes one line.
+    """Context with the root group of the file, open for reading; HDF5's errors become one line.
 
     Raises:
         ScanError: if there is no such file, or it can't be read.
@@ -57,7 +57,7 @@ def opened(path: Path) -> Iterator[LinkedGroup]:
 
 @contextmanager
 def opened_alone(path: Path) -> Iterator[tuple[h5py.File, bool]]:
-    """The file itself, for what is known to be in it, and whether it is being written (SWMR).
+    """Context with the plain h5py file, without link handling, and whether it is written to (SWMR).
 
     Raises:
         ScanError: as `opened`.
@@ -71,10 +71,10 @@ def opened_alone(path: Path) -> Iterator[tuple[h5py.File, bool]]:
 
 
 def check_file(path: Path) -> None:
-    """See that `path` is a file at all, and keep it from being written over.
+    """Check that `path` is a regular file, and register it as input.
 
     Raises:
-        ScanError: in one line with the cure.
+        ScanError: in one line with the remedy.
     """
     fault = file_fault(path)
     if fault is not None:
@@ -88,10 +88,10 @@ def _refusal(path: Path, fault: Fault) -> ScanError:
 
 
 def dataset_at(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset:
-    """The first of these datasets that the file has.
+    """The first of these datasets that exists.
 
     Raises:
-        ScanError: if it has none, or only a link that leads nowhere.
+        ScanError: if none exists, or only a broken link.
     """
     found = optional_dataset(file, path, *names)
     if found is None:
@@ -100,10 +100,10 @@ def dataset_at(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset:
 
 
 def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset | None:
-    """The first of these datasets that the file has, None where it has none.
+    """The first of these datasets that exists, None if none does.
 
     Raises:
-        ScanError: if one of them is a link that leads nowhere.
+        ScanError: if one of them is a broken link.
     """
     for name in names:
         found = _child(file, path, name)
@@ -113,12 +113,12 @@ def optional_dataset(file: h5py.Group, path: Path, *names: str) -> h5py.Dataset 
 
 
 def followed(group: LinkedGroup, name: str) -> Any:  # noqa: ANN401 - h5py has no types
-    """What a name leads to; None where there is none, or where a link leads nowhere."""
+    """The item of that name; None if it does not exist, or is a broken link."""
     return group.get(name)
 
 
 def check_link(group: LinkedGroup, path: Path, name: str) -> None:
-    """See that no link on the way to `name` leads nowhere: that is a fault, not an absence.
+    """Check that no link on the way to `name` is broken, which is an error, unlike a missing name.
 
     Raises:
         ScanError: naming the link and its target.
@@ -136,12 +136,12 @@ def _child(group: LinkedGroup, path: Path, name: str) -> Any:  # noqa: ANN401 - 
 
 
 def dataset_error(path: Path, dataset: h5py.Dataset, fault: str, cure: str) -> ScanError:
-    """The error of a dataset: file, dataset, what is wrong, what to do."""
+    """The error for a dataset: file, dataset, what is wrong, remedy."""
     return ScanError(f"{path}: {dataset.name} {fault}; {cure}")
 
 
 def check_filters(path: Path, dataset: h5py.Dataset) -> None:
-    """See that every compression filter of a dataset can be undone here.
+    """Check that all compression filters of a dataset are available here.
 
     Raises:
         ScanError: naming the filter.
@@ -150,18 +150,19 @@ def check_filters(path: Path, dataset: h5py.Dataset) -> None:
     for index in range(creation.get_nfilters()):
         code, _, _, name = creation.get_filter(index)
         if not h5py.h5z.filter_avail(code):
-            fault = f"is compressed with filter {code} ({as_text(name)[:40]}), which is not here"
+            known = as_text(name)[:40]
+            fault = f"is compressed with filter {code} ({known}), which is not installed"
             raise dataset_error(
                 path, dataset, fault, "update hdf5plugin, or rewrite it with h5repack"
             )
 
 
 def read_whole(path: Path, dataset: h5py.Dataset, at: tuple[int, ...] = ()) -> NDArray[Any]:
-    """A dataset that is small enough, whole, or what lies at indices along its leading axes.
+    """Read a small dataset whole, or the part at indices `at` along its leading axes.
 
     Raises:
-        ScanError: if it is larger than anything but frames, was never written, or is packed in a
-            way that can't be undone.
+        ScanError: if it is larger than anything but frames, was never written, or can't be
+            decompressed.
     """
     size = math.prod(dataset.shape[len(at) :]) * dataset.dtype.itemsize
     if size > MAX_WHOLE_BYTES:
@@ -184,18 +185,18 @@ def array_of(
     cure: str,
     frame_count: int | None = None,
 ) -> NDArray[Any]:
-    """A dataset of known shape (None: any length), of a few numbers a frame at most, read whole.
+    """Read a dataset of known shape, with at most a few numbers per frame.
 
     Args:
-        path: of the file.
-        dataset: of a few numbers for each frame.
-        kinds: of numbers, as NumPy's `dtype.kind`.
-        shape: None for any length.
-        cure: of another type or shape.
-        frame_count: of the scan, where it is known; far more numbers than that are not read.
+        path: path of the file.
+        dataset: the dataset.
+        kinds: permitted kinds of dtype, as in NumPy's `dtype.kind`.
+        shape: expected shape, None for any length.
+        cure: remedy for another dtype or shape, for the message.
+        frame_count: number of frames if known; a dataset with far more entries is refused.
 
     Raises:
-        ScanError: if number type or shape differ, before anything is read.
+        ScanError: if dtype or shape differ, before anything is read.
     """
     expected = tuple("N" if n is None else n for n in shape)
     fits = len(dataset.shape) == len(shape) and all(
@@ -214,12 +215,12 @@ def array_of(
 
 
 def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
-    """A mask (H, W) of numbers or truth values; what its bits mean is the format's business.
+    """Read a mask (H, W) of numbers or Booleans as int32; its bits depend on the format.
 
-    Fractions have no bits: any but 0 is 1. Bits beyond the 30th are set as the 30th.
+    Floating-point values other than 0 become 1. Bits beyond the 30th are merged into the 30th.
 
     Raises:
-        ScanError: if it is not two-dimensional numbers, or larger than any detector.
+        ScanError: if it is not two-dimensional and numeric, or larger than any detector.
     """
     if dataset.ndim != 2 or max(dataset.shape) > MAX_FRAME_PX or dataset.dtype.kind not in "uibf":
         fault = f"is {dataset.dtype} {dataset.shape}, not numbers (H, W)"
@@ -232,7 +233,7 @@ def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
     if values.dtype.itemsize < _MASK.itemsize:
         return Found(values.astype(_MASK), dataset.name)
     bits = np.empty(values.shape, _MASK)
-    for row, stored in enumerate(values):  # row by row: a mask of 64 bits fills memory as it is
+    for row, stored in enumerate(values):  # row by row, since a 64-bit mask takes much memory
         bits[row] = (stored & (1 << _LAST_BIT) - 1).astype(_MASK)
         bits[row][stored >> _LAST_BIT != 0] |= 1 << _LAST_BIT
     return Found(bits, dataset.name)
@@ -241,12 +242,12 @@ def mask_of(path: Path, dataset: h5py.Dataset) -> Found[NDArray[np.int32]]:
 def modes_of(
     path: Path, dataset: h5py.Dataset, at: tuple[int, ...] = ()
 ) -> Found[NDArray[np.complex64]]:
-    """A probe (modes, h, w) or (h, w) complex, whatever further axes of length 1 it has.
+    """Read a probe, (modes, h, w) or (h, w) complex, with any further axes of length 1.
 
     Args:
-        path: of the file.
-        dataset: of the probe.
-        at: indices along leading axes that are no modes.
+        path: path of the file.
+        dataset: dataset of the probe.
+        at: indices along leading axes that are not modes.
 
     Raises:
         ScanError: if it is not complex, not square or too large.
@@ -263,18 +264,18 @@ def modes_of(
 
 
 MATLAB_CLASS = "MATLAB_class"
-"""Attribute of every array that MATLAB writes (-v7.3): it stores the last axis first."""
+"""Attribute of arrays written by MATLAB (-v7.3), whose axes are in reverse order."""
 
 _COMPLEX_PARTS = (("real", "imag"), ("r", "i"), ("re", "im"))
 
 
 def is_complex(dataset: h5py.Dataset) -> bool:
-    """Whether it holds complex numbers, or pairs of their parts as MATLAB writes them."""
+    """Whether it holds complex numbers, or real and imaginary parts as MATLAB writes them."""
     return dataset.dtype.kind == "c" or dataset.dtype.names in _COMPLEX_PARTS
 
 
 def decoded(dataset: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any]:
-    """What was read of a dataset: pairs of parts as complex numbers, MATLAB's rows as rows."""
+    """Decode values read from a dataset: MATLAB's complex numbers and axis order."""
     if values.dtype.names in _COMPLEX_PARTS:
         real, imaginary = (values[part] for part in values.dtype.names)
         values = real + np.complex64(1j) * imaginary
@@ -285,12 +286,12 @@ def decoded(dataset: h5py.Dataset, values: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Hdf5Reader:
-    """One HDF5 layout: how to tell it by content, and how to read it.
+    """Reader of one HDF5 layout.
 
     Attributes:
-        recognises: whether an open file is of this layout; cheap, raises nothing.
-        read: what the open file holds, of that what is wanted where there are entries; ScanError
-            in one line where a part is damaged.
+        recognises: whether an open file has this layout; cheap, raises nothing.
+        read: reads the open file, with the user's choice of entry and frames; raises ScanError in
+            one line if a part is damaged.
     """
 
     recognises: Callable[[h5py.File], bool]
@@ -298,7 +299,7 @@ class Hdf5Reader:
 
 
 def as_text(value: Any) -> str:  # noqa: ANN401 - an HDF5 attribute is of any type
-    """An HDF5 attribute or scalar dataset as text; what is no text gives its repr."""
+    """An HDF5 attribute or scalar dataset as text; the repr of a value that is not text."""
     if isinstance(value, np.ndarray) and value.size == 1:
         value = value.reshape(-1)[0]
     if isinstance(value, bytes):

@@ -1,8 +1,7 @@
-"""Where the numbers of an HDF5 dataset lie: seen to before any of them is read.
+"""Check of an HDF5 dataset's storage (chunks, external files, virtual sources) before reading.
 
-Under `wnet_edge.io.containers.hdf5.links`. HDF5 gives zeros, without a word, for what the files of
-a virtual dataset lack; it takes the size of a chunk for granted and unpacks what is there, however
-much.
+Used by `wnet_edge.io.containers.hdf5.links`. HDF5 silently returns zeros for missing files of a
+virtual dataset; it trusts the stated size of a chunk and decompresses it without a limit.
 """
 
 import math
@@ -31,27 +30,27 @@ if TYPE_CHECKING:
     from wnet_edge.io.containers.hdf5.links import OpenFile
 
 MAX_CHUNK_BYTES = 256 << 20
-"""HDF5 unpacks a chunk whole, however little of it is read."""
+"""Largest chunk; HDF5 decompresses a chunk whole, however little of it is read."""
 
 MAX_MISSING_SHARE = 0.1
-"""Of the frames that a virtual dataset may lack: as many may be bad for other reasons."""
+"""Largest fraction of frames that a virtual dataset may lack, as for other bad frames."""
 
 _MAX_ELEMENT_BYTES = 1 << 20
 _MAX_SOURCES = 5_000
 _MAX_READS = 100_000
-"""Datasets that are read for one, through virtual datasets of virtual datasets."""
+"""Largest number of datasets read for one, through nested virtual datasets."""
 
 _MAX_CHAIN = 8
 _MAX_OVERLAP = 4
-"""Times that the sources of a virtual dataset may cover it."""
+"""Largest number of times that the sources of a virtual dataset may cover it."""
 
 _MAX_PLACED = 10 * MAX_FRAMES
-"""Frames whose sources are looked at, all sources together."""
+"""Largest number of frames in all sources together that are checked."""
 
 _FOLDERS = "HDF5_VDS_PREFIX"
 _RAW_FOLDER = "HDF5_EXTFILE_PREFIX"
 _NUMBER = "%b"
-_COPY = "copy that file beside this one"
+_COPY = "copy that file next to this one"
 _BITSHUFFLE = 32008
 _KEEP_SIZE = (
     h5py.h5z.FILTER_SHUFFLE,
@@ -63,12 +62,12 @@ _KEEP_SIZE = (
 
 @dataclass(frozen=True)
 class Storage:
-    """What is read for a dataset beside its own file.
+    """Files and datasets that are read for a dataset.
 
     Attributes:
-        shape: of the dataset; None for several that are numbered.
-        files: where its numbers lie.
-        reads: datasets that are read for it.
+        shape: shape of the dataset; None for several numbered ones.
+        files: files with its data.
+        reads: number of datasets that are read for it.
     """
 
     shape: tuple[int, ...] | None = None
@@ -77,10 +76,10 @@ class Storage:
 
 
 def check_storage(home: "OpenFile", dataset: h5py.Dataset) -> Storage:
-    """See that a dataset's numbers are where it says, and that a part of it can be read alone.
+    """Check that a dataset's data exist, and that parts of it can be read separately.
 
     Raises:
-        BrokenLinkError: in one line with the cure.
+        BrokenLinkError: in one line with the remedy.
     """
     creation = dataset.id.get_create_plist()
     layout = creation.get_layout()
@@ -100,7 +99,7 @@ def check_storage(home: "OpenFile", dataset: h5py.Dataset) -> Storage:
         fault, cure = f"holds values of {element_bytes / 1e6:.0f} MB each", "name another"
     elif chunk_bytes > MAX_CHUNK_BYTES:
         fault = f"has chunks of {chunk_bytes / 1e6:.0f} MB, unpacked whole for every frame"
-        cure = f"h5repack -l {where}:CHUNK=1xHxW makes them a frame each"
+        cure = f"h5repack -l {where}:CHUNK=1xHxW gives each frame one"
     elif layout == h5py.h5d.CHUNKED and _compressors(creation) > 1:
         fault = f"is compressed {_compressors(creation)} times over"
         cure = "rewrite it with h5repack, if you trust it"
@@ -122,7 +121,7 @@ def _compressors(creation: Any) -> int:  # noqa: ANN401 - h5py has no types
 
 
 def _external(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> frozenset[Path]:  # noqa: ANN401
-    """The files of bare numbers, which are seen to be files, and long enough."""
+    """External raw data files, checked to be regular files of sufficient length."""
     files = []
     left = math.prod(dataset.shape or ()) * dataset.id.get_type().get_size()
     for index in range(min(creation.get_external_count(), _MAX_SOURCES)):
@@ -143,10 +142,10 @@ def _external(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> frozens
 
 
 def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:  # noqa: ANN401
-    """See that all that a virtual dataset is put together from is there.
+    """Check that all sources of a virtual dataset exist.
 
     Raises:
-        BrokenLinkError: if a file or dataset is missing or can't be read, or leads back to it.
+        BrokenLinkError: if a file or dataset is missing, can't be read, or refers back to it.
     """
     family, key = home.family, address_of(dataset)
     if key in family.storages:
@@ -154,9 +153,9 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
     if key in family.broken:
         raise family.broken[key]
     if key in family.on_the_way:
-        raise _error(home, dataset, "is put together from itself", "name another")
+        raise _error(home, dataset, "is assembled from itself", "name another")
     if len(family.on_the_way) == _MAX_CHAIN:
-        fault = f"is put together through more than {_MAX_CHAIN} virtual datasets"
+        fault = f"is assembled through more than {_MAX_CHAIN} virtual datasets"
         raise _error(home, dataset, fault, "write it as one dataset")
     names = [
         (creation.get_virtual_filename(index), creation.get_virtual_dsetname(index))
@@ -164,7 +163,7 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
     ]
     distinct = sorted(set(names))
     if len(names) > _MAX_READS or len(distinct) > _MAX_SOURCES:
-        fault = f"is put together from {len(distinct)} datasets in {len(names)} parts"
+        fault = f"is assembled from {len(distinct)} datasets in {len(names)} parts"
         raise _error(home, dataset, fault, "write it as one dataset")
     family.on_the_way.append(key)
     try:
@@ -176,7 +175,7 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
         family.on_the_way.pop()
     reads = sum(sources[pair].reads for pair in names)
     if reads > _MAX_READS:
-        raise _error(home, dataset, f"is put together by {reads} reads", "write it as one dataset")
+        raise _error(home, dataset, f"is assembled by {reads} reads", "write it as one dataset")
     _check_coverage(home, dataset, creation, [sources[pair] for pair in names])
     files = frozenset().union(*(source.files for source in sources.values()))
     family.storages[key] = Storage(dataset.shape, files, 1 + reads)
@@ -184,7 +183,7 @@ def _virtual(home: "OpenFile", dataset: h5py.Dataset, creation: Any) -> Storage:
 
 
 def _source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> Storage:
-    """The source of that name; several where it is numbered, as HDF5 does until one is missing.
+    """The source of that name, or all numbered ones up to the first missing one, as in HDF5.
 
     Raises:
         BrokenLinkError: if it is missing, or can't be read.
@@ -197,7 +196,7 @@ def _source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> 
         if number and not _is_there(home, file):
             after = name.replace(_NUMBER, str(number + 1))
             if _is_there(home, after):
-                fault = f"is put together from {file}, which {MISSING}, and {after}, which is"
+                fault = f"is assembled from {file}, which {MISSING}, and {after}, which is"
                 raise _error(home, dataset, fault, _COPY)
             break
         try:
@@ -211,18 +210,18 @@ def _source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> 
 
 
 def _one_source(home: "OpenFile", dataset: h5py.Dataset, name: str, target: str) -> Storage:
-    shown = f"is put together from {name}"
+    shown = f"is assembled from {name}"
     try:
         other = home if name == "." else home.linked(name, _FOLDERS)
     except FileRefusedError as error:
         fault = error.fault
         raise _error(home, dataset, f"{shown}, which {fault.what}", fault.cure) from error
-    if other.being_written and not home.being_written:  # HDF5 opens both alike
+    if other.being_written and not home.being_written:  # HDF5 opens both in the same mode
         raise _error(home, dataset, f"{shown}, which {BEING_WRITTEN.what}", BEING_WRITTEN.cure)
     found = other.source(target)
     if found is None:
         shown += f":{target}, which is not in that file"
-        raise _error(home, dataset, shown, "name another with --frames, or mend it")
+        raise _error(home, dataset, shown, "name another with --frames, or correct it")
     try:
         check_chunk_sizes(found)
     except ValueError as error:
@@ -248,12 +247,12 @@ def _check_coverage(
     creation: Any,  # noqa: ANN401 - h5py has no types
     sources: list[Storage],
 ) -> None:
-    """See that sources give nearly every frame, and none of them many times over.
+    """Check that the sources cover nearly every frame, and none many times.
 
-    Of an unlimited virtual dataset, HDF5 itself leaves out what there is no source for.
+    HDF5 itself limits an unlimited virtual dataset to the existing sources.
 
     Raises:
-        BrokenLinkError: naming how many frames are missing.
+        BrokenLinkError: with the number of missing frames.
     """
     shape = dataset.shape
     if not shape or not 0 < shape[0] <= MAX_FRAMES or any(s.shape is None for s in sources):
@@ -272,22 +271,22 @@ def _check_coverage(
             return
         placed += len(target)
         if points > _MAX_OVERLAP * math.prod(shape) or placed > _MAX_PLACED:
-            fault = "is put together from parts that lie over each other"
+            fault = "is assembled from parts that lie over each other"
             raise _error(home, dataset, fault, "write it as one dataset")
         if len(target) == len(origin) and len(source.shape or ()) == len(shape):
             target = target[: int(np.searchsorted(origin, (source.shape or ())[0]))]
         covered[target[target < shape[0]]] = True
     missing = shape[0] - int(np.count_nonzero(covered))
     if missing > MAX_MISSING_SHARE * shape[0]:
-        fault = f"is put together from files that hold {shape[0] - missing} of {shape[0]} frames"
+        fault = f"is assembled from files that hold {shape[0] - missing} of {shape[0]} frames"
         raise _error(home, dataset, fault, "wait until they are complete, or copy the others, too")
 
 
 def _along_first_axis(space: Any) -> NDArray[np.int64]:  # noqa: ANN401 - h5py has no types
-    """Ascending indices along the first axis that a selection has.
+    """Indices along the first axis in a selection, ascending.
 
     Raises:
-        OverflowError: for an unlimited selection; or whatever HDF5 says of it.
+        OverflowError: for an unlimited selection; also any error of HDF5.
     """
     if space.get_select_type() == h5py.h5s.SEL_HYPERSLABS and space.is_regular_hyperslab():
         start, stride, count, block = (int(part[0]) for part in space.get_regular_hyperslab())
@@ -300,7 +299,7 @@ def _along_first_axis(space: Any) -> NDArray[np.int64]:  # noqa: ANN401 - h5py h
 
 
 def address_of(item: h5py.Group | h5py.Dataset) -> tuple[int, int]:
-    """The same for one object however it was reached, while its file is open."""
+    """File number and address, which identify an object while its file is open."""
     info = h5py.h5o.get_info(item.id)
     return info.fileno, info.addr
 

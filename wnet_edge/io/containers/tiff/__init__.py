@@ -1,1 +1,1 @@
-"""TIFF files, read without trusting them."""
+"""Safe reading of untrusted TIFF files."""

@@ -1,6 +1,6 @@
-"""The pages of a TIFF, counted along its chain of directories, before anything is decoded.
+"""Pages of a TIFF, from its chain of directories, before anything is decoded.
 
-tifffile takes a chain that breaks off for the end, so a file cut short would pass for whole.
+tifffile takes a broken chain for the end of the file, so that a truncated file would seem complete.
 """
 
 import struct
@@ -13,19 +13,19 @@ from wnet_edge.io.containers.numpy_file import readable
 
 _BIG = 43
 _KIND_TAGS = (256, 257, 258, 277, 339)
-"""Width, length, bits a sample, samples a pixel, sample format (TIFF 6.0, section 8)."""
+"""Width, length, bits per sample, samples per pixel, sample format (TIFF 6.0, section 8)."""
 _LEAST_PAGE_BYTES = 18
 _MOST_ENTRIES = 4096
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Pages of one kind that follow each other.
+    """Consecutive pages of equal size and type.
 
     Attributes:
-        first: number of the first.
-        count: how many there are.
-        others: what stands before or after them, "page 0" say, or nothing.
+        first: number of the first page.
+        count: number of pages.
+        others: text of the pages before or after them, such as "page 0", or empty.
     """
 
     first: int
@@ -34,10 +34,10 @@ class Pages:
 
 
 def pages_of(path: Path) -> Pages:
-    """The pages of a file that are frames: all, or all but a preview at the begin or the end.
+    """The pages of a file that are frames: all, or all except a preview at the start or end.
 
     Raises:
-        ScanError: if pages differ, the chain leads out of the file, or it does not end.
+        ScanError: if pages differ, or the chain leaves the file or does not end.
     """
     with readable(path, "TIFF"):
         kinds = _kinds(path)
@@ -55,7 +55,7 @@ def pages_of(path: Path) -> Pages:
 
 
 def _kinds(path: Path) -> list[tuple[bytes, ...]]:
-    """What each page holds, as far as its directory says."""
+    """Size and type of each page, from its directory."""
     size = path.stat().st_size
     with path.open("rb") as file:
         order = {b"II": "<", b"MM": ">"}[file.read(2)]
@@ -77,12 +77,12 @@ def _kinds(path: Path) -> list[tuple[bytes, ...]]:
 
 
 def _kind(entries: bytes, order: str, big: bool) -> tuple[bytes, ...]:
-    """Those entries of a directory that say how large a page is, and of what numbers."""
+    """Directory entries for the size and number type of a page."""
     layout = struct.Struct(order + ("HHQ8x" if big else "HHI4x"))
     kind = []
     for index in range(len(entries) // layout.size):
         entry = entries[index * layout.size : (index + 1) * layout.size]
         tag, _, count = layout.unpack(entry)
-        if tag in _KIND_TAGS:  # many values lie elsewhere, and elsewhere for each page
+        if tag in _KIND_TAGS:  # longer values are stored elsewhere, at other offsets for each page
             kind.append(entry if count == 1 else entry[:4])
     return tuple(kind)

@@ -1,7 +1,7 @@
-"""Frames in TIFF: a file of many pages, or a file for each frame in a folder or of a pattern.
+"""Frames in TIFF: one file of many pages, or one file per frame, by folder or pattern.
 
-Pages are decoded by tifffile; those of a compression for which that needs imagecodecs, LZW say, by
-Pillow where it can. Both are loaded inside the functions, so only when a TIFF is opened.
+Pages are decoded by tifffile; those of compressions for which it needs imagecodecs (LZW) by Pillow
+if possible. Both are imported inside the functions, so only when a TIFF is opened.
 """
 
 from collections.abc import Iterator, Sequence
@@ -38,11 +38,11 @@ _SLACK_BYTES = 4096
 
 @dataclass(frozen=True)
 class _File:
-    """Some pages of one file.
+    """Frames in one file.
 
     Attributes:
-        path: of the file.
-        pages: which of them are frames.
+        path: path of the file.
+        pages: pages that are frames.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class _File:
 
 
 class TiffFrames(FrameByFrame):
-    """Pages of one or several TIFF, each decoded when it is asked for."""
+    """Pages of one or several TIFF files, decoded lazily."""
 
     def __init__(self, files: Sequence[_File], shape: tuple[int, ...], dtype: Any) -> None:  # noqa: ANN401
         super().__init__(shape, dtype)
@@ -71,10 +71,10 @@ class TiffFrames(FrameByFrame):
 
 
 def read_tiff(path: Path) -> FoundScan:
-    """The frames in a TIFF, a page each.
+    """Read the frames of a TIFF, one per page.
 
     Raises:
-        ScanError: if tifffile is missing, pages differ, or the file is damaged.
+        ScanError: if tifffile is not installed, pages differ, or the file is damaged.
     """
     pages = pages_of(path)
     notes = () if not pages.others else (f"{pages.others} is of another size or type: no frame",)
@@ -86,7 +86,7 @@ def read_tiff(path: Path) -> FoundScan:
 
 
 def read_images(path: Path) -> FoundScan:
-    """The frames in the TIFF files of a folder or a pattern, in the order of the numbers in names.
+    """Read frames from the TIFF files of a folder or pattern, in order of the numbers in names.
 
     Raises:
         ScanError: if there are none, or they are not of one scan.
@@ -105,10 +105,10 @@ def read_images(path: Path) -> FoundScan:
 
 
 def check_several_scans(paths: Sequence[Path]) -> None:
-    """See that several names are not the frames of one scan.
+    """Check that several paths given as scans are not the frames of one scan.
 
     Raises:
-        ScanError: if the first of them hold one frame each.
+        ScanError: if the first of them have one frame each.
     """
     looked_at = [path for path in paths[:2] if path.is_file()]
     if len(looked_at) < 2 or any(kind_of(path) is not FileKind.TIFF for path in looked_at):
@@ -122,7 +122,7 @@ def check_several_scans(paths: Sequence[Path]) -> None:
 
 
 class _Opened:
-    """A TIFF that is open, and what decodes its pages."""
+    """An open TIFF, with the decoders of its pages."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -134,7 +134,7 @@ class _Opened:
         self.file: tifffile.TiffFile = module.TiffFile(path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.file.close()
         if self._pillow is not None:
             self._pillow.close()
@@ -143,8 +143,8 @@ class _Opened:
         """One frame (H, W).
 
         Raises:
-            ScanError: if it is of another kind, or of a compression that nothing here decodes.
-            ValueError: if it ends beyond the file.
+            ScanError: if it has another size or type, or a compression that can't be decoded here.
+            ValueError: if it extends beyond the end of the file.
         """
         page: Any = self.file.pages[number]
         if page.shape != shape or page.dtype != dtype:
@@ -189,13 +189,13 @@ class _Opened:
 
 
 def _check_unfolded(file: "tifffile.TiffFile", page: Any, number: int) -> None:  # noqa: ANN401
-    """See that no piece of a page unfolds to more than the page.
+    """Check that no strip or tile of a page decompresses to more than the page.
 
     Raises:
-        ValueError: if one does, or takes more than it could.
+        ValueError: if one does, or its compressed size is impossible.
     """
     for offset, size in zip(page.dataoffsets, page.databytecounts, strict=True):
-        if size > page.nbytes + page.nbytes // 2 + _SLACK_BYTES:  # LZW of noise: 12 bits a byte
+        if size > page.nbytes + page.nbytes // 2 + _SLACK_BYTES:  # LZW of noise: 12 bits per byte
             raise ValueError(f"a piece of page {number} takes {size} bytes of {page.nbytes}")
         if page.compression in _DEFLATE:
             file.filehandle.seek(offset)
@@ -213,10 +213,10 @@ def _closing(path: Path) -> Iterator[_Opened]:
 
 
 def _frames(path: Path, files: Sequence[_File]) -> TiffFrames:
-    """Frames of files whose pages are like the first one's, which is decoded to see that it can be.
+    """Frames of files whose pages are like the first one, which is decoded as a test.
 
     Raises:
-        ScanError: if it is no plane of numbers, or can't be decoded here.
+        ScanError: if it is not a single-channel image, or can't be decoded here.
     """
     first = files[0]
     with readable(first.path, "TIFF"), _closing(first.path) as opened:
@@ -238,9 +238,9 @@ def _holds_one(path: Path) -> bool:
 
 
 def _one_block(path: Path, file: "tifffile.TiffFile") -> FrameSource | None:
-    """Frames that one page alone announces, as ImageJ writes stacks beyond 4 GB; else None."""
+    """Frames of a single page's contiguous block, as in ImageJ stacks beyond 4 GB; else None."""
     page, size = file.pages.first, file.filehandle.size
-    if page.compression != 1:  # its bytes are not its numbers
+    if page.compression != 1:  # compressed: no raw data
         return None
     announced = int((file.imagej_metadata or {}).get("images", 1))
     if page.dataoffsets and page.dataoffsets[0] + announced * page.nbytes > size:

@@ -1,4 +1,4 @@
-"""tifffile, an optional package, imported when a TIFF file asks for it."""
+"""Import of tifffile, an optional dependency, only when a TIFF file needs it."""
 
 from pathlib import Path
 from types import ModuleType
@@ -7,7 +7,7 @@ from wnet_edge.errors import ResultError
 
 
 def load_tifffile(path: Path) -> ModuleType:
-    """The module that writes TIFF, wanted for `path`.
+    """Import tifffile, which is needed for `path`.
 
     Raises:
         ResultError: if it is not installed.

@@ -1,0 +1,1 @@
+"""What `import wnet_edge` offers, a module for each thing; `wnet_edge` itself loads them lazily."""
