@@ -234,17 +234,17 @@ def _own_image(content: PackageContent, scan: Scan) -> Inference:
 
 
 def _faults(image: Inference) -> tuple[str, ...]:
-    """What is to be said of the scan's frames."""
+    """Warnings about the scan's frames."""
     return fault_lines(
         image.frames_lost, image.frames_flat, image.values_masked, image.values_clipped
     )
 
 
 def _own_fit(fit: FrameFit | None) -> FrameFit | None:
-    """How well the package's own image explains the scan, for `infer` to judge others by.
+    """R-factors of the package's own image, for `infer` to compare others with.
 
-    To four digits, so that the order of a sum is not in the package. None where the scan is too
-    small, too dim or scatters too weakly to tell.
+    Rounded to four decimal places, so that they do not depend on the order of summation. None if
+    the scan is too small, too dim or scatters too weakly.
     """
     if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
         return None

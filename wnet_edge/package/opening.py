@@ -69,10 +69,10 @@ class Package:
 
     @property
     def instrument(self) -> Instrument:
-        """That the network was trained for; its wavelength is not known.
+        """Instrument for which the network was trained; its wavelength is unknown.
 
         Raises:
-            PackageError: if the probe is dark in the network's window.
+            PackageError: if the probe is zero in the network's window.
         """
         manifest = self.manifest
         try:

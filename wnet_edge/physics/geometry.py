@@ -14,8 +14,7 @@ PLANCK_EV_M = 1.23984198e-6
 """Planck constant times the speed of light, in eV m (CODATA 2018)."""
 
 _PIXEL_TOLERANCE = 0.01
-"""Relative difference up to which patches and images of one pixel are of the right size in the
-other."""
+"""Largest relative difference of pixel sizes that count as equal."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Geometry:
 
 
 def same_pixel_size(one_m: float, other_m: float) -> bool:
-    """Whether two pixels are the same for patches and images, as far as anybody can tell."""
+    """Whether two pixel sizes are equal within 1 %."""
     return math.isclose(one_m, other_m, rel_tol=_PIXEL_TOLERANCE)
 
 

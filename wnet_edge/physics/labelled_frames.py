@@ -1,4 +1,4 @@
-"""Frames, and what a network should say of them: in simulation and in judging."""
+"""Frames and their ground-truth patches, in simulation, training and evaluation."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 class PatchLabels(NamedTuple):
-    """What a network should say of some frames.
+    """Ground-truth patches of some frames.
 
     Attributes:
         amplitude: (N, h, h) float32, relative to the patch's illumination-weighted RMS.
@@ -21,11 +21,11 @@ class PatchLabels(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledFrames:
-    """Some frames of a scan, in its order.
+    """Frames in scan order, with ground-truth patches if they are known.
 
     Attributes:
         frames: (n, H, W) counts.
-        labels: of these frames; None where nobody knows them.
+        labels: labels of these frames, or None.
     """
 
     frames: NDArray[Any]

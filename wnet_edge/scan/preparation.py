@@ -1,7 +1,7 @@
 """Frames as they were read to counts as the graph takes them, and which of them are usable.
 
-The one way for all who take measured frames: `infer` batch by batch, `evaluate`, `export` and
-training by the frames' numbers. Dark-subtracted cameras give fractions and slightly negative
+Shared by everything that uses measured frames: `infer` batch by batch, `evaluate`, `export` and
+training by frame number. Dark-subtracted cameras give fractions and slightly negative
 values: they are taken, negative ones as zero. What is no number, or the mark of a detector gap, is
 masked in its frame. A frame with too much of either is left out, and so is one that shows no
 diffraction, being as bright everywhere.
@@ -29,7 +29,7 @@ _BUFFER_BYTES = 256 << 10
 """Of frames prepared at a time: what is made of them on the way is small enough for the heap."""
 
 _BLOCK_FRAMES = 64
-"""Read at a time, so that unbinned frames of a large detector do not fill the memory."""
+"""Number of frames read at a time, which bounds the memory for unbinned frames."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ class Preparation:
 
 
 def prepare_frames(scan: Scan, numbers: NDArray[np.int64], binning: int) -> Prepared:
-    """Frames `numbers` of a scan, ascending; those that the scan leaves out are not usable either.
+    """Prepare frames `numbers` (K,), ascending, of a scan; those that it leaves out are not usable.
 
-    Counts are (n, 1, n_px / b, n_px / b) for `binning` b, in the order of `numbers`.
+    Counts are (K, 1, n / b, n / b) for frames of n px and `binning` b, in the order of `numbers`.
     """
     size_px = scan.frame_px // binning
     counts = np.empty((len(numbers), 1, size_px, size_px), dtype=np.float32)
@@ -143,11 +143,11 @@ def prepare_frames(scan: Scan, numbers: NDArray[np.int64], binning: int) -> Prep
 
 @dataclass(frozen=True)
 class UsableFrames:
-    """Which frames of a scan can be used, and what was wrong with the others.
+    """Which frames of a scan can be used, and what is wrong with the others.
 
     Attributes:
         usable: (N,), True for frames with counts and a position.
-        warnings: what a user should know of them, one line each.
+        warnings: one line each.
     """
 
     usable: NDArray[np.bool_]
@@ -155,10 +155,10 @@ class UsableFrames:
 
 
 def usable_frames(scan: Scan, largest_lost_share: float) -> UsableFrames:
-    """Look at all frames of a scan, some at a time.
+    """Read all frames of a scan, in blocks, and find those that can be used.
 
     Raises:
-        ScanError: if a larger share than that can't be used.
+        ScanError: if more than `largest_lost_share` of them can't.
     """
     usable = np.empty(scan.frame_count, dtype=np.bool_)
     masked = clipped = flat = 0
@@ -171,16 +171,16 @@ def usable_frames(scan: Scan, largest_lost_share: float) -> UsableFrames:
 
 
 def check_lost(scan: Scan, lost: NDArray[np.bool_], frames_flat: int, largest_share: float) -> None:
-    """See that few frames are without counts or position: more than that are no accident.
+    """Check that no more than a few frames are without counts or position.
 
     Args:
-        scan: for the message.
+        scan: scan of the frames.
         lost: (N,), True for frames that can't be used.
-        frames_flat: of those, the ones that are as bright everywhere.
-        largest_share: of the frames that may be lost.
+        frames_flat: number of lost frames that are as bright everywhere.
+        largest_share: largest fraction of frames that may be lost.
 
     Raises:
-        ScanError: with what they have in common.
+        ScanError: if more are lost, with what they have in common.
     """
     count = int(np.count_nonzero(lost))
     if count <= largest_share * scan.frame_count:
@@ -205,7 +205,7 @@ def check_lost(scan: Scan, lost: NDArray[np.bool_], frames_flat: int, largest_sh
 def fault_lines(
     frames_lost: int, frames_flat: int, values_masked: int, values_clipped: int
 ) -> tuple[str, ...]:
-    """What a user should know of a scan's frames, one line each."""
+    """Warnings about the frames of a scan, one line each."""
     lines = []
     if frames_lost:
         lines.append(
@@ -223,7 +223,7 @@ def fault_lines(
 def _blocks(
     scan: Scan, numbers: NDArray[np.int64], binning: int
 ) -> Iterator[tuple[slice, Prepared]]:
-    """Some of `numbers` at a time, and their frames."""
+    """Blocks of `numbers`, as slices, with their prepared frames."""
     preparation = Preparation(scan.mask, binning)
     source = SelectedFrames(scan.frames, numbers)
     for start in range(0, len(numbers), _BLOCK_FRAMES):

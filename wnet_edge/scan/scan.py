@@ -103,10 +103,10 @@ class Scan:
         return self.known_geometry.object_pixel_size_m(self.full_window_px)
 
     def binning_to(self, window_px: int) -> int:
-        """How many pixels along an edge have to be summed to see frames with `window_px` pixels.
+        """Factor by which the frames must be binned to `window_px` pixels.
 
         Raises:
-            ScanError: if their edge is no multiple of that.
+            ScanError: if their edge is not a multiple of that.
         """
         if self.frame_px % window_px:
             raise ScanError(

@@ -73,7 +73,7 @@ class Evaluation:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a user should know of the scan, whatever the precision, one line each."""
+        """Warnings that hold for every precision, one line each."""
         first, *others = self.precisions.values()
         return tuple(
             line for line in first.warnings if all(line in other.warnings for other in others)
