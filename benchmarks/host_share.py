@@ -25,7 +25,6 @@ from wnet_edge.package.opening import Package, open_package
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
-from wnet_edge.runner.image.assembler import window_weight
 from wnet_edge.runner.image.self_check import FrameSample
 from wnet_edge.scan.preparation import Preparation
 from wnet_edge.stitching.stitcher import Stitched, Stitcher
@@ -70,7 +69,7 @@ def host_share_ms_per_frame(frames: int) -> HostShare:
         Stitcher(
             package.manifest.frame_px,
             package.manifest.window_px,
-            window_weight(package),
+            package.instrument.weight,
             expected_px=simulated.positions_px,
         ) as stitcher,
     ):

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
+from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.scan.counts import network_counts
 from wnet_edge.scan.scan import Scan
 
@@ -45,10 +46,10 @@ def write_example(scan: Scan) -> None:
         note=NOTE,
     )
 
-    def batches() -> Iterator[CxiBatch]:
+    def batches() -> Iterator[LabelledFrames]:
         for frames in scan.batches(64):
             counts = network_counts(frames, scan.mask, BINNING)[:, 0]
-            yield CxiBatch(np.rint(np.maximum(counts, 0)).astype(np.uint32))
+            yield LabelledFrames(np.rint(np.maximum(counts, 0)).astype(np.uint32))
 
     write_cxi(EXAMPLE, header, batches(), force=True)
 

@@ -13,14 +13,13 @@ import onnxruntime
 
 from wnet_edge.errors import ExportError
 from wnet_edge.export.graph import serialise
-from wnet_edge.package.golden import Deviation
 from wnet_edge.package.manifest import Compiled, Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.package.packing import Graph, PackageContent, pack, write_package
 from wnet_edge.package.signature import PrivateKey
 from wnet_edge.runner.choosing.choice import opening_fault
 from wnet_edge.runner.graph.compiled_here import mark_compiled
-from wnet_edge.runner.graph.golden import golden_deviation
+from wnet_edge.runner.graph.golden import golden_deviation, golden_fault
 from wnet_edge.runner.graph.open_graph import OpenGraph, package_settings
 from wnet_edge.runner.graph.processor import processor_name
 from wnet_edge.runner.graph.providers import Provider
@@ -56,16 +55,13 @@ def compile_package(
         deviation = golden_deviation(
             compiled, OpenGraph(compiled, RunSettings(precision, provider))
         )
-        _check(package, precision, deviation)
+        fault = golden_fault(package, precision, deviation)
+        if fault is not None:
+            raise ExportError(
+                f"{package.path}: compiled for this device, {precision.value} is wrong: {fault}; "
+                "use the portable package"
+            )
     return write_package(output, content, force=force, key=key)
-
-
-def _check(package: Package, precision: Precision, deviation: Deviation) -> None:
-    if not deviation.within(package.manifest.golden.tolerance[precision]):
-        raise ExportError(
-            f"{package.path}: compiled for this device, {precision.value} gives other patches, off "
-            f"by {deviation.phase_rms_rad:.2g} rad; use the portable package"
-        )
 
 
 def _content(package: Package, provider: Provider) -> PackageContent:

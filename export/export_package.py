@@ -45,8 +45,9 @@ from wnet_edge.package.packing import PackageContent, pack, write_package
 from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions
-from wnet_edge.runner.image.infer import infer
+from wnet_edge.runner.image.infer import Inference, infer
 from wnet_edge.runner.image.verdict import CONTRAST_RANGE, LEAST_EXPLAINED, explains
+from wnet_edge.scan.preparation import fault_lines
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
 
@@ -166,7 +167,8 @@ def export_package(
         )
 
     tell(f"comparing its image with the frames of {scan.path.name}")
-    fit = _own_fit(finished(content_of({Precision.FP32: fp32})), scan)
+    image = _own_image(finished(content_of({Precision.FP32: fp32})), scan)
+    fit = _own_fit(image.self_check.fit)
     doubts = _check_trained(fit, scan, allow_untrained=options.allow_untrained)
     made: dict[Precision, Made] = {}
     left_out: dict[Precision, OverBudgetError] = {}
@@ -185,7 +187,12 @@ def export_package(
         made=made,
         left_out=left_out,
         judge=source.report.yardstick.judge,
-        warnings=(*split.warnings, *doubts, *map(_left_out, left_out.values())),
+        warnings=(
+            *split.warnings,
+            *(f"{scan.path}: {line}" for line in _faults(image)),
+            *doubts,
+            *map(_left_out, left_out.values()),
+        ),
     )
 
 
@@ -215,19 +222,30 @@ def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
         )
 
 
-def _own_fit(content: PackageContent, scan: Scan) -> FrameFit | None:
-    """R-factors of an FP32 package on the scan, none of whose frames was trained on.
-
-    Rounded to four decimal places, so that they do not depend on the order of summation. None if
-    the scan is too small, too dim or scatters too weakly.
-    """
+def _own_image(content: PackageContent, scan: Scan) -> Inference:
+    """Image that an FP32 package gives of the scan, none of whose frames was trained on."""
     try:
         package = pack(content)
     except ValueError as error:
         raise PackageError(f"can't be packed ({error}); export from a checkpoint") from error
     # All options given, so that no tuning record of this device has an influence.
     options = RunnerOptions(Precision.FP32, Provider.CPU, threads=0, batch_size=BATCH_SIZE)
-    fit = infer(scan, open_best_graph(package, options)).self_check.fit
+    return infer(scan, open_best_graph(package, options))
+
+
+def _faults(image: Inference) -> tuple[str, ...]:
+    """Warnings about the scan's frames."""
+    return fault_lines(
+        image.frames_lost, image.frames_flat, image.values_masked, image.values_clipped
+    )
+
+
+def _own_fit(fit: FrameFit | None) -> FrameFit | None:
+    """R-factors of the package's own image, for `infer` to compare others with.
+
+    Rounded to four decimal places, so that they do not depend on the order of summation. None if
+    the scan is too small, too dim or scatters too weakly.
+    """
     if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
         return None
     if not explains(fit) and fit.r_blank_free < _WEAK_R_BLANK:

@@ -19,9 +19,10 @@ from wnet_edge.calibration.frames import (
 )
 from wnet_edge.calibration.ranges import BATCH_SIZE
 from wnet_edge.calibration.split import Region, split_by_region
-from wnet_edge.errors import CheckpointError, ScanError
+from wnet_edge.errors import ScanError
 from wnet_edge.export.options import Material
 from wnet_edge.export.run_graph import patches_on_processor
+from wnet_edge.framing.compatibility import remaining_binning
 from wnet_edge.judging.yardstick import (
     Accuracy,
     Loss,
@@ -38,8 +39,6 @@ from wnet_edge.physics.geometry import positions_px
 from wnet_edge.physics.instrument import Instrument
 
 GOLDEN_FRAMES = 4
-
-_PIXEL_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -107,38 +106,21 @@ def held_out(material: Material, instrument: Instrument) -> HeldOut:
         instrument: instrument of the network.
 
     Raises:
-        CheckpointError: if the scan's window or object pixel is not that of the instrument.
-        ScanError: if the scan is too small to be split, or the reconstruction covers no frame.
+        PackageError: if the scan's object pixel is not that of the instrument.
+        ScanError: if its frames can't be binned to the network's window, the scan is too small to
+            be split, or the reconstruction covers no frame.
         CalibrationError: if the frames are of another kind than declared.
         ResultError: if the reconstruction does not explain the frames.
     """
     scan = material.scan
-    full_px = instrument.window_px * instrument.binning
-    if scan.full_window_px != full_px:
-        raise CheckpointError(
-            f"{scan.path}: has a window of {scan.full_window_px} px, the checkpoint is for "
-            f"{full_px} px; name a scan of the same instrument"
-        )
-    ratio = scan.object_pixel_size_m / instrument.object_pixel_size_m
-    if not abs(ratio - 1) <= _PIXEL_TOLERANCE:
-        raise CheckpointError(
-            f"{scan.path}: has an object pixel of {1e9 * scan.object_pixel_size_m:.4g} nm, the "
-            f"checkpoint is for {1e9 * instrument.object_pixel_size_m:.4g} nm; name a scan of the "
-            "same instrument"
-        )
+    remaining_binning(scan, instrument)
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     try:
         split = split_by_region(positions, instrument.window_px)
     except ScanError as error:
         raise ScanError(f"{scan.path}: {error}") from error
     parts = {
-        region: scan_part(
-            scan,
-            split.frames(region),
-            instrument.probe,
-            instrument.window_px,
-            f"{region.value} strip",
-        )
+        region: scan_part(scan, split.frames(region), instrument, f"{region.value} strip")
         for region in Region
     }
     strip = parts[Region.CALIBRATION]
@@ -159,9 +141,9 @@ def held_out(material: Material, instrument: Instrument) -> HeldOut:
         sha256=frames_sha256(counts),
         source=material.source,
     )
-    warnings: tuple[str, ...] = ()
+    warnings = tuple(f"{scan.path}: {note}" for note in scan.notes)
     if len(counts) < FEWEST_COUNT:
-        warnings = (
+        warnings += (
             f"{scan.path}: only {len(counts)} frames calibrate; with {FEWEST_COUNT} and more, a "
             "longer scan, INT8 would hang less on chance",
         )

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
 from wnet_edge.package.golden import GoldenFrames
 from wnet_edge.package.manifest import Precision, Tolerance, Training
 from wnet_edge.package.packing import Graph, PackageContent
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.physics.labelled_frames import LabelledFrames
 
 GEOMETRY = Geometry(energy_ev=10_000.0, distance_m=0.9, detector_pixel_size_m=55e-6)
 
@@ -209,6 +210,6 @@ class KnownScan:
             "binning": self.binning if binned else 1,
             "title": "known",
         }
-        batches = [CxiBatch(frames[:10]), CxiBatch(frames[10:])]
+        batches = [LabelledFrames(frames[:10]), LabelledFrames(frames[10:])]
         write_cxi(path, CxiHeader(**(header | changes)), batches)
         return path

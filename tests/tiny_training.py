@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
 from wnet_edge.models.registry import ModelName, NetworkSpec
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.geometry import Geometry
 from wnet_edge.physics.instrument import Instrument
+from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.scan.scan import Scan
@@ -87,7 +88,7 @@ def measurement(folder: Path, photons: float = 1e6) -> Measurement:
     # Where a stage is zero has nothing to do with where an image begins.
     positions_m = (corner_px + np.array([100.25, -40.5])) * PIXEL_M
     header = CxiHeader(geometry, positions_m, FULL_PX, probe=probe)
-    write_cxi(folder / "scan.cxi", header, [CxiBatch(frames)], force=True)
+    write_cxi(folder / "scan.cxi", header, [LabelledFrames(frames)], force=True)
     np.savez(
         folder / "reference.npz",
         object=sample,

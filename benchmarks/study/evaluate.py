@@ -14,9 +14,9 @@ from benchmarks.study.centre_stitch import stitch_centres
 from benchmarks.study.plan import Study
 from benchmarks.study.results import Outcome, Results, zoo_name
 from benchmarks.study.scan247 import Scan247
-from benchmarks.study.sets import REAL, illuminated, patches, set_facts
+from benchmarks.study.sets import REAL, EvaluationSet, illuminated, patches, set_facts
 from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
-from wnet_edge.comparing.patch_errors import LabelledSet, patch_errors
+from wnet_edge.comparing.patch_errors import patch_errors
 from wnet_edge.errors import CheckpointError
 from wnet_edge.models.registry import ModelName
 from wnet_edge.physics.gauge import probe_intensity
@@ -43,7 +43,7 @@ class Yardsticks:
 
     scan: Scan247
     converged: ObjectImage
-    sets: list[LabelledSet]
+    sets: list[EvaluationSet]
 
 
 def evaluate_trained(
@@ -84,7 +84,7 @@ def _evaluate(name: str, path: Path, epochs: int, against: Yardsticks, results: 
         network, scan = load_network(path)[0], against.scan
         weight, mask = scan.instrument.weight, illuminated(scan.instrument)
         errors = {
-            truth.name: patch_errors(*patches(network, truth.counts), truth, weight, mask)
+            truth.name: patch_errors(*patches(network, truth.counts), truth.labels, weight, mask)
             for truth in against.sets
         }
         made = images(*patches(network, scan.counts), scan, against.converged)

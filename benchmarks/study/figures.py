@@ -15,10 +15,11 @@ from benchmarks.study.networks import cost_key
 from benchmarks.study.plan import EQUAL_RATE, NAMES, Run, Study
 from benchmarks.study.results import Results
 from benchmarks.study.scan247 import Scan247
-from benchmarks.study.sets import illuminated, patches
+from benchmarks.study.sets import EvaluationSet, illuminated, patches
 from wnet_edge.comparing.comparison import ObjectImage
-from wnet_edge.comparing.patch_errors import LabelledSet, phase_aligned
+from wnet_edge.comparing.patch_errors import phase_aligned
 from wnet_edge.models.registry import CountsNetwork, ModelName, NetworkInput
+from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.training.checkpoint import load_network
 from wnet_edge.training.options import PhaseError
 
@@ -64,7 +65,7 @@ def draw_images(study: Study, against: Yardsticks, checkpoints: Path, folder: Pa
 
 
 def draw_examples(
-    networks: dict[str, CountsNetwork], scan: Scan247, sets: list[LabelledSet], path: Path
+    networks: dict[str, CountsNetwork], scan: Scan247, sets: list[EvaluationSet], path: Path
 ) -> None:
     """One frame of every set: phases in one row, amplitudes in the next (the paper's Fig. 2)."""
     dark = ~illuminated(scan.instrument)
@@ -72,18 +73,17 @@ def draw_examples(
     axes = figure.subplots(2 * len(sets), 2 + len(networks), squeeze=False)
     for index, truth in enumerate(sets):
         middle = slice(len(truth.counts) // 2, len(truth.counts) // 2 + 1)
-        one = LabelledSet(
-            truth.name, truth.counts[middle], truth.amplitude[middle], truth.phase_rad[middle]
-        )
+        counts = truth.counts[middle]
+        label = PatchLabels(*(maps[middle] for maps in truth.labels))
         phase_row, amplitude_row = axes[2 * index], axes[2 * index + 1]
-        _show(phase_row[0], np.log1p(np.maximum(one.counts[0, 0], 0)), None)
+        _show(phase_row[0], np.log1p(np.maximum(counts[0, 0], 0)), None)
         amplitude_row[0].axis("off")
-        shown = {"label": (one.amplitude, one.phase_rad)}
+        shown = {"label": label}
         for name, network in networks.items():
-            amplitude, phase_rad = patches(network, one.counts)
-            near = phase_aligned(amplitude, phase_rad, one, scan.instrument.weight)
+            amplitude, phase_rad = patches(network, counts)
+            near = phase_aligned(amplitude, phase_rad, label, scan.instrument.weight)
             shown[name] = (amplitude, near)
-        spans = [_span(maps[0][~dark]) for maps in (one.phase_rad, one.amplitude)]
+        spans = [_span(maps[0][~dark]) for maps in (label.phase_rad, label.amplitude)]
         for column, (name, (amplitude, phase_rad)) in enumerate(shown.items(), 1):
             _show(phase_row[column], np.where(dark, np.nan, phase_rad[0]), spans[0])
             _show(amplitude_row[column], np.where(dark, np.nan, amplitude[0]), spans[1])

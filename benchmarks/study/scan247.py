@@ -14,7 +14,8 @@ from wnet_edge.io.scan_file import open_scan
 from wnet_edge.physics.gauge import labels
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.physics.instrument import Instrument
-from wnet_edge.scan.counts import network_counts
+from wnet_edge.physics.labelled_frames import PatchLabels
+from wnet_edge.scan.preparation import prepare_frames
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Scan247:
     corners_px: NDArray[np.int64]
     report: NDArray[np.int64]
 
-    def labels(self, frames: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def labels(self, frames: NDArray[np.int64]) -> PatchLabels:
         """Amplitude and phase_rad of frames, (n, 64, 64) float32 each, cut from the reference."""
         full_px = self.instrument.probe.shape[-1]
         patches = np.stack(
@@ -52,13 +53,11 @@ class Scan247:
 def open_scan247() -> Scan247:
     """Read the scan and its reference."""
     scan = open_scan(EXAMPLE)
-    binning = scan.full_window_px // WINDOW_PX
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
-    frames = np.asarray(scan.frames[:], dtype=np.float32)
     with np.load(REFERENCE, allow_pickle=False) as archive:
         corners = archive["window_top_left_px"].astype(np.int64)
     return Scan247(
-        counts=network_counts(frames, scan.mask, binning // scan.binning),
+        counts=prepare_frames(scan, np.arange(scan.frame_count), scan.binning_to(WINDOW_PX)).counts,
         positions_px=positions,
         instrument=instrument_of(find_probe(str(EXAMPLE)), WINDOW_PX),
         reference=read_object_image(REFERENCE),

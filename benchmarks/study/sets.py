@@ -4,6 +4,8 @@ Two families of objects that no training drew, the trained ones from other rando
 report strip of scan 247 with labels cut from its reference.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -13,10 +15,10 @@ from benchmarks.study.results import SetFacts
 from benchmarks.study.scan247 import Scan247
 from wnet_edge.comparing import metrics
 from wnet_edge.comparing import patch_errors as single_shot
-from wnet_edge.comparing.patch_errors import LabelledSet, Maps, patch_errors
+from wnet_edge.comparing.patch_errors import Maps, patch_errors
 from wnet_edge.models.registry import CountsNetwork
-from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.physics.instrument import Instrument
+from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.physics.objects import Family
 from wnet_edge.training.batch import joined_batches
 from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
@@ -30,7 +32,22 @@ _SEED = 247_000
 _BATCH = 32
 
 
-def evaluation_sets(scan: Scan247, simulated_frames: int) -> list[LabelledSet]:
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Frames with ground-truth patches.
+
+    Attributes:
+        name: of the set.
+        counts: (N, 1, n, n) float32, masked pixels negative.
+        labels: of these frames.
+    """
+
+    name: str
+    counts: NDArray[np.float32]
+    labels: PatchLabels
+
+
+def evaluation_sets(scan: Scan247, simulated_frames: int) -> list[EvaluationSet]:
     """All sets, the held-out families first."""
     place = scan.instrument
     simulated = [
@@ -38,24 +55,23 @@ def evaluation_sets(scan: Scan247, simulated_frames: int) -> list[LabelledSet]:
         (TRAINED, TRAINED_FAMILIES),
     ]
     made = [_simulated(name, place, families, simulated_frames) for name, families in simulated]
-    amplitude, phase_rad = scan.labels(scan.report)
-    return [*made, LabelledSet(REAL, scan.counts[scan.report], amplitude, phase_rad)]
+    return [*made, EvaluationSet(REAL, scan.counts[scan.report], scan.labels(scan.report))]
 
 
 def illuminated(instrument: Instrument) -> NDArray[np.bool_]:
     """Pixels of a patch that are judged, (n, n) bool."""
-    return single_shot.illuminated(probe_intensity(instrument.probe)[instrument.window])
+    return single_shot.illuminated(instrument.intensity)
 
 
-def set_facts(truth: LabelledSet, weight: Maps, mask: NDArray[np.bool_]) -> SetFacts:
+def set_facts(truth: EvaluationSet, weight: Maps, mask: NDArray[np.bool_]) -> SetFacts:
     """Ranges of a set, and the errors of patches that show nothing."""
-    ones = np.ones_like(truth.amplitude)
+    ones = np.ones_like(truth.labels.amplitude)
     return SetFacts(
         frames=len(truth.counts),
         illuminated_px=int(mask.sum()),
-        phase_range_rad=metrics.data_range(truth.phase_rad[:, mask]),
-        amplitude_range=metrics.data_range(truth.amplitude[:, mask]),
-        flat=patch_errors(ones, np.zeros_like(ones), truth, weight, mask),
+        phase_range_rad=metrics.data_range(truth.labels.phase_rad[:, mask]),
+        amplitude_range=metrics.data_range(truth.labels.amplitude[:, mask]),
+        flat=patch_errors(ones, np.zeros_like(ones), truth.labels, weight, mask),
     )
 
 
@@ -71,9 +87,8 @@ def patches(
 
 def _simulated(
     name: str, instrument: Instrument, families: tuple[Family, ...], frames: int
-) -> LabelledSet:
+) -> EvaluationSet:
     supply = SimulatedFrames(instrument, SimulationOptions(families=families), seed=_SEED)
     made = joined_batches(supply.validation(frames, _BATCH))
-    return LabelledSet(
-        name, made.counts.numpy(), made.amplitude[:, 0].numpy(), made.phase_rad[:, 0].numpy()
-    )
+    labels = PatchLabels(made.amplitude[:, 0].numpy(), made.phase_rad[:, 0].numpy())
+    return EvaluationSet(name, made.counts.numpy(), labels)

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 import wnet_edge
 from wnet_edge.comparing.comparison import ObjectImage
 from wnet_edge.io.scan_file import open_scan
-from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.forward import inverse_far_field
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.objects import Family
 from wnet_edge.physics.probe import ZonePlate, defocus, fitted_probe, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
@@ -119,7 +120,7 @@ def write_scan(path: Path, name: ProbeName, sample: Sample, photons: float = PHO
         probe=(scan.probe * math.sqrt(photons)).astype(np.complex64),
         title=f"simulated scan of a {sample.value} sample under the {name.value} probe",
     )
-    write_cxi(path, header, (CxiBatch(b.frames) for b in scan.batches(64)), force=True)
+    write_cxi(path, header, (LabelledFrames(b.frames) for b in scan.batches(64)), force=True)
 
 
 def truth(name: ProbeName, sample: Sample) -> ObjectImage:

@@ -284,7 +284,7 @@ def test_evaluate_says_what_each_precision_keeps(folder: Path):
     words = ("evaluate", folder / "p.wnet", "--data", folder / "s.cxi", "--provider", "cpu")
     result = call(*words, "--json")
     assert result.exit_code == 0, result.output
-    told = json.loads(result.output)
+    told = json.loads(result.stdout)
     assert (told["judge"], told["frames"]) == ("fp32", FRAMES)
     kept = told["precisions"]
     assert list(kept) == ["fp32", "fp16", "int8"]

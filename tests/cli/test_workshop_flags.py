@@ -127,9 +127,9 @@ def test_a_package_keeps_the_way_up_it_was_calibrated_with(larger):
     assert made.manifest.orientation is Orientation.TRANSPOSE
     assert made.graphs == plain.graphs
     seen = ("--data", larger / "bare.h5", *turned, "--json")
-    one = json.loads(call("evaluate", output, *seen, "--provider", "cpu").output)
+    one = json.loads(call("evaluate", output, *seen, "--provider", "cpu").stdout)
     other = json.loads(
-        call("evaluate", package, *seen, "--provider", "cpu", "--orientation", "transpose").output
+        call("evaluate", package, *seen, "--provider", "cpu", "--orientation", "transpose").stdout
     )
     assert one["precisions"] == other["precisions"]
 

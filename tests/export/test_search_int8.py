@@ -13,6 +13,7 @@ from wnet_edge.export.int8.search import MARGIN, SPARED_SHARE, Problem, search
 from wnet_edge.export.run_graph import patches_on_processor
 from wnet_edge.judging.yardstick import ScanPart, against_fp32
 from wnet_edge.package.manifest import Precision
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.runner.graph.session_settings import X64_PRECISION
 
 METHODS = (RangeMethod.MINMAX, RangeMethod.PERCENTILE_99_9)
@@ -38,7 +39,8 @@ def problem(graph):
     places = np.stack(np.divmod(np.arange(64), 8), axis=1) * 4.0
     size = tiny_network.WINDOW_PX
     counts = tiny_network.counts(64, seed=5)
-    part = ScanPart("raster", np.arange(64), counts, places, gaussian_probe(size), 1e-8)
+    place = Instrument(gaussian_probe(size), size, 1, 1e-8)
+    part = ScanPart("raster", np.arange(64), counts, places, place, 1e-8)
     fp32 = patches_on_processor(graph, counts)
     yardstick = against_fp32(part, fp32)
     accuracy = yardstick.accuracy(fp32)

@@ -9,7 +9,8 @@ from tiny import GEOMETRY, gaussian_probe
 from wnet_edge.errors import ScanError
 from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.io.scan_file import find_scan, open_scan
-from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
+from wnet_edge.physics.labelled_frames import LabelledFrames, PatchLabels
 
 DETECTOR = "/entry_1/instrument_1/detector_1"
 SOURCE = "/entry_1/instrument_1/source_1"
@@ -93,7 +94,8 @@ def test_labels(tmp_path):
     phase = rng.random((3, 4, 4)).astype(np.float32)
     frames = rng.poisson(5, (3, 8, 8))
     batches = (
-        CxiBatch(frames[n : n + 1], amplitude[n : n + 1], phase[n : n + 1]) for n in range(3)
+        LabelledFrames(frames[n : n + 1], PatchLabels(amplitude[n : n + 1], phase[n : n + 1]))
+        for n in range(3)
     )
     write_cxi(tmp_path / "s.cxi", header(label_px=4, label_binning=2), batches)
     labels = read_labels(tmp_path / "s.cxi")
@@ -114,7 +116,9 @@ def test_mask_and_float_frames(tmp_path):
     mask = np.zeros((8, 8), bool)
     mask[2, 3] = True
     frames = np.full((3, 8, 8), 0.5, np.float32)
-    write_cxi(tmp_path / "s.cxi", header(mask=mask, frame_dtype=np.float32), [CxiBatch(frames)])
+    write_cxi(
+        tmp_path / "s.cxi", header(mask=mask, frame_dtype=np.float32), [LabelledFrames(frames)]
+    )
     scan = open_scan(tmp_path / "s.cxi")
     np.testing.assert_array_equal(scan.mask, mask)
     np.testing.assert_array_equal(scan.frames[:], frames)
@@ -286,16 +290,16 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
     target = tmp_path / "s.cxi"
 
     def broken():
-        yield CxiBatch(np.zeros((1, 8, 8)))
+        yield LabelledFrames(np.zeros((1, 8, 8)))
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         write_cxi(target, header(), broken())
     assert list(tmp_path.iterdir()) == []
-    write_cxi(target, header(), [CxiBatch(np.zeros((3, 8, 8)))])
+    write_cxi(target, header(), [LabelledFrames(np.zeros((3, 8, 8)))])
     with pytest.raises(ScanError, match="exists already; replace it with --force"):
         write_cxi(target, header(), [])
-    write_cxi(target, header(), [CxiBatch(np.ones((3, 8, 8)))], force=True)
+    write_cxi(target, header(), [LabelledFrames(np.ones((3, 8, 8)))], force=True)
     assert open_scan(target).frames[0].sum() == 64
     with pytest.raises(ScanError, match="no folder"):
         write_cxi(tmp_path / "none" / "s.cxi", header(), [])
@@ -303,7 +307,7 @@ def test_writing_is_whole_or_not_at_all(tmp_path):
 
 @pytest.mark.parametrize("value", [0.5, -1, 70_000, np.nan])
 def test_counts_that_would_change_are_refused(tmp_path, value):
-    batch = CxiBatch(np.full((3, 8, 8), value))
+    batch = LabelledFrames(np.full((3, 8, 8), value))
     with pytest.raises(ScanError, match="fit uint16"):
         write_cxi(tmp_path / "s.cxi", header(frame_dtype=np.uint16), [batch])
     assert list(tmp_path.iterdir()) == []
@@ -313,11 +317,11 @@ def test_batches_that_do_not_add_up(tmp_path):
     frames = np.zeros((3, 8, 8))
     label = np.zeros((3, 4, 4))
     for head, batches, match in [
-        (header(), [CxiBatch(frames[:2])], "2 frames for 3 positions"),
-        (header(), [CxiBatch(frames), CxiBatch(frames)], "does not fit"),
-        (header(), [CxiBatch(frames[:, :7])], "does not fit"),
-        (header(), [CxiBatch(frames, label, label)], "not in both"),
-        (header(label_px=4), [CxiBatch(frames)], "not in both"),
+        (header(), [LabelledFrames(frames[:2])], "2 frames for 3 positions"),
+        (header(), [LabelledFrames(frames), LabelledFrames(frames)], "does not fit"),
+        (header(), [LabelledFrames(frames[:, :7])], "does not fit"),
+        (header(), [LabelledFrames(frames, PatchLabels(label, label))], "not in both"),
+        (header(label_px=4), [LabelledFrames(frames)], "not in both"),
     ]:
         with pytest.raises(ValueError, match=match):
             write_cxi(tmp_path / "s.cxi", head, batches)

@@ -21,6 +21,7 @@ from wnet_edge.judging.yardstick import (
     scan_part,
 )
 from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
 
 EXAMPLES = Path(__file__).parents[2] / "wnet_edge" / "examples"
 WINDOW_PX = 64
@@ -31,11 +32,16 @@ def scan():
     return open_scan(EXAMPLES / "cnm26id_scan247_64px.cxi")
 
 
+def seen(scan, window_px=WINDOW_PX):
+    probe = scan.probe
+    return Instrument(probe, window_px, probe.shape[-1] // window_px, scan.object_pixel_size_m)
+
+
 @pytest.fixture(scope="module")
 def part(scan):
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     frames = split_by_region(positions, WINDOW_PX).frames(Region.SELECTION)
-    return scan_part(scan, frames, scan.probe, WINDOW_PX, "selection strip")
+    return scan_part(scan, frames, seen(scan), "selection strip")
 
 
 @pytest.fixture(scope="module")
@@ -91,21 +97,21 @@ def test_frames_that_do_not_say_how_they_were_binned_are_judged_alike(scan, part
     geometry = scan.known_geometry
     coarse = replace(geometry, detector_pixel_size_m=2 * geometry.detector_pixel_size_m)
     unsaid = replace(scan, probe=None, binning=1, geometry=coarse)
-    other = scan_part(unsaid, part.numbers, scan.probe, WINDOW_PX, "selection strip")
+    other = scan_part(unsaid, part.numbers, seen(scan), "selection strip")
     np.testing.assert_array_equal(other.counts, part.counts)
-    np.testing.assert_array_equal(other.intensity, part.intensity)
+    np.testing.assert_array_equal(other.instrument.weight, part.instrument.weight)
     assert other.pixel_size_m == pytest.approx(part.pixel_size_m)
 
 
 def test_frames_too_coarse_for_the_network_are_refused(scan):
     with pytest.raises(ScanError, match=r"sum 2 × 2 detector pixels can't be binned to 128 px"):
-        scan_part(scan, np.arange(4), scan.probe, 128, "report strip")
+        scan_part(scan, np.arange(4), seen(scan, 128), "report strip")
 
 
 def test_dark_frames_are_no_part(scan):
     dark = replace(scan, frames=np.zeros((scan.frame_count, 64, 64), np.float32))
     with pytest.raises(ScanError, match="no frame of its report strip has counts"):
-        scan_part(dark, np.arange(4), scan.probe, WINDOW_PX, "report strip")
+        scan_part(dark, np.arange(4), seen(scan), "report strip")
 
 
 @pytest.mark.parametrize(

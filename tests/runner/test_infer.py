@@ -195,7 +195,7 @@ def test_fit_is_checked_with_numbers(tmp_path, known, package):
     manifest = package.manifest
     assert remaining_binning(scan, manifest) == 2
     frames_24 = dataclasses.replace(scan, frames=np.zeros((36, 24, 24)), mask=np.zeros((24, 24)))
-    with pytest.raises(PackageError, match=r"s\.cxi: frames of 24 px .* takes 32 px"):
+    with pytest.raises(ScanError, match=r"s\.cxi: frames of 24 px .* can't be binned to 16 px"):
         remaining_binning(frames_24, manifest)
     for distance_m, fits in ((0.9 * 1.009, True), (0.9 * 1.011, False), (0.9 / 1.011, False)):
         geometry = dataclasses.replace(GEOMETRY, distance_m=distance_m)

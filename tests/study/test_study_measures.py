@@ -6,9 +6,9 @@ import pytest
 from benchmarks.study.centre_stitch import CENTRE_PX, stitch_centres
 from benchmarks.study.epie import EpieOptions, Frames, reconstruct
 from benchmarks.study.scan247 import open_scan247
-from benchmarks.study.sets import illuminated, set_facts
+from benchmarks.study.sets import EvaluationSet, illuminated, set_facts
 from wnet_edge.comparing.comparison import ObjectImage, compare
-from wnet_edge.comparing.patch_errors import LabelledSet, patch_errors
+from wnet_edge.comparing.patch_errors import patch_errors
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.forward import expected_counts
@@ -25,22 +25,23 @@ def scan():
 
 
 def test_a_patch_that_differs_by_a_phase_alone_has_no_error(scan):
-    amplitude, phase_rad = scan.labels(scan.report[:3])
-    truth = LabelledSet("few", scan.counts[scan.report[:3]], amplitude, phase_rad)
+    truth = scan.labels(scan.report[:3])
+    amplitude, phase_rad = truth
     weight, mask = scan.instrument.weight, illuminated(scan.instrument)
     other = np.angle(np.exp(1j * (phase_rad + 2.5))).astype(np.float32)
     same = patch_errors(amplitude, other, truth, weight, mask)
     assert same.phase_mae_rad < 1e-5
     assert same.phase_ssim == pytest.approx(1, abs=1e-4)
     assert same.amplitude_mae == 0
-    flat = set_facts(truth, weight, mask).flat
+    few = EvaluationSet("few", scan.counts[scan.report[:3]], truth)
+    flat = set_facts(few, weight, mask).flat
     assert flat.phase_mae_rad > 0.2
     assert flat.phase_ssim < 0.2
 
 
 def test_dark_pixels_are_not_judged(scan):
-    amplitude, phase_rad = scan.labels(scan.report[:2])
-    truth = LabelledSet("few", scan.counts[scan.report[:2]], amplitude, phase_rad)
+    truth = scan.labels(scan.report[:2])
+    amplitude, phase_rad = truth
     mask = illuminated(scan.instrument)
     wrong = np.where(mask, amplitude, 9).astype(np.float32)
     assert patch_errors(wrong, phase_rad, truth, scan.instrument.weight, mask).amplitude_mae == 0

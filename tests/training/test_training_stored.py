@@ -14,11 +14,11 @@ from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.images.result_file import Provenance, Result, write_result
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.judging.cut_labels import CutLabels
-from wnet_edge.judging.label_source import LabelPair
 from wnet_edge.package.opening import open_package
 from wnet_edge.physics.gauge import amplitude_scale, probe_intensity
 from wnet_edge.physics.gauge import labels as simulated_labels
 from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -54,7 +54,7 @@ def exact_labels(measured: Measurement) -> tuple[np.ndarray, np.ndarray]:
     return simulated_labels(patches, measured.scan.probe, 32)
 
 
-def errors(measured: Measurement, labels: LabelPair) -> np.ndarray:
+def errors(measured: Measurement, labels: PatchLabels) -> np.ndarray:
     """Illumination-weighted RMS of the complex difference from the exact labels, frame by frame."""
     found, exact = (a * np.exp(1j * phase_rad) for a, phase_rad in (labels, exact_labels(measured)))
     window = slice(16, 48)

@@ -12,9 +12,10 @@ from wnet_edge.errors import OptionError, ScanError, SimulationError
 from wnet_edge.host.outputs import check_output, check_room
 from wnet_edge.io.probe_file import find_probe
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.io.writers.cxi_writer import CxiBatch, CxiHeader, write_cxi
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.objects import Family
 from wnet_edge.physics.probe import ZonePlate, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
@@ -130,8 +131,8 @@ def _instrument(probe: Part | None, reading: ReadOptions) -> tuple[NDArray[np.co
     return found.modes, found.geometry
 
 
-def _batches(scan: VirtualScan, progress: Callable[[int], None] | None) -> Iterator[CxiBatch]:
+def _batches(scan: VirtualScan, progress: Callable[[int], None] | None) -> Iterator[LabelledFrames]:
     for batch in scan.batches(_BATCH_FRAMES):
-        yield CxiBatch(batch.frames, batch.amplitude, batch.phase_rad)
+        yield batch
         if progress is not None:
             progress(len(batch.frames))

@@ -10,6 +10,7 @@ from wnet_edge.package.golden import Deviation
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.batches import RunFrames, in_whole_batches
+from wnet_edge.runner.graph.golden import golden_fault
 from wnet_edge.runner.graph.run_settings import RunSettings
 
 
@@ -68,10 +69,11 @@ def peer_run(peer: Peer, package: Package, run_settings: RunSettings) -> RunFram
     # A copy: PyTorch warns of arrays that can't be written to.
     found = in_whole_batches(run, package.golden.counts.copy(), run_settings.batch_size)
     deviation = Deviation.between(found, package.golden.outputs[run_settings.precision])
-    if not deviation.within(package.manifest.golden.tolerance[run_settings.precision]):
+    fault = golden_fault(package, run_settings.precision, deviation)
+    if fault is not None:
         raise PeerError(
-            f"{peer.value} is not timed on {run_settings.precision.value} of {package.path}: its "
-            f"phases differ from the golden patches by {deviation.phase_rms_rad:.2g} rad RMS"
+            f"{peer.value} is not timed on {run_settings.precision.value} of {package.path}: "
+            f"{fault}"
         )
     return run
 

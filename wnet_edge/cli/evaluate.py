@@ -26,15 +26,14 @@ from wnet_edge.cli.scan_options import (
     scan_options,
     way_up,
 )
-from wnet_edge.cli.terminal import print_line
-from wnet_edge.framing.framing import Framing
+from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.judging.yardstick import Judge
 from wnet_edge.package.manifest import Precision
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import open_best_graph
-from wnet_edge.runner.image.orientation_search import choose_orientation
+from wnet_edge.runner.image.scan_image import framed_by
 from wnet_edge.runner.measuring.evaluation import Evaluated, Evaluation, evaluate
 
 _COLUMNS = (
@@ -88,14 +87,18 @@ def command(
     """
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, batch_size)
-    framed = choose_orientation(
-        Framing(find_scan(scan, read_options_from(reading)), opened),
+    choice = framed_by(
+        find_scan(scan, read_options_from(reading)),
         open_best_graph(opened, options),
         way_up(orientation, opened.manifest.orientation),
         way_up(position_orientation, Orientation.IDENTITY),
-    ).framed
+    )
+    framed = choice.framed
     placed = None if reference is None else read_placed_image(reference, framed.scan)
     evaluation = evaluate(opened, framed.scan, placed, options)
+    warnings = [*choice.warnings, *evaluation.warnings]
+    for warning in warnings:
+        print_note(f"Warning: {scan}: {warning}")
     if as_json:
         print_json(
             {
@@ -108,6 +111,7 @@ def command(
                     kind.value: _values(one, of_itself=_of_itself(evaluation, kind))
                     for kind, one in evaluation.precisions.items()
                 },
+                "warnings": warnings,
             }
         )
         return

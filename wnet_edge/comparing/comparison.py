@@ -15,11 +15,11 @@ from wnet_edge.comparing import metrics
 from wnet_edge.comparing.registration import Registration, register, whole_pixel_shift
 from wnet_edge.errors import ResultError
 from wnet_edge.physics.gauge import wrap_rad
+from wnet_edge.physics.geometry import same_pixel_size
 
 LEAST_OVERLAP_PX = 1000
 """Smallest number of common pixels that is compared."""
 
-_PIXEL_TOLERANCE = 0.01
 _RAMP_GAIN = 1e-4  # least gain in phase correlation for which a ramp is removed
 
 
@@ -232,7 +232,7 @@ def _common_pixel_size_m(image: ObjectImage, reference: ObjectImage) -> float | 
     one, other = image.pixel_size_m, reference.pixel_size_m
     if one is None or other is None:
         return other if one is None else one
-    if abs(one / other - 1) > _PIXEL_TOLERANCE:
+    if not same_pixel_size(one, other):
         raise ResultError(
             f"{image.name} has pixels of {one * 1e9:.4g} nm and {reference.name} of "
             f"{other * 1e9:.4g} nm: resample one of them, only equal pixels can be compared"

@@ -12,28 +12,12 @@ from numpy.typing import NDArray
 
 from wnet_edge.comparing import metrics
 from wnet_edge.physics.gauge import wrap_rad
+from wnet_edge.physics.labelled_frames import PatchLabels
 
 Maps = NDArray[np.float32]
 
 ILLUMINATED_SHARE = 0.01
 """Least intensity of an illuminated pixel, relative to the probe's largest intensity."""
-
-
-@dataclass(frozen=True)
-class LabelledSet:
-    """Frames with ground-truth patches.
-
-    Attributes:
-        name: name of the set.
-        counts: (N, 1, n, n) float32, masked pixels negative.
-        amplitude: (N, n, n) float32, relative to the illumination-weighted RMS.
-        phase_rad: (N, n, n) float32, gauge-fixed.
-    """
-
-    name: str
-    counts: NDArray[np.float32]
-    amplitude: NDArray[np.float32]
-    phase_rad: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -67,7 +51,7 @@ def illuminated(intensity: Maps) -> NDArray[np.bool_]:
     return bright
 
 
-def phase_aligned(amplitude: Maps, phase_rad: Maps, truth: LabelledSet, weight: Maps) -> Maps:
+def phase_aligned(amplitude: Maps, phase_rad: Maps, truth: PatchLabels, weight: Maps) -> Maps:
     """Phases (N, n, n) float32 rad, aligned per frame with the labels and within π of them."""
     patch = amplitude * np.exp(1j * phase_rad)
     label = truth.amplitude * np.exp(1j * truth.phase_rad)
@@ -80,7 +64,7 @@ def phase_aligned(amplitude: Maps, phase_rad: Maps, truth: LabelledSet, weight: 
 def patch_errors(
     amplitude: Maps,
     phase_rad: Maps,
-    truth: LabelledSet,
+    truth: PatchLabels,
     weight: Maps,
     mask: NDArray[np.bool_],
 ) -> PatchErrors:

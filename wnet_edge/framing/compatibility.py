@@ -13,11 +13,8 @@ from numpy.typing import NDArray
 from wnet_edge.errors import PackageError, ScanError
 from wnet_edge.io.found import FoundScan, PositionUnit
 from wnet_edge.io.parts.complete_scan import known_geometry, required_frames
-from wnet_edge.package.manifest import Manifest
+from wnet_edge.physics.geometry import same_pixel_size
 from wnet_edge.scan.scan import Scan
-
-OBJECT_PIXEL_TOLERANCE = 0.01
-"""Largest relative difference of object pixels between scan and package."""
 
 LEAST_INSIDE = 0.75
 """Least fraction of the window that must lie on the detector; the rest is masked. Scan 247 without
@@ -27,7 +24,21 @@ _SAMPLED_FRAMES = 100
 """Number of frames whose nearest neighbours are searched: enough for a median, and fast."""
 
 
-class Window(Protocol):
+class Sampling(Protocol):
+    """Window and object pixel of a network: part of a package's manifest or of an instrument."""
+
+    @property
+    def window_px(self) -> int:
+        """Edge of the network's input and outputs."""
+        ...
+
+    @property
+    def object_pixel_size_m(self) -> float:
+        """Object pixel of the full window."""
+        ...
+
+
+class Window(Sampling, Protocol):
     """Window of a network: part of a package's manifest, or known before a package exists."""
 
     @property
@@ -36,18 +47,8 @@ class Window(Protocol):
         ...
 
     @property
-    def window_px(self) -> int:
-        """Edge of the network's input and outputs."""
-        ...
-
-    @property
     def frame_px(self) -> int:
         """Edge of the full far-field window in detector pixels."""
-        ...
-
-    @property
-    def object_pixel_size_m(self) -> float:
-        """Object pixel of the full window."""
         ...
 
 
@@ -79,8 +80,8 @@ def window_size_px(found: FoundScan, manifest: Window) -> int:
         / (stored_pixel_m * manifest.object_pixel_size_m)
     )
     size_px = max(round(exact_px / manifest.window_px), 1) * manifest.window_px
-    if not math.isclose(exact_px, size_px, rel_tol=OBJECT_PIXEL_TOLERANCE):
-        found_m = manifest.object_pixel_size_m * exact_px / size_px
+    found_m = manifest.object_pixel_size_m * exact_px / size_px
+    if not same_pixel_size(found_m, manifest.object_pixel_size_m):
         raise PackageError(
             f"{found.path}: an object pixel is {found_m * 1e9:.4g} nm on a window of {size_px} px, "
             f"but {manifest.model} was trained for {manifest.object_pixel_size_m * 1e9:.4g} nm; "
@@ -95,27 +96,22 @@ def window_size_px(found: FoundScan, manifest: Window) -> int:
     return size_px
 
 
-def remaining_binning(scan: Scan, manifest: Manifest) -> int:
-    """Factor by which the scan's frames must be binned for this package.
+def remaining_binning(scan: Scan, network: Sampling) -> int:
+    """Factor by which the scan's frames must be binned for this network.
 
     Raises:
-        PackageError: if window or object pixel are incompatible, with the numbers.
+        ScanError: if the frames can't be binned to the network's window.
+        PackageError: if the object pixels are incompatible, with the numbers.
     """
-    if scan.frame_px % manifest.window_px:
+    binning = scan.binning_to(network.window_px)
+    expected_m, found_m = network.object_pixel_size_m, scan.object_pixel_size_m
+    if not same_pixel_size(found_m, expected_m):
         raise PackageError(
-            f"{scan.path}: frames of {scan.frame_px} px binned {scan.binning} × {scan.binning} do "
-            f"not fit {manifest.model}, which takes {manifest.frame_px} px and bins "
-            f"{manifest.binning} × {manifest.binning}; crop the frames or export a package for them"
+            f"{scan.path}: an object pixel is {found_m * 1e9:.4g} nm, but the network was trained "
+            f"for {expected_m * 1e9:.4g} nm; correct energy, distance and detector pixel, or train "
+            "a package for this geometry"
         )
-    expected_m = manifest.object_pixel_size_m
-    found_m = scan.object_pixel_size_m
-    if not math.isclose(found_m, expected_m, rel_tol=OBJECT_PIXEL_TOLERANCE):
-        raise PackageError(
-            f"{scan.path}: an object pixel is {found_m * 1e9:.4g} nm, but {manifest.model} was "
-            f"trained for {expected_m * 1e9:.4g} nm; correct energy, distance and detector pixel, "
-            "or train a package for this geometry"
-        )
-    return scan.frame_px // manifest.window_px
+    return binning
 
 
 def check_overlap(scan: Scan) -> None:
@@ -158,9 +154,7 @@ def check_far_field(found: FoundScan) -> None:
     )
     if found.probe is not None and found.probe_pixel_size_m is not None:
         probe_px = found.probe.value.shape[-1]
-        if not math.isclose(
-            found.probe_pixel_size_m * probe_px, full_span_m, rel_tol=OBJECT_PIXEL_TOLERANCE
-        ):
+        if not same_pixel_size(found.probe_pixel_size_m, full_span_m / probe_px):
             raise ScanError(
                 f"{found.path}: near-field or wrong geometry: a pixel of its illumination is "
                 f"{found.probe_pixel_size_m * 1e9:.4g} nm, but far-field frames would have "

@@ -22,11 +22,8 @@ from wnet_edge.io.parts.named_array import NamedArray, locate_file, read_array, 
 from wnet_edge.io.read_options import Part, ReadOptions
 from wnet_edge.io.readers.flag_overrides import named_parts
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.physics.geometry import PLANCK_EV_M, Geometry
+from wnet_edge.physics.geometry import PLANCK_EV_M, Geometry, same_pixel_size
 from wnet_edge.physics.instrument import Instrument
-
-PIXEL_TOLERANCE = 0.01
-"""Relative difference up to which the pixel sizes of file and geometry count as equal."""
 
 _ATTRIBUTE = "pixel_size_m"
 _MEMBER = "probe"
@@ -218,7 +215,7 @@ def _pixel_m(found: FoundScan, probe_px: int, *, named: bool) -> float:
     by_flag = all(part is not None and part.where.startswith("--") for part in told)
     computed_m = geometry.object_pixel_size_m(probe_px)
     if written_m is not None and not by_flag:
-        if not math.isclose(computed_m, written_m, rel_tol=PIXEL_TOLERANCE):
+        if not same_pixel_size(computed_m, written_m):
             raise ScanError(
                 f"{found.path}: has a probe of {1e9 * written_m:.4g} nm per pixel, but energy, "
                 f"distance and detector pixel make it {1e9 * computed_m:.4g} nm; give both "

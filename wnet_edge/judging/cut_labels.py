@@ -17,12 +17,10 @@ from wnet_edge.io.images.placed_image import PlacedImage
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.gauge import labels
+from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.scan.counts import MASKED, normalise
-from wnet_edge.scan.measured_counts import read_counts
+from wnet_edge.scan.preparation import prepare_frames
 from wnet_edge.scan.scan import Scan
-
-LabelPair = tuple[NDArray[np.float32], NDArray[np.float32]]
-"""Amplitude and phase_rad, (n, h, h) each."""
 
 _REACH_PX = 3
 """What interpolation looks at beyond a window, on every side."""
@@ -48,7 +46,7 @@ class CutLabels:
         window_px: edge of the network's window.
 
     Raises:
-        ScanError: if the scan has no probe, or can't be seen through such a window.
+        ScanError: if the scan has no probe, no counts, or can't be seen through such a window.
         ResultError: if no frame lies on the reconstruction, or it does not explain the frames.
     """
 
@@ -56,14 +54,8 @@ class CutLabels:
         if scan.probe is None:
             raise ScanError(f"{scan.path}: has no probe, which labels need; write it into the file")
         full_px = scan.full_window_px
-        if full_px % window_px or window_px * scan.binning > full_px:
-            raise ScanError(
-                f"{scan.path}: frames of {scan.frame_px} px that sum {scan.binning} × "
-                f"{scan.binning} detector pixels can't be binned to {window_px} px; give --window "
-                f"{scan.frame_px} or a part of it"
-            )
         self.window_px = window_px
-        self.binning = full_px // window_px
+        self.binning = scan.binning * scan.binning_to(window_px)
         self._probe, self._full_px = scan.probe, full_px
         image = placed.image
         covered = np.isfinite(image.image)
@@ -92,7 +84,7 @@ class CutLabels:
             }
         }
 
-    def read(self, numbers: NDArray[np.int64]) -> LabelPair:
+    def read(self, numbers: NDArray[np.int64]) -> PatchLabels:
         """Labels of the frames `numbers`, (n, window, window) float32 each."""
         size = (len(numbers), self.window_px, self.window_px)
         amplitude, phase_rad = np.empty(size, np.float32), np.empty(size, np.float32)
@@ -100,7 +92,7 @@ class CutLabels:
             part = slice(start, start + _BLOCK_FRAMES)
             patches = self.patches(numbers[part])
             amplitude[part], phase_rad[part] = labels(patches, self._probe, self.window_px)
-        return amplitude, phase_rad
+        return PatchLabels(amplitude, phase_rad)
 
     def patches(self, numbers: NDArray[np.int64]) -> NDArray[np.complex64]:
         """The object in the full windows of usable frames, (n, full, full)."""
@@ -138,7 +130,11 @@ class CutLabels:
         numbers = np.flatnonzero(self.usable)
         spread = np.linspace(0, len(numbers) - 1, _COMPARED_FRAMES).astype(np.int64)
         numbers = numbers[np.unique(spread)]
-        measured = normalise(read_counts(scan, numbers, 1))
+        prepared = prepare_frames(scan, numbers, 1)
+        numbers = numbers[prepared.usable]
+        if not len(numbers):
+            raise ScanError(f"{scan.path}: its frames have no counts; give another scan")
+        measured = normalise(prepared.counts[prepared.usable])
         expected = bin_frames(expected_counts(self.patches(numbers), self._probe), scan.binning)
         made = normalise(np.where(scan.mask, MASKED, expected)[:, None])
         errors = np.array([np.abs(frame - made).sum(axis=(1, 2, 3)) for frame in measured])

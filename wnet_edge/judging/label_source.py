@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.io.readers.cxi import Labels
-from wnet_edge.judging.cut_labels import LabelPair
+from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.scan.frame_source import SelectedFrames
 
 
@@ -32,7 +32,7 @@ class LabelSource(Protocol):
         """Provenance of the labels as JSON values; identifies the labels."""
         ...
 
-    def read(self, numbers: NDArray[np.int64]) -> LabelPair:
+    def read(self, numbers: NDArray[np.int64]) -> PatchLabels:
         """Labels of the frames `numbers`, ascending."""
         ...
 
@@ -62,10 +62,10 @@ class SimulatedLabels:
         """Empty: the description of the frames' file covers the labels."""
         return {}
 
-    def read(self, numbers: NDArray[np.int64]) -> LabelPair:
+    def read(self, numbers: NDArray[np.int64]) -> PatchLabels:
         """Labels of the frames `numbers`, ascending."""
         amplitude, phase_rad = (
             np.asarray(SelectedFrames(label, numbers)[:], dtype=np.float32)
             for label in (self._labels.amplitude, self._labels.phase)
         )
-        return amplitude, phase_rad
+        return PatchLabels(amplitude, phase_rad)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
 from wnet_edge.comparing.patch_errors import (
-    LabelledSet,
     PatchErrors,
     illuminated,
     patch_errors,
@@ -22,10 +21,10 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.images.placed_image import PlacedImage
 from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.package.golden import PatchArrays
-from wnet_edge.physics.gauge import illumination_weight, probe_intensity
-from wnet_edge.physics.geometry import central_window_start_px, positions_px
-from wnet_edge.physics.probe import fitted_probe
-from wnet_edge.scan.measured_counts import read_counts
+from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.instrument import Instrument
+from wnet_edge.physics.labelled_frames import PatchLabels
+from wnet_edge.scan.preparation import prepare_frames
 from wnet_edge.scan.scan import Scan
 from wnet_edge.stitching.stitcher import Stitcher
 
@@ -50,7 +49,7 @@ class ScanPart:
         numbers: (N,) int64, frame numbers in the scan.
         counts: (N, 1, n, n) float32, the network's input; masked pixels negative.
         positions_px: (N, 2) float64 row, column of each full window's top-left pixel.
-        probe: (modes, full, full) complex64.
+        instrument: instrument of the network, with the scan's full window.
         pixel_size_m: object pixel size.
     """
 
@@ -58,15 +57,8 @@ class ScanPart:
     numbers: NDArray[np.int64]
     counts: NDArray[np.float32]
     positions_px: NDArray[np.float64]
-    probe: NDArray[np.complex64]
+    instrument: Instrument
     pixel_size_m: float
-
-    @property
-    def intensity(self) -> NDArray[np.float32]:
-        """Probe intensity in the network's window, (n, n) float32."""
-        size = self.counts.shape[-1]
-        start = central_window_start_px(self.probe.shape[-1], size)
-        return probe_intensity(self.probe)[start : start + size, start : start + size]
 
     def only(self, kept: NDArray[np.bool_]) -> "ScanPart":
         """The part restricted to frames where `kept` (N,) is True."""
@@ -123,7 +115,7 @@ class Yardstick:
 
     part: ScanPart
     judge: Judge
-    labels: LabelledSet
+    labels: PatchLabels
     image: ObjectImage
 
     def accuracy(self, patches: PatchArrays) -> Accuracy:
@@ -132,44 +124,36 @@ class Yardstick:
         Raises:
             ResultError: if the stitched image and the ground truth overlap too little.
         """
-        weight = illumination_weight(self.part.intensity)
+        instrument = self.part.instrument
         amplitude, phase_rad = (values[:, 0] for values in patches)
-        mask = illuminated(self.part.intensity)
-        errors = patch_errors(amplitude, phase_rad, self.labels, weight, mask)
+        mask = illuminated(instrument.intensity)
+        errors = patch_errors(amplitude, phase_rad, self.labels, instrument.weight, mask)
         return Accuracy(errors, compare(stitched(self.part, patches), self.image))
 
 
 def scan_part(
-    scan: Scan, numbers: NDArray[np.int64], probe: NDArray[np.complex64], window_px: int, name: str
+    scan: Scan, numbers: NDArray[np.int64], instrument: Instrument, name: str
 ) -> ScanPart:
-    """Read and prepare frames `numbers` of a scan, leaving out those without counts or position.
+    """Read and prepare frames `numbers` of a scan, leaving out those that can't be used.
 
     Args:
-        scan: scan that is compatible with the package or network.
+        scan: scan that is compatible with the instrument.
         numbers: (K,) frame numbers, ascending.
-        probe: (modes, n, n) of the package or network; padded or cropped to the scan's window.
-        window_px: edge of the network's window.
+        instrument: of the package or network; its probe is padded or cropped to the scan's window.
         name: name of the part, for messages.
 
     Raises:
         ScanError: if the frames can't be binned to the network's window, or none is left.
     """
-    full_px = scan.full_window_px
-    if full_px % window_px or window_px * scan.binning > full_px:
-        raise ScanError(
-            f"{scan.path}: frames that sum {scan.binning} × {scan.binning} detector pixels can't "
-            f"be binned to {window_px} px; give frames as they were measured"
-        )
+    prepared = prepare_frames(scan, numbers, scan.binning_to(instrument.window_px))
     part = ScanPart(
         name=f"{scan.path.name}, {name}",
         numbers=numbers,
-        counts=read_counts(scan, numbers, full_px // window_px // scan.binning),
+        counts=prepared.counts,
         positions_px=positions_px(scan.positions_m, scan.object_pixel_size_m)[numbers],
-        probe=fitted_probe(probe, full_px),
+        instrument=instrument.on(scan.full_window_px),
         pixel_size_m=scan.object_pixel_size_m,
-    )
-    lit = np.maximum(part.counts, 0).sum(axis=(1, 2, 3)) > 0
-    part = part.only(lit & ~scan.left_out[numbers])
+    ).only(prepared.usable)
     if not len(part.numbers):
         raise ScanError(f"{scan.path}: no frame of its {name} has counts; give another scan")
     return part
@@ -182,19 +166,17 @@ def against_reference(part: ScanPart, scan: Scan, placed: PlacedImage) -> Yardst
         ScanError: if no frame is left.
         ResultError: if the reconstruction does not explain the frames.
     """
-    window_px = part.counts.shape[-1]
-    labels = CutLabels(placed, replace(scan, probe=part.probe), window_px)
+    instrument = part.instrument
+    labels = CutLabels(placed, replace(scan, probe=instrument.probe), instrument.window_px)
     part = part.only(labels.usable[part.numbers])
     if not len(part.numbers):
         raise ScanError(f"{part.name}: no frame lies whole on {placed.image.name}")
-    known = LabelledSet(part.name, part.counts, *labels.read(part.numbers))
-    return Yardstick(part, Judge.REFERENCE, known, placed.image)
+    return Yardstick(part, Judge.REFERENCE, labels.read(part.numbers), placed.image)
 
 
 def against_fp32(part: ScanPart, patches: PatchArrays) -> Yardstick:
     """Ground truth from FP32's patches (N, 1, n, n) of the part's frames."""
-    amplitude, phase_rad = (values[:, 0] for values in patches)
-    known = LabelledSet(part.name, part.counts, amplitude, phase_rad)
+    known = PatchLabels(*(values[:, 0] for values in patches))
     return Yardstick(part, Judge.FP32, known, stitched(part, patches))
 
 
@@ -203,10 +185,9 @@ def stitched(part: ScanPart, patches: PatchArrays) -> ObjectImage:
     totals = np.maximum(part.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
     scale = np.sqrt(totals / np.median(totals)).astype(np.float32)
     amplitude, phase_rad = (values[:, 0] for values in patches)
-    full_px, size = part.probe.shape[-1], part.counts.shape[-1]
-    weight = illumination_weight(part.intensity)
-    with Stitcher(full_px, size, weight, expected_px=part.positions_px) as stitcher:
-        stitcher.add(part.positions_px, amplitude, phase_rad, scale)
+    seen, places = part.instrument, part.positions_px
+    with Stitcher(seen.frame_px, seen.window_px, seen.weight, expected_px=places) as stitcher:
+        stitcher.add(places, amplitude, phase_rad, scale)
         made = stitcher.finish()
     return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
 
@@ -232,7 +213,7 @@ def _largest(drops: dict[str, float], start: str, end: str) -> float:
 def phase_rms_rad(part: ScanPart, patches: PatchArrays, fp32: PatchArrays) -> float:
     """Illumination-weighted RMS phase difference from FP32 after alignment per frame, rad."""
     amplitude, phase_rad = (values[:, 0] for values in patches)
-    known = LabelledSet(part.name, part.counts, fp32[0][:, 0], fp32[1][:, 0])
-    weight = illumination_weight(part.intensity)
+    known = PatchLabels(*(values[:, 0] for values in fp32))
+    weight = part.instrument.weight
     difference = phase_aligned(amplitude, phase_rad, known, weight) - known.phase_rad
     return float(np.sqrt(np.mean(weight * difference**2, dtype=np.float64)))

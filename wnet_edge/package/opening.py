@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import PackageError
+from wnet_edge.errors import PackageError, SimulationError
 from wnet_edge.host.inputs import input_file, note_input
 from wnet_edge.package.archive import array_from_npy
 from wnet_edge.package.golden import GoldenFrames, golden_frames
@@ -30,6 +30,7 @@ from wnet_edge.package.signature import (
     Signature,
 )
 from wnet_edge.package.verification import verified_members
+from wnet_edge.physics.instrument import Instrument
 
 _MOST_PROBE = 1e7
 """Limit on the mean |probe| in square-root counts: 1e14 photons per pixel, beyond any detector."""
@@ -65,6 +66,24 @@ class Package:
     def name(self) -> str:
         """File name without the suffix."""
         return self.path.stem
+
+    @property
+    def instrument(self) -> Instrument:
+        """Instrument for which the network was trained; its wavelength is unknown.
+
+        Raises:
+            PackageError: if the probe is zero in the network's window.
+        """
+        manifest = self.manifest
+        try:
+            return Instrument(
+                self.probe, manifest.window_px, manifest.binning, manifest.object_pixel_size_m
+            )
+        except SimulationError as error:
+            raise PackageError(
+                f"{self.path}: the probe is dark in the whole window; export it with a measured "
+                "probe"
+            ) from error
 
 
 def open_package(path: Path, trusted: PublicKey | None = None) -> Package:

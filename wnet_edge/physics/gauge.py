@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.physics.geometry import central_window_start_px
+from wnet_edge.physics.labelled_frames import PatchLabels
 
 ComplexArray = NDArray[np.complexfloating[Any, Any]]
 Real = NDArray[np.floating[Any]]
@@ -74,15 +75,15 @@ def wrapped_difference_rad(phase: Real, reference: Real) -> Real:
 
 def labels(
     patches: NDArray[np.complex64], probe: NDArray[np.complex64], window_px: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Training labels (amplitude, phase_rad) of patches (N, H, W) under a probe (modes, H, W).
+) -> PatchLabels:
+    """Training labels of patches (N, H, W) under a probe (modes, H, W).
 
     Amplitude relative to the patch's RMS under the whole probe, and phase with the gauge fixed in
-    the network's window; both (N, window_px, window_px) float32, the centre of the patch.
+    the network's window; of the centre of the patch, (window_px, window_px).
     """
     intensity = probe_intensity(probe)
     start = central_window_start_px(patches.shape[-1], window_px)
     window = slice(start, start + window_px)
     scale = np.maximum(amplitude_scale(patches, intensity), 1e-6)[:, None, None]
     label = fix_gauge(patches[:, window, window] / scale, intensity[window, window])
-    return np.abs(label), np.angle(label)
+    return PatchLabels(np.abs(label), np.angle(label))

@@ -4,6 +4,7 @@ First step after reading a scan. A frame of n × n detector pixels corresponds t
 object pixels; a network of w < n pixels is trained on the central w × w of it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 PLANCK_EV_M = 1.23984198e-6
 """Planck constant times the speed of light, in eV m (CODATA 2018)."""
+
+_PIXEL_TOLERANCE = 0.01
+"""Largest relative difference of pixel sizes that count as equal."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,11 @@ class Geometry:
         (Goodman, Introduction to Fourier Optics, 2005, eq. 4-25).
         """
         return self.wavelength_m * self.distance_m / (window_px * self.detector_pixel_size_m)
+
+
+def same_pixel_size(one_m: float, other_m: float) -> bool:
+    """Whether two pixel sizes are equal within 1 %."""
+    return math.isclose(one_m, other_m, rel_tol=_PIXEL_TOLERANCE)
 
 
 def positions_px(

@@ -16,6 +16,7 @@ from wnet_edge.host.memory import check_memory
 from wnet_edge.physics.detector import Detector, detect, draw_mask
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.gauge import labels
+from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.objects import Family, draw_object
 
 _TILE_PX = 384
@@ -51,21 +52,6 @@ class ScanOptions:
         """Refuse values out of range."""
         if self.frames < 1 or self.step_px < 1:
             raise SimulationError("a scan has at least 1 frame and a step of 1 pixel")
-
-
-@dataclass(frozen=True)
-class LabelledFrames:
-    """Frames in scan order with ground-truth patches.
-
-    Attributes:
-        frames: (n, H, W) int64 counts.
-        amplitude: (n, window, window) float32, relative to its illumination-weighted RMS.
-        phase_rad: (n, window, window) float32, gauge-fixed.
-    """
-
-    frames: NDArray[np.int64]
-    amplitude: NDArray[np.float32]
-    phase_rad: NDArray[np.float32]
 
 
 class VirtualScan:
@@ -121,9 +107,9 @@ class VirtualScan:
                 [self.object[r : r + window_px, c : c + window_px] for r, c in corners]
             )
             expected = expected_counts(patches, self.probe)
-            amplitude, phase_rad = labels(patches, self.probe, self.options.window_px)
             counts = detect(expected, self.options.detector, self.mask, rng=rng)
-            yield LabelledFrames(counts, amplitude, phase_rad)
+            known = labels(patches, self.probe, self.options.window_px)
+            yield LabelledFrames(counts, known)
 
 
 def _raster(options: ScanOptions, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,17 +1,23 @@
-"""Frames as they were read to counts as the graph takes them, and what was wrong with them.
+"""Frames as they were read to counts as the graph takes them, and which of them are usable.
 
-Dark-subtracted cameras give fractions and slightly negative values: they are taken, negative ones
-as zero. What is no number, or the mark of a detector gap, is masked in its frame. A frame with too
-much of either is left out, and so is one that shows no diffraction, being as bright everywhere.
+Shared by everything that uses measured frames: `infer` batch by batch, `evaluate`, `export` and
+training by frame number. Dark-subtracted cameras give fractions and slightly negative
+values: they are taken, negative ones as zero. What is no number, or the mark of a detector gap, is
+masked in its frame. A frame with too much of either is left out, and so is one that shows no
+diffraction, being as bright everywhere.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.errors import ScanError
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.scan.counts import NOT_A_COUNT, BinShares, network_counts
+from wnet_edge.scan.frame_source import SelectedFrames
+from wnet_edge.scan.scan import Scan
 
 _LARGEST_LOST_SHARE = 0.1
 """Of a frame's pixels that may be no counts, and of its counts that may be negative."""
@@ -21,6 +27,9 @@ _FLAT = 0.8
 
 _BUFFER_BYTES = 256 << 10
 """Of frames prepared at a time: what is made of them on the way is small enough for the heap."""
+
+_BLOCK_FRAMES = 64
+"""Number of frames read at a time, which bounds the memory for unbinned frames."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,11 @@ class Prepared:
     values_masked: int
     values_clipped: int
     frames_flat: int
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """(B,), False for frames to be left out."""
+        return self.totals > 0
 
 
 def is_flat(values: NDArray[np.float32]) -> bool:
@@ -65,8 +79,13 @@ class Preparation:
         # Used again: a fresh one costs a page fault every 4 kB, more time than all the rest.
         self._clean = np.empty((at_once, *mask.shape), np.float32)
 
-    def prepare(self, frames: NDArray[np.float32]) -> Prepared:
-        """Frames (B, n, n), which stay as they are, to what the graph takes."""
+    def prepare(
+        self, frames: NDArray[np.float32], left_out: NDArray[np.bool_] | None = None
+    ) -> Prepared:
+        """Frames (B, n, n), which stay as they are, to what the graph takes.
+
+        Those that are `left_out` (B,) for another reason, a position say, are not usable either.
+        """
         size_px = frames.shape[1] // self._binning
         counts = np.empty((len(frames), 1, size_px, size_px), np.float32)
         totals = np.empty(len(frames))
@@ -78,6 +97,8 @@ class Preparation:
             values_masked += some.values_masked
             values_clipped += some.values_clipped
             frames_flat += some.frames_flat
+        if left_out is not None:
+            totals[left_out] = 0
         return Prepared(counts, totals, values_masked, values_clipped, frames_flat)
 
     def _prepare(self, frames: NDArray[np.float32]) -> Prepared:
@@ -102,6 +123,113 @@ class Preparation:
         np.copyto(clean, frames)
         np.copyto(clean, 0, where=self._mask)
         return clean
+
+
+def prepare_frames(scan: Scan, numbers: NDArray[np.int64], binning: int) -> Prepared:
+    """Prepare frames `numbers` (K,), ascending, of a scan; those that it leaves out are not usable.
+
+    Counts are (K, 1, n / b, n / b) for frames of n px and `binning` b, in the order of `numbers`.
+    """
+    size_px = scan.frame_px // binning
+    counts = np.empty((len(numbers), 1, size_px, size_px), dtype=np.float32)
+    totals = np.empty(len(numbers))
+    masked = clipped = flat = 0
+    for part, some in _blocks(scan, numbers, binning):
+        counts[part], totals[part] = some.counts, some.totals
+        masked, clipped = masked + some.values_masked, clipped + some.values_clipped
+        flat += some.frames_flat
+    return Prepared(counts, totals, masked, clipped, flat)
+
+
+@dataclass(frozen=True)
+class UsableFrames:
+    """Which frames of a scan can be used, and what is wrong with the others.
+
+    Attributes:
+        usable: (N,), True for frames with counts and a position.
+        warnings: one line each.
+    """
+
+    usable: NDArray[np.bool_]
+    warnings: tuple[str, ...]
+
+
+def usable_frames(scan: Scan, largest_lost_share: float) -> UsableFrames:
+    """Read all frames of a scan, in blocks, and find those that can be used.
+
+    Raises:
+        ScanError: if more than `largest_lost_share` of them can't.
+    """
+    usable = np.empty(scan.frame_count, dtype=np.bool_)
+    masked = clipped = flat = 0
+    for part, some in _blocks(scan, np.arange(scan.frame_count), 1):
+        usable[part] = some.usable
+        masked, clipped = masked + some.values_masked, clipped + some.values_clipped
+        flat += some.frames_flat
+    check_lost(scan, ~usable, flat, largest_lost_share)
+    return UsableFrames(usable, fault_lines(int((~usable).sum()), flat, masked, clipped))
+
+
+def check_lost(scan: Scan, lost: NDArray[np.bool_], frames_flat: int, largest_share: float) -> None:
+    """Check that no more than a few frames are without counts or position.
+
+    Args:
+        scan: scan of the frames.
+        lost: (N,), True for frames that can't be used.
+        frames_flat: number of lost frames that are as bright everywhere.
+        largest_share: largest fraction of frames that may be lost.
+
+    Raises:
+        ScanError: if more are lost, with what they have in common.
+    """
+    count = int(np.count_nonzero(lost))
+    if count <= largest_share * scan.frame_count:
+        return
+    seen = ""
+    used = np.flatnonzero(~lost)
+    if frames_flat:
+        seen = f"; {frames_flat} of them are as bright everywhere, saturated or never read out"
+    elif len(used) and used[-1] + 1 + count == scan.frame_count:
+        seen = (
+            f"; all of them from frame {used[-1] + 1} on: if the scan ended there, give "
+            f"--frames-range 0:{used[-1] + 1}"
+        )
+    noted = "".join(f"; {note}" for note in scan.notes)
+    raise ScanError(
+        f"{scan.path}: {count} of {scan.frame_count} frames have no counts, bad ones or no "
+        "position (shutter closed, everything masked, or not counts at all?); give frames of "
+        f"which at most one in ten is bad{seen}{noted}"
+    )
+
+
+def fault_lines(
+    frames_lost: int, frames_flat: int, values_masked: int, values_clipped: int
+) -> tuple[str, ...]:
+    """Warnings about the frames of a scan, one line each."""
+    lines = []
+    if frames_lost:
+        lines.append(
+            f"{frames_lost} frames have no counts, no position or no finite patch and are left out"
+        )
+    if frames_flat:
+        lines.append(f"{frames_flat} of them are as bright everywhere (saturated, not read out?)")
+    if values_masked:
+        lines.append(f"{values_masked} values are no counts (NaN, gaps) and are left out")
+    if values_clipped:
+        lines.append(f"{values_clipped} values below zero are taken as zero")
+    return tuple(lines)
+
+
+def _blocks(
+    scan: Scan, numbers: NDArray[np.int64], binning: int
+) -> Iterator[tuple[slice, Prepared]]:
+    """Blocks of `numbers`, as slices, with their prepared frames."""
+    preparation = Preparation(scan.mask, binning)
+    source = SelectedFrames(scan.frames, numbers)
+    for start in range(0, len(numbers), _BLOCK_FRAMES):
+        part = slice(start, start + _BLOCK_FRAMES)
+        frames = np.asarray(source[part], dtype=np.float32)
+        yield part, preparation.prepare(frames, scan.left_out[numbers[part]])
 
 
 def _repaired(frames: NDArray[np.float32], mask: NDArray[np.bool_], binning: int) -> Prepared:

@@ -102,6 +102,20 @@ class Scan:
             return self.assumed_object_pixel_size_m
         return self.known_geometry.object_pixel_size_m(self.full_window_px)
 
+    def binning_to(self, window_px: int) -> int:
+        """Factor by which the frames must be binned to `window_px` pixels.
+
+        Raises:
+            ScanError: if their edge is not a multiple of that.
+        """
+        if self.frame_px % window_px:
+            raise ScanError(
+                f"{self.path}: frames of {self.frame_px} px that sum {self.binning} × "
+                f"{self.binning} detector pixels can't be binned to {window_px} px, the network's "
+                "window; give frames as they were measured, or a network for them"
+            )
+        return self.frame_px // window_px
+
     @property
     def setup(self) -> FrameSetup:
         """Detector and probe common to all frames.

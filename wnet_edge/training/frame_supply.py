@@ -138,7 +138,7 @@ def _stored(
     if augment is None:
         augment = recipe is not RecipeName.PAPER
     scan, labels = _labelled(data, options, tell)
-    return StoredFrames(
+    stored = StoredFrames(
         scan,
         labels,
         seed=options.seed,
@@ -146,6 +146,9 @@ def _stored(
         workers=options.workers,
         turns=options.turns.named(),
     )
+    for warning in stored.warnings:
+        tell(f"Warning: {scan.path}: {warning}")
+    return stored
 
 
 def _labelled(

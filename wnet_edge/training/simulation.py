@@ -100,13 +100,15 @@ class SimulatedFrames:
         workers: number of worker processes; the frames do not depend on it.
 
     Raises:
-        SimulationError: if a canvas is too small for a window.
+        SimulationError: if a canvas is too small for a window, or the wavelength is not known.
     """
 
     def __init__(
         self, instrument: Instrument, options: SimulationOptions, *, seed: int, workers: int = 0
     ) -> None:
-        self._full_px = instrument.window_px * instrument.binning
+        self._full_px = instrument.frame_px
+        if instrument.wavelength_m is None:
+            raise SimulationError("simulation needs the wavelength of the instrument")
         if options.canvas_px < self._full_px:
             raise SimulationError(
                 f"canvases of {options.canvas_px} px are smaller than the window of "

@@ -1,9 +1,9 @@
 """Training frames and labels from files, also larger than memory.
 
 Frames are read from a scan file; labels from the same file if `wnet-edge simulate` wrote it, else
-they are cut from a reconstruction. Split by region, never by frame: the last tenth of the scan
-along its longer side is for validation, and a gap of a full window before it is left unused, so
-that no object pixel is in both.
+they are cut from a reconstruction. Frames that `infer` leaves out are left out here, too. Split by
+region, never by frame: the last tenth of the scan along its longer side is for validation, and a
+gap of a full window before it is left unused, so that no object pixel is in both.
 """
 
 import json
@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError, TrainingError
+from wnet_edge.io.parts.complete_scan import LARGEST_BAD_SHARE
 from wnet_edge.judging.label_source import LabelSource
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.physics.instrument import Instrument
-from wnet_edge.scan.measured_counts import read_counts
+from wnet_edge.scan.preparation import prepare_frames, usable_frames
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.augmentation import Augmentation, augmented
 from wnet_edge.training.batch import Batch, split_batches
@@ -62,8 +63,14 @@ class StoredFrames:
         workers: number of worker processes; the frames do not depend on it.
         turns: orientations applied to frames and positions, by name; identities are omitted.
 
+    Attributes:
+        training: (n,) int64, numbers of the training frames.
+        held_out: (k,) int64, numbers of the validation frames.
+        warnings: warnings about the scan and its frames, one line each.
+
     Raises:
-        ScanError: if the scan has no probe, or is too small to hold out a part.
+        ScanError: if the scan has no probe, too many bad frames, or is too small to hold out a
+            part.
         TrainingError: if frames that are not counts are to be augmented.
     """
 
@@ -91,7 +98,9 @@ class StoredFrames:
         self._scan, self._labels, self._seed = scan, labels, seed
         self._augmentation, self._workers = augmentation, workers
         self._turns = dict(turns or {})
-        self.training, self.held_out = _split(scan, labels.usable)
+        found = usable_frames(scan, LARGEST_BAD_SHARE)
+        self.warnings = (*scan.notes, *found.warnings)
+        self.training, self.held_out = _split(scan, labels.usable & found.usable)
         if augmentation is not None:
             _check_whole_counts(scan, self.training)
 
@@ -142,7 +151,7 @@ class StoredFrames:
         """Counts, amplitudes and phases (n, 1, H, W) in the pool's order, read in file order."""
         ascending, place = np.unique(pool.numbers, return_inverse=True)
         binning = self.instrument.binning // self._scan.binning
-        counts = read_counts(self._scan, ascending, binning)[place]
+        counts = prepare_frames(self._scan, ascending, binning).counts[place]
         if self._augmentation is not None and pool.epoch is not None:
             seed = [self._seed, pool.epoch, pool.index, _NOISE_STREAM]
             counts = augmented(counts, self._augmentation, np.random.default_rng(seed))
@@ -171,7 +180,7 @@ def _check_whole_counts(scan: Scan, numbers: NDArray[np.int64]) -> None:
     Raises:
         TrainingError: if the first of `numbers` is not.
     """
-    counts = np.maximum(read_counts(scan, numbers[:1], 1), 0)
+    counts = np.maximum(prepare_frames(scan, numbers[:1], 1).counts, 0)
     if np.abs(counts.sum() - np.rint(counts).sum()) > _LARGEST_FRACTION * counts.sum():
         raise TrainingError(
             f"{scan.path}: frames are not whole counts, so they can't be thinned to less flux; "

@@ -14,11 +14,10 @@ from wnet_edge.errors import ResultError
 from wnet_edge.io.containers.numpy_file import opened_npz, read_member
 from wnet_edge.io.images.located_image import LocatedImage
 from wnet_edge.io.images.object_image_file import read_located_image
-from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.geometry import positions_px, same_pixel_size
 from wnet_edge.scan.scan import Scan
 
 _WINDOWS = "window_top_left_px"
-_PIXEL_TOLERANCE = 0.01
 _ROUNDING_PX = 1.0
 """Largest difference of a rounded window from its position: half a pixel, and some noise."""
 
@@ -52,9 +51,7 @@ def read_placed_image(path: Path, scan: Scan) -> PlacedImage:
     located = read_located_image(path)
     image = located.image
     pixel_size_m = scan.object_pixel_size_m
-    if image.pixel_size_m is not None and not (
-        abs(image.pixel_size_m / pixel_size_m - 1) <= _PIXEL_TOLERANCE
-    ):
+    if image.pixel_size_m is not None and not same_pixel_size(image.pixel_size_m, pixel_size_m):
         raise ResultError(
             f"{path}: has pixels of {1e9 * image.pixel_size_m:.4g} nm, {scan.path.name} of "
             f"{1e9 * pixel_size_m:.4g} nm; reconstruct the scan with its own pixel"

@@ -17,6 +17,7 @@ from wnet_edge.host.outputs import replacing
 from wnet_edge.io.containers.units import JOULE_PER_EV
 from wnet_edge.io.readers.cxi import DETECTOR, LABELS, SOURCE, TRANSLATION
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.physics.labelled_frames import LabelledFrames
 
 CXI_VERSION = 160
 DEAD_PIXEL = 0x8
@@ -56,23 +57,8 @@ class CxiHeader:
     note: str = ""
 
 
-@dataclass(frozen=True)
-class CxiBatch:
-    """A batch of frames in scan order, with labels.
-
-    Attributes:
-        frames: (B, n, n) counts.
-        amplitude: labels (B, h, h), None if the header has no `label_px`.
-        phase: labels (B, h, h) rad, likewise.
-    """
-
-    frames: NDArray[np.generic]
-    amplitude: NDArray[np.floating] | None = None
-    phase: NDArray[np.floating] | None = None
-
-
 def write_cxi(
-    path: Path, header: CxiHeader, batches: Iterable[CxiBatch], *, force: bool = False
+    path: Path, header: CxiHeader, batches: Iterable[LabelledFrames], *, force: bool = False
 ) -> None:
     """Write a scan batch by batch, atomically.
 
@@ -92,7 +78,7 @@ def write_cxi(
         targets = _create_stacks(file, header)
         written = 0
         for batch in batches:
-            stacks = (batch.frames, batch.amplitude, batch.phase)
+            stacks = (batch.frames, *(batch.labels or (None, None)))
             count = len(batch.frames)
             for target, stack in zip(targets, stacks, strict=True):
                 if (target is None) != (stack is None):

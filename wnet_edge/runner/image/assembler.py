@@ -11,11 +11,10 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import PackageError, ScanError
+from wnet_edge.errors import ScanError
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.opening import Package
-from wnet_edge.physics.gauge import illumination_weight, probe_intensity
-from wnet_edge.physics.geometry import central_window_start_px, positions_px
+from wnet_edge.physics.geometry import positions_px
 from wnet_edge.runner.graph.batches import RunFrames
 from wnet_edge.runner.image.amplitude_scale import AmplitudeReference, AmplitudeScale
 from wnet_edge.runner.image.self_check import FrameSample, SelfCheck, self_check
@@ -96,7 +95,7 @@ class Assembler:
             self._stitcher = Stitcher(
                 setup.full_window_px,
                 window_px,
-                window_weight(package),
+                package.instrument.weight,
                 stitch_options,
                 None if expected_m is None else self._pixels(expected_m),
             )
@@ -143,9 +142,7 @@ class Assembler:
         self, frames: NDArray[np.float32], left_out: NDArray[np.bool_] | None = None
     ) -> Prepared:
         """First step: prepare the next B frames (B, n, n) as input of the graph."""
-        batch = self._preparation.prepare(frames)
-        if left_out is not None:
-            batch.totals[left_out] = 0
+        batch = self._preparation.prepare(frames, left_out)
         self._sample.add(self._prepared, batch.counts)
         self._prepared += len(frames)
         return batch
@@ -221,18 +218,3 @@ class Assembler:
 
     def _pixels(self, positions_m: NDArray[np.float64]) -> NDArray[np.float64]:
         return positions_px(positions_m, self._setup.object_pixel_size_m)
-
-
-def window_weight(package: Package) -> NDArray[np.float32]:
-    """Illumination weight of the network's window, (window_px, window_px) float32, mean 1.
-
-    Raises:
-        PackageError: if the package's probe is zero there.
-    """
-    manifest = package.manifest
-    start = central_window_start_px(manifest.frame_px, manifest.window_px)
-    window = slice(start, start + manifest.window_px)
-    try:
-        return illumination_weight(probe_intensity(package.probe)[window, window])
-    except ValueError as error:
-        raise PackageError(f"{package.path}: {error}; export it with a measured probe") from error

@@ -21,11 +21,11 @@ from wnet_edge.physics.geometry import positions_px
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
-from wnet_edge.runner.image.assembler import COMPARED_FRAMES, Assembler, window_weight
+from wnet_edge.runner.image.assembler import COMPARED_FRAMES, Assembler
 from wnet_edge.runner.image.laps import Laps, Timing
 from wnet_edge.runner.image.prefetch import prefetched
 from wnet_edge.runner.image.self_check import SelfCheck
-from wnet_edge.scan.preparation import Prepared
+from wnet_edge.scan.preparation import Prepared, check_lost, fault_lines
 from wnet_edge.scan.scan import Scan
 from wnet_edge.stitching.layout import first_pixels
 from wnet_edge.stitching.stitcher import Stitched, StitchOptions
@@ -146,7 +146,7 @@ def infer(
             laps.lap("stitch")
             if progress is not None:
                 progress(len(batch.totals))
-        _check_lost(scan, assembler, effort.largest_lost_share)
+        check_lost(scan, assembler.lost, assembler.frames_flat, effort.largest_lost_share)
         assembled = assembler.finish()
         laps.lap("stitch")
         checked = assembler.check(assembled, effort.compared_frames)
@@ -181,8 +181,7 @@ def check_scan(scan: Scan, package: Package) -> None:
         ScanError: if the image would be too large.
         PackageError: if the package does not fit the scan.
     """
-    remaining_binning(scan, package.manifest)
-    window_weight(package)
+    remaining_binning(scan, package.instrument)
     positions = positions_px(scan.positions_m, scan.object_pixel_size_m)
     try:
         first_pixels(
@@ -212,44 +211,14 @@ def _prepared(
         yield part, batch
 
 
-def _check_lost(scan: Scan, assembler: Assembler, largest_share: float) -> None:
-    """More than a few frames without counts or position are no accident."""
-    lost, frames_flat = assembler.lost, assembler.frames_flat
-    count = int(np.count_nonzero(lost))
-    if count <= largest_share * scan.frame_count:
-        return
-    seen = ""
-    used = np.flatnonzero(~lost)
-    if frames_flat:
-        seen = f"; {frames_flat} of them are as bright everywhere, saturated or never read out"
-    elif len(used) and used[-1] + 1 + count == scan.frame_count:
-        seen = (
-            f"; all of them from frame {used[-1] + 1} on: if the scan ended there, give "
-            f"--frames-range 0:{used[-1] + 1}"
-        )
-    noted = "".join(f"; {note}" for note in scan.notes)
-    raise ScanError(
-        f"{scan.path}: {count} of {scan.frame_count} frames have no counts, bad ones or no "
-        "position (shutter closed, everything masked, or not counts at all?); give frames of "
-        f"which at most one in ten is bad{seen}{noted}"
-    )
-
-
 def _warnings(scan: Scan, opened: ChosenGraph, inference: Inference) -> tuple[str, ...]:
     lines = [*opened.warnings, *scan.notes]
-    if inference.frames_lost:
-        lines.append(
-            f"{inference.frames_lost} frames have no counts, no position or no finite patch and "
-            "are left out"
-        )
-    if inference.frames_flat:
-        lines.append(
-            f"{inference.frames_flat} of them are as bright everywhere (saturated, not read out?)"
-        )
-    if inference.values_masked:
-        lines.append(f"{inference.values_masked} values are no counts (NaN, gaps) and are left out")
-    if inference.values_clipped:
-        lines.append(f"{inference.values_clipped} values below zero are taken as zero")
+    lines += fault_lines(
+        inference.frames_lost,
+        inference.frames_flat,
+        inference.values_masked,
+        inference.values_clipped,
+    )
     if scan.geometry is None:
         size_nm = 1e9 * scan.object_pixel_size_m
         lines.append(f"the scan has no geometry: the package's object pixel, {size_nm:.4g} nm")

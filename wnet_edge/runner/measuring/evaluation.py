@@ -44,6 +44,7 @@ class Evaluated:
         provider: that ran it.
         accuracy: against the judge.
         self_check: of the image of those frames, by the frames themselves.
+        warnings: of that image, one line each.
         loss: of FP32's; None for FP32 itself, and in a package without it.
         phase_rms_rad: difference from FP32; None likewise.
     """
@@ -51,6 +52,7 @@ class Evaluated:
     provider: Provider
     accuracy: Accuracy
     self_check: SelfCheck
+    warnings: tuple[str, ...]
     loss: Loss | None = None
     phase_rms_rad: float | None = None
 
@@ -68,6 +70,14 @@ class Evaluation:
     judge: Judge
     frames: int
     precisions: dict[Precision, Evaluated]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Warnings that hold for every precision, one line each."""
+        first, *others = self.precisions.values()
+        return tuple(
+            line for line in first.warnings if all(line in other.warnings for other in others)
+        )
 
 
 def evaluate(
@@ -90,13 +100,13 @@ def evaluate(
     """
     if options.precision is not None:
         check_held(package, options.precision)
-    window_px = package.manifest.window_px
     scan = some_frames(scan, _middle(scan))
-    part = scan_part(scan, np.arange(scan.frame_count), package.probe, window_px, "frames")
+    part = scan_part(scan, np.arange(scan.frame_count), package.instrument, "frames")
 
     def evaluated(ran: _Ran) -> Evaluated:
-        checked = infer(scan, ran.opened).self_check
-        return Evaluated(ran.opened.provider, yardstick.accuracy(ran.patches), checked)
+        image = infer(scan, ran.opened)
+        accuracy = yardstick.accuracy(ran.patches)
+        return Evaluated(ran.opened.provider, accuracy, image.self_check, image.warnings)
 
     wanted = list(package.graphs) if options.precision is None else [options.precision]
     if reference is None and Precision.FP32 not in package.graphs:
@@ -145,7 +155,9 @@ def _ran(
 
 
 def _middle(scan: Scan) -> NDArray[np.int64]:
-    """Numbers of the frames nearest the middle of a scan, ascending."""
+    """Numbers of the frames nearest the middle of a scan, ascending; all of a short one."""
+    if scan.frame_count <= MOST_FRAMES:
+        return np.arange(scan.frame_count)
     known = np.flatnonzero(~scan.left_out)
     places = scan.positions_m[known]
     distance = np.sum((places - np.median(places, axis=0)) ** 2, axis=1)

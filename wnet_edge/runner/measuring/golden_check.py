@@ -10,7 +10,7 @@ from wnet_edge.package.golden import Deviation
 from wnet_edge.package.manifest import Precision, Tolerance
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.choosing.choice import open_best_graph, opening_fault
-from wnet_edge.runner.graph.golden import golden_deviation
+from wnet_edge.runner.graph.golden import golden_deviation, golden_fault
 from wnet_edge.runner.graph.providers import Provider, offered
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 
@@ -25,6 +25,7 @@ class GoldenCheck:
         reason: why on that provider.
         deviation: from the stored patches.
         tolerance: what the package allows.
+        passed: whether the deviation is within the tolerance.
     """
 
     precision: Precision
@@ -32,11 +33,7 @@ class GoldenCheck:
     reason: str
     deviation: Deviation
     tolerance: Tolerance
-
-    @property
-    def passed(self) -> bool:
-        """Whether the deviation is within the tolerance."""
-        return self.deviation.within(self.tolerance)
+    passed: bool
 
 
 def ways_to_run(package: Package, options: RunnerOptions) -> list[RunnerOptions]:
@@ -60,10 +57,12 @@ def check_golden(package: Package, options: RunnerOptions) -> GoldenCheck:
         ProviderError: as `choose`.
     """
     choice = open_best_graph(package, options)
+    deviation = golden_deviation(package, choice.graph)
     return GoldenCheck(
         precision=choice.precision,
         provider=choice.provider,
         reason=choice.reason,
-        deviation=golden_deviation(package, choice.graph),
+        deviation=deviation,
         tolerance=package.manifest.golden.tolerance[choice.precision],
+        passed=golden_fault(package, choice.precision, deviation) is None,
     )
