@@ -1,0 +1,93 @@
+"""Messages of a detector's stream to scans: where one ends, what is missing, what came twice."""
+
+from collections.abc import Iterator
+
+from wnet_edge.live.dectris_stream import Message, Series
+from wnet_edge.live.source import Begin, End, Event, Loss, Lost
+
+OVERTAKEN_BY = 64
+"""Images after a missing one until it is lost: a proxy or several senders may change the order."""
+
+STOLEN = (
+    "images never arrived; ZeroMQ deals them out in turn, so any other client of the same address "
+    "takes its share: connect one client, or a proxy between them"
+)
+
+
+class SeriesEvents:
+    """Follows the series of one detector, message by message."""
+
+    def __init__(self) -> None:
+        self._series: Series | None = None
+        self._ended: Series | None = None
+        self._frame_count: int | None = None
+        self._next = 0
+        self._missing: set[int] = set()
+        self._unnumbered = 0
+        self._note = STOLEN
+
+    def take(self, message: Message) -> Iterator[Event]:
+        """The events that a message makes, in order; a series without a start is begun too."""
+        event, series = message.event, message.series
+        if isinstance(event, Begin) and series is not None:
+            yield from self._close("a new series has begun")
+            self._unnumbered = 0  # what was damaged before belongs to no image of this series
+            self._open(series, event.frame_count)
+            yield event
+        elif isinstance(event, End):
+            if series == self._series:
+                yield from self._close(event.reason)
+        elif series is None or message.number is None:
+            if isinstance(event, Lost):
+                self._unnumbered += event.frames
+            yield event
+        elif series == self._ended and series != self._series:  # a restarted detector's is both
+            yield Lost(Loss.UNREADABLE, 1, f"{series.name}: an image came after the end")
+        else:
+            yield from self._take_image(event, series, message.number)
+
+    def _take_image(self, event: Event, series: Series, number: int) -> Iterator[Event]:
+        if series != self._series:
+            yield from self._close("images of another series have begun")
+            self._open(series, None)
+            yield Begin(series.name)
+        if self._frame_count is not None and number >= self._frame_count:
+            yield Lost(Loss.UNREADABLE, 1, f"{series.name}: an image is numbered beyond the last")
+        elif number >= self._next:
+            overtaken = max(number - OVERTAKEN_BY, 0)
+            lost = max(overtaken - self._next, 0)
+            self._missing.update(range(self._next + lost, number))
+            self._next = number + 1
+            yield from self._lose(lost + self._forget(overtaken))
+            yield event
+        elif number in self._missing:
+            self._missing.remove(number)
+            yield event
+        else:
+            yield Lost(Loss.DUPLICATE)
+
+    def _open(self, series: Series, frame_count: int | None) -> None:
+        self._series, self._frame_count, self._next, self._note = series, frame_count, 0, STOLEN
+
+    def _close(self, reason: str) -> Iterator[Event]:
+        """End the series that is open; what was announced and has not come is lost."""
+        if self._series is None:
+            return
+        last = self._next if self._frame_count is None else self._frame_count
+        yield from self._lose(self._forget(last) + last - self._next)
+        self._series, self._ended, self._unnumbered = None, self._series, 0
+        yield End(reason)
+
+    def _forget(self, number: int) -> int:
+        """How many images before `number` are missing; they are waited for no longer."""
+        gone = {missing for missing in self._missing if missing < number}
+        self._missing -= gone
+        return len(gone)
+
+    def _lose(self, count: int) -> Iterator[Lost]:
+        """Images that have not come; some came damaged, without a number, and are counted."""
+        damaged = min(count, self._unnumbered)
+        self._unnumbered -= damaged
+        if count > damaged:
+            yield Lost(Loss.NEVER_RECEIVED, count - damaged, self._note)
+            self._note = ""
