@@ -290,8 +290,11 @@ def test_a_gap_is_reported_while_the_scan_runs():
 
 
 def test_images_that_were_announced_and_never_came_are_lost():
-    events = events_of([start(10), *map(image, range(7)), end_message(1)])
-    assert lost_of(events) == {Loss.NEVER_RECEIVED: 3}
+    *_, lost, _ = events_of([start(10), *map(image, range(7)), end_message(1)])
+    assert (lost.reason, lost.frames) == (Loss.NEVER_RECEIVED, 3)
+    assert lost.note == (
+        "the series ended before its last images: it was stopped, or they never arrived"
+    )
 
 
 def test_an_image_numbered_beyond_the_series_is_not_taken():

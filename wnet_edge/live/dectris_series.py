@@ -8,10 +8,11 @@ from wnet_edge.live.source import Begin, End, Event, Loss, Lost
 OVERTAKEN_BY = 64
 """Images after a missing one until it is lost: a proxy or several senders may change the order."""
 
-STOLEN = (
+_STOLEN = (
     "images never arrived; ZeroMQ deals them out in turn, so any other client of the same address "
     "takes its share: connect one client, or a proxy between them"
 )
+_STOPPED = "the series ended before its last images: it was stopped, or they never arrived"
 
 
 class SeriesEvents:
@@ -24,7 +25,7 @@ class SeriesEvents:
         self._next = 0
         self._missing: set[int] = set()
         self._unnumbered = 0
-        self._note = STOLEN
+        self._note = _STOLEN
 
     def take(self, message: Message) -> Iterator[Event]:
         """The events that a message makes, in order; a series without a start is begun too."""
@@ -67,14 +68,16 @@ class SeriesEvents:
             yield Lost(Loss.DUPLICATE)
 
     def _open(self, series: Series, frame_count: int | None) -> None:
-        self._series, self._frame_count, self._next, self._note = series, frame_count, 0, STOLEN
+        self._series, self._frame_count, self._next, self._note = series, frame_count, 0, _STOLEN
 
     def _close(self, reason: str) -> Iterator[Event]:
         """End the series that is open; what was announced and has not come is lost."""
         if self._series is None:
             return
         last = self._next if self._frame_count is None else self._frame_count
-        yield from self._lose(self._forget(last) + last - self._next)
+        yield from self._lose(self._forget(last))
+        self._note = _STOPPED
+        yield from self._lose(last - self._next)
         self._series, self._ended, self._unnumbered = None, self._series, 0
         yield End(reason)
 
