@@ -22,7 +22,7 @@ from wnet_edge.live.snapshot import LastFrame, Snapshot
 from wnet_edge.live.source import Begin, Frame, Loss, Lost
 from wnet_edge.physics.orientation import Orientation, orient_positions
 from wnet_edge.runner.choosing.choice import ChosenGraph
-from wnet_edge.runner.image.assembler import Assembler
+from wnet_edge.runner.image.assembler import Assembled, Assembler
 from wnet_edge.runner.image.infer import inference_of
 from wnet_edge.runner.image.laps import Laps
 from wnet_edge.runner.image.scan_image import ReadyScan, ScanImage, made_ready
@@ -196,6 +196,16 @@ class LiveScan:
             last=self._last,
         )
 
+    def so_far(self) -> ScanImage | None:
+        """The image so far, to be written; None while nothing can be shown."""
+        if self._assembler is None:
+            return None
+        try:
+            assembled = self._assembler.image()
+        except ResultError:  # no frame so far has anything to show
+            return None
+        return self._scan_image(self._assembler, assembled)
+
     def finish(self) -> ScanImage:
         """The image of all frames, its phases settled, as `infer` would give it.
 
@@ -205,31 +215,37 @@ class LiveScan:
             ProviderError: if the graph's provider fails.
         """
         self.process(everything=True)
-        if self._ready is None or self._assembler is None:
+        if self._assembler is None:
             raise ScanError(f"{self._begin.name}: the scan ended without a frame")
         self._laps.lap("wait_for_frames")
         assembled = self._assembler.finish()
         self._laps.lap("stitch")
-        checked = self._assembler.check(assembled)
+        return self._scan_image(self._assembler, assembled)
+
+    def _scan_image(self, assembler: Assembler, assembled: Assembled) -> ScanImage:
+        """The image with all that is known of it, for every frame processed so far."""
+        if self._ready is None:
+            raise ValueError("no frame has been processed")
+        checked = assembler.check(assembled)
         self._laps.lap("check")
         scan = self._whole_scan()
         timing = self._laps.timing(self._opened.open_s)
-        inference = inference_of(scan, self._opened, self._assembler, assembled, checked, timing)
+        inference = inference_of(scan, self._opened, assembler, assembled, checked, timing)
+        sent = self.received + self._never_received
         lost = [f"{count} frames {reason.value}" for reason, count in self.lost.items() if count]
         inference = replace(
             inference,
-            frames_received=self.received + self._never_received,
-            frames_lost=self.received + self._never_received - inference.frames_processed,
+            frames_received=sent,
+            frames_lost=sent - inference.frames_processed,
             warnings=(*self._notes, *lost, *inference.warnings),
         )
-        framed = replace(self._framed, scan=scan)
         context = replace(
             self._ready.context,
             positions_m=scan.positions_m,
             left_out=scan.left_out,
             frame_numbers=scan.frame_numbers,
         )
-        choice = replace(self._ready.choice, framed=framed)
+        choice = replace(self._ready.choice, framed=replace(self._framed, scan=scan))
         return ScanImage(replace(self._ready, choice=choice, context=context), inference)
 
     @property
