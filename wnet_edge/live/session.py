@@ -35,6 +35,13 @@ _COMPARED_FRAMES = 40
 """Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
 
 
+_OF_SOURCES = (
+    *("entry", "frames", "frames_axes", "frames_range"),
+    *("raster", "step_m", "positions_unit"),
+)
+"""Options that a source has followed already."""
+
+
 @dataclass(frozen=True)
 class LiveOptions:
     """How a running scan is taken.
@@ -283,12 +290,13 @@ class LiveScan:
             "distance_m": begin.distance_m,
             "pixel_size_m": begin.pixel_size_m,
             "mask": begin.mask,
+            "probe": begin.probe,
             "beam_centre_px": begin.beam_centre_px,
         }
         missing = {name: value for name, value in said.items() if getattr(reading, name) is None}
-        reading = replace(
-            reading, **missing, positions=positions_m, raster=None, step_m=None, positions_unit=None
-        )
+        # The rest of it says where in a file or among its frames a part is.
+        of_sources = dict.fromkeys(_OF_SOURCES)
+        reading = replace(reading, **missing, **of_sources, positions=positions_m)
         found = replace(find_scan(frames, reading), path=Path(begin.name))
         self._ready = made_ready(
             found, self._opened, options.orientation, options.position_orientation
