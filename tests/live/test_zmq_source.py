@@ -50,13 +50,13 @@ def known_begin(small_scan):
     geometry = small_scan.geometry
     return Begin(
         "series_5",
-        geometry.energy_ev,
-        geometry.distance_m,
-        geometry.detector_pixel_size_m,
-        small_scan.mask,
-        (15.5, 16.25),
-        small_scan.positions_m,
-        len(small_scan.frames),
+        energy_ev=geometry.energy_ev,
+        distance_m=geometry.distance_m,
+        pixel_size_m=geometry.detector_pixel_size_m,
+        mask=small_scan.mask,
+        beam_centre_px=(15.5, 16.25),
+        positions_m=small_scan.positions_m,
+        frame_count=len(small_scan.frames),
     )
 
 
@@ -165,6 +165,8 @@ def test_a_detector_that_starts_anew_ends_the_old_series(small_scan):
     source.close()
     assert len(frames_of(events)) == 13  # and one before
     assert lost_of(events) == {Loss.NEVER_RECEIVED: 10}
+    # By another name, since its result must not replace the first one's.
+    assert [event.name for event in events if isinstance(event, Begin)] == ["series_1_2"]
     assert [event.reason for event in events if isinstance(event, End)] == [
         "a new series has begun",
         "the detector has ended the series",

@@ -1,6 +1,8 @@
 """Messages of a detector's stream to scans: where one ends, what is missing, what came twice."""
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from wnet_edge.live.dectris_stream import Message, Series
 from wnet_edge.live.source import Begin, End, Event, Loss, Lost
@@ -21,6 +23,7 @@ class SeriesEvents:
     def __init__(self) -> None:
         self._series: Series | None = None
         self._ended: Series | None = None
+        self._begun: Counter[str] = Counter()
         self._frame_count: int | None = None
         self._next = 0
         self._missing: set[int] = set()
@@ -33,8 +36,7 @@ class SeriesEvents:
         if isinstance(event, Begin) and series is not None:
             yield from self._close("a new series has begun")
             self._unnumbered = 0  # what was damaged before belongs to no image of this series
-            self._open(series, event.frame_count)
-            yield event
+            yield self._open(series, event)
         elif isinstance(event, End):
             if series == self._series:
                 yield from self._close(event.reason)
@@ -50,8 +52,7 @@ class SeriesEvents:
     def _take_image(self, event: Event, series: Series, number: int) -> Iterator[Event]:
         if series != self._series:
             yield from self._close("images of another series have begun")
-            self._open(series, None)
-            yield Begin(series.name)
+            yield self._open(series, Begin(series.name))
         if self._frame_count is not None and number >= self._frame_count:
             yield Lost(Loss.UNREADABLE, 1, f"{series.name}: an image is numbered beyond the last")
         elif number >= self._next:
@@ -67,8 +68,13 @@ class SeriesEvents:
         else:
             yield Lost(Loss.DUPLICATE)
 
-    def _open(self, series: Series, frame_count: int | None) -> None:
-        self._series, self._frame_count, self._next, self._note = series, frame_count, 0, _STOLEN
+    def _open(self, series: Series, begin: Begin) -> Begin:
+        """The scan begins, by a name of its own: a restarted detector repeats its numbers."""
+        self._series, self._frame_count, self._next = series, begin.frame_count, 0
+        self._note = _STOLEN
+        self._begun[begin.name] += 1
+        times = self._begun[begin.name]
+        return begin if times == 1 else replace(begin, name=f"{begin.name}_{times}")
 
     def _close(self, reason: str) -> Iterator[Event]:
         """End the series that is open; what was announced and has not come is lost."""
