@@ -13,7 +13,9 @@ import pytest
 import zmq
 from hypothesis import given
 from hypothesis import strategies as st
-from test_dectris_stream import messages_of
+from test_dectris_stream import COUNTS, messages_of
+from test_dectris_stream_v1 import header
+from test_dectris_stream_v1 import image as old_image
 
 from wnet_edge.errors import ScanError
 from wnet_edge.live.bounded_queue import WhenBehind
@@ -258,14 +260,26 @@ def test_messages_that_are_no_stream_are_counted(detector, source):
     assert lost_of(events) == {Loss.UNREADABLE: 2}  # image 0 among them, so that none is missing
 
 
-def test_the_old_stream_of_many_parts_is_told_apart():
+@pytest.mark.parametrize("channel", [None, "threshold_2"])
+def test_the_old_stream_of_many_parts_is_taken_too(channel):
     with zmq.Context() as context, context.socket(zmq.PUSH) as old:
         port = old.bind_to_random_port("tcp://127.0.0.1")
-        source = ZmqSource(f"tcp://127.0.0.1:{port}", 10, WhenBehind.BLOCK)
-        old.send_multipart([b'{"htype":"dimage-1.0"}', b"{}", b"1234", b"{}"])
-        lost = source.next(PATIENCE_S)
+        source = ZmqSource(f"tcp://127.0.0.1:{port}", 10, WhenBehind.BLOCK, channel)
+        old.send_multipart(header(series=4))
+        for number in range(3):
+            old.send_multipart(old_image(COUNTS + number, series=4, frame=number))
+        old.send_multipart([b'{"htype": "dseries_end-1.0", "series": 4}'])
+        if channel is None:
+            begin, *events = until_end(source)
+            assert begin.name == "series_4"
+            frames = frames_of(events)
+            np.testing.assert_array_equal(
+                [frame.counts for frame in frames], [COUNTS, COUNTS + 1, COUNTS + 2]
+            )
+            assert lost_of(events) == {Loss.NEVER_RECEIVED: 397}
+        else:
+            assert "Stream V1 has no channel 'threshold_2'" in source.next(PATIENCE_S).note
         source.close()
-    assert "sends Stream V1" in lost.note
 
 
 @pytest.mark.parametrize("address", ["", "somewhere", "tcp://127.0.0.1", "udp://x:1"])

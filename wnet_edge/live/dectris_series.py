@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
-from wnet_edge.live.dectris_stream import Message, Series
+from wnet_edge.live.detector_message import Message, Series
 from wnet_edge.live.source import Begin, End, Event, Loss, Lost
 
 OVERTAKEN_BY = 64

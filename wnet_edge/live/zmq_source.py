@@ -1,4 +1,4 @@
-"""A detector's ZeroMQ stream as the source of running scans (DECTRIS Stream V2)."""
+"""A detector's ZeroMQ stream as the source of running scans (DECTRIS Stream V2, or V1)."""
 
 from threading import Event as Flag
 from threading import Thread
@@ -10,6 +10,8 @@ from wnet_edge.errors import ScanError
 from wnet_edge.live.bounded_queue import BoundedQueue, WhenBehind
 from wnet_edge.live.dectris_series import SeriesEvents
 from wnet_edge.live.dectris_stream import decode
+from wnet_edge.live.dectris_stream_v1 import decode_v1
+from wnet_edge.live.detector_message import Message, damaged
 from wnet_edge.live.source import Event
 
 _WAITING_MESSAGES = 64
@@ -83,7 +85,14 @@ class ZmqSource:
             while not self._closing.is_set():
                 if not socket.poll(_LOOKS_UP_MS):
                     continue
-                first, *_ = socket.recv_multipart()  # Stream V2 has one part
-                message = decode(first, perf_counter(), self._channel)
+                message = self._message(socket.recv_multipart())
                 for event in series.take(message) if message is not None else ():
                     self._queue.put(event)
+
+    def _message(self, parts: list[bytes]) -> Message | None:
+        """What one message of ZeroMQ says, in the detector's version of the stream."""
+        if not parts[0].startswith(b"{"):  # as JSON does, and no map of CBOR
+            return decode(parts[0], perf_counter(), self._channel)
+        if self._channel is not None:
+            return damaged(f"Stream V1 has no channel {self._channel!r}: leave it out, or set V2")
+        return decode_v1(parts, perf_counter())
