@@ -88,12 +88,15 @@ def test_the_end_of_a_scan_of_known_length():
     scan = FrameNumbers(1)
     for number in (1, 2, 4):
         scan.arrive(number, None)
-    assert not scan.has_all(4)
+    assert scan.has_last(4)
+    assert not scan.has_last(5)
+    assert scan.missing == 1
     assert scan.finish(6) == 3  # 3, 5, 6
     scan = FrameNumbers(1)
     for number in (1, 3, 2):
         scan.arrive(number, None)
-    assert scan.has_all(3)
+    assert scan.has_last(3)
+    assert scan.missing == 0
     assert scan.finish(3) == 0
 
 

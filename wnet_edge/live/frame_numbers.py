@@ -51,16 +51,20 @@ class FrameNumbers:
             self._stamps[number] = stamp_ns
         return arrival, 0
 
+    @property
+    def missing(self) -> int:
+        """Frames that are waited for, as later ones came."""
+        return len(self._missing)
+
     def holds(self, number: int, stamp_ns: int | None) -> bool:
         """Whether this scan, now past, is the one that a frame belongs to."""
         if self._highest is None or number > self._highest:
             return False
         return self._of_known(number, stamp_ns) is not Arrival.RESET
 
-    def has_all(self, frame_count: int) -> bool:
-        """Whether the last of `frame_count` frames came and none is waited for."""
-        end = self._lowest + frame_count - 1
-        return self._highest is not None and self._highest >= end and not self._missing
+    def has_last(self, frame_count: int) -> bool:
+        """Whether the last of `frame_count` frames came."""
+        return self._highest is not None and self._highest >= self._lowest + frame_count - 1
 
     def finish(self, frame_count: int | None = None) -> int:
         """Frames that never came: nothing more is waited for."""

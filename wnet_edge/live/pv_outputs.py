@@ -28,7 +28,12 @@ _STATUS: dict[str, tuple[str, str, str, Callable[[Snapshot], float | str]]] = {
     "QueueDepth": ("l", "frames", "Frames that wait", lambda s: s.queue_depth),
     "Rate": ("d", "Hz", "Frames processed per second", lambda s: s.frames_per_second),
     "LatencyP50": ("d", "s", "Median time from frame to image", lambda s: s.latency_p50_s),
-    "LatencyP99": ("d", "s", "99th percentile of it", lambda s: s.latency_p99_s),
+    "LatencyP99": (
+        "d",
+        "s",
+        "99th percentile of the time from frame to image",
+        lambda s: s.latency_p99_s,
+    ),
     "RFactor": (
         "d",
         "",

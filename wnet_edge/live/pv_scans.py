@@ -47,7 +47,7 @@ class ScanRules:
             positions go by the frames' numbers (`Begin.positions_m`).
         position_match: how updates of a position PV find their frames; None: no such PV.
         tolerance_s: largest difference in time between a frame and its position.
-        wait_s: how long a frame waits for its position.
+        wait_s: how long a frame waits for its position, and a scan for frames before its last.
         most_held: frames, and positions, that wait.
     """
 
@@ -150,7 +150,7 @@ class PvScans:
         if self._numbers is None:
             return
         if self._is_complete():
-            self._end(f"all {self._rules.frame_count} frames have come")
+            self._end(f"the last of its {self._rules.frame_count} frames has come")
         elif now_s - self._active_s > self._rules.idle_s:
             self._end(f"no frame has come for {self._rules.idle_s:g} s")
 
@@ -255,10 +255,12 @@ class PvScans:
         return counts
 
     def _is_complete(self) -> bool:
+        """Whether the last frame came, and those that lack or their positions were waited for."""
         count = self._rules.frame_count
-        if self._numbers is None or count is None or not self._numbers.has_all(count):
+        if self._numbers is None or count is None or not self._numbers.has_last(count):
             return False
-        return self._pairing is None or not self._pairing.held
+        waiting = self._numbers.missing + (0 if self._pairing is None else self._pairing.held)
+        return not waiting or self._clock() - self._active_s > self._rules.wait_s
 
     def _begin(self, number: int) -> None:
         """Begin a scan with a frame of this number."""
