@@ -98,6 +98,16 @@ def test_codecs(codec, header, dtype, tmp_path):
     np.testing.assert_array_equal(read, frame)
 
 
+@pytest.mark.parametrize("codec", ["bslz4", "lz4", "zlib"])
+def test_a_frame_without_a_photon_is_no_damage(codec, tmp_path):
+    frame = np.zeros((512, 1024), "u4")
+    filters = {"bslz4": hdf5plugin.Bitshuffle(cname="lz4"), "lz4": hdf5plugin.LZ4()}
+    data = zlib.compress(frame, 9)
+    if codec in filters:
+        data = filtered(frame, filters[codec], tmp_path)
+    assert not counts(compressed(frame, data, codec)).any()
+
+
 @pytest.mark.parametrize("dtype", ND_TYPES)
 def test_the_types_as_adcores_first_pvxs_plugin_wrote_them(dtype):
     """It wrote NDDataType_t where pvData's ScalarType belongs."""

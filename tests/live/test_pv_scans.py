@@ -1,6 +1,7 @@
 """Updates of a PV become scans: what begins and ends one, and that each frame is accounted for."""
 
 import random
+import re
 from collections import Counter
 
 import numpy as np
@@ -13,7 +14,7 @@ from wnet_edge.live.pv_scans import PositionNames, PvScans, ScanRules
 from wnet_edge.live.source import Begin, End, Frame, Loss, Lost
 
 p4p = pytest.importorskip("p4p")
-from p4p.nt import NTNDArray, NTScalar  # noqa: E402
+from p4p.nt import NTEnum, NTNDArray, NTScalar  # noqa: E402
 
 FRAMES = np.random.default_rng(5).poisson(9, (400, 6, 8)).astype("u2")
 START_S = 1.8e9
@@ -208,6 +209,48 @@ def test_the_clock_may_jump():
     seen = Watched().take(*(update(n + 1, stamp) for n, stamp in enumerate(stamps))).idle(60)
     assert seen.numbers == [1, 2, 3, 4, 5]
     assert seen.lost == {}
+
+
+def test_a_scan_pv_begins_and_ends_scans():
+    running, idle = NTScalar("i").wrap(1), NTScalar("i").wrap(0)
+    seen = Watched(idle_s=5, wait_s=1)
+    seen.scans.running(idle)
+    seen.take(update(1), update(2))  # a look at the beam
+    seen.scans.running(running)
+    seen.take(update(3), update(4)).idle(60)  # a pause is no end
+    seen.take(update(5, START_S + 70))
+    seen.scans.running(idle)
+    seen.idle(0.5).take(update(6, START_S + 70.1)).idle(0.8)
+    assert seen.of(End) == []
+    seen.idle(0.3).take(update(7, START_S + 80))
+    assert seen.numbers == [3, 4, 5, 6]
+    assert seen.of(End) == [End("the scan PV has ended it")]
+    seen.scans.running(running)
+    seen.take(update(1, START_S + 90))
+    seen.scans.running(idle)
+    seen.scans.running(running)
+    seen.take(update(2, START_S + 91))
+    assert seen.of(End)[1:] == [End("the scan PV has begun the next scan")]
+    assert seen.numbers == [3, 4, 5, 6, 1, 2]
+    assert seen.lost == {}
+
+
+def test_a_scan_pv_may_be_a_choice():
+    choices = NTEnum()
+    seen = Watched()
+    seen.scans.running(choices.wrap({"index": 0, "choices": ["Done", "Acquire"]}))
+    seen.take(update(1))
+    seen.scans.running(choices.wrap({"index": 1, "choices": ["Done", "Acquire"]}))
+    seen.take(update(2))
+    assert seen.numbers == [2]
+
+
+def test_scans_of_one_second_have_names_of_their_own():
+    seen = Watched(first_number=1, frame_count=1)
+    seen.take(*map(update, range(1, 30)))
+    names = [begin.name for begin in seen.of(Begin)]
+    assert len(set(names)) == 29
+    assert all(re.fullmatch(r"X_Pva1_[\d-]+", name) for name in names)
 
 
 @pytest.mark.parametrize("match", Match)

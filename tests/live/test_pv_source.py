@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ PV = "test:Pva1:Image"
 RANDOM = np.random.default_rng(11)
 FRAMES = RANDOM.poisson(30, (300, 32, 24)).astype("u4")
 POSITIONS_M = RANDOM.normal(scale=1e-6, size=(300, 2))
-BY_ATTRIBUTES = ScanRules(positions=PositionNames(), idle_s=0.7)
+BY_ATTRIBUTES = ScanRules(positions=PositionNames(), idle_s=3.0)
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def in_background(call, *arguments):
 
 
 def test_frames_and_positions_come_through_bit_for_bit(published):
-    publisher, source = published()
+    publisher, source = published(replace(BY_ATTRIBUTES, frame_count=300))
     work = in_background(publisher.publish, FRAMES, POSITIONS_M, 500.0)
     events = until_end(source)
     work.join()
@@ -111,7 +112,7 @@ def test_positions_from_another_pv(published, match):
 
 
 def test_the_publisher_keeps_its_rate(published):
-    publisher, source = published()
+    publisher, source = published(replace(BY_ATTRIBUTES, frame_count=60))
     began_s = time.perf_counter()
     rate_hz = publisher.publish(FRAMES[:60], POSITIONS_M[:60], 100.0)
     assert time.perf_counter() - began_s >= 0.59
@@ -122,7 +123,7 @@ def test_the_publisher_keeps_its_rate(published):
 def test_the_publisher_waits_for_somebody_who_listens():
     publisher = PvPublisher(PV, conf=LOOPBACK)
     assert not publisher.wait_for_client(0.05)
-    source = PvSource(PV, BY_ATTRIBUTES, conf=publisher.conf)
+    source = PvSource(PV, replace(BY_ATTRIBUTES, frame_count=5), conf=publisher.conf)
     assert publisher.wait_for_client(10)
     publisher.publish(FRAMES[:5], POSITIONS_M[:5], 1000.0)
     assert [frame.number for frame in account(until_end(source))[0]] == [1, 2, 3, 4, 5]
@@ -157,7 +158,7 @@ def test_gaps_duplicates_and_disorder(published):
 def test_a_position_pv_that_falls_silent(published):
     """Frames wait for a bounded time, then are said to be lost."""
     rules = ScanRules(
-        positions=PositionNames(), position_match=Match.NUMBER, wait_s=0.2, idle_s=1.0
+        positions=PositionNames(), position_match=Match.NUMBER, wait_s=1.0, idle_s=3.0
     )
     publisher, source = published(rules, "test:Positions")
     publisher.publish(FRAMES[:20], POSITIONS_M[:20], 1000.0)
@@ -168,14 +169,37 @@ def test_a_position_pv_that_falls_silent(published):
     assert lost == {Loss.WITHOUT_POSITION: 30}
 
 
+def test_a_scan_pv_ends_a_scan():
+    acquire = SharedPV(nt=NTScalar("i"), initial=1)
+    publisher = PvPublisher(PV, conf=LOOPBACK)
+    with Server(providers=[{"test:Acquire": acquire}], conf=LOOPBACK, useenv=False) as server:
+        ports = (
+            publisher.conf["EPICS_PVAS_BROADCAST_PORT"],
+            server.conf()["EPICS_PVAS_BROADCAST_PORT"],
+        )
+        places = " ".join(f"127.0.0.1:{port}" for port in ports)
+        rules = ScanRules(positions=PositionNames(), idle_s=60, wait_s=0.3)
+        conf = {**LOOPBACK, "EPICS_PVA_ADDR_LIST": places}
+        source = PvSource(PV, rules, scan_pv="test:Acquire", conf=conf)
+        wait_until(lambda: source.connected)
+        publisher.publish(FRAMES[:30], POSITIONS_M[:30], 1000.0)
+        acquire.post(0)
+        events = until_end(source, within_s=10)
+        assert len(account(events)[0]) == 30
+        assert events[-1] == End("the scan PV has ended it")
+        source.close()
+    publisher.close()
+
+
 @pytest.mark.parametrize("when_behind", WhenBehind)
 def test_what_a_slow_network_loses_is_counted(published, when_behind):
     """Nobody takes frames while they are published: received and lost are what was sent."""
-    rules = ScanRules(first_number=1, frame_count=300, positions=PositionNames(), idle_s=1.0)
+    rules = ScanRules(first_number=1, frame_count=300, positions=PositionNames())
     publisher, source = published(rules, queued_frames=50, when_behind=when_behind)
     publisher.publish(FRAMES, POSITIONS_M, 2000.0)
-    time.sleep(0.3)
-    assert source.depth == 50
+    wait_until(lambda: source.depth == 50)
+    if when_behind is not WhenBehind.BLOCK:
+        wait_until(lambda: source._scans._numbers is None)  # the scan has ended
     frames, lost = account(until_end(source))
     assert len(frames) + sum(lost.values()) == 300
     numbers = [frame.number for frame in frames]
@@ -227,6 +251,22 @@ def test_a_server_that_is_restarted_in_the_middle_of_a_scan():
     frames, lost = account(events)
     assert [frame.number for frame in frames] == [*range(20), *range(25, 40)]
     assert lost == {Loss.NEVER_RECEIVED: 5}
+
+
+def test_a_source_that_is_killed_and_started_again(published):
+    """The second one takes up the scan where it is; what came before is counted as lost."""
+    rules = replace(BY_ATTRIBUTES, first_number=1, frame_count=40)
+    publisher, source = published(rules)
+    publisher.publish(FRAMES[:20], POSITIONS_M[:20], 500.0)
+    source.close()
+    source = PvSource(PV, rules, conf=publisher.conf)
+    wait_until(lambda: source.connected)
+    publisher.publish(FRAMES[20:40], POSITIONS_M[20:40], 500.0, first_number=21)
+    events = until_end(source)
+    source.close()
+    frames, lost = account(events)
+    assert [frame.number for frame in frames] == list(range(19, 40))  # the PV still held 19
+    assert lost == {Loss.NEVER_RECEIVED: 19}
 
 
 def test_a_pv_that_nobody_serves():

@@ -4,6 +4,7 @@ Each published frame becomes one `Frame` or is counted in one `Lost`. Runs in on
 """
 
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from wnet_edge.live import ndarray
 from wnet_edge.live.frame_numbers import LATEST, Arrival, FrameNumbers
 from wnet_edge.live.pairing import Match, Pairing, Position, pairing
 from wnet_edge.live.source import Begin, End, Event, Frame, Loss, Lost
+
+_UNSAFE = re.compile(r"[^\w-]")
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class ScanRules:
         first_number: `uniqueId` of a scan's first frame, `Frame.number` 0. None: frames bear their
             `uniqueId` as number, and those before the first that is received are not known of.
         frame_count: frames of a scan; it ends with them. None if unknown.
-        idle_s: a scan ends when no frame comes for so long.
+        idle_s: a scan ends when no frame comes for so long, unless a PV says that it runs.
         positions: where a frame, or an update of the position PV, holds the position. None:
             positions go by the frames' numbers (`Begin.positions_m`).
         position_match: how updates of a position PV find their frames; None: no such PV.
@@ -98,6 +101,10 @@ class PvScans:
         self._first = 0
         self._unheard = False  # since the last scan: frames may have come and gone
         self._notes: dict[Loss, str] = {}
+        self._scan_name = ""
+        self._in_this_second = 0
+        self._running: bool | None = None
+        self._ending_s: float | None = None
 
     def disconnected(self) -> None:
         """The next update of the frames' PV is what it holds, not something that happened."""
@@ -109,7 +116,9 @@ class PvScans:
         self._position_is_state = True
 
     def frame(self, value: Any) -> None:  # noqa: ANN401 - p4p has no types
-        """Take an update of the frames' PV."""
+        """Take an update of the frames' PV; outside scans, where a PV tells of them, none."""
+        if self._running is False and self._numbers is None:
+            return
         is_state, self._frame_is_state = self._frame_is_state, False
         if is_state and ("value" not in value or value["value"] is None):
             return
@@ -142,6 +151,14 @@ class PvScans:
                 self._emit(self._pairing.position(held, held_key, self._clock()))
         self._emit(self._pairing.position(position, key, self._clock()))
 
+    def running(self, value: Any) -> None:  # noqa: ANN401
+        """Take an update of the PV that is other than 0 while a scan runs."""
+        was, self._running = self._running, _truth(value)
+        if self._running and self._ending_s is not None:
+            self._end("the scan PV has begun the next scan")
+        elif was and not self._running and self._numbers is not None:
+            self._ending_s = self._clock()  # its last frames are on their way
+
     def tick(self) -> None:
         """See what has become late; called a few times a second, between the updates."""
         now_s = self._clock()
@@ -151,7 +168,10 @@ class PvScans:
             return
         if self._is_complete():
             self._end(f"the last of its {self._rules.frame_count} frames has come")
-        elif now_s - self._active_s > self._rules.idle_s:
+        elif self._ending_s is not None:
+            if now_s - max(self._ending_s, self._active_s) > self._rules.wait_s:
+                self._end("the scan PV has ended it")
+        elif not self._running and now_s - self._active_s > self._rules.idle_s:
             self._end(f"no frame has come for {self._rules.idle_s:g} s")
 
     def finish(self, reason: str) -> None:
@@ -278,8 +298,14 @@ class PvScans:
         self._unheard = False
         self._format = None
         self._notes.clear()
-        name = f"{self._name.replace(':', '_')}_{time.strftime('%Y%m%d-%H%M%S')}"
-        self._emit_event(Begin(name, frame_count=count))
+        self._emit_event(Begin(self._next_scan_name(), frame_count=count))
+
+    def _next_scan_name(self) -> str:
+        """After the PV and the time; numbered where several begin in a second."""
+        name = f"{_UNSAFE.sub('_', self._name)}_{time.strftime('%Y%m%d-%H%M%S')}"
+        self._in_this_second = self._in_this_second + 1 if name == self._scan_name else 1
+        self._scan_name = name
+        return name if self._in_this_second == 1 else f"{name}-{self._in_this_second}"
 
     def _expected(self, number: int, before: int | None) -> int:
         """The number that should come first, given the one that came, and the last scan's last."""
@@ -294,6 +320,7 @@ class PvScans:
         if self._pairing is not None:
             self._emit(self._pairing.finish())
         self._before, self._numbers = self._numbers, None
+        self._ending_s = None
         self._emit_event(End(reason))
 
     def _emit(self, events: list[Frame | Lost]) -> None:
@@ -326,6 +353,13 @@ def _position(value: Any, names: PositionNames | None) -> Position | None:  # no
     except (TypeError, ValueError):
         return None
     return (row, column) if math.isfinite(row) and math.isfinite(column) else None
+
+
+def _truth(value: Any) -> bool:  # noqa: ANN401
+    if "value" not in value:
+        raise ScanError("the PV holds no value that says whether a scan runs")
+    one = value["value"]
+    return bool(one["index"] if hasattr(one, "getID") else one)  # an NTEnum has an index
 
 
 def _own_number(value: Any) -> int | None:  # noqa: ANN401

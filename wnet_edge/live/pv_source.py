@@ -30,6 +30,8 @@ class PvSource:
         pv: its name.
         rules: how its scans begin and end, and where positions come from.
         position_pv: a PV of positions, where `rules.position_match` says how they find frames.
+        scan_pv: a PV that is other than 0 while a scan runs, as a detector's `Acquire`; frames
+            that come outside of scans are of none.
         queued_frames: frames that wait for the network.
         when_behind: what happens to a frame beyond them.
         connect_s: how long the PVs are waited for; None: for ever.
@@ -41,6 +43,7 @@ class PvSource:
         pv: str,
         rules: ScanRules,
         position_pv: str | None = None,
+        scan_pv: str | None = None,
         queued_frames: int = 2000,
         when_behind: WhenBehind = WhenBehind.DROP_OLDEST,
         connect_s: float | None = 30.0,
@@ -49,16 +52,19 @@ class PvSource:
         self._events = BoundedQueue(queued_frames, when_behind)
         self._scans = PvScans(pv, rules, self._events.put)
         self._until_s = None if connect_s is None else time.perf_counter() + connect_s
-        self._unseen = {pv} if position_pv is None else {pv, position_pv}
+        self._unseen = {name for name in (pv, position_pv, scan_pv) if name is not None}
         self._failure: Exception | None = None
         self._work = _Worker(self._scans.tick, self._fail)
         self._work.start()
         self._context = Context("pva", conf=conf, useenv=conf is None, nt=False)
-        self._monitors = [self._monitor(pv, self._scans.frame, self._scans.disconnected)]
+        self._monitors = []
+        scans = self._scans
+        if scan_pv is not None:
+            self._monitors.append(self._monitor(scan_pv, scans.running, _nothing))
         if position_pv is not None:
-            self._monitors.append(
-                self._monitor(position_pv, self._scans.position, self._scans.position_disconnected)
-            )
+            taken = self._monitor(position_pv, scans.position, scans.position_disconnected)
+            self._monitors.append(taken)
+        self._monitors.append(self._monitor(pv, scans.frame, scans.disconnected))
 
     @property
     def depth(self) -> int:
@@ -169,4 +175,4 @@ class _Worker(threading.Thread):
 
 
 def _nothing() -> None:
-    """Between two ticks."""
+    """Nothing has to be done."""
