@@ -135,6 +135,20 @@ def test_a_counter_that_goes_on_begins_the_next_scan():
     assert seen.lost == {Loss.NEVER_RECEIVED: 2}  # 5 and 8
 
 
+def test_a_late_frame_of_a_past_scan_is_not_taken_for_one_of_the_next():
+    seen = Watched(first_number=1, frame_count=3)
+    seen.take(*map(update, (1, 3, 4, 2, 5, 3))).idle(60)
+    assert seen.numbers == [0, 2, 0, 1]
+    assert seen.lost == {Loss.NEVER_RECEIVED: 2}  # 2 was given up with its scan; 6
+
+
+def test_a_frame_below_the_first_is_no_frame_of_the_scan():
+    seen = Watched(first_number=1, frame_count=3).take(*map(update, (0, 1, 2, 3))).idle(60)
+    assert seen.numbers == [0, 1, 2]
+    note = "uniqueId 0 is below a scan's first, 1"
+    assert seen.of(Lost) == [Lost(Loss.WITHOUT_POSITION, note=note)]
+
+
 def test_a_gap_between_two_scans_is_counted():
     seen = Watched(idle_s=5).take(*map(update, (1, 2))).idle(6)
     seen.take(update(5, START_S + 20)).idle(6)

@@ -199,9 +199,9 @@ class PvScans:
             self._lose(Loss.UNREADABLE, note=str(error))
             return
         stamp_ns = ndarray.stamp_ns(value)
+        if self._is_past(number, stamp_ns):
+            return
         if self._numbers is None:
-            if self._before is not None and self._before.holds(number, stamp_ns):
-                return  # late or repeated, of a scan that has given its account
             self._begin(number)
         elif self._rules.frame_count is not None and number >= self._end_number():
             self._end(f"uniqueId {number} is beyond its {self._rules.frame_count} frames")
@@ -219,6 +219,12 @@ class PvScans:
             self._read(value, number, stamp_ns, received_s)
         elif not is_state:
             self._lose(Loss.DUPLICATE)
+
+    def _is_past(self, number: int, stamp_ns: int | None) -> bool:
+        """Whether a frame is late or comes again, of a scan that has given its account."""
+        if self._before is None or (self._numbers is not None and number >= self._first):
+            return False
+        return self._before.holds(number, stamp_ns)
 
     def _end_number(self) -> int:
         """The first `uniqueId` beyond the scan that runs, where its frames were counted."""
@@ -310,7 +316,7 @@ class PvScans:
     def _expected(self, number: int, before: int | None) -> int:
         """The number that should come first, given the one that came, and the last scan's last."""
         if before is None or self._first > before:
-            return min(self._first, number)
+            return self._first
         return number if self._unheard or self._rules.frame_count is not None else before + 1
 
     def _end(self, reason: str) -> None:

@@ -86,9 +86,10 @@ class PvSource:
         if event is None and self._failure is not None:
             raise self._failure
         if self._unseen and self._until_s is not None and time.perf_counter() > self._until_s:
+            names = ", ".join(sorted(self._unseen.copy()))
             raise ScanError(
-                f"{', '.join(sorted(self._unseen))}: no such PV answers; is its server running, "
-                "and does EPICS_PVA_ADDR_LIST name its machine?"
+                f"{names}: no such PV answers; is its server running, and does "
+                "EPICS_PVA_ADDR_LIST name its machine?"
             )
         return event
 
