@@ -28,7 +28,7 @@ class Told:
 
     def __init__(self, events):
         self.events = list(events)
-        self.begun, self.looks, self.saved, self.failures = [], [], [], []
+        self.begun, self.looks, self.saved, self.failures, self.outside = [], [], [], [], []
 
     def next(self, timeout_s):
         assert 0 <= timeout_s <= 1
@@ -48,6 +48,9 @@ class Told:
 
     def save(self, image, *, ended):
         self.saved.append((image, ended))
+
+    def lost(self, lost):
+        self.outside.append(lost.frames)
 
     def failed(self, begin, error):
         self.failures.append((begin.name, str(error)))
@@ -75,10 +78,12 @@ def scan_events(known, name, frames=36):
 
 
 def test_scans_follow_each_other_without_a_restart(known, opened):
-    told = Told([*scan_events(known, "one"), None, *scan_events(known, "two", frames=20)])
+    between = [None, Lost(Loss.UNREADABLE, 3, "garbage")]
+    told = Told([*scan_events(known, "one"), *between, *scan_events(known, "two", frames=20)])
     run(told, opened, replace(OPTIONS, scans=2), told)
     assert told.begun == ["one", "two"]
     assert not told.failures
+    assert told.outside == [3]
     images = [image.inference for image, ended in told.saved if ended]
     assert [image.frames_processed for image in images] == [36, 20]
     early = [image for image, ended in told.saved if not ended]

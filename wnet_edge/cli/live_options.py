@@ -30,7 +30,7 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.live.run import RunOptions
 from wnet_edge.live.session import LiveOptions
 from wnet_edge.live.snapshot import Snapshot
-from wnet_edge.live.source import Begin
+from wnet_edge.live.source import Begin, Lost
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.scan_image import ScanImage, write_scan_image
@@ -187,6 +187,11 @@ class Terminal:
         if ended and not self.as_json:
             print_line(f"image: {output}")
             print_line(f"picture: {picture}")
+
+    def lost(self, lost: Lost) -> None:
+        """A line for what comes outside of scans."""
+        note = f": {lost.note}" if lost.note else ""
+        print_note(f"Warning: {lost.frames} frames outside of a scan {lost.reason.value}{note}")
 
     def failed(self, begin: Begin, error: WNetEdgeError) -> None:
         """Remembered for the end, and told at once where other scans may follow."""

@@ -49,6 +49,10 @@ class Watcher(Protocol):
         """The image so far, or of the whole scan, to be written."""
         ...
 
+    def lost(self, lost: Lost) -> None:
+        """Frames were lost that belong to no scan."""
+        ...
+
     def failed(self, begin: Begin, error: WNetEdgeError) -> None:
         """A scan gives no image: it is no far-field scan that the package can take, say."""
         ...
@@ -72,7 +76,9 @@ def run(
     done = 0
     while options.scans is None or done < options.scans:
         event = source.next(_LONGEST_WAIT_S)
-        if isinstance(event, Begin):
+        if isinstance(event, Lost):
+            watcher.lost(event)
+        elif isinstance(event, Begin):
             _Running(event, opened, options, watcher, queue_depth).run(source)
             done += 1
 

@@ -31,6 +31,9 @@ from wnet_edge.scan.scan import Scan
 _REMEMBERED = 4096
 """Latencies of the last frames."""
 
+_OLDEST_S = 3600.0
+"""Frames that say they are older were published by another clock."""
+
 _COMPARED_FRAMES = 40
 """Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
 
@@ -79,6 +82,7 @@ class LiveScan:
     def __init__(self, begin: Begin, opened: ChosenGraph, options: LiveOptions) -> None:
         self.received = 0
         self.lost: Counter[Loss] = Counter()
+        self._lost_before = 0
         self._begin, self._opened, self._options = begin, opened, options
         self._waiting: list[Frame] = []
         self._seen: set[int] = set()
@@ -106,7 +110,11 @@ class LiveScan:
         return len(self._numbers)
 
     def lose(self, lost: Lost) -> None:
-        """Count frames that the source has lost."""
+        """Count frames that the source has lost, before they could be added."""
+        self._lost_before += lost.frames
+        self._lose(lost)
+
+    def _lose(self, lost: Lost) -> None:
         self.lost[lost.reason] += lost.frames
         if lost.note and lost.note not in self._notes:
             self._notes.append(lost.note)
@@ -120,16 +128,16 @@ class LiveScan:
         """
         self.received += 1
         if frame.number in self._seen:
-            self.lose(Lost(Loss.DUPLICATE))
+            self._lose(Lost(Loss.DUPLICATE))
             return
         position_m = self._position_of(frame)
         if position_m is None:
-            self.lose(Lost(Loss.WITHOUT_POSITION))
+            self._lose(Lost(Loss.WITHOUT_POSITION))
             return
         shape = frame.counts.shape
         self._shape = self._shape or shape
         if shape != self._shape:
-            self.lose(Lost(Loss.UNREADABLE, 1, f"frame {frame.number} is {shape}, unlike others"))
+            self._lose(Lost(Loss.UNREADABLE, 1, f"frame {frame.number} is {shape}, unlike others"))
             return
         self._seen.add(frame.number)
         self._waiting.append(replace(frame, position_m=position_m))
@@ -238,7 +246,7 @@ class LiveScan:
         scan = self._whole_scan()
         timing = self._laps.timing(self._opened.open_s)
         inference = inference_of(scan, self._opened, assembler, assembled, checked, timing)
-        sent = self.received + self._never_received
+        sent = self.received + self._lost_before
         lost = [f"{count} frames {reason.value}" for reason, count in self.lost.items() if count]
         inference = replace(
             inference,
@@ -254,10 +262,6 @@ class LiveScan:
         )
         choice = replace(self._ready.choice, framed=replace(self._framed, scan=scan))
         return ScanImage(replace(self._ready, choice=choice, context=context), inference)
-
-    @property
-    def _never_received(self) -> int:
-        return self.lost[Loss.NEVER_RECEIVED] + self.lost[Loss.DROPPED]
 
     @property
     def _framed(self) -> FramedScan:
@@ -327,10 +331,10 @@ class LiveScan:
         now, published_now = perf_counter(), time()
         self._done_at.append((now, len(batch)))
         for frame in batch:
-            published_s = frame.published_s
-            self._latency_s.append(
-                now - frame.received_s if published_s is None else published_now - published_s
-            )
+            published = published_now - (frame.published_s or 0.0)
+            # A detector's clock may be off, or the series an old one.
+            known = frame.published_s is not None and 0 <= published < _OLDEST_S
+            self._latency_s.append(published if known else now - frame.received_s)
 
     def _oriented(self, positions_m: NDArray[np.float64]) -> NDArray[np.float64]:
         return orient_positions(positions_m, self._framed.position_orientation)
