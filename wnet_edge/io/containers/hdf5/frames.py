@@ -4,12 +4,15 @@ Used by the readers of all HDF5 layouts.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.frame_axes import Stack, arrange, found_stack
@@ -44,6 +47,7 @@ class Hdf5Frames:
         self._dataset = dataset.name
         self._shape: tuple[int, ...] = dataset.shape
         self._dtype: np.dtype[Any] = np.dtype(dataset.dtype)
+        self._may_grow = bool(dataset.maxshape[0] != dataset.shape[0])
         self._sources = sorted(dataset.storage.files)
         self._seen = _stamps(self._sources)
 
@@ -57,6 +61,33 @@ class Hdf5Frames:
         """Stored dtype."""
         return self._dtype
 
+    @property
+    def may_grow(self) -> bool:
+        """Whether the dataset can be extended."""
+        return self._may_grow
+
+    def written(self) -> NDArray[np.bool_] | None:
+        """Whether each frame, (N,) or of a raster row by row, has been written to the file.
+
+        HDF5 stores a chunk when it is written. None if that doesn't tell: without chunks, with
+        several frames in one, or if all are stored from the start.
+
+        Raises:
+            ScanError: as on reading.
+        """
+        with self._opened() as dataset:
+            early = dataset.id.get_create_plist().get_alloc_time() == h5py.h5d.ALLOC_TIME_EARLY
+            if dataset.chunks is None or early or set(dataset.chunks[:-2]) != {1}:
+                return None
+            stored: list[Any] = []
+            dataset.id.chunk_iter(stored.append)
+            frame = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
+            pieces = math.prod(-(-length // step) for length, step in frame)
+            counted = np.zeros(dataset.shape[:-2], np.int64)
+            corners = np.array([chunk.chunk_offset[:-2] for chunk in stored], np.int64)
+            np.add.at(counted, tuple(corners.reshape(-1, counted.ndim).T), 1)
+            return np.asarray(counted >= pieces)[: self._shape[0]].reshape(-1)
+
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice.
 
@@ -67,6 +98,15 @@ class Hdf5Frames:
             with opened(self._path) as root:
                 check_link(root, self._path, self._dataset)
             self._seen = now
+        with self._opened() as dataset:
+            along, *within = key if isinstance(key, tuple) else (key,)
+            if isinstance(along, slice):  # relative to the frames present at first
+                along = slice(*along.indices(self._shape[0]))
+            check_chunks(dataset, *_span(along, self._shape[0]))
+            return dataset[(along, *within)]
+
+    @contextmanager
+    def _opened(self) -> Iterator[h5py.Dataset]:
         with opened_alone(self._path) as (file, being_written):
             dataset = file.get(self._dataset)
             if not isinstance(dataset, h5py.Dataset) or not self._fits(dataset, being_written):
@@ -74,12 +114,8 @@ class Hdf5Frames:
                     f"{self._path}: {self._dataset} has changed since it was opened; "
                     "wait until the file is complete and start again"
                 )
-            along, *within = key if isinstance(key, tuple) else (key,)
-            if isinstance(along, slice):  # relative to the frames present at first
-                along = slice(*along.indices(self._shape[0]))
             try:
-                check_chunks(dataset, *_span(along, self._shape[0]))
-                return dataset[(along, *within)]
+                yield dataset
             except HDF5_ERRORS as error:
                 fault = known_fault(self._path) or Fault(
                     f"is damaged ({one_line(error)})", "copy it again"
