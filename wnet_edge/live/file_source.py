@@ -136,7 +136,8 @@ class FollowedFile:
         self._had_swmr_writer |= is_swmr
         scan = None
         with self._troubles():
-            scan = look_at(self._path, self._options.read, is_last=bool(self._ending))
+            read, is_last = self._options.read, bool(self._ending)
+            scan = look_at(self._path, read, since=self._first_missing(), is_last=is_last)
             self._check_same(scan)
         now_s = time.monotonic()
         self._next_look_s = now_s + max(self._options.poll_s, _LOOKS_SHARE * (now_s - start_s))
@@ -217,6 +218,11 @@ class FollowedFile:
                 f"{self._path}: its positions were {self._positions_where} and are now "
                 f"{scan.positions_where}; name them with --positions"
             )
+
+    def _first_missing(self) -> int:
+        """Number of the first frame that has not been given."""
+        missing = np.flatnonzero(~self._given)
+        return int(missing[0]) if len(missing) else len(self._given)
 
     def _wanted(self, count: int) -> NDArray[np.bool_]:
         """(count,) frames to give that have not been given."""

@@ -109,12 +109,15 @@ class GrowingScan:
         return self.planned_m if ahead else None
 
 
-def look_at(path: Path, options: ReadOptions, *, is_last: bool) -> GrowingScan:
+def look_at(
+    path: Path, options: ReadOptions, *, since: int = 0, is_last: bool = False
+) -> GrowingScan:
     """What the file holds so far.
 
     Args:
         path: of the file.
         options: of the user.
+        since: number of frames, from the first on, that are known to have been written.
         is_last: whether the writer has ended, so that nothing is still on its way.
 
     Raises:
@@ -131,7 +134,7 @@ def look_at(path: Path, options: ReadOptions, *, is_last: bool) -> GrowingScan:
         )
     frames = required_frames(found).value
     known_geometry(found)
-    written = frames.written() if isinstance(frames, GrowingFrames) else None
+    written = frames.written(since) if isinstance(frames, GrowingFrames) else None
     if written is None and is_last:
         written = np.arange(frames.shape[0]) < _end_of_written(frames)
     return GrowingScan(found, frames, written, _settled(found, is_last))

@@ -33,8 +33,11 @@ class GrowingFrames(FrameSource, Protocol):
         """Whether more frames can be added; otherwise room was made for all from the start."""
         ...
 
-    def written(self) -> NDArray[np.bool_] | None:
-        """Whether each frame (N,) has been written; None if the file can't tell."""
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
+        """Whether each frame (N,) has been written, as the first `since` are known to have been.
+
+        None if the file can't tell.
+        """
         ...
 
 

@@ -63,9 +63,13 @@ class ConcatenatedFrames:
         """Whether more frames can be added: a further source may follow."""
         return True
 
-    def written(self) -> NDArray[np.bool_] | None:
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
         """Whether each frame (N,) has been written; None if a source can't tell."""
-        parts = [s.written() for s in self._sources if isinstance(s, GrowingFrames)]
+        parts = [
+            source.written(max(0, since - int(start)))
+            for source, start in zip(self._sources, self._starts[:-1], strict=True)
+            if isinstance(source, GrowingFrames)
+        ]
         known = [part for part in parts if part is not None]
         return np.concatenate(known) if len(known) == len(self._sources) else None
 

@@ -65,11 +65,11 @@ class ArrangedFrames:
         """Whether more frames can be added."""
         return isinstance(self._stored, GrowingFrames) and self._stored.may_grow
 
-    def written(self) -> NDArray[np.bool_] | None:
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
         """Whether each frame (N,) has been written; None if the file can't tell."""
         if not isinstance(self._stored, GrowingFrames) or self._axes != "RCHW":
             return None
-        return self._stored.written()
+        return self._stored.written(since)
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice, of an index, or of a sequence of indices in any order."""

@@ -138,9 +138,15 @@ def known_fault(path: Path) -> Fault | None:
     block = superblock(path)
     if block is not None and (block.has_writer or block.has_swmr_writer):
         return BEING_WRITTEN
-    if block is not None and block.end > size:
-        return Fault(f"is cut short, {size} of {block.end} bytes", "copy it again")
-    return None
+    return None if block is None else cut_short(path, block)
+
+
+def cut_short(path: Path, block: Superblock) -> Fault | None:
+    """Whether a file is shorter than its superblock says: HDF5 may wait for the rest for ever."""
+    size = path.stat().st_size
+    if block.end <= size:
+        return None
+    return Fault(f"is cut short, {size} of {block.end} bytes", "copy it again")
 
 
 def superblock(path: Path) -> Superblock | None:

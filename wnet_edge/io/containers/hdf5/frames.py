@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ from wnet_edge.io.containers.hdf5.reader import (
 )
 from wnet_edge.io.found import Found
 from wnet_edge.scan.frame_source import FrameSource
+
+_MOST_ASKED = 1000
+"""Largest number of chunks that are looked up one by one; listing all takes 2 µs for each."""
 
 _MAX_PIECES = 10_000
 """Largest number of chunks of one frame."""
@@ -66,27 +70,42 @@ class Hdf5Frames:
         """Whether the dataset can be extended."""
         return self._may_grow
 
-    def written(self) -> NDArray[np.bool_] | None:
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
         """Whether each frame, (N,) or of a raster row by row, has been written to the file.
 
         HDF5 stores a chunk when it is written. None if that doesn't tell: without chunks, with
         several frames in one, or if all are stored from the start.
 
+        Args:
+            since: number of frames, from the first on, that are known to have been written.
+
         Raises:
             ScanError: as on reading.
         """
+        count = math.prod(self._shape[:-2])
+        written = np.ones(count, np.bool_)
+        if since >= count:
+            return written
         with self._opened() as dataset:
             early = dataset.id.get_create_plist().get_alloc_time() == h5py.h5d.ALLOC_TIME_EARLY
             if dataset.chunks is None or early or set(dataset.chunks[:-2]) != {1}:
                 return None
+            frame = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
+            corners = list(product(*(range(0, length, step) for length, step in frame)))
+            if (count - since) * len(corners) <= _MOST_ASKED:
+                places = product(*map(range, self._shape[:-2]))
+                for number, place in enumerate(islice(places, since, None), since):
+                    written[number] = all(_is_stored(dataset, place + at) for at in corners)
+                return written
             stored: list[Any] = []
             dataset.id.chunk_iter(stored.append)
-            frame = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
-            pieces = math.prod(-(-length // step) for length, step in frame)
-            counted = np.zeros(dataset.shape[:-2], np.int64)
-            corners = np.array([chunk.chunk_offset[:-2] for chunk in stored], np.int64)
-            np.add.at(counted, tuple(corners.reshape(-1, counted.ndim).T), 1)
-            return np.asarray(counted >= pieces)[: self._shape[0]].reshape(-1)
+        places_of = np.array([chunk.chunk_offset[:-2] for chunk in stored], np.int64)
+        places_of = places_of.reshape(-1, len(self._shape) - 2)
+        inside = places_of[:, 0] < self._shape[0]  # more may have been added since
+        counted = np.zeros(self._shape[:-2], np.int64)
+        np.add.at(counted, tuple(places_of[inside].T), 1)
+        written[since:] = counted.reshape(-1)[since:] >= len(corners)
+        return written
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice.
@@ -170,6 +189,10 @@ def matlab_axes(dataset: h5py.Dataset) -> str:
     if MATLAB_CLASS not in dataset.attrs:
         return ""
     return {3: "NWH", 4: "CRWH"}.get(dataset.ndim, "")
+
+
+def _is_stored(dataset: h5py.Dataset, corner: tuple[int, ...]) -> bool:
+    return dataset.id.get_chunk_info_by_coord(corner).byte_offset is not None
 
 
 def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's own signature

@@ -17,6 +17,7 @@ from wnet_edge.io.containers.hdf5.faults import (
     IN_A_WRITER,
     BrokenLinkError,
     FileRefusedError,
+    cut_short,
     file_fault,
     open_fault,
     superblock,
@@ -78,6 +79,9 @@ def open_hdf5(path: Path) -> tuple[h5py.File, bool]:
     except HDF5_ERRORS as error:
         block = superblock(path)
         if block is not None and block.has_swmr_writer:
+            fault = cut_short(path, block)
+            if fault is not None:
+                raise FileRefusedError(fault) from error
             try:
                 file = h5py.File(path, "r", swmr=True, locking=locking)
             except HDF5_ERRORS:
