@@ -118,11 +118,13 @@ class Positions:
         values: (N, 2), in the order of the frames, or of `numbers`.
         unit: unit of the values.
         numbers: frame numbers of the positions; None if the file has none.
+        may_grow: whether their dataset can be extended, so that more may follow.
     """
 
     values: NDArray[np.float64]
     unit: PositionUnit = PositionUnit.METRE
     numbers: FrameNumbers | None = None
+    may_grow: bool = False
 
 
 @dataclass(frozen=True)
@@ -207,8 +209,10 @@ class Wanted:
         entry: name of an entry.
         frames: path of a dataset; geometry and mask are those of its detector.
         positions_unit: unit of length or "px", overrides that of the positions.
+        growing: the file is being written: frames and positions may differ in number so far.
     """
 
     entry: str | None = None
     frames: str | None = None
     positions_unit: str | None = None
+    growing: bool = False

@@ -53,11 +53,22 @@ def find_scan(source: Path | NDArray[Any], options: ReadOptions | None = None) -
         ScanError: in one line with the remedy, if it is no file, of unknown format, or damaged.
     """
     options = options or ReadOptions()
-    wanted = Wanted(options.entry, options.frames, options.positions_unit)
-    if options.positions is not None:
-        wanted = replace(wanted, positions_unit=None)
-    found = named_parts(_read(source, wanted), options, find_scan)
+    found = named_parts(_read(source, _wanted(options)), options, find_scan)
     return paired(settled_axes(found), options.frames_range)
+
+
+def find_growing_scan(path: Path, options: ReadOptions | None = None) -> FoundScan:
+    """Find the parts of a scan in a file that is being written, not paired with one another yet.
+
+    Frames and positions are those so far, as many as there are of each; frames are (N, H, W) or
+    (rows, columns, H, W) unless `options` says otherwise, and all of them are taken.
+
+    Raises:
+        ScanError: as `find_scan`.
+    """
+    options = options or ReadOptions()
+    wanted = replace(_wanted(options), growing=True)
+    return named_parts(_read(path, wanted), options, find_growing_scan)
 
 
 def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
@@ -67,6 +78,11 @@ def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
         ScanError: as `find_scan`, or if a part is missing or makes no sense.
     """
     return complete_scan(find_scan(path, options))
+
+
+def _wanted(options: ReadOptions) -> Wanted:
+    unit = options.positions_unit if options.positions is None else None
+    return Wanted(options.entry, options.frames, unit)
 
 
 def _read(path: Path | NDArray[Any], wanted: Wanted) -> FoundScan:

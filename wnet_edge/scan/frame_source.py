@@ -1,6 +1,6 @@
 """Sources of a scan's frames, read lazily by slices."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,23 @@ class FrameSource(Protocol):
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's and numpy's own signature
         """Frames of a slice, (n, H, W) counts; rows and columns may be sliced too."""
+        ...
+
+
+@runtime_checkable
+class GrowingFrames(FrameSource, Protocol):
+    """Frames of a file that may still be written to."""
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether more frames can be added; otherwise room was made for all from the start."""
+        ...
+
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
+        """Whether each frame (N,) has been written, as the first `since` are known to have been.
+
+        None if the file can't tell.
+        """
         ...
 
 

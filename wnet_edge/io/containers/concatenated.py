@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.stacks import MAX_FRAMES
 from wnet_edge.io.found import Found
-from wnet_edge.scan.frame_source import FrameSource
+from wnet_edge.scan.frame_source import FrameSource, GrowingFrames
 
 
 def concatenated(path: Path, stacks: Sequence[Found[FrameSource]]) -> Found[FrameSource]:
@@ -56,6 +57,21 @@ class ConcatenatedFrames:
     def dtype(self) -> np.dtype[Any]:
         """Stored dtype."""
         return self._sources[0].dtype
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether more frames can be added: a further source may follow."""
+        return True
+
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
+        """Whether each frame (N,) has been written; None if a source can't tell."""
+        parts = [
+            source.written(max(0, since - int(start)))
+            for source, start in zip(self._sources, self._starts[:-1], strict=True)
+            if isinstance(source, GrowingFrames)
+        ]
+        known = [part for part in parts if part is not None]
+        return np.concatenate(known) if len(known) == len(self._sources) else None
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice, of an index, or of a sequence of indices in any order."""

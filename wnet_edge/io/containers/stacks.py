@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.scan.frame_source import FrameSource
+from wnet_edge.scan.frame_source import FrameSource, GrowingFrames
 
 MAX_FRAMES = 10_000_000
 MAX_FRAME_PX = 8192
@@ -59,6 +59,17 @@ class ArrangedFrames:
     def dtype(self) -> np.dtype[Any]:
         """Stored dtype."""
         return self._stored.dtype
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether more frames can be added."""
+        return isinstance(self._stored, GrowingFrames) and self._stored.may_grow
+
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
+        """Whether each frame (N,) has been written; None if the file can't tell."""
+        if not isinstance(self._stored, GrowingFrames) or self._axes != "RCHW":
+            return None
+        return self._stored.written(since)
 
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice, of an index, or of a sequence of indices in any order."""

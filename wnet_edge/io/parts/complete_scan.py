@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.hdf5.faults import BEING_WRITTEN
-from wnet_edge.io.found import Found, FoundScan, PositionUnit, ZeroFrequency
+from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency
 from wnet_edge.physics.geometry import Geometry
 from wnet_edge.scan.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.scan.frame_source import FrameSource
@@ -66,7 +66,7 @@ def complete_scan(
         seen = _centred(found, SeenFrames(source.value, detector_mask(found)))
     geometry = known_geometry(found)
     full_px = seen.frames.shape[1] * found.binning
-    stored_pixel_m = _stored_object_pixel_m(found) or assumed_object_pixel_size_m
+    stored_pixel_m = stored_object_pixel_m(found) or assumed_object_pixel_size_m
     notes = seen.notes
     if found.being_written:
         notes += (f"the file {BEING_WRITTEN.what}: these are its frames so far",)
@@ -173,12 +173,18 @@ def known_positions_m(found: FoundScan) -> NDArray[np.float64]:
     Raises:
         ScanError: if there are none, too many are bad, or object pixels are of unknown size.
     """
-    values, bad = _positions_m(found, _stored_object_pixel_m(found))
+    values, bad = _positions_m(found, stored_object_pixel_m(found))
     return np.where(bad[:, None], np.nan, values)
 
 
-def _stored_object_pixel_m(found: FoundScan) -> float | None:
-    """Of a file's own frames, not of a window cut from them; None without a geometry."""
+def stored_object_pixel_m(found: FoundScan) -> float | None:
+    """Object pixel of a file's own frames, not of a window cut from them.
+
+    None without a geometry.
+
+    Raises:
+        ScanError: as `known_geometry`.
+    """
     geometry = known_geometry(found)
     if geometry is None:
         return None
@@ -193,8 +199,8 @@ def _positions_m(
     if found.positions is None:
         cure = "give --step-m" if found.raster else "name them with --positions"
         raise ScanError(f"{found.path}: {found.format} without positions; {cure}")
-    positions, where = found.positions.value, found.positions.where
-    values = positions.values
+    positions, where = found.positions, found.positions.where
+    values = positions.value.values
     bad = np.asarray(~np.isfinite(values).all(axis=1))
     if np.count_nonzero(bad) > LARGEST_BAD_SHARE * frame_count:
         first = int(np.flatnonzero(bad)[0])
@@ -205,21 +211,34 @@ def _positions_m(
             f"{found.path}: {where} is not a number at {np.count_nonzero(bad)} of {frame_count} "
             f"frames, first at frame {first}; {cure}"
         )
-    if positions.unit is PositionUnit.OBJECT_PIXEL:
+    values = in_metres(found, positions, object_pixel_size_m)
+    return np.where(bad[:, None], np.median(values[~bad], axis=0), values), bad
+
+
+def in_metres(
+    found: FoundScan, positions: Found[Positions], object_pixel_size_m: float | None
+) -> NDArray[np.float64]:
+    """Values (N, 2) of positions in metres; what is not finite stays.
+
+    Raises:
+        ScanError: if object pixels are of unknown size, or no scan spans as much.
+    """
+    values, where = positions.value.values, positions.where
+    if positions.value.unit is PositionUnit.OBJECT_PIXEL:
         if object_pixel_size_m is None:
             raise ScanError(
                 f"{found.path}: {where} is in object pixels of unknown size; give --energy-ev, "
                 "--distance-m and --pixel-size-m"
             )
         values = values * object_pixel_size_m
-    values = np.where(bad[:, None], np.median(values[~bad], axis=0), values)
-    span_m = float(np.ptp(values, axis=0).max())
+    finite = values[np.isfinite(values).all(axis=1)]
+    span_m = float(np.ptp(finite, axis=0).max()) if len(finite) else 0.0
     if span_m > LARGEST_SPAN_M:
         raise ScanError(
             f"{found.path}: {where} spans {span_m:.3g} m, which no scan does; write metres, or "
             f"give {'' if found.entry else f'--positions {where} '}--positions-unit, e.g. um"
         )
-    return values, bad
+    return values
 
 
 def _frame_numbers(found: FoundScan) -> NDArray[np.int64]:

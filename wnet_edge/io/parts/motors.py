@@ -163,7 +163,8 @@ def _of_vector(dataset: h5py.Dataset) -> tuple[float, Direction | None]:
 def _form(offer: Offer, counts: tuple[int, ...]) -> tuple[bool, int | None]:
     """Whether a dataset has a number per frame, per raster line or for all; and the raster axis."""
     shape = tuple(n for n in offer.dataset.shape if n != 1)
-    if offer.frame_axes is not None and any(axis >= len(counts) for axis in offer.frame_axes):
+    most = max(1, len(counts))
+    if offer.frame_axes is not None and any(axis >= most for axis in offer.frame_axes):
         return False, None
     if not counts:
         return len(shape) == 1, None

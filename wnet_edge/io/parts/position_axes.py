@@ -109,7 +109,10 @@ def positions_from(
 def _found(pair: _Pair, unit: str | None) -> Found[Positions]:
     is_px = unit == PositionUnit.OBJECT_PIXEL.value
     counted_in = PositionUnit.OBJECT_PIXEL if is_px else PositionUnit.METRE
-    return Found(Positions(pair.values, counted_in), pair.where, notes=_notes(pair))
+    datasets = (pair.rows.dataset, pair.columns.dataset)
+    may_grow = any(dataset.maxshape[:1] != dataset.shape[:1] for dataset in datasets)
+    positions = Positions(pair.values, counted_in, may_grow=may_grow)
+    return Found(positions, pair.where, notes=_notes(pair))
 
 
 def _pairs(path: Path, motors: Sequence[Motor], counts: tuple[int, ...]) -> list[_Pair]:

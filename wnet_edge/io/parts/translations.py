@@ -35,8 +35,10 @@ def translation_of(
     cure = "write x, y, z in metres"
     values = array_of(path, dataset, "uif", (*points, width), cure, frame_count)
     rows_columns = values.reshape(-1, width)[:, 1::-1].astype(np.float64)
+    may_grow = dataset.maxshape[0] != dataset.shape[0]
     if unit == PositionUnit.OBJECT_PIXEL.value:
-        return Found(Positions(rows_columns, PositionUnit.OBJECT_PIXEL), dataset.name)
+        pixels = Positions(rows_columns, PositionUnit.OBJECT_PIXEL, may_grow=may_grow)
+        return Found(pixels, dataset.name)
     said = None if unit is None else unit_factor(unit, Quantity.LENGTH)
     factor = said or factor_of(path, dataset, Quantity.LENGTH, "m")
-    return Found(Positions(rows_columns * factor), dataset.name)
+    return Found(Positions(rows_columns * factor, may_grow=may_grow), dataset.name)

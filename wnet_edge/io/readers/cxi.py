@@ -271,7 +271,7 @@ def _positions(
     file: h5py.File, path: Path, places: tuple[str, ...], wanted: Wanted, frames: object
 ) -> Found[Positions] | None:
     dataset = optional_dataset(file, path, *places)
-    count = frames.value.shape[0] if isinstance(frames, Found) else None
+    count = frames.value.shape[0] if isinstance(frames, Found) and not wanted.growing else None
     unit = wanted.positions_unit
     return None if dataset is None else translation_of(path, dataset, unit, count)
 

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.concatenated import concatenated
 from wnet_edge.io.containers.hdf5.frames import frames_of
 from wnet_edge.io.containers.hdf5.quantities import number_of
@@ -43,7 +44,7 @@ def recognises(file: h5py.File) -> bool:
     return single or bool(_numbered(data))
 
 
-def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
+def read(file: h5py.File, path: Path, wanted: Wanted) -> FoundScan:
     """Read a master or data file.
 
     Raises:
@@ -52,7 +53,7 @@ def read(file: h5py.File, path: Path, _: Wanted) -> FoundScan:
     return FoundScan(
         path=path,
         format="Eiger",
-        frames=attempt(lambda: _frames(file, path)),
+        frames=attempt(lambda: _frames(file, path, wanted.growing)),
         energy_ev=attempt(lambda: _energy(file, path)),
         distance_m=attempt(lambda: _distance(file, path)),
         pixel_size_m=attempt(lambda: _pixel_size(file, path)),
@@ -72,13 +73,11 @@ def _number(name: str) -> int:
     return int(name.rpartition("_")[2])
 
 
-def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
+def _frames(file: h5py.File, path: Path, growing: bool) -> Found[FrameSource] | None:
     data = child_of(file, DATA)
     numbered = _numbered(data) if isinstance(data, h5py.Group) else []
-    stacks = [optional_dataset(file, path, f"{DATA}/{name}") for name in numbered]
-    known = [
-        Candidate(stack.name, stack) for stack in stacks if stack is not None and stack.ndim >= 2
-    ]
+    stacks = _so_far(file, path, numbered) if growing else _all_of(file, path, numbered)
+    known = [Candidate(stack.name, stack) for stack in stacks if stack.ndim >= 2]
     fitting = [stack for stack in known if stack.may_be_far_field] or known
     if fitting:
         found = concatenated(path, [frames_of(path, stack.opened()) for stack in fitting])
@@ -87,6 +86,31 @@ def _frames(file: h5py.File, path: Path) -> Found[FrameSource] | None:
         return noted(found, (note,)) if left else found
     single = optional_dataset(file, path, f"{DATA}/data", SLS_IMAGES)
     return None if single is None else frames_of(path, single)
+
+
+def _all_of(file: h5py.File, path: Path, numbered: list[str]) -> list[h5py.Dataset]:
+    stacks = (optional_dataset(file, path, f"{DATA}/{name}") for name in numbered)
+    return [stack for stack in stacks if stack is not None]
+
+
+def _so_far(file: h5py.File, path: Path, numbered: list[str]) -> list[h5py.Dataset]:
+    """The datasets up to the first whose file is not complete: data files appear in turn.
+
+    Raises:
+        ScanError: if there is none yet.
+    """
+    stacks: list[h5py.Dataset] = []
+    for name in numbered:
+        try:
+            found = _all_of(file, path, [name])
+        except ScanError:
+            if not stacks:
+                raise
+            break
+        if found and not found[0].shape[0]:
+            break
+        stacks += found
+    return stacks
 
 
 def _distance(file: h5py.File, path: Path) -> Found[float] | None:

@@ -112,6 +112,7 @@ def _read_entry(
         detector = next(iter(entry.detectors), None)
     dataset = None if chosen is None else chosen.opened()
     counts = () if chosen is None else chosen.counts
+    paired = () if wanted.growing and len(counts) == 1 else counts
     energy_unit = "J" if "cxi_version" in file else "eV"
     pixel_size_m = attempt(lambda: _pixel_size(path, detector))
     frames = attempt(lambda: _frames(path, stack, notes))
@@ -120,7 +121,7 @@ def _read_entry(
         path=path,
         format=definition_of(entry.group) or "NeXus",
         frames=frames,
-        positions=attempt(lambda: positions_of(path, entry.places, counts, dataset)),
+        positions=attempt(lambda: positions_of(path, entry.places, paired, dataset)),
         raster=(counts[0], counts[1]) if len(counts) == 2 else None,
         energy_ev=attempt(lambda: _energy(path, entry.beams, entry.sources, energy_unit)),
         distance_m=attempt(lambda: _distance(path, detector)),

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wnet_edge.io.containers.hdf5.beside_writer import current_reading, is_locked_by_writer
+
 if sys.platform != "win32":
     import fcntl
 
@@ -43,6 +45,9 @@ BEING_WRITTEN = Fault(
     "is marked as being written",
     "wait until its writer closes it; if the writer has died, run h5clear -s on a copy",
 )
+
+
+IN_A_WRITER = Fault("is being written by another program", "wait until it is closed")
 
 
 class FileRefusedError(Exception):
@@ -133,9 +138,15 @@ def known_fault(path: Path) -> Fault | None:
     block = superblock(path)
     if block is not None and (block.has_writer or block.has_swmr_writer):
         return BEING_WRITTEN
-    if block is not None and block.end > size:
-        return Fault(f"is cut short, {size} of {block.end} bytes", "copy it again")
-    return None
+    return None if block is None else cut_short(path, block)
+
+
+def cut_short(path: Path, block: Superblock) -> Fault | None:
+    """Whether a file is shorter than its superblock says: HDF5 may wait for the rest for ever."""
+    size = path.stat().st_size
+    if block.end <= size:
+        return None
+    return Fault(f"is cut short, {size} of {block.end} bytes", "copy it again")
 
 
 def superblock(path: Path) -> Superblock | None:
@@ -182,6 +193,8 @@ def _permission_fault(path: Path) -> Fault | None:
 
 def _lock_fault(path: Path) -> Fault | None:
     """Fault if HDF5's file lock is taken; None on Windows, or if locking is disabled."""
+    if current_reading() is not None:
+        return IN_A_WRITER if is_locked_by_writer(path) else None
     if sys.platform == "win32" or os.environ.get(_LOCKING, "").upper() in ("FALSE", "0"):
         return None
     descriptor = os.open(path, os.O_RDONLY)
@@ -189,7 +202,7 @@ def _lock_fault(path: Path) -> Fault | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _HELD:
-            return Fault("is being written by another program", "wait until it is closed")
+            return IN_A_WRITER
         return Fault(
             f"lies on a disk without file locks ({one_line(error)})",
             f"set {_LOCKING}=FALSE, and read it only when no program writes it",

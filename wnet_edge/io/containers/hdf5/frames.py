@@ -4,12 +4,16 @@ Used by the readers of all HDF5 layouts.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.frame_axes import Stack, arrange, found_stack
@@ -26,6 +30,9 @@ from wnet_edge.io.containers.hdf5.reader import (
 )
 from wnet_edge.io.found import Found
 from wnet_edge.scan.frame_source import FrameSource
+
+_MOST_ASKED = 1000
+"""Largest number of chunks that are looked up one by one; listing all takes 2 µs for each."""
 
 _MAX_PIECES = 10_000
 """Largest number of chunks of one frame."""
@@ -44,6 +51,7 @@ class Hdf5Frames:
         self._dataset = dataset.name
         self._shape: tuple[int, ...] = dataset.shape
         self._dtype: np.dtype[Any] = np.dtype(dataset.dtype)
+        self._may_grow = bool(dataset.maxshape[0] != dataset.shape[0])
         self._sources = sorted(dataset.storage.files)
         self._seen = _stamps(self._sources)
 
@@ -57,6 +65,48 @@ class Hdf5Frames:
         """Stored dtype."""
         return self._dtype
 
+    @property
+    def may_grow(self) -> bool:
+        """Whether the dataset can be extended."""
+        return self._may_grow
+
+    def written(self, since: int = 0) -> NDArray[np.bool_] | None:
+        """Whether each frame, (N,) or of a raster row by row, has been written to the file.
+
+        HDF5 stores a chunk when it is written. None if that doesn't tell: without chunks, with
+        several frames in one, or if all are stored from the start.
+
+        Args:
+            since: number of frames, from the first on, that are known to have been written.
+
+        Raises:
+            ScanError: as on reading.
+        """
+        count = math.prod(self._shape[:-2])
+        written = np.ones(count, np.bool_)
+        if since >= count:
+            return written
+        with self._opened() as dataset:
+            early = dataset.id.get_create_plist().get_alloc_time() == h5py.h5d.ALLOC_TIME_EARLY
+            if dataset.chunks is None or early or set(dataset.chunks[:-2]) != {1}:
+                return None
+            frame = zip(dataset.shape[-2:], dataset.chunks[-2:], strict=True)
+            corners = list(product(*(range(0, length, step) for length, step in frame)))
+            if (count - since) * len(corners) <= _MOST_ASKED:
+                places = product(*map(range, self._shape[:-2]))
+                for number, place in enumerate(islice(places, since, None), since):
+                    written[number] = all(_is_stored(dataset, place + at) for at in corners)
+                return written
+            stored: list[Any] = []
+            dataset.id.chunk_iter(stored.append)
+        places_of = np.array([chunk.chunk_offset[:-2] for chunk in stored], np.int64)
+        places_of = places_of.reshape(-1, len(self._shape) - 2)
+        inside = places_of[:, 0] < self._shape[0]  # more may have been added since
+        counted = np.zeros(self._shape[:-2], np.int64)
+        np.add.at(counted, tuple(places_of[inside].T), 1)
+        written[since:] = counted.reshape(-1)[since:] >= len(corners)
+        return written
+
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice.
 
@@ -67,6 +117,15 @@ class Hdf5Frames:
             with opened(self._path) as root:
                 check_link(root, self._path, self._dataset)
             self._seen = now
+        with self._opened() as dataset:
+            along, *within = key if isinstance(key, tuple) else (key,)
+            if isinstance(along, slice):  # relative to the frames present at first
+                along = slice(*along.indices(self._shape[0]))
+            check_chunks(dataset, *_span(along, self._shape[0]))
+            return dataset[(along, *within)]
+
+    @contextmanager
+    def _opened(self) -> Iterator[h5py.Dataset]:
         with opened_alone(self._path) as (file, being_written):
             dataset = file.get(self._dataset)
             if not isinstance(dataset, h5py.Dataset) or not self._fits(dataset, being_written):
@@ -74,12 +133,8 @@ class Hdf5Frames:
                     f"{self._path}: {self._dataset} has changed since it was opened; "
                     "wait until the file is complete and start again"
                 )
-            along, *within = key if isinstance(key, tuple) else (key,)
-            if isinstance(along, slice):  # relative to the frames present at first
-                along = slice(*along.indices(self._shape[0]))
             try:
-                check_chunks(dataset, *_span(along, self._shape[0]))
-                return dataset[(along, *within)]
+                yield dataset
             except HDF5_ERRORS as error:
                 fault = known_fault(self._path) or Fault(
                     f"is damaged ({one_line(error)})", "copy it again"
@@ -134,6 +189,10 @@ def matlab_axes(dataset: h5py.Dataset) -> str:
     if MATLAB_CLASS not in dataset.attrs:
         return ""
     return {3: "NWH", 4: "CRWH"}.get(dataset.ndim, "")
+
+
+def _is_stored(dataset: h5py.Dataset, corner: tuple[int, ...]) -> bool:
+    return dataset.id.get_chunk_info_by_coord(corner).byte_offset is not None
 
 
 def _span(along: Any, count: int) -> tuple[int, int]:  # noqa: ANN401 - h5py's own signature

@@ -11,10 +11,13 @@ import h5py
 import hdf5plugin  # noqa: F401 - registers the compression filters that detectors write with
 
 from wnet_edge.errors import ScanError
+from wnet_edge.io.containers.hdf5.beside_writer import current_reading, is_locked_by_writer
 from wnet_edge.io.containers.hdf5.faults import (
     HDF5_ERRORS,
+    IN_A_WRITER,
     BrokenLinkError,
     FileRefusedError,
+    cut_short,
     file_fault,
     open_fault,
     superblock,
@@ -65,15 +68,28 @@ def open_hdf5(path: Path) -> tuple[h5py.File, bool]:
     fault = file_fault(path)
     if fault is not None:
         raise FileRefusedError(fault)
+    reading = current_reading()
+    if reading is not None:
+        if is_locked_by_writer(path):
+            raise FileRefusedError(IN_A_WRITER)
+        reading.note(path)
+    locking = None if reading is None else False
     try:
-        return h5py.File(path, "r"), False
+        return h5py.File(path, "r", locking=locking), False
     except HDF5_ERRORS as error:
         block = superblock(path)
         if block is not None and block.has_swmr_writer:
+            fault = cut_short(path, block)
+            if fault is not None:
+                raise FileRefusedError(fault) from error
             try:
-                return h5py.File(path, "r", swmr=True), True
+                file = h5py.File(path, "r", swmr=True, locking=locking)
             except HDF5_ERRORS:
                 pass  # the file was changing; the first error is raised
+            else:
+                if reading is not None:
+                    reading.forget(path)
+                return file, True
         raise FileRefusedError(open_fault(path, error)) from error
 
 
