@@ -102,7 +102,7 @@ def test_ptypy_chunk_that_is_missing_is_named(tmp_path, small_scan):
         ("chunks/0/positions", np.zeros((6, 3)), "/chunks/0/positions is float64 (6, 3)"),
         ("chunks/0/positions", np.zeros((5, 2)), "holds 11 positions for 12 frames"),
         ("chunks/0/weights", np.ones((6, 30, 32)), "not numbers for frames of (32, 32)"),
-        ("chunks/0/data", np.ones((6, 32, 32)), "holds uint32 (32, 32) a frame"),
+        ("chunks/0/data", np.ones((6, 32, 32)), "holds uint32 (32, 32) per frame"),
         ("meta/energy", "high", "/meta/energy is object (), not one number"),
         ("meta/energy", np.inf, "/meta/energy is inf"),
         ("meta/psize", [1e-5, 2e-5], "bin frames to square pixels"),

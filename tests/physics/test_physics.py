@@ -169,7 +169,7 @@ def test_a_virtual_scan_labels_each_frame_with_its_patch():
     patch = scan.object[None, r : r + 64, c : c + 64]
     expected = expected_counts(patch, scan.probe)[0] * 1e9
     assert np.abs(counts[17] - expected).sum() / expected.sum() < 0.01
-    label = np.concatenate([b.phase_rad for b in batches])[17]
+    label = np.concatenate([b.labels.phase_rad for b in batches])[17]
     difference = np.exp(1j * (label - np.angle(patch[0, 16:48, 16:48])))
     np.testing.assert_allclose(difference, difference.mean(), atol=1e-4)
     again = np.concatenate([b.frames for b in scan.batches(7)])

@@ -146,7 +146,9 @@ def test_references_that_do_not_explain_the_frames_are_refused(wrong: str):
         "elsewhere": np.roll(image, 12, axis=0),
     }[wrong]
     placed = replace(placed, image=replace(placed.image, image=changed, coverage=None))
-    with pytest.raises(ResultError, match=r"explains only .* of the frames .* the same way up"):
+    with pytest.raises(
+        ResultError, match=r"explains only .* of the frames .* the same orientation"
+    ):
         CutLabels(placed, scan, 64)
 
 

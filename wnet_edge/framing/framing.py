@@ -30,6 +30,7 @@ from wnet_edge.io.parts.complete_scan import (
 from wnet_edge.physics.orientation import Orientation, orient_positions
 from wnet_edge.physics.probe import probe_far_field
 from wnet_edge.scan.detector_window import DetectorWindow, WindowFrames
+from wnet_edge.scan.frame_source import FrameSource
 from wnet_edge.scan.scan import Scan
 
 _FAR_FROM_TOLD_PX = 2.0
@@ -78,6 +79,14 @@ class FramedScan:
     format: str
     energy_ev: float | None
     distance_m: float | None
+
+    def cropped(self, frames: FrameSource) -> NDArray[np.float32]:
+        """Other frames (B, H, W) of the same detector as these are cropped: (B, n, n) counts."""
+        own = self.scan.frames
+        if not isinstance(own, WindowFrames):
+            raise TypeError("the scan's frames are not those of a window")
+        counts: NDArray[np.float32] = own.of(frames)[:]
+        return counts
 
     @property
     def choices(self) -> dict[str, str]:

@@ -15,8 +15,14 @@ class WhenBehind(str, Enum):
     BLOCK = "block"
 
 
+_Losses = Counter[tuple[Loss, str]]
+"""Frames lost, by reason and note."""
+
+
 class BoundedQueue:
-    """Holds up to `most` frames; other events always find room. Losses come out as events.
+    """Holds up to `most` frames; other events always find room.
+
+    Losses come out where the lost frames were, those of one kind together.
 
     Args:
         most: frames.
@@ -26,9 +32,9 @@ class BoundedQueue:
     def __init__(self, most: int, when_behind: WhenBehind) -> None:
         self._most = most
         self._when_behind = when_behind
-        self._events: deque[Event] = deque()
+        self._events: deque[tuple[Event, _Losses]] = deque()  # each with the losses after it
+        self._lost: _Losses = Counter()  # before the first of them
         self._frames = 0
-        self._lost: Counter[Loss] = Counter()
         self._changed = Condition()
         self._closed = False
 
@@ -41,17 +47,18 @@ class BoundedQueue:
         """Add an event, from any thread; waits for room where that is what was asked for."""
         with self._changed:
             if isinstance(event, Frame):
-                while self._frames >= self._most and not self._closed:
-                    if self._when_behind is WhenBehind.BLOCK:
-                        self._changed.wait()
-                        continue
-                    self._lost[Loss.DROPPED] += 1
+                if self._when_behind is WhenBehind.BLOCK:
+                    self._changed.wait_for(lambda: self._frames < self._most or self._closed)
+                elif self._frames >= self._most:
                     if self._when_behind is WhenBehind.DROP_NEWEST:
-                        self._changed.notify_all()
-                        return
-                    self._drop_oldest()
-                self._frames += 1
-            self._events.append(event)
+                        event = Lost(Loss.DROPPED)
+                    else:
+                        self._drop_oldest()
+            if isinstance(event, Lost):
+                self._losses_before(len(self._events))[event.reason, event.note] += event.frames
+            else:
+                self._frames += isinstance(event, Frame)
+                self._events.append((event, Counter()))
             self._changed.notify_all()
 
     def get(self, timeout_s: float) -> Event | None:
@@ -59,13 +66,12 @@ class BoundedQueue:
         with self._changed:
             self._changed.wait_for(lambda: self._events or self._lost, timeout_s)
             if self._lost:
-                reason, frames = self._lost.popitem()
-                return Lost(reason, frames)
+                reason, note = next(iter(self._lost))
+                return Lost(reason, self._lost.pop((reason, note)), note)
             if not self._events:
                 return None
-            event = self._events.popleft()
-            if isinstance(event, Frame):
-                self._frames -= 1
+            event, self._lost = self._events.popleft()
+            self._frames -= isinstance(event, Frame)
             self._changed.notify_all()
             return event
 
@@ -78,8 +84,13 @@ class BoundedQueue:
             self._changed.notify_all()
 
     def _drop_oldest(self) -> None:
-        for index, event in enumerate(self._events):
-            if isinstance(event, Frame):
-                del self._events[index]
-                self._frames -= 1
-                return
+        events = enumerate(self._events)
+        index = next(index for index, (event, _) in events if isinstance(event, Frame))
+        lost = self._losses_before(index)
+        lost[Loss.DROPPED, ""] += 1
+        lost.update(self._events[index][1])
+        del self._events[index]
+        self._frames -= 1
+
+    def _losses_before(self, index: int) -> _Losses:
+        return self._events[index - 1][1] if index else self._lost

@@ -22,6 +22,7 @@ class Begin:
         distance_m: sample-to-detector distance.
         pixel_size_m: edge of a pixel of the frames.
         mask: (H, W) bool, True for pixels that must not be used.
+        probe: (modes, n, n) complex.
         beam_centre_px: row, column of zero frequency.
         positions_m: (N, 2) row, column of all frames to come, by their numbers.
         frame_count: frames to come.
@@ -32,6 +33,7 @@ class Begin:
     distance_m: float | None = None
     pixel_size_m: float | None = None
     mask: NDArray[np.bool_] | None = None
+    probe: NDArray[np.complex64] | None = None
     beam_centre_px: tuple[float, float] | None = None
     positions_m: NDArray[np.float64] | None = None
     frame_count: int | None = None

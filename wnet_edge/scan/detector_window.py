@@ -119,6 +119,10 @@ class WindowFrames:
         """float32."""
         return np.dtype(np.float32)
 
+    def of(self, frames: FrameSource) -> "WindowFrames":
+        """Other frames of the same detector, cropped alike."""
+        return WindowFrames(frames, self._window, self._no_count_from)
+
     def __getitem__(self, key: Any, /) -> Any:  # noqa: ANN401 - h5py's own signature
         """Frames of a slice or an index."""
         counts = as_counts(self._window.read(self._frames, key))

@@ -12,7 +12,6 @@ few hundred bytes per frame, however long the scan.
 
 import cmath
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,12 +136,7 @@ class Stitcher:
     def __enter__(self) -> "Stitcher":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ The three steps may be called in sequence (`add`) or with the graph in a separat
 """
 
 from dataclasses import dataclass, replace
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,12 +104,7 @@ class Assembler:
     def __enter__(self) -> "Assembler":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -21,7 +21,7 @@ from wnet_edge.physics.geometry import positions_px
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
-from wnet_edge.runner.image.assembler import COMPARED_FRAMES, Assembler
+from wnet_edge.runner.image.assembler import COMPARED_FRAMES, Assembled, Assembler
 from wnet_edge.runner.image.laps import Laps, Timing
 from wnet_edge.runner.image.prefetch import prefetched
 from wnet_edge.runner.image.self_check import SelfCheck
@@ -151,6 +151,28 @@ def infer(
         laps.lap("stitch")
         checked = assembler.check(assembled, effort.compared_frames)
         laps.lap("check")
+    timing = laps.timing(opened.open_s)
+    return inference_of(scan, opened, assembler, assembled, checked, timing)
+
+
+def inference_of(
+    scan: Scan,
+    opened: ChosenGraph,
+    assembler: Assembler,
+    assembled: Assembled,
+    checked: SelfCheck,
+    timing: Timing,
+) -> Inference:
+    """The image of a scan with all that its assembler has counted.
+
+    Args:
+        scan: all of whose frames the assembler has had.
+        opened: the graph.
+        assembler: of the scan.
+        assembled: its image.
+        checked: whether that explains the frames.
+        timing: of the work.
+    """
     processed = int(assembled.stitched.used.sum())
     inference = Inference(
         stitched=assembled.stitched,
@@ -168,7 +190,7 @@ def infer(
         precision=opened.precision,
         provider=opened.provider,
         reason=opened.reason,
-        timing=laps.timing(opened.open_s),
+        timing=timing,
         warnings=(),
     )
     return replace(inference, warnings=_warnings(scan, opened, inference))

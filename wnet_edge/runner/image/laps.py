@@ -31,14 +31,14 @@ class Timing:
     """
 
     open_s: float
-    read_s: float
-    prepare_s: float
-    network_s: float
-    stitch_s: float
-    check_s: float
-    wait_for_frames_s: float
-    wait_for_network_s: float
     total_s: float
+    read_s: float = 0.0
+    prepare_s: float = 0.0
+    network_s: float = 0.0
+    stitch_s: float = 0.0
+    check_s: float = 0.0
+    wait_for_frames_s: float = 0.0
+    wait_for_network_s: float = 0.0
 
 
 class Laps:

@@ -1,0 +1,234 @@
+"""Options that `follow` and `stream` share, and what becomes of a running scan at the terminal."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from wnet_edge.cli.number_types import Number
+from wnet_edge.cli.options import (
+    FILE,
+    command_line,
+    force_option,
+    json_option,
+    opened_package,
+    package_option,
+    print_json,
+    runner_options,
+    runner_options_from,
+    trust_option,
+)
+from wnet_edge.cli.scan_options import orientation_options, scan_options, way_up
+from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
+from wnet_edge.host.outputs import check_output
+from wnet_edge.io.images.result_format import ResultFormat, default_paths, picture_beside
+from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.live.run import RunOptions
+from wnet_edge.live.session import LiveOptions
+from wnet_edge.live.snapshot import Snapshot
+from wnet_edge.live.source import Begin, Lost
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
+from wnet_edge.runner.image.scan_image import ScanImage, write_scan_image
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_OPTIONS = (
+    click.option(
+        "--first-frames",
+        type=click.IntRange(1, 10_000),
+        default=LiveOptions.first_frames,
+        show_default=True,
+        help="Frames from which beam centre, mask and odd pixels are found, before the first "
+        "image.",
+    ),
+    click.option(
+        "--batch-wait-ms",
+        type=Number(0, 60_000),
+        default=1e3 * LiveOptions.batch_wait_s,
+        show_default=True,
+        help="Longest time that a frame waits for its batch to be full.",
+    ),
+    click.option(
+        "--look-s",
+        type=Number(0.01, 3600),
+        default=RunOptions.look_s,
+        show_default=True,
+        help="Time between looks at the image so far.",
+    ),
+    click.option(
+        "--save-s",
+        type=Number(0.1, 1e6),
+        default=RunOptions.save_s,
+        show_default=True,
+        help="Time between results written while the scan runs: what a crash can lose.",
+    ),
+    click.option(
+        "-o",
+        "output",
+        type=FILE,
+        help="Folder of the results, a file and a picture per scan.  [default: .]",
+    ),
+)
+
+
+def live_options(command: Command) -> Command:
+    """All of them, with those of package, runner and scan, for `LiveSetup.of`."""
+    for option in (json_option, force_option, *reversed(_OPTIONS)):
+        command = option(command)
+    command = orientation_options(scan_options(command))
+    return package_option(trust_option(runner_options(command)))
+
+
+@dataclass(frozen=True)
+class LiveSetup:
+    """What the options of a live command come to.
+
+    Attributes:
+        opened: graph of the package.
+        options: how scans are taken.
+        terminal: who tells of them, and writes their results.
+    """
+
+    opened: ChosenGraph
+    options: RunOptions
+    terminal: "Terminal"
+
+    @classmethod
+    def of(cls, values: dict[str, Any], reading: ReadOptions, scans: int | None) -> "LiveSetup":
+        """From the options of `live_options`.
+
+        Raises:
+            PackageError: as `opened_package`.
+            ProviderError: if an execution provider that was asked for is unavailable.
+            ResultError: if the folder of the results is not there.
+        """
+        package = opened_package(values["package"], values["trust"])
+        names = ("precision", "provider", "threads", "batch_size")
+        runner = runner_options_from(**{name: values[name] for name in names})
+        live = LiveOptions(
+            first_frames=values["first_frames"],
+            batch_wait_s=values["batch_wait_ms"] / 1e3,
+            reading=reading,
+            orientation=way_up(values["orientation"], package.manifest.orientation),
+            position_orientation=way_up(values["position_orientation"], Orientation.IDENTITY),
+        )
+        folder = values["output"] or Path()
+        if not folder.is_dir():
+            raise ResultError(f"{folder}: no such folder; create it, or name another with -o")
+        options = RunOptions(live, values["look_s"], values["save_s"], scans)
+        terminal = Terminal(folder, force=values["force"], as_json=values["as_json"])
+        return cls(open_best_graph(package, runner), options, terminal)
+
+
+@dataclass
+class Terminal:
+    """Tells of running scans on the terminal and writes their results.
+
+    Attributes:
+        folder: of the results.
+        force: replace files of earlier runs.
+        as_json: print a JSON line per look.
+        failures: scans that gave no image, and why.
+    """
+
+    folder: Path
+    force: bool
+    as_json: bool
+    failures: list[str] = field(default_factory=list)
+    _own: set[Path] = field(default_factory=set)
+
+    def began(self, begin: Begin) -> None:
+        """See that the result may be written.
+
+        Raises:
+            ResultError: if its file is there already.
+        """
+        output, picture = self._files(begin.name)
+        for file in (output, picture):
+            if file not in self._own:
+                check_output(file, ResultError, force=self.force)
+
+    def looked(self, snapshot: Snapshot) -> None:
+        """One line on the terminal, in place of the one before, or one of JSON."""
+        lost = sum(snapshot.lost.values())
+        if self.as_json:
+            print_json(_values(snapshot))
+            return
+        of = "" if snapshot.expected is None else f" of {snapshot.expected}"
+        line = (
+            f"{snapshot.scan}: {snapshot.processed}{of} frames, {lost} lost, "
+            f"{snapshot.frames_per_second:.0f} frames/s, {snapshot.verdict}"
+        )
+        if snapshot.ended is not None:
+            for warning in snapshot.warnings:
+                print_note(f"Warning: {snapshot.scan}: {warning}")
+            print_line(f"{line} ({snapshot.ended})")
+        elif sys.stderr.isatty():
+            print_note(line)
+
+    def save(self, image: ScanImage, *, ended: bool) -> None:
+        """Write the image and, at the end, its picture."""
+        output, picture = self._files(image.scan.name)
+        force = self.force or output in self._own
+        write_scan_image(
+            image,
+            (output,),
+            picture if ended else None,
+            ResultFormat.NEXUS,
+            command_line=command_line(),
+            force=force,
+        )
+        self._own |= {output, picture} if ended else {output}
+        if ended and not self.as_json:
+            print_line(f"image: {output}")
+            print_line(f"picture: {picture}")
+
+    def lost(self, lost: Lost) -> None:
+        """A line for what comes outside of scans."""
+        note = f": {lost.note}" if lost.note else ""
+        print_note(f"Warning: {lost.frames} frames outside of a scan {lost.reason.value}{note}")
+
+    def failed(self, begin: Begin, error: WNetEdgeError) -> None:
+        """Remembered for the end, and told at once where other scans may follow."""
+        self.failures.append(str(error))
+        if self.as_json:
+            print_json({"scan": begin.name, "error": str(error)})
+
+    def check(self) -> None:
+        """See that every scan has given its image.
+
+        Raises:
+            ScanError: if one has not.
+        """
+        if self.failures:
+            raise ScanError("; ".join(self.failures))
+
+    def _files(self, name: str) -> tuple[Path, Path]:
+        stem = Path(name).name.removesuffix(Path(name).suffix) or "scan"
+        (output,) = default_paths(ResultFormat.NEXUS, self.folder, stem)
+        return output, picture_beside(output)
+
+
+def _values(snapshot: Snapshot) -> dict[str, object]:
+    return {
+        "scan": snapshot.scan,
+        "received": snapshot.received,
+        "processed": snapshot.processed,
+        "lost": {reason.name.lower(): count for reason, count in snapshot.lost.items()},
+        "expected": snapshot.expected,
+        "queue_depth": snapshot.queue_depth,
+        "frames_per_second": snapshot.frames_per_second,
+        "latency_p50_s": snapshot.latency_p50_s,
+        "latency_p99_s": snapshot.latency_p99_s,
+        "r_factor": snapshot.r_factor,
+        "trusted": snapshot.trusted,
+        "package": snapshot.package,
+        "precision": snapshot.precision,
+        "provider": snapshot.provider,
+        "ended": snapshot.ended,
+    }

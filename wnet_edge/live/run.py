@@ -1,0 +1,162 @@
+"""From a source of running scans to their images, one after the other, without a restart."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+from typing import Protocol
+
+from wnet_edge.errors import WNetEdgeError
+from wnet_edge.live.session import LiveOptions, LiveScan
+from wnet_edge.live.snapshot import Snapshot
+from wnet_edge.live.source import Begin, End, Event, Frame, Lost, Source
+from wnet_edge.runner.choosing.choice import ChosenGraph
+from wnet_edge.runner.image.scan_image import ScanImage
+
+_LONGEST_WAIT_S = 0.2
+"""For the next event, so that Ctrl-C and looks are not late."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How long to go on, and how often to look.
+
+    Attributes:
+        live: how each scan is taken.
+        look_s: time between looks at the image so far.
+        save_s: time between results written of the image so far.
+        scans: stop after so many; None: never.
+    """
+
+    live: LiveOptions = field(default_factory=LiveOptions)
+    look_s: float = 1.0
+    save_s: float = 10.0
+    scans: int | None = None
+
+
+class Watcher(Protocol):
+    """Who is told of running scans."""
+
+    def began(self, begin: Begin) -> None:
+        """A scan has begun."""
+        ...
+
+    def looked(self, snapshot: Snapshot) -> None:
+        """The image so far; the last one says why the scan has ended."""
+        ...
+
+    def save(self, image: ScanImage, *, ended: bool) -> None:
+        """The image so far, or of the whole scan, to be written."""
+        ...
+
+    def lost(self, lost: Lost) -> None:
+        """Frames were lost that belong to no scan."""
+        ...
+
+    def failed(self, begin: Begin, error: WNetEdgeError) -> None:
+        """A scan gives no image: it is no far-field scan that the package can take, say."""
+        ...
+
+
+def run(
+    source: Source,
+    opened: ChosenGraph,
+    options: RunOptions,
+    watcher: Watcher,
+    queue_depth: Callable[[], int] = lambda: 0,
+) -> None:
+    """Take scans from a source until it has given as many as asked for.
+
+    Interrupted by Ctrl-C, the image of the frames so far is saved.
+
+    Raises:
+        ScanError: if the source is damaged or can't be reached.
+        KeyboardInterrupt: after saving, if it was interrupted.
+    """
+    done = 0
+    while options.scans is None or done < options.scans:
+        event = source.next(_LONGEST_WAIT_S)
+        if isinstance(event, Lost):
+            watcher.lost(event)
+        elif isinstance(event, Begin):
+            _Running(event, opened, options, watcher, queue_depth).run(source)
+            done += 1
+
+
+class _Running:
+    """One scan, from its `Begin` to its `End`."""
+
+    def __init__(
+        self,
+        begin: Begin,
+        opened: ChosenGraph,
+        options: RunOptions,
+        watcher: Watcher,
+        queue_depth: Callable[[], int],
+    ) -> None:
+        self._begin, self._options, self._watcher = begin, options, watcher
+        self._queue_depth = queue_depth
+        self._live: LiveScan | None = LiveScan(begin, opened, options.live)
+        now = perf_counter()
+        self._next_look_s, self._next_save_s = now + options.look_s, now + options.save_s
+
+    def run(self, source: Source) -> None:
+        """Until the scan ends."""
+        self._watcher.began(self._begin)
+        ended = "interrupted"
+        try:
+            while True:
+                event = source.next(self._wait_s())
+                if isinstance(event, End):
+                    ended = event.reason
+                    break
+                self._attempt(partial(_take, event=event))
+                self._look()
+        finally:
+            self._attempt(lambda live: self._finish(live, ended))
+            if self._live is not None:
+                self._live.__exit__()
+
+    def _wait_s(self) -> float:
+        waits = [_LONGEST_WAIT_S, max(self._next_look_s - perf_counter(), 0.0)]
+        if self._live is not None and self._live.wait_s is not None:
+            waits.append(self._live.wait_s)
+        return min(waits)
+
+    def _attempt(self, step: Callable[[LiveScan], None]) -> None:
+        """A step of the scan; one that fails is told, and what comes of the scan is passed over."""
+        if self._live is None:
+            return
+        try:
+            step(self._live)
+        except WNetEdgeError as error:
+            self._live.__exit__()
+            self._live = None
+            self._watcher.failed(self._begin, error)
+
+    def _look(self) -> None:
+        now = perf_counter()
+        if self._live is None or now < self._next_look_s:
+            return
+        snapshot = self._live.snapshot(queue_depth=self._queue_depth())
+        if snapshot is not None:
+            self._watcher.looked(snapshot)
+        if now >= self._next_save_s and (image := self._live.so_far()) is not None:
+            self._watcher.save(image, ended=False)
+            self._next_save_s = perf_counter() + self._options.save_s
+        self._next_look_s = perf_counter() + self._options.look_s
+
+    def _finish(self, live: LiveScan, ended: str) -> None:
+        live.process(everything=True)
+        snapshot = live.snapshot(ended, self._queue_depth())
+        self._watcher.save(live.finish(), ended=True)
+        if snapshot is not None:
+            self._watcher.looked(snapshot)
+
+
+def _take(live: LiveScan, event: Event | None) -> None:
+    if isinstance(event, Frame):
+        live.add(event)
+    elif isinstance(event, Lost):
+        live.lose(event)
+    live.process()
