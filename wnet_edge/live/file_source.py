@@ -259,7 +259,7 @@ class FollowedFile:
         if self._trouble is not None or block is None:
             return
         kept = end - first
-        if scan.written is None:
+        if scan.written is None and not (scan.may_grow and end <= scan.frame_count - most):
             filled = np.flatnonzero(~is_constant(block))
             kept = int(filled[-1]) + 1 if len(filled) else 0
             if kept < end - first:  # the rest may not be written yet
