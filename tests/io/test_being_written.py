@@ -112,6 +112,14 @@ def test_incomplete_frames_of_a_swmr_writer_are_to_be_waited_for(here):
     )
 
 
+def test_a_swmr_file_that_is_cut_short_is_refused_at_once(here):
+    with writer(here, swmr(COMPLETE)):
+        size = (here / SCAN).stat().st_size
+        os.truncate(here / SCAN, 2000)
+        said = refused(here / SCAN)
+    assert said == f"is cut short, 2000 of {size} bytes; copy it again"
+
+
 def test_a_swmr_file_that_grows_while_it_is_read_keeps_its_first_frames(here):
     frames = open_scan(here / SCAN).frames[:]
     grow = "sys.stdin.readline()\ndata.resize(36, axis=0)\ndata[:] = frames\ndata.flush()\n"

@@ -219,6 +219,16 @@ def test_a_dark_frame_is_a_frame(tmp_path):
     assert numbers == ALL
 
 
+def test_many_dark_frames_do_not_keep_later_ones_back(writer, tmp_path, monkeypatch):
+    monkeypatch.setattr("wnet_edge.live.file_source._BLOCK_FRAMES", 4)
+    writer.do("file = started(chunks=(2, 32, 32))")
+    writer.do("add(file, 0, 40)")
+    writer.do("file[FRAMES][5:18] = 0; file.flush()")
+    source = FollowedFile(at(tmp_path), FollowOptions(poll_s=POLL_S))
+    events = iter(lambda: source.next(1.0), None)
+    assert [event.number for event in events if isinstance(event, Frame)] == ALL
+
+
 def test_a_writer_that_is_killed_leaves_its_frames(writer, follow):
     writer.do("file = started()")
     writer.do("add(file, 0, 17)")

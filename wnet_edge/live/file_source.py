@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.hdf5.beside_writer import beside_writer, is_locked_by_writer
+from wnet_edge.io.containers.hdf5.faults import IN_A_WRITER
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.live.growing_scan import (
     GrowingScan,
@@ -143,7 +144,7 @@ class FollowedFile:
         self._next_look_s = now_s + max(self._options.poll_s, _LOOKS_SHARE * (now_s - start_s))
         if scan is not None and self._trouble is None:
             self._scan = scan
-            self._size_bytes = max(self._size_bytes, self._path.stat().st_size)
+            self._size_bytes = max(self._size_bytes, _size_bytes(self._path))
             self._take(scan)
         if not (self._events or self._ready or self._is_drained):
             self._check_time()
@@ -153,17 +154,18 @@ class FollowedFile:
         """Reading without a lock; what a writer may have caused is kept for the next look.
 
         Raises:
-            OtherScanError: what no further look can mend.
+            OtherScanError: what no further look can mend, in a file at rest.
         """
         before, self._trouble = self._trouble, None
         try:
             with beside_writer() as reading:
                 yield
             if reading.disturbed:
-                raise ScanError(f"{self._path}: is being written by another program")
-        except OtherScanError:
-            raise
+                what, cure = IN_A_WRITER.what, IN_A_WRITER.cure
+                raise ScanError(f"{self._path}: {what}; {cure}")
         except ScanError as error:
+            if isinstance(error, OtherScanError) and not reading.disturbed:
+                raise
             self._trouble = error
             self._trouble_s = time.monotonic() if before is None else self._trouble_s
             self._ready.clear()
@@ -259,7 +261,7 @@ class FollowedFile:
         if self._trouble is not None or block is None:
             return
         kept = end - first
-        if scan.written is None:
+        if scan.written is None and not (scan.may_grow and end <= scan.frame_count - most):
             filled = np.flatnonzero(~is_constant(block))
             kept = int(filled[-1]) + 1 if len(filled) else 0
             if kept < end - first:  # the rest may not be written yet
@@ -291,7 +293,7 @@ class FollowedFile:
             ScanError: if the file is not that of a scan, or can't be read any more.
         """
         now_s, idle_timeout_s = time.monotonic(), self._options.idle_timeout_s
-        size_bytes = self._path.stat().st_size if self._path.exists() else 0
+        size_bytes = _size_bytes(self._path)
         if self._begin is None:
             is_awaited = not size_bytes or is_being_written(self._path)
             self._news_s = now_s if is_awaited else self._news_s
@@ -334,3 +336,11 @@ class FollowedFile:
         return ScanError(
             f"{self._path}: none of its frames has a position; name them with --positions"
         )
+
+
+def _size_bytes(path: Path) -> int:
+    """Size of a file; 0 for a missing one."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

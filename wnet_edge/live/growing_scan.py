@@ -65,13 +65,18 @@ class GrowingScan:
         positions_m[:both] = self.planned_m[:both]
         return positions_m
 
+    @property
+    def may_grow(self) -> bool:
+        """Whether the writer adds frames; if not, it has made room for all from the start."""
+        return not isinstance(self.frames, GrowingFrames) or self.frames.may_grow
+
     def has_room_left(self) -> bool:
         """Whether there is room for all frames of the scan, and not all have been written.
 
         Raises:
             ScanError: if they can't be read.
         """
-        if not isinstance(self.frames, GrowingFrames) or self.frames.may_grow:
+        if self.may_grow:
             return False
         if self.written is not None:
             return not self.written.all()

@@ -70,7 +70,9 @@ def open_hdf5(path: Path) -> tuple[h5py.File, bool]:
         raise FileRefusedError(fault)
     reading = current_reading()
     if reading is not None:
-        if is_locked_by_writer(path):
+        block = superblock(path)
+        is_swmr = block is not None and block.has_swmr_writer
+        if not is_swmr and is_locked_by_writer(path):
             raise FileRefusedError(IN_A_WRITER)
         reading.note(path)
     locking = None if reading is None else False
