@@ -51,7 +51,7 @@ class Hdf5Frames:
         self._dataset = dataset.name
         self._shape: tuple[int, ...] = dataset.shape
         self._dtype: np.dtype[Any] = np.dtype(dataset.dtype)
-        self._may_grow = bool(dataset.maxshape[0] != dataset.shape[0])
+        self._may_grow = bool(dataset.maxshape[:1] != dataset.shape[:1])
         self._sources = sorted(dataset.storage.files)
         self._seen = _stamps(self._sources)
 
