@@ -71,7 +71,7 @@ $(EDGE)/.installed: pyproject.toml constraints.txt
 
 $(WORKSHOP)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(WORKSHOP)
-	$(WORKSHOP)/bin/python $(PIP) --editable '.[train,dev]'
+	$(WORKSHOP)/bin/python $(PIP) --editable '.[train,live,dev]'
 	$(WORKSHOP)/bin/python $(PIP) --no-deps $(PEERS)
 	touch $@
 

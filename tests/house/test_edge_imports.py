@@ -28,6 +28,9 @@ RUNNER = [
 ]
 EDGE_COMMANDS = [
     "infer",
+    "follow",
+    "stream",
+    "replay",
     "demo",
     "example",
     "evaluate",

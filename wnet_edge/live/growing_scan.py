@@ -100,6 +100,8 @@ class GrowingScan:
             distance_m=None if found.distance_m is None else found.distance_m.value,
             pixel_size_m=None if found.pixel_size_m is None else found.pixel_size_m.value,
             mask=None if found.mask is None else detector_mask(found),
+            probe=None if found.probe is None else found.probe.value,
+            binning=found.binning,
             beam_centre_px=None if found.beam_centre_px is None else found.beam_centre_px.value,
             positions_m=self._all_positions_m(has_room_left),
             frame_count=frame_count or (self.frame_count if has_room_left else None),

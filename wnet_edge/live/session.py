@@ -301,7 +301,8 @@ class LiveScan:
         # The rest of it says where in a file or among its frames a part is.
         of_sources = dict.fromkeys(_OF_SOURCES)
         reading = replace(reading, **missing, **of_sources, positions=positions_m)
-        found = replace(find_scan(frames, reading), path=Path(begin.name))
+        found = find_scan(frames, reading)
+        found = replace(found, path=Path(begin.name), binning=begin.binning)
         self._ready = made_ready(
             found, self._opened, options.orientation, options.position_orientation
         )

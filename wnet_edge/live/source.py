@@ -23,6 +23,7 @@ class Begin:
         pixel_size_m: edge of a pixel of the frames.
         mask: (H, W) bool, True for pixels that must not be used.
         probe: (modes, n, n) complex.
+        binning: detector pixels along an edge that are already summed into one of the frames.
         beam_centre_px: row, column of zero frequency.
         positions_m: (N, 2) row, column of all frames to come, by their numbers.
         frame_count: frames to come.
@@ -34,6 +35,7 @@ class Begin:
     pixel_size_m: float | None = None
     mask: NDArray[np.bool_] | None = None
     probe: NDArray[np.complex64] | None = None
+    binning: int = 1
     beam_centre_px: tuple[float, float] | None = None
     positions_m: NDArray[np.float64] | None = None
     frame_count: int | None = None
