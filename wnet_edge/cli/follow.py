@@ -10,6 +10,7 @@ from wnet_edge.cli.live_options import LiveSetup, live_options
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import no_links_option
 from wnet_edge.cli.scan_options import read_options_from
+from wnet_edge.cli.terminal import print_note
 from wnet_edge.live.file_source import FollowedFile, FollowOptions
 from wnet_edge.live.run import run
 
@@ -46,6 +47,8 @@ def command(
     reading = read_options_from(values)
     setup = LiveSetup.of(values, reading, scans=1)
     options = FollowOptions(read=reading, idle_timeout_s=idle_s, frame_count=frame_count)
+    if not scan.exists():
+        print_note(f"{scan}: is not there yet; waiting for it (Ctrl-C ends)")
     source = FollowedFile(scan, options)
     try:
         run(source, setup.opened, setup.options, setup.terminal)

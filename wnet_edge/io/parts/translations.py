@@ -35,7 +35,7 @@ def translation_of(
     cure = "write x, y, z in metres"
     values = array_of(path, dataset, "uif", (*points, width), cure, frame_count)
     rows_columns = values.reshape(-1, width)[:, 1::-1].astype(np.float64)
-    may_grow = dataset.maxshape[0] != dataset.shape[0]
+    may_grow = dataset.maxshape[:1] != dataset.shape[:1]
     if unit == PositionUnit.OBJECT_PIXEL.value:
         pixels = Positions(rows_columns, PositionUnit.OBJECT_PIXEL, may_grow=may_grow)
         return Found(pixels, dataset.name)
