@@ -39,6 +39,7 @@ def assert_as_recorded(result, recorded):
 def test_a_file_is_followed_while_it_grows(call, recorded):
     with beside("replay", "example:scan247", "--file", "grow.cxi", "--rate", 400) as writer:
         code, out, err = call("follow", "grow.cxi", "--json", "--look-s", 0.2, "--save-s", 0.5)
+        writer.communicate()
     assert writer.returncode == 0
     assert code == 0, err
     looks = [json.loads(line) for line in out.splitlines()]
@@ -57,6 +58,7 @@ def test_a_stream_is_taken_as_it_comes(call, recorded):
     with beside(*words) as publisher:
         address = publisher.stderr.readline().split()[-1]
         code, out, err = call("stream", "--input-zmq", address, "--scans", 1, *GEOMETRY, "--json")
+        publisher.communicate()
     assert publisher.returncode == 0
     assert code == 0, err
     last = json.loads(out.splitlines()[-1])
@@ -89,6 +91,7 @@ def test_a_result_of_before_is_not_replaced_unasked(call):
     Path("grow.wnet.h5").write_bytes(b"mine")
     with beside("replay", "example:scan247", "--file", "grow.cxi", "--rate", 2000) as writer:
         code, _, err = call("follow", "grow.cxi")
+        writer.communicate()
     assert writer.returncode == 0
     assert code == 1
     assert "Error: grow.wnet.h5: exists already" in err
