@@ -66,9 +66,9 @@ def test_a_slower_precision(precision, times):
 def test_a_slower_host(monkeypatch):
     add = Stitcher.add
 
-    def slow(stitcher, amplitude, phase, scale):
+    def slow(stitcher, positions_px, amplitude, phase, scale):
         busy(4e-4 * len(scale))
-        add(stitcher, amplitude, phase, scale)
+        add(stitcher, positions_px, amplitude, phase, scale)
 
     monkeypatch.setattr(Stitcher, "add", slow)
     with pytest.raises(GateError, match="host_share_over_kernel is"):

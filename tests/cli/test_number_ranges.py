@@ -85,6 +85,9 @@ def ends():
 def test_both_ends_are_survived(call, name, flag, value):
     words = {
         "infer": ("scan.cxi", "--package", "known.wnet", "--provider", "cpu"),
+        "follow": ("scan.cxi", "--package", "known.wnet", "--provider", "cpu", "--idle-s", "0.1"),
+        "stream": ("--input-zmq", "nowhere", "--package", "known.wnet", "--provider", "cpu"),
+        "replay": ("scan.cxi", "--file", "grow.cxi", "--rate", "10000"),
         "inspect": ("scan.cxi",),
         "evaluate": ("known.wnet", "--data", "scan.cxi", "--provider", "cpu"),
         "verify": ("known.wnet", "--provider", "cpu"),

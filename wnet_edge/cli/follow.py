@@ -11,6 +11,7 @@ from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import no_links_option
 from wnet_edge.cli.scan_options import read_options_from
 from wnet_edge.cli.terminal import print_note
+from wnet_edge.io.containers.stacks import MAX_FRAMES
 from wnet_edge.live.file_source import FollowedFile, FollowOptions
 from wnet_edge.live.run import run
 
@@ -21,7 +22,7 @@ from wnet_edge.live.run import run
 @click.option(
     "--count",
     "frame_count",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_FRAMES),
     help="Frames after which the scan ends.  [default: when the writer closes the file]",
 )
 @click.option(

@@ -51,7 +51,7 @@ _PV_OPTIONS = (
     ),
     click.option(
         "--first-id",
-        type=click.IntRange(0),
+        type=click.IntRange(0, 2**31 - 1),
         default=1,
         show_default=True,
         help="uniqueId of a scan's first frame.",
@@ -87,7 +87,7 @@ def _pv_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators
 @live_options
 @click.option(
     "--scans",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 1_000_000),
     help="Number of scans after which to stop.  [default: never, until Ctrl-C]",
 )
 @click.option(
