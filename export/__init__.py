@@ -8,6 +8,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from wnet_edge.errors import not_installed
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -18,10 +20,7 @@ class _Callable(ModuleType):
         try:
             from wnet_edge.export.front import export
         except ModuleNotFoundError as error:
-            raise ImportError(
-                f"wnet_edge.export needs {error.name}, which the edge install does not include: "
-                "pip install 'wnet-edge[train]'"
-            ) from error
+            raise ImportError(not_installed("wnet_edge.export", error, "train")) from error
         return export(*arguments, **options)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.calibration.ranges import RangeMethod
 from wnet_edge.choices import chosen
-from wnet_edge.embedded import find_package, resolved
+from wnet_edge.embedded import opened_package, path_of
 from wnet_edge.export.export_network import (
     REPOSITORY,
     Calibration,
@@ -25,8 +25,7 @@ from wnet_edge.framing.for_network import Turns
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.models.registry import ModelName
 from wnet_edge.package.manifest import CalibrationSource, Precision
-from wnet_edge.package.opening import Package, open_package
-from wnet_edge.package.signature import read_private_key, read_public_key
+from wnet_edge.package.signature import read_private_key
 from wnet_edge.physics.orientation import Orientation
 
 File = str | os.PathLike[str]
@@ -119,7 +118,7 @@ def export(
     job = ExportJob(
         model=None if model is None else chosen(ModelName, model, "model").value,
         checkpoint=_path_or_none(checkpoint),
-        package=None if package is None else _opened(package, trust),
+        package=None if package is None else opened_package(package, _path_or_none(trust)),
         target=chosen(Target, target, "target"),
         output=_path_or_none(output),
         options=chosen_options(
@@ -129,7 +128,7 @@ def export(
             max_psnr_drop_db=max_psnr_drop_db,
             opset=opset,
             batch_size=batch_size,
-            key=None if sign is None else read_private_key(_path(sign)),
+            key=None if sign is None else read_private_key(path_of(sign)),
             ranges=_path_or_none(ranges),
             allow_untrained=allow_untrained,
         ),
@@ -167,15 +166,5 @@ def _scan(
     return calibration.source, calibration.options
 
 
-def _opened(package: File, trust: File | None) -> Package:
-    key = None if trust is None else read_public_key(_path(trust))
-    path = find_package(package) if isinstance(package, str) else Path(package)
-    return open_package(path, key)
-
-
-def _path(file: File) -> Path:
-    return Path(resolved(os.fspath(file)))
-
-
 def _path_or_none(file: File | None) -> Path | None:
-    return None if file is None else _path(file)
+    return None if file is None else path_of(file)

@@ -67,10 +67,11 @@ def __getattr__(name: str) -> object:
     try:
         loaded = import_module(f"{__name__}.{module}")
     except ModuleNotFoundError as error:
-        raise ImportError(
-            f"wnet_edge.{name} needs {error.name}, which the edge install does not include: "
-            "pip install 'wnet-edge[train]'"
-        ) from error
+        if name != "train":
+            raise
+        from wnet_edge.errors import not_installed
+
+        raise ImportError(not_installed(f"wnet_edge.{name}", error, "train")) from error
     # `export` is a room, which can be called.
     value: object = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value

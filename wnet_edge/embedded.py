@@ -4,11 +4,13 @@ The only place with their paths, and with the names that commands and programs a
 package, `example:scan247` for a scan.
 """
 
+import os
 from importlib.resources import files
 from pathlib import Path
 
 from wnet_edge.errors import CheckpointError, PackageError, ScanError
-from wnet_edge.package.opening import PACKAGE_SUFFIX
+from wnet_edge.package.opening import PACKAGE_SUFFIX, Package, open_package
+from wnet_edge.package.signature import read_public_key
 
 _HERE = Path(str(files("wnet_edge")))
 _EXAMPLES = _HERE / "examples"
@@ -42,6 +44,21 @@ def find_package(name_or_file: str) -> Path:
     return embedded[name_or_file]
 
 
+def opened_package(name_or_file: str | os.PathLike[str], trust: Path | None = None) -> Package:
+    """The package of this name or in this file, signed by the key in the file `trust` if given.
+
+    Text may be a name, as for `find_package`; a path is always a file.
+
+    Raises:
+        PackageError: as `find_package` and `open_package`.
+        SignatureError: as `read_public_key` and `open_package`.
+    """
+    trusted = None if trust is None else read_public_key(trust)
+    is_text = isinstance(name_or_file, str)
+    path = find_package(str(name_or_file)) if is_text else Path(name_or_file)
+    return open_package(path, trusted)
+
+
 def embedded_packages() -> dict[str, Path]:
     """Packages that ship with wnet-edge: name to path."""
     return {path.stem: path for path in sorted((_HERE / "packages").glob(f"*{PACKAGE_SUFFIX}"))}
@@ -62,6 +79,15 @@ def resolved(text: str) -> str:
             f"{PREFIX}{name}: no such example; choose from {known}, or ./{PREFIX}{name}"
         )
     return f"{EXAMPLES[name]}{colon}{dataset}"
+
+
+def path_of(file: str | os.PathLike[str]) -> Path:
+    """The path that a text, a path or `example:NAME` names.
+
+    Raises:
+        ScanError: if there is no such example.
+    """
+    return Path(resolved(os.fspath(file)))
 
 
 def named(text: str) -> Path:

@@ -5,6 +5,14 @@ stderr and exit code 1, in exactly one place (`wnet_edge.cli.main`).
 """
 
 
+def not_installed(what: str, error: ModuleNotFoundError, extra: str) -> str:
+    """What to say where `what` needs a module that only an extra of the install includes."""
+    return (
+        f"{what} needs {error.name}, which the edge install does not include: "
+        f"pip install 'wnet-edge[{extra}]'"
+    )
+
+
 class WNetEdgeError(Exception):
     """Base class of all errors whose message is written for the user."""
 

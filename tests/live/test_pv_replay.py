@@ -10,10 +10,7 @@ pytest.importorskip("p4p")
 from p4p.client.thread import Context
 
 from wnet_edge.comparing.comparison import ObjectImage, compare
-from wnet_edge.embedded import EXAMPLE_SCAN, find_package
-from wnet_edge.framing.framing import Framing
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.io.scan_file import find_scan
 from wnet_edge.live.pairing import Match
 from wnet_edge.live.pv_outputs import PvOutputs
 from wnet_edge.live.pv_publisher import PvPublisher
@@ -21,12 +18,7 @@ from wnet_edge.live.pv_scans import PositionNames, ScanRules
 from wnet_edge.live.pv_source import PvSource
 from wnet_edge.live.run import RunOptions, run
 from wnet_edge.live.session import LiveOptions
-from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation
-from wnet_edge.runner.choosing.choice import open_best_graph
-from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import RunnerOptions
-from wnet_edge.runner.image.infer import infer
 
 UP = Orientation.IDENTITY
 
@@ -51,27 +43,6 @@ class Shown:
 
     def failed(self, _, error):
         raise error
-
-
-@pytest.fixture(scope="module")
-def opened():
-    package = open_package(find_package("w3"))
-    return open_best_graph(package, RunnerOptions(provider=Provider.CPU, threads=1))
-
-
-@pytest.fixture(scope="module")
-def found():
-    return find_scan(EXAMPLE_SCAN)
-
-
-@pytest.fixture(scope="module")
-def scan(found, opened):
-    return Framing(found, opened.package).framed(UP, UP).scan
-
-
-@pytest.fixture(scope="module")
-def recorded(scan, opened):
-    return infer(scan, opened)
 
 
 @pytest.mark.parametrize("match", [None, Match.NUMBER], ids=["attributes", "another PV"])

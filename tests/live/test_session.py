@@ -6,41 +6,12 @@ import numpy as np
 import pytest
 
 from wnet_edge.comparing.comparison import ObjectImage, compare
-from wnet_edge.embedded import EXAMPLE_SCAN, find_package
-from wnet_edge.framing.framing import Framing
-from wnet_edge.io.scan_file import find_scan
 from wnet_edge.live.session import LiveOptions, LiveScan
 from wnet_edge.live.source import Begin, Frame, Loss, Lost
-from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation
-from wnet_edge.runner.choosing.choice import open_best_graph
-from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import RunnerOptions
-from wnet_edge.runner.image.infer import infer
 
 UP = Orientation.IDENTITY
 OPTIONS = LiveOptions(orientation=UP)
-
-
-@pytest.fixture(scope="module")
-def opened():
-    package = open_package(find_package("w3"))
-    return open_best_graph(package, RunnerOptions(provider=Provider.CPU, threads=1))
-
-
-@pytest.fixture(scope="module")
-def found():
-    return find_scan(EXAMPLE_SCAN)
-
-
-@pytest.fixture(scope="module")
-def scan(found, opened):
-    return Framing(found, opened.package).framed(UP, UP).scan
-
-
-@pytest.fixture(scope="module")
-def recorded(scan, opened):
-    return infer(scan, opened)
 
 
 def begin(found, **changes):

@@ -2,10 +2,8 @@
 
 import threading
 
-import pytest
-
 from wnet_edge.comparing.comparison import ObjectImage, compare
-from wnet_edge.embedded import EXAMPLE_SCAN, find_package
+from wnet_edge.embedded import EXAMPLE_SCAN
 from wnet_edge.framing.framing import Framing
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.live.bounded_queue import WhenBehind
@@ -14,11 +12,7 @@ from wnet_edge.live.session import LiveOptions
 from wnet_edge.live.source import Begin
 from wnet_edge.live.zmq_publisher import ZmqPublisher
 from wnet_edge.live.zmq_source import ZmqSource
-from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation
-from wnet_edge.runner.choosing.choice import open_best_graph
-from wnet_edge.runner.graph.providers import Provider
-from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import infer
 
 UP = Orientation.IDENTITY
@@ -41,12 +35,6 @@ class Images:
 
     def failed(self, _, error):
         raise error
-
-
-@pytest.fixture(scope="module")
-def opened():
-    package = open_package(find_package("w3"))
-    return open_best_graph(package, RunnerOptions(provider=Provider.CPU, threads=1))
 
 
 def test_a_scan_that_is_streamed_becomes_the_image_of_the_recorded_one(opened):

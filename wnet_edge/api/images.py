@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.api.scans import File, path_of
+from wnet_edge.api.scans import File
 from wnet_edge.choices import chosen
 from wnet_edge.comparing.comparison import Comparison, ObjectImage
 from wnet_edge.comparing.comparison import compare as compare_images
+from wnet_edge.embedded import path_of
 from wnet_edge.errors import ResultError
 from wnet_edge.host.outputs import check_output
 from wnet_edge.io.images.object_image_file import read_object_image

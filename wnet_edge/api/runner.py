@@ -1,20 +1,18 @@
 """A package opened once: scans to images, counts to patches."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.api.images import Image
-from wnet_edge.api.scans import File, Scan, path_of, read_scan
+from wnet_edge.api.scans import File, Scan, read_scan
 from wnet_edge.choices import chosen
-from wnet_edge.embedded import find_package
+from wnet_edge.embedded import opened_package, path_of
 from wnet_edge.errors import ProviderError, ScanError
 from wnet_edge.package.manifest import Precision
-from wnet_edge.package.opening import Package, open_package
-from wnet_edge.package.signature import read_public_key
+from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.graph.providers import Provider
@@ -197,6 +195,5 @@ def open_runner(
         threads,
         batch_size,
     )
-    key = None if trust is None else read_public_key(path_of(trust))
-    path = find_package(package) if isinstance(package, str) else Path(package)
-    return Runner(open_best_graph(open_package(path, key), options))
+    opened = opened_package(package, None if trust is None else path_of(trust))
+    return Runner(open_best_graph(opened, options))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.choices import chosen
-from wnet_edge.embedded import resolved
+from wnet_edge.embedded import path_of, resolved
 from wnet_edge.io.found import FoundScan, ZeroFrequency
 from wnet_edge.io.parts.complete_scan import (
     detector_mask,
@@ -165,15 +165,6 @@ def read_scan(
         if given is not None and part is not None:
             _ = part.value  # what can't be read is refused now
     return Scan(stored, options, found)
-
-
-def path_of(file: File) -> Path:
-    """The path that a text, a path or `example:NAME` names.
-
-    Raises:
-        ScanError: if there is no such example.
-    """
-    return Path(resolved(os.fspath(file)))
 
 
 def part_of(part: Part | None) -> str | NDArray[Any] | None:

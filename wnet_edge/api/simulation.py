@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.api.scans import File, Part, part_of, path_of
+from wnet_edge.api.scans import File, Part, part_of
 from wnet_edge.choices import chosen
+from wnet_edge.embedded import path_of
 from wnet_edge.errors import OptionError, ScanError, SimulationError
 from wnet_edge.host.outputs import check_output, check_room
 from wnet_edge.io.probe_file import find_probe

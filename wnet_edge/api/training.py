@@ -9,8 +9,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wnet_edge.api.scans import File, Part, Scan, part_of, path_of, read_scan
+from wnet_edge.api.scans import File, Part, Scan, part_of, read_scan
 from wnet_edge.choices import chosen
+from wnet_edge.embedded import path_of
 from wnet_edge.errors import CheckpointError, OptionError
 from wnet_edge.framing.for_network import Turns
 from wnet_edge.host.outputs import check_output

@@ -14,11 +14,11 @@ from wnet_edge.cli.options import (
     force_option,
     frame_progress,
     json_option,
-    opened_package,
     print_json,
     provider_option,
 )
 from wnet_edge.cli.terminal import print_note
+from wnet_edge.embedded import opened_package
 from wnet_edge.errors import PeerError, ProviderError, ResultError
 from wnet_edge.host.outputs import check_output, replacing
 from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision

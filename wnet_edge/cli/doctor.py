@@ -3,8 +3,9 @@
 import click
 
 from wnet_edge.cli.doctor_report import as_lines, as_values
-from wnet_edge.cli.options import json_option, opened_package, package_option, print_json
+from wnet_edge.cli.options import json_option, package_option, print_json
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import opened_package
 from wnet_edge.errors import ProviderError
 from wnet_edge.runner.doctor.checkup import check_up
 

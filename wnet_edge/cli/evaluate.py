@@ -1,6 +1,7 @@
 """`wnet-edge evaluate`: how good a package is on a scan, precision by precision."""
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from wnet_edge.cli.options import (
     finite,
     json_option,
     no_links_option,
-    opened_package,
     print_json,
     provider_option,
     runner_options_from,
@@ -27,6 +27,7 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import opened_package
 from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.judging.yardstick import Judge
@@ -89,7 +90,8 @@ def command(
     options = runner_options_from(precision, provider, threads, batch_size)
     choice = framed_by(
         find_scan(scan, read_options_from(reading)),
-        open_best_graph(opened, options),
+        opened,
+        partial(open_best_graph, opened, options),
         way_up(orientation, opened.manifest.orientation),
         way_up(position_orientation, Orientation.IDENTITY),
     )

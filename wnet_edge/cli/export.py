@@ -13,9 +13,10 @@ from wnet_edge.cli.export_options import (
     options_from,
 )
 from wnet_edge.cli.export_report import print_report, print_warnings
-from wnet_edge.cli.options import FILE, force_option, no_links_option, opened_package, trust_option
+from wnet_edge.cli.options import FILE, force_option, no_links_option, trust_option
 from wnet_edge.cli.scan_options import typed_scan_flags
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import opened_package
 from wnet_edge.errors import OptionError
 from wnet_edge.export.export_network import NO_SIGNATURE, ExportJob, Target, Watch, run_export
 from wnet_edge.models.registry import ModelName

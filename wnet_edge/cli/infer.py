@@ -17,7 +17,6 @@ from wnet_edge.cli.options import (
     frame_progress,
     json_option,
     no_links_option,
-    opened_package,
     package_option,
     print_json,
     runner_options,
@@ -31,7 +30,7 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.embedded import named, resolved
+from wnet_edge.embedded import named, opened_package, resolved
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
 from wnet_edge.io.containers.image_files import is_of_images
 from wnet_edge.io.containers.tiff.frames import check_several_scans

@@ -13,7 +13,6 @@ from wnet_edge.cli.options import (
     force_option,
     json_option,
     no_links_option,
-    opened_package,
     print_json,
     signature_values,
     trust_option,
@@ -25,7 +24,7 @@ from wnet_edge.cli.scan_options import (
     way_up,
 )
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.embedded import embedded_packages, resolved
+from wnet_edge.embedded import embedded_packages, opened_package, resolved
 from wnet_edge.errors import ResultError
 from wnet_edge.framing.preview import write_preview
 from wnet_edge.host.inputs import note_input

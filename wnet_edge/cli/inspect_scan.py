@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -93,7 +94,11 @@ def readiness(
     seen: dict[str, object] = {}
     try:
         choice = framed_by(
-            found, open_best_graph(package, RunnerOptions()), orientation, position_orientation
+            found,
+            package,
+            partial(open_best_graph, package, RunnerOptions()),
+            orientation,
+            position_orientation,
         )
     except WNetEdgeError as error:
         missing = str(error)

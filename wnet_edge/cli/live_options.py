@@ -14,7 +14,6 @@ from wnet_edge.cli.options import (
     command_line,
     force_option,
     json_option,
-    opened_package,
     package_option,
     print_json,
     runner_options,
@@ -23,6 +22,7 @@ from wnet_edge.cli.options import (
 )
 from wnet_edge.cli.scan_options import orientation_options, scan_options, way_up
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import opened_package
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
 from wnet_edge.host.outputs import check_output
 from wnet_edge.io.images.result_format import ResultFormat, default_paths, picture_beside

@@ -25,7 +25,7 @@ from typing import Any
 import click
 
 from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
-from wnet_edge.errors import ProviderError, WNetEdgeError
+from wnet_edge.errors import ProviderError, WNetEdgeError, not_installed
 from wnet_edge.host.inputs import one_command
 from wnet_edge.host.interrupts import (
     FAILED,
@@ -91,10 +91,7 @@ class LazyGroup(click.Group):
                 module = import_module(f"wnet_edge.cli.{cmd_name}")
         except ModuleNotFoundError as error:
             if error.name in WORKSHOP_MODULES:
-                raise WNetEdgeError(
-                    f"{cmd_name} needs {error.name}, which the edge install does not include: "
-                    "pip install 'wnet-edge[train]'"
-                ) from error
+                raise WNetEdgeError(not_installed(cmd_name, error, "train")) from error
             _check_onnxruntime(error)
             raise
         except (ImportError, AttributeError) as error:

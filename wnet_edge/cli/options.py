@@ -12,12 +12,10 @@ from typing import Any, TypeVar
 import click
 
 from wnet_edge.cli.terminal import print_line
-from wnet_edge.embedded import find_package
 from wnet_edge.io.containers.hdf5.faults import links_refused
 from wnet_edge.one_line import one_line
 from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
-from wnet_edge.package.opening import Package, open_package
-from wnet_edge.package.signature import read_public_key
+from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import BATCH_SIZE, MAX_THREADS, RunnerOptions
 
@@ -110,17 +108,6 @@ def runner_options_from(
         threads=threads,
         batch_size=batch_size,
     )
-
-
-def opened_package(name_or_file: str, trust: Path | None) -> Package:
-    """The package that --package or an argument names, signed by the key of --trust if given.
-
-    Raises:
-        PackageError: as `open_package`.
-        SignatureError: as `read_public_key` and `open_package`.
-    """
-    trusted = None if trust is None else read_public_key(trust)
-    return open_package(find_package(name_or_file), trusted)
 
 
 def signature_values(package: Package, trust: Path | None) -> dict[str, object] | None:

@@ -10,7 +10,7 @@ from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import FILE, force_option, no_links_option
 from wnet_edge.cli.scan_options import read_options_from, scan_options
 from wnet_edge.cli.terminal import print_line, print_note
-from wnet_edge.errors import ScanError, WNetEdgeError
+from wnet_edge.errors import ScanError, WNetEdgeError, not_installed
 from wnet_edge.host.inputs import one_command
 from wnet_edge.io.found import FoundScan
 from wnet_edge.io.parts.complete_scan import (
@@ -21,7 +21,7 @@ from wnet_edge.io.parts.complete_scan import (
 )
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.live.file_publisher import Recording, publish_file
-from wnet_edge.live.source import Begin
+from wnet_edge.live.source import begin_of
 
 _CONNECT_S = 60.0
 
@@ -73,10 +73,7 @@ def command(
             else:
                 _publish_pv(str(pv), found, rate_hz)
         except ModuleNotFoundError as error:
-            raise WNetEdgeError(
-                f"replay needs {error.name}, which the edge install does not include: "
-                "pip install 'wnet-edge[live]'"
-            ) from error
+            raise WNetEdgeError(not_installed("replay", error, "live")) from error
 
 
 def _recording(found: FoundScan) -> Recording:
@@ -94,16 +91,8 @@ def _publish_zmq(address: str, found: FoundScan, rate_hz: float) -> None:
     from wnet_edge.live.zmq_publisher import ZmqPublisher
 
     frames = required_frames(found).value
-    begin = Begin(
-        name=found.path.stem,
-        energy_ev=None if found.energy_ev is None else found.energy_ev.value,
-        distance_m=None if found.distance_m is None else found.distance_m.value,
-        pixel_size_m=None if found.pixel_size_m is None else found.pixel_size_m.value,
-        mask=detector_mask(found),
-        beam_centre_px=None if found.beam_centre_px is None else found.beam_centre_px.value,
-        positions_m=known_positions_m(found),
-        frame_count=int(frames.shape[0]),
-    )
+    positions_m, count = known_positions_m(found), int(frames.shape[0])
+    begin = begin_of(found, found.path.stem, positions_m, count)
     with ZmqPublisher(address) as publisher:
         print_note(f"publishing at {publisher.address}")
         publisher.publish(begin, frames, rate_hz)

@@ -12,7 +12,7 @@ from wnet_edge.cli.live_options import LiveSetup, live_options
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import no_links_option
 from wnet_edge.cli.scan_options import read_options_from
-from wnet_edge.errors import ScanError, WNetEdgeError
+from wnet_edge.errors import ScanError, WNetEdgeError, not_installed
 from wnet_edge.io.containers.units import Quantity, unit_factor
 from wnet_edge.live.bounded_queue import WhenBehind
 from wnet_edge.live.known_positions import WithPositions, known_positions_m
@@ -146,7 +146,7 @@ def _zmq(address: str, values: dict[str, Any]) -> "ZmqSource":
     try:
         from wnet_edge.live.zmq_source import ZmqSource
     except ModuleNotFoundError as error:
-        raise _missing(error) from error
+        raise WNetEdgeError(not_installed("stream", error, "live")) from error
     behind = _when_behind(values, WhenBehind.BLOCK)
     return ZmqSource(address, values["queue_frames"], behind, values["channel"])
 
@@ -172,7 +172,7 @@ def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None
     try:
         from wnet_edge.live.pv_source import PvSource
     except ModuleNotFoundError as error:
-        raise _missing(error) from error
+        raise WNetEdgeError(not_installed("stream", error, "live")) from error
     return PvSource(
         pv,
         rules,
@@ -180,13 +180,6 @@ def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None
         values["scan_pv"],
         values["queue_frames"],
         _when_behind(values, WhenBehind.DROP_OLDEST),
-    )
-
-
-def _missing(error: ModuleNotFoundError) -> WNetEdgeError:
-    return WNetEdgeError(
-        f"stream needs {error.name}, which the edge install does not include: "
-        "pip install 'wnet-edge[live]'"
     )
 
 

@@ -9,12 +9,12 @@ import click
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import (
     json_option,
-    opened_package,
     print_json,
     provider_option,
     trust_option,
 )
 from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.embedded import opened_package
 from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.runner.choosing.tune import (
     MAX_PHASE_RMS_RAD,

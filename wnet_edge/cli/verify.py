@@ -9,7 +9,6 @@ from wnet_edge.cli.options import (
     every_precision_option,
     finite,
     json_option,
-    opened_package,
     print_json,
     provider_option,
     runner_options_from,
@@ -18,6 +17,7 @@ from wnet_edge.cli.options import (
     trust_option,
 )
 from wnet_edge.cli.terminal import print_line
+from wnet_edge.embedded import opened_package
 from wnet_edge.errors import PackageError
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.choosing.choice import open_best_graph

@@ -16,7 +16,6 @@ from wnet_edge.io.containers.hdf5.beside_writer import is_locked_by_writer
 from wnet_edge.io.containers.hdf5.faults import superblock
 from wnet_edge.io.found import Found, FoundScan, Positions
 from wnet_edge.io.parts.complete_scan import (
-    detector_mask,
     in_metres,
     known_geometry,
     required_frames,
@@ -24,7 +23,7 @@ from wnet_edge.io.parts.complete_scan import (
 )
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_growing_scan
-from wnet_edge.live.source import Begin
+from wnet_edge.live.source import Begin, begin_of
 from wnet_edge.scan.frame_source import FrameSource, GrowingFrames
 
 _LOOK_BACK = 64
@@ -93,18 +92,12 @@ class GrowingScan:
         Raises:
             ScanError: if a part makes no sense.
         """
-        found, has_room_left = self.found, self.has_room_left()
-        return Begin(
-            name=name,
-            energy_ev=None if found.energy_ev is None else found.energy_ev.value,
-            distance_m=None if found.distance_m is None else found.distance_m.value,
-            pixel_size_m=None if found.pixel_size_m is None else found.pixel_size_m.value,
-            mask=None if found.mask is None else detector_mask(found),
-            probe=None if found.probe is None else found.probe.value,
-            binning=found.binning,
-            beam_centre_px=None if found.beam_centre_px is None else found.beam_centre_px.value,
-            positions_m=self._all_positions_m(has_room_left),
-            frame_count=frame_count or (self.frame_count if has_room_left else None),
+        has_room_left = self.has_room_left()
+        return begin_of(
+            self.found,
+            name,
+            self._all_positions_m(has_room_left),
+            frame_count or (self.frame_count if has_room_left else None),
         )
 
     def _all_positions_m(self, has_room_left: bool) -> NDArray[np.float64] | None:

@@ -147,9 +147,8 @@ class _Running:
         self._next_look_s = perf_counter() + self._options.look_s
 
     def _finish(self, live: LiveScan, ended: str) -> None:
-        live.process(everything=True)
-        snapshot = live.snapshot(ended, self._queue_depth())
         self._watcher.save(live.finish(), ended=True)
+        snapshot = live.snapshot(ended, self._queue_depth())
         if snapshot is not None:
             self._watcher.looked(snapshot)
 
@@ -157,6 +156,7 @@ class _Running:
 def _take(live: LiveScan, event: Event | None) -> None:
     if isinstance(event, Frame):
         live.add(event)
-    elif isinstance(event, Lost):
+        return
+    if isinstance(event, Lost):
         live.lose(event)
     live.process()

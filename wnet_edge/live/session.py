@@ -26,6 +26,7 @@ from wnet_edge.runner.image.assembler import Assembled, Assembler
 from wnet_edge.runner.image.infer import inference_of
 from wnet_edge.runner.image.laps import Laps
 from wnet_edge.runner.image.scan_image import ReadyScan, ScanImage, made_ready
+from wnet_edge.runner.image.self_check import SelfCheck
 from wnet_edge.scan.scan import Scan
 
 _REMEMBERED = 4096
@@ -64,6 +65,14 @@ class LiveOptions:
     position_orientation: Orientation | None = Orientation.IDENTITY
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """An image, and whether it explains its frames."""
+
+    assembled: Assembled
+    check: SelfCheck
+
+
 class LiveScan:
     """Takes the frames of one running scan and gives its image so far.
 
@@ -96,6 +105,8 @@ class LiveScan:
         self._ready: ReadyScan | None = None
         self._assembler: Assembler | None = None
         self._last: LastFrame | None = None
+        self._judged: _Judged | None = None
+        self._finished = False
 
     def __enter__(self) -> "LiveScan":
         return self
@@ -170,14 +181,14 @@ class LiveScan:
             self._process(batch)
 
     def snapshot(self, ended: str | None = None, queue_depth: int = 0) -> Snapshot | None:
-        """The image so far, its phases settled a little; None while nothing can be shown."""
-        if self._assembler is None or self._ready is None:
+        """The image so far, its phases settled a little; None while nothing can be shown.
+
+        After `finish`, the image of all frames.
+        """
+        judged = self._judged if self._finished else self._look()
+        if judged is None or self._ready is None:
             return None
-        try:
-            assembled = self._assembler.image()
-        except ResultError:  # no frame so far has anything to show
-            return None
-        stitched, check = assembled.stitched, self._assembler.check(assembled, _COMPARED_FRAMES)
+        stitched, check = judged.assembled.stitched, judged.check
         covered = stitched.coverage > 0
         row, column = stitched.origin_px.tolist()
         windows_px = np.concatenate(self._positions_m) / self._pixel_m + stitched.window_offset_px
@@ -212,14 +223,21 @@ class LiveScan:
         )
 
     def so_far(self) -> ScanImage | None:
-        """The image so far, to be written; None while nothing can be shown."""
+        """The image of the last snapshot, to be written; None if frames have come since."""
+        if self._assembler is None or self._judged is None:
+            return None
+        return self._scan_image(self._assembler, self._judged)
+
+    def _look(self) -> "_Judged | None":
+        """Settle the phases a little, and judge the image so far."""
         if self._assembler is None:
             return None
         try:
             assembled = self._assembler.image()
         except ResultError:  # no frame so far has anything to show
             return None
-        return self._scan_image(self._assembler, assembled)
+        self._judged = _Judged(assembled, self._assembler.check(assembled, _COMPARED_FRAMES))
+        return self._judged
 
     def finish(self) -> ScanImage:
         """The image of all frames, its phases settled, as `infer` would give it.
@@ -235,17 +253,20 @@ class LiveScan:
         self._laps.lap("wait_for_frames")
         assembled = self._assembler.finish()
         self._laps.lap("stitch")
-        return self._scan_image(self._assembler, assembled)
+        self._judged = _Judged(assembled, self._assembler.check(assembled))
+        self._finished = True
+        return self._scan_image(self._assembler, self._judged)
 
-    def _scan_image(self, assembler: Assembler, assembled: Assembled) -> ScanImage:
+    def _scan_image(self, assembler: Assembler, judged: "_Judged") -> ScanImage:
         """The image with all that is known of it, for every frame processed so far."""
         if self._ready is None:
             raise ValueError("no frame has been processed")
-        checked = assembler.check(assembled)
         self._laps.lap("check")
         scan = self._whole_scan()
         timing = self._laps.timing(self._opened.open_s)
-        inference = inference_of(scan, self._opened, assembler, assembled, checked, timing)
+        inference = inference_of(
+            scan, self._opened, assembler, judged.assembled, judged.check, timing
+        )
         sent = self.received + self._lost_before
         lost = [f"{count} frames {reason.value}" for reason, count in self.lost.items() if count]
         inference = replace(
@@ -328,6 +349,7 @@ class LiveScan:
         self._laps.lap("stitch")
         self._numbers += [frame.number for frame in batch]
         self._positions_m.append(positions_m)
+        self._judged = None
         self._last = LastFrame(batch[-1].number, prepared.counts[-1, 0], patches[1][-1, 0])
         now, published_now = perf_counter(), time()
         self._done_at.append((now, len(batch)))

@@ -6,10 +6,15 @@ paired with their positions where they enter, by number or time, never later by 
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from wnet_edge.io.found import Found, FoundScan
+from wnet_edge.io.parts.complete_scan import detector_mask
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +63,35 @@ class Frame:
     received_s: float
     position_m: tuple[float, float] | None = None
     published_s: float | None = None
+
+
+def begin_of(
+    found: FoundScan,
+    name: str,
+    positions_m: NDArray[np.float64] | None,
+    frame_count: int | None,
+) -> Begin:
+    """The beginning of a scan in a file, with what the file says of it.
+
+    Raises:
+        ScanError: if the mask does not fit the frames.
+    """
+
+    def value(part: Found[Value] | None) -> Value | None:
+        return None if part is None else part.value
+
+    return Begin(
+        name=name,
+        energy_ev=value(found.energy_ev),
+        distance_m=value(found.distance_m),
+        pixel_size_m=value(found.pixel_size_m),
+        mask=None if found.mask is None else detector_mask(found),
+        probe=value(found.probe),
+        binning=found.binning,
+        beam_centre_px=value(found.beam_centre_px),
+        positions_m=positions_m,
+        frame_count=frame_count,
+    )
 
 
 class Loss(str, Enum):

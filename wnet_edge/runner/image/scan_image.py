@@ -78,7 +78,8 @@ class ScanImage:
 
 def framed_by(
     found: FoundScan,
-    opened: ChosenGraph,
+    package: Package,
+    open_graph: Callable[[], ChosenGraph],
     orientation: Orientation | None,
     position_orientation: Orientation | None,
 ) -> ChosenOrientation:
@@ -89,9 +90,12 @@ def framed_by(
         PackageError: if the package does not fit it.
         ProviderError: if an orientation is to be found and the network can't run.
     """
-    framing = Framing(found, opened.package)
-    choice = choose_orientation(framing, opened, orientation, position_orientation)
-    check_scan(choice.framed.scan, opened.package)
+    framing = Framing(found, package)
+    if orientation is None or position_orientation is None:
+        choice = choose_orientation(framing, open_graph(), orientation, position_orientation)
+    else:
+        choice = ChosenOrientation(framing.framed(orientation, position_orientation))
+    check_scan(choice.framed.scan, package)
     return choice
 
 
@@ -108,8 +112,9 @@ def made_ready(
         PackageError: as `framed_by`.
         ProviderError: as `framed_by`.
     """
-    choice = framed_by(found, opened, orientation, position_orientation)
-    framed, package = choice.framed, opened.package
+    package = opened.package
+    choice = framed_by(found, package, lambda: opened, orientation, position_orientation)
+    framed = choice.framed
     scan = framed.scan
     probe, similarity = package.probe, None
     if scan.probe is not None:
