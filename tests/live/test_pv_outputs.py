@@ -26,6 +26,8 @@ def snapshot(rows, columns, **other):
         "origin_px": (-4, 12),
         "windows_px": np.zeros((0, 2)),
         "window_px": 16,
+        "frame_numbers": np.zeros(0, np.int64),
+        "kept": {},
         "received": 120,
         "processed": 117,
         "lost": {Loss.DROPPED: 2, Loss.DUPLICATE: 1},

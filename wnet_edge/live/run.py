@@ -1,14 +1,15 @@
 """From a source of running scans to their images, one after the other, without a restart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Event as Flag
 from time import perf_counter
 from typing import Protocol
 
 from wnet_edge.errors import WNetEdgeError
 from wnet_edge.live.session import LiveOptions, LiveScan
-from wnet_edge.live.snapshot import Snapshot
+from wnet_edge.live.snapshot import Snapshot, Viewer
 from wnet_edge.live.source import Begin, End, Event, Frame, Lost, Source
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.scan_image import ScanImage
@@ -64,10 +65,21 @@ def run(
     options: RunOptions,
     watcher: Watcher,
     queue_depth: Callable[[], int] = lambda: 0,
+    viewers: Sequence[Viewer] = (),
+    save_asked: Flag | None = None,
 ) -> None:
     """Take scans from a source until it has given as many as asked for.
 
     Interrupted by Ctrl-C, the image of the frames so far is saved.
+
+    Args:
+        source: of the scans.
+        opened: graph that processes them.
+        options: how long to go on, and how often to look.
+        watcher: who is told of them, and writes their results.
+        queue_depth: frames that wait in the source.
+        viewers: who else is shown the looks.
+        save_asked: set by a viewer who wants the image so far to be written at the next look.
 
     Raises:
         ScanError: if the source is damaged or can't be reached.
@@ -79,30 +91,38 @@ def run(
         if isinstance(event, Lost):
             watcher.lost(event)
         elif isinstance(event, Begin):
-            _Running(event, opened, options, watcher, queue_depth).run(source)
+            told = _Told(watcher, queue_depth, tuple(viewers), save_asked or Flag())
+            _Running(event, opened, options, told).run(source)
             done += 1
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Who is told of a scan, and what they ask."""
+
+    watcher: Watcher
+    queue_depth: Callable[[], int]
+    viewers: tuple[Viewer, ...]
+    save_asked: Flag
+
+    def looked(self, snapshot: Snapshot) -> None:
+        self.watcher.looked(snapshot)
+        for show in self.viewers:
+            show(snapshot)
 
 
 class _Running:
     """One scan, from its `Begin` to its `End`."""
 
-    def __init__(
-        self,
-        begin: Begin,
-        opened: ChosenGraph,
-        options: RunOptions,
-        watcher: Watcher,
-        queue_depth: Callable[[], int],
-    ) -> None:
-        self._begin, self._options, self._watcher = begin, options, watcher
-        self._queue_depth = queue_depth
+    def __init__(self, begin: Begin, opened: ChosenGraph, options: RunOptions, told: _Told) -> None:
+        self._begin, self._options, self._told = begin, options, told
         self._live: LiveScan | None = LiveScan(begin, opened, options.live)
         now = perf_counter()
         self._next_look_s, self._next_save_s = now + options.look_s, now + options.save_s
 
     def run(self, source: Source) -> None:
         """Until the scan ends."""
-        self._watcher.began(self._begin)
+        self._told.watcher.began(self._begin)
         ended = "interrupted"
         try:
             while True:
@@ -132,25 +152,27 @@ class _Running:
         except WNetEdgeError as error:
             self._live.__exit__()
             self._live = None
-            self._watcher.failed(self._begin, error)
+            self._told.watcher.failed(self._begin, error)
 
     def _look(self) -> None:
         now = perf_counter()
         if self._live is None or now < self._next_look_s:
             return
-        snapshot = self._live.snapshot(queue_depth=self._queue_depth())
+        snapshot = self._live.snapshot(queue_depth=self._told.queue_depth())
         if snapshot is not None:
-            self._watcher.looked(snapshot)
-        if now >= self._next_save_s and (image := self._live.so_far()) is not None:
-            self._watcher.save(image, ended=False)
+            self._told.looked(snapshot)
+        due = now >= self._next_save_s or self._told.save_asked.is_set()
+        if due and (image := self._live.so_far()) is not None:
+            self._told.save_asked.clear()
+            self._told.watcher.save(image, ended=False)
             self._next_save_s = perf_counter() + self._options.save_s
         self._next_look_s = perf_counter() + self._options.look_s
 
     def _finish(self, live: LiveScan, ended: str) -> None:
-        self._watcher.save(live.finish(), ended=True)
-        snapshot = live.snapshot(ended, self._queue_depth())
+        self._told.watcher.save(live.finish(), ended=True)
+        snapshot = live.snapshot(ended, self._told.queue_depth())
         if snapshot is not None:
-            self._watcher.looked(snapshot)
+            self._told.looked(snapshot)
 
 
 def _take(live: LiveScan, event: Event | None) -> None:

@@ -186,7 +186,8 @@ class LiveScan:
         After `finish`, the image of all frames.
         """
         judged = self._judged if self._finished else self._look()
-        if judged is None or self._ready is None:
+        assembler = self._assembler
+        if judged is None or assembler is None or self._ready is None:
             return None
         stitched, check = judged.assembled.stitched, judged.check
         covered = stitched.coverage > 0
@@ -203,6 +204,8 @@ class LiveScan:
             origin_px=(row, column),
             windows_px=windows_px,
             window_px=opened.package.manifest.window_px,
+            frame_numbers=np.array(self._numbers, np.int64),
+            kept=assembler.kept,
             received=self.received,
             processed=self.processed,
             lost=dict(self.lost),

@@ -1,6 +1,6 @@
-"""What a running scan looks like at one moment: for a page, for PVs, for the result file."""
+"""What a running scan looks like at one moment: for a page, for PVs, for the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,6 +37,9 @@ class Snapshot:
         origin_px: (2,) row, column of the object on which the image begins; it grows both ways.
         windows_px: (N, 2) row, column of the image on which each processed frame's window begins.
         window_px: edge of these windows.
+        frame_numbers: (N,) int64, the processed frames' numbers.
+        kept: (h, w) float32 counts of some of them by their place in `frame_numbers`, evenly
+            spread; negative where masked.
         received: frames received.
         processed: frames in the image.
         lost: frames lost, by reason.
@@ -64,6 +67,8 @@ class Snapshot:
     origin_px: tuple[int, int]
     windows_px: NDArray[np.float64]
     window_px: int
+    frame_numbers: NDArray[np.int64]
+    kept: Mapping[int, NDArray[np.float32]]
     received: int
     processed: int
     lost: Mapping[Loss, int] = field(default_factory=dict)
@@ -81,3 +86,7 @@ class Snapshot:
     provider: str = ""
     ended: str | None = None
     last: LastFrame | None = None
+
+
+Viewer = Callable[[Snapshot], None]
+"""Shows a look at a running scan; returns at once, and may leave looks out."""

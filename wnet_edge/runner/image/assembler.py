@@ -173,6 +173,11 @@ class Assembler:
         without_counts: NDArray[np.bool_] = self._amplitude.totals == 0
         return without_counts
 
+    @property
+    def kept(self) -> dict[int, NDArray[np.float32]]:
+        """Counts (h, w) of some frames so far by their place, evenly spread, to look at."""
+        return dict(self._sample.counts)
+
     def image(self, rounds: int = 1) -> Assembled:
         """The image so far, after up to `rounds` relaxation sweeps; frames can still be added.
 
