@@ -85,7 +85,7 @@ def host_share_ms_per_frame(frames: int) -> HostShare:
             seconds["prepare"] += prepared - began
             seconds["stitch"] += time.thread_time() - prepared
         began = time.thread_time()
-        stitched = stitcher.finish()
+        stitched = stitcher.finish().stitched()
         finished = time.thread_time()
         _write(stitched, Path(folder))
         seconds["stitch"] += finished - began

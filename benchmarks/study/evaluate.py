@@ -128,5 +128,5 @@ def stitched(
         place.probe.shape[-1], place.window_px, place.weight, expected_px=positions_px
     ) as stitcher:
         stitcher.add(positions_px, amplitude[frames], phase_rad[frames], scale)
-        made = stitcher.finish()
+        made = stitcher.finish().stitched()
     return ObjectImage("stitched", made.image, made.coverage, place.object_pixel_size_m)

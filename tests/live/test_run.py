@@ -1,7 +1,7 @@
 """Scans one after the other from one source: looks on the way, an image at each end."""
 
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, sleep
 
 import numpy as np
 import pytest
@@ -33,6 +33,8 @@ class Told:
     def next(self, timeout_s):
         assert 0 <= timeout_s <= 1
         event = self.events.pop(0)
+        if event is None:
+            sleep(0.01)
         if isinstance(event, BaseException):
             raise event
         return event
@@ -125,7 +127,7 @@ def test_the_image_so_far_is_saved_whatever_stops_it(known, opened, stop):
 
 def test_the_last_frames_are_not_stuck_below_a_full_batch(known, opened):
     events = [*scan_events(known, "one", frames=12)][:-1]
-    told = Told([*events, *[None] * 3, End("done")])
+    told = Told([*events, *[None] * 20, End("done")])
     patient = replace(OPTIONS, live=replace(OPTIONS.live, batch_wait_s=0.0), scans=1)
     run(told, opened, patient, told)
     before_the_end = [look.processed for look in told.looks if look.ended is None]

@@ -44,13 +44,13 @@ def agreement(image, recorded, scan):
 def test_the_image_is_that_of_the_recorded_scan(found, scan, opened, recorded, known):
     positions_m = scan.positions_m if known else None
     with LiveScan(begin(found, positions_m=positions_m), opened, OPTIONS) as live:
-        assert live.snapshot() is None
+        assert live.look() is None
         for frame in frames_of(found, scan):
             live.add(frame)
             if frame.number == 200:
-                early = live.snapshot()
-        image = live.finish().inference
-    assert 150 < early.processed <= 201
+                early = live.look().snapshot()
+        image = live.finish("done").scan_image().inference
+    assert 100 < early.processed <= 201
     assert early.trusted
     assert early.windows_px.shape == (early.processed, 2)
     assert early.last.phase_rad.shape == (64, 64)
@@ -71,8 +71,8 @@ def test_what_is_lost_is_counted_and_told(found, scan, opened):
         live.add(Frame(502, frames[0].counts[:5], perf_counter(), (0.0, 0.0)))
         live.lose(Lost(Loss.NEVER_RECEIVED, 7))
         live.process(everything=True)
-        shown = live.snapshot()
-        image = live.finish().inference
+        shown = live.look().snapshot()
+        image = live.finish("done").scan_image().inference
     assert shown.received == 124
     assert shown.processed == 120
     assert shown.lost == {
@@ -92,6 +92,6 @@ def test_frames_in_any_order_make_the_same_image(found, scan, opened, recorded):
     with LiveScan(begin(found), opened, OPTIONS) as live:
         for frame in frames_of(found, scan, numbers.tolist()):
             live.add(frame)
-        made = live.finish()
+        made = live.finish("done").scan_image()
     assert agreement(made.inference, recorded, scan).phase_correlation >= 0.999
     np.testing.assert_array_equal(made.ready.framed.scan.frame_numbers, numbers)

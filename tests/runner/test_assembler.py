@@ -53,8 +53,9 @@ def test_frames_as_they_come_end_in_the_image_of_the_recorded_scan(scan, opened,
     with Assembler(scan.setup, opened.package, opened.graph.run, expected_m) as assembler:
         for start in range(0, scan.frame_count, 37):
             add(assembler, scan, start, start + 37)
-        assembled = assembler.finish()
-        checked = assembler.check(assembled)
+        gathered = assembler.finish()
+    assembled = gathered.assembled()
+    checked = gathered.check(assembled)
     alike = compare(image_of(assembled.stitched, scan), image_of(recorded.stitched, scan))
     assert alike.phase_correlation >= 0.9999
     assert alike.phase_slope == pytest.approx(1, abs=1e-3)
@@ -67,10 +68,12 @@ def test_frames_as_they_come_end_in_the_image_of_the_recorded_scan(scan, opened,
 def test_the_image_is_there_before_the_scan_ends(scan, opened, recorded):
     with Assembler(scan.setup, opened.package, opened.graph.run) as assembler:
         add(assembler, scan, 0, 150)
-        early = assembler.image()
-        checked = assembler.check(early)
+        assembler.relax(150)
+        early_frames = assembler.so_far()
         add(assembler, scan, 150, scan.frame_count)
-        late = assembler.finish()
+        late = assembler.finish().assembled()
+    early = early_frames.assembled()
+    checked = early_frames.check(early)
     assert early.stitched.image.shape[0] < late.stitched.image.shape[0]
     alike = compare(image_of(early.stitched, scan), image_of(recorded.stitched, scan))
     assert alike.phase_correlation > 0.98

@@ -55,8 +55,10 @@ def stitch(positions, patches, weight=None, batch=7, options=None, *, known=True
         for start in range(0, len(positions), batch):
             part = slice(start, start + batch)
             stitcher.add(positions[part], amplitude[part], phase[part], scale[part])
-            seen += [stitcher.image() for look in looks if start <= look < start + batch]
-        stitched = stitcher.finish()
+            if any(start <= look < start + batch for look in looks):
+                stitcher.relax(start + batch)
+                seen.append(stitcher.so_far().stitched())
+        stitched = stitcher.finish().stitched()
     return (stitched, seen) if looks else stitched
 
 
@@ -182,7 +184,7 @@ def test_dead_and_damaged_frames_change_nothing():
     scale[30] = np.nan
     with Stitcher(FULL, PATCH, weight) as stitcher:
         stitcher.add(positions, amplitude, phase, scale)
-        spoiled = stitcher.finish()
+        spoiled = stitcher.finish().stitched()
     assert np.isfinite(spoiled.image).all()
     assert np.isfinite(spoiled.coverage).all()
     np.testing.assert_array_equal(np.flatnonzero(~spoiled.used), bad)
@@ -192,7 +194,7 @@ def test_dead_and_damaged_frames_change_nothing():
         silent[good] = scale[good]
         known_phase = np.where(np.isfinite(phase), phase, 0)
         stitcher.add(positions, np.nan_to_num(amplitude), known_phase, silent)
-        clean = stitcher.finish()
+        clean = stitcher.finish().stitched()
     np.testing.assert_allclose(spoiled.image, clean.image, atol=1e-6)
 
 
@@ -287,7 +289,7 @@ def test_an_image_that_grows_too_large_is_refused():
         stitcher.add([[0.0, 0.0]], patches, patches, np.ones(1))
         with pytest.raises(ScanError, match="check the unit of the positions"):
             stitcher.add([[1e6, 1e6]], patches, patches, np.ones(1))
-        assert stitcher.finish().used.tolist() == [True]
+        assert stitcher.finish().stitched().used.tolist() == [True]
 
 
 def test_temporary_file_goes_even_when_the_block_fails(tmp_path, monkeypatch):
@@ -318,7 +320,7 @@ def test_memory_does_not_grow_with_the_scan():
             with Stitcher(FULL, PATCH, bell(), options, expected_px=positions) as stitcher:
                 for some in positions.reshape(-1, 20, 2):
                     stitcher.add(some, patches, 0 * patches, np.ones(20, np.float32))
-                stitcher.finish()
+                stitcher.finish().stitched()
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
@@ -372,7 +374,7 @@ def test_real_object_comes_back_from_its_patches(data_dir):
     amplitude = (np.abs(patches) / scale[:, None, None]).astype(np.float32)
     with Stitcher(128, 64, illumination_weight(intensity)) as stitcher:
         stitcher.add(positions, amplitude, np.angle(patches).astype(np.float32), scale)
-        stitched = stitcher.finish()
+        stitched = stitcher.finish().stitched()
     row, column = stitched.origin_px
     height, width = stitched.image.shape
     truth = obj[row : row + height, column : column + width]

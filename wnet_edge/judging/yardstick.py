@@ -188,7 +188,7 @@ def stitched(part: ScanPart, patches: PatchArrays) -> ObjectImage:
     seen, places = part.instrument, part.positions_px
     with Stitcher(seen.frame_px, seen.window_px, seen.weight, expected_px=places) as stitcher:
         stitcher.add(places, amplitude, phase_rad, scale)
-        made = stitcher.finish()
+        made = stitcher.finish().stitched()
     return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
 
 

@@ -1,6 +1,7 @@
 """From a source of running scans to their images, one after the other, without a restart."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event as Flag
@@ -8,6 +9,7 @@ from time import perf_counter
 from typing import Protocol
 
 from wnet_edge.errors import WNetEdgeError
+from wnet_edge.live.look import Look
 from wnet_edge.live.session import LiveOptions, LiveScan
 from wnet_edge.live.snapshot import Snapshot, Viewer
 from wnet_edge.live.source import Begin, End, Event, Frame, Lost, Source
@@ -36,7 +38,7 @@ class RunOptions:
 
 
 class Watcher(Protocol):
-    """Who is told of running scans."""
+    """Who is told of running scans; of looks and saves on the way, by another thread."""
 
     def began(self, begin: Begin) -> None:
         """A scan has begun."""
@@ -117,6 +119,8 @@ class _Running:
     def __init__(self, begin: Begin, opened: ChosenGraph, options: RunOptions, told: _Told) -> None:
         self._begin, self._options, self._told = begin, options, told
         self._live: LiveScan | None = LiveScan(begin, opened, options.live)
+        self._looker = ThreadPoolExecutor(1, "look")
+        self._looking: Future[None] | None = None
         now = perf_counter()
         self._next_look_s, self._next_save_s = now + options.look_s, now + options.save_s
 
@@ -131,9 +135,11 @@ class _Running:
                     ended = event.reason
                     break
                 self._attempt(partial(_take, event=event))
-                self._look()
+                self._attempt(self._look)
         finally:
+            self._attempt(self._looked)
             self._attempt(lambda live: self._finish(live, ended))
+            self._looker.shutdown()
             if self._live is not None:
                 self._live.__exit__()
 
@@ -154,25 +160,44 @@ class _Running:
             self._live = None
             self._told.watcher.failed(self._begin, error)
 
-    def _look(self) -> None:
+    def _look(self, live: LiveScan) -> None:
+        """If it is time: a look, judged, shown and saved in another thread, one at a time."""
         now = perf_counter()
-        if self._live is None or now < self._next_look_s:
+        if now < self._next_look_s:
             return
-        snapshot = self._live.snapshot(queue_depth=self._told.queue_depth())
-        if snapshot is not None:
-            self._told.looked(snapshot)
-        due = now >= self._next_save_s or self._told.save_asked.is_set()
-        if due and (image := self._live.so_far()) is not None:
-            self._told.save_asked.clear()
-            self._told.watcher.save(image, ended=False)
-            self._next_save_s = perf_counter() + self._options.save_s
-        self._next_look_s = perf_counter() + self._options.look_s
+        self._next_look_s = now + self._options.look_s
+        if self._looking is not None and not self._looking.done():
+            return
+        self._looked(live)
+        look = live.look(self._told.queue_depth())
+        if look is not None:
+            save = now >= self._next_save_s or self._told.save_asked.is_set()
+            if save:
+                self._next_save_s = now + self._options.save_s
+                self._told.save_asked.clear()
+            self._looking = self._looker.submit(self._show, look, save=save)
+
+    def _looked(self, _: LiveScan) -> None:
+        """Wait for the look that is being shown.
+
+        Raises:
+            WNetEdgeError: if it could not be shown or saved.
+        """
+        if self._looking is not None:
+            looking, self._looking = self._looking, None
+            looking.result()
+
+    def _show(self, look: Look, *, save: bool) -> None:
+        if not look.gathered.sums.used.any():
+            return  # no frame so far has anything to show
+        self._told.looked(look.snapshot())
+        if save:
+            self._told.watcher.save(look.scan_image(), ended=False)
 
     def _finish(self, live: LiveScan, ended: str) -> None:
-        self._told.watcher.save(live.finish(), ended=True)
-        snapshot = live.snapshot(ended, self._told.queue_depth())
-        if snapshot is not None:
-            self._told.looked(snapshot)
+        look = live.finish(ended, self._told.queue_depth())
+        self._told.watcher.save(look.scan_image(), ended=True)
+        self._told.looked(look.snapshot())
 
 
 def _take(live: LiveScan, event: Event | None) -> None:

@@ -1,11 +1,13 @@
-"""One running scan: from its first frames to its image, whenever somebody looks.
+"""One running scan: from its first frames to a look at its image, whenever somebody wants one.
 
 The same preparation, graph, stitcher, self-check and writers as for a recorded scan. Beam centre,
 mask and odd pixels are found from the first frames; from then on frames go through in batches,
-which are run when they are full or when their first frame has waited long enough.
+which are run when they are full or when their first frame has waited long enough. The network has a
+thread of its own, so that one batch is stitched while the next is inferred.
 """
 
 from collections import Counter, deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter, time
@@ -14,20 +16,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ResultError, ScanError
+from wnet_edge.errors import ScanError
 from wnet_edge.framing.framing import FramedScan
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.live.snapshot import LastFrame, Snapshot
+from wnet_edge.live.look import Look, Pace
+from wnet_edge.live.snapshot import LastFrame
 from wnet_edge.live.source import Begin, Frame, Loss, Lost
+from wnet_edge.package.golden import PatchArrays
 from wnet_edge.physics.orientation import Orientation, orient_positions
 from wnet_edge.runner.choosing.choice import ChosenGraph
-from wnet_edge.runner.image.assembler import Assembled, Assembler
-from wnet_edge.runner.image.infer import inference_of
+from wnet_edge.runner.image.assembler import Assembler
+from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Gathered
 from wnet_edge.runner.image.laps import Laps
-from wnet_edge.runner.image.scan_image import ReadyScan, ScanImage, made_ready
-from wnet_edge.runner.image.self_check import SelfCheck
-from wnet_edge.scan.scan import Scan
+from wnet_edge.runner.image.scan_image import ReadyScan, made_ready
+from wnet_edge.scan.preparation import Prepared
 
 _REMEMBERED = 4096
 """Latencies of the last frames."""
@@ -38,6 +41,14 @@ _OLDEST_S = 3600.0
 _COMPARED_FRAMES = 40
 """Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
 
+_RELAXED_FRAMES = 256
+"""Whose phases are relaxed for a look: frames wait for it, so it must take few milliseconds."""
+
+_AHEAD = 2
+"""Batches handed to the network: one that it runs, one that waits."""
+
+_POLL_S = 0.002
+"""Between looks whether the network is done."""
 
 _OF_SOURCES = (
     *("entry", "frames", "frames_axes", "frames_range"),
@@ -65,12 +76,13 @@ class LiveOptions:
     position_orientation: Orientation | None = Orientation.IDENTITY
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """An image, and whether it explains its frames."""
+@dataclass(frozen=True, eq=False)
+class _InNetwork:
+    """A batch that the network has been given."""
 
-    assembled: Assembled
-    check: SelfCheck
+    frames: list[Frame]
+    prepared: Prepared
+    patches: Future[PatchArrays]
 
 
 class LiveScan:
@@ -94,31 +106,32 @@ class LiveScan:
         self._lost_before = 0
         self._begin, self._opened, self._options = begin, opened, options
         self._waiting: list[Frame] = []
+        self._in_network: deque[_InNetwork] = deque()
+        self._network = ThreadPoolExecutor(1, "network")
         self._seen: set[int] = set()
         self._shape: tuple[int, ...] = ()
         self._notes: list[str] = []
-        self._numbers: list[int] = []
-        self._positions_m: list[NDArray[np.float64]] = []
+        self._numbers: list[NDArray[np.int64]] = []
+        self._processed = 0
         self._latency_s: deque[float] = deque(maxlen=_REMEMBERED)
         self._done_at: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
         self._laps = Laps()
         self._ready: ReadyScan | None = None
         self._assembler: Assembler | None = None
         self._last: LastFrame | None = None
-        self._judged: _Judged | None = None
-        self._finished = False
 
     def __enter__(self) -> "LiveScan":
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._network.shutdown(cancel_futures=True)
         if self._assembler is not None:
             self._assembler.close()
 
     @property
     def processed(self) -> int:
         """Frames in the image, or found to be without use there."""
-        return len(self._numbers)
+        return self._processed
 
     def lose(self, lost: Lost) -> None:
         """Count frames that the source has lost, before they could be added."""
@@ -156,9 +169,21 @@ class LiveScan:
 
     @property
     def wait_s(self) -> float | None:
-        """Seconds until frames that wait have to be processed; None if none do."""
+        """Seconds until `process` has something to do; None if nothing waits."""
+        if self._in_network:
+            return _POLL_S
         if not self._waiting or self._ready is None:
             return None
+        return self._batch_wait_s
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether frames that are no whole batch go to the network, which is not busy."""
+        return len(self._in_network) < _AHEAD and self._batch_wait_s == 0
+
+    @property
+    def _batch_wait_s(self) -> float:
+        """Seconds that the first frame that waits may still wait for others."""
         waited_s = perf_counter() - self._waiting[0].received_s
         return max(self._options.batch_wait_s - waited_s, 0.0)
 
@@ -175,75 +200,30 @@ class LiveScan:
             ):
                 return
             self._begin_image()
+        while self._in_network and self._in_network[0].patches.done():
+            self._lay()
         size = self._opened.graph.batch_size
-        while len(self._waiting) >= size or (self._waiting and (everything or self.wait_s == 0)):
+        while len(self._waiting) >= size or (self._waiting and (everything or self._is_due)):
+            if len(self._in_network) == _AHEAD:
+                self._lay()
             batch, self._waiting = self._waiting[:size], self._waiting[size:]
-            self._process(batch)
+            self._infer(batch)
+        while everything and self._in_network:
+            self._lay()
 
-    def snapshot(self, ended: str | None = None, queue_depth: int = 0) -> Snapshot | None:
-        """The image so far, its phases settled a little; None while nothing can be shown.
-
-        After `finish`, the image of all frames.
-        """
-        judged = self._judged if self._finished else self._look()
-        assembler = self._assembler
-        if judged is None or assembler is None or self._ready is None:
+    def look(self, queue_depth: int = 0) -> Look | None:
+        """The scan so far, its phases settled a little; None before its first frames are in."""
+        if self._assembler is None or not self._processed:
             return None
-        stitched, check = judged.assembled.stitched, judged.check
-        covered = stitched.coverage > 0
-        row, column = stitched.origin_px.tolist()
-        windows_px = np.concatenate(self._positions_m) / self._pixel_m + stitched.window_offset_px
-        p50_s, p99_s = np.quantile(self._latency_s, (0.5, 0.99)) if self._latency_s else (0.0, 0.0)
-        opened = self._opened
-        return Snapshot(
-            scan=self._begin.name,
-            phase=np.where(covered, np.angle(stitched.image), np.float32(np.nan)),
-            amplitude=np.where(covered, np.abs(stitched.image), np.float32(np.nan)),
-            coverage=stitched.coverage,
-            pixel_size_m=self._pixel_m,
-            origin_px=(row, column),
-            windows_px=windows_px,
-            window_px=opened.package.manifest.window_px,
-            frame_numbers=np.array(self._numbers, np.int64),
-            kept=assembler.kept,
-            received=self.received,
-            processed=self.processed,
-            lost=dict(self.lost),
-            expected=self._begin.frame_count,
-            queue_depth=queue_depth,
-            frames_per_second=self._frames_per_second(),
-            latency_p50_s=float(p50_s),
-            latency_p99_s=float(p99_s),
-            r_factor=None if check.fit is None else check.fit.r_factor,
-            trusted=check.trusted,
-            verdict=check.text,
-            warnings=(*self._ready.choice.warnings, *self._framed.scan.notes, *self._notes),
-            package=opened.package.name,
-            precision=opened.precision.value,
-            provider=opened.provider.value,
-            ended=ended,
-            last=self._last,
-        )
+        self._assembler.relax(_RELAXED_FRAMES)
+        return self._look(self._assembler.so_far(), _COMPARED_FRAMES, queue_depth, None)
 
-    def so_far(self) -> ScanImage | None:
-        """The image of the last snapshot, to be written; None if frames have come since."""
-        if self._assembler is None or self._judged is None:
-            return None
-        return self._scan_image(self._assembler, self._judged)
+    def finish(self, ended: str, queue_depth: int = 0) -> Look:
+        """The scan with all its frames, its phases settled.
 
-    def _look(self) -> "_Judged | None":
-        """Settle the phases a little, and judge the image so far."""
-        if self._assembler is None:
-            return None
-        try:
-            assembled = self._assembler.image()
-        except ResultError:  # no frame so far has anything to show
-            return None
-        self._judged = _Judged(assembled, self._assembler.check(assembled, _COMPARED_FRAMES))
-        return self._judged
-
-    def finish(self) -> ScanImage:
-        """The image of all frames, its phases settled, as `infer` would give it.
+        Args:
+            ended: why the scan has ended.
+            queue_depth: frames that wait in the source.
 
         Raises:
             ScanError: if no frame came, or they are no scan that the package can take.
@@ -254,48 +234,38 @@ class LiveScan:
         if self._assembler is None:
             raise ScanError(f"{self._begin.name}: the scan ended without a frame")
         self._laps.lap("wait_for_frames")
-        assembled = self._assembler.finish()
+        gathered = self._assembler.finish()
         self._laps.lap("stitch")
-        self._judged = _Judged(assembled, self._assembler.check(assembled))
-        self._finished = True
-        return self._scan_image(self._assembler, self._judged)
+        return self._look(gathered, COMPARED_FRAMES, queue_depth, ended)
 
-    def _scan_image(self, assembler: Assembler, judged: "_Judged") -> ScanImage:
-        """The image with all that is known of it, for every frame processed so far."""
+    def _look(
+        self, gathered: Gathered, compared_frames: int, queue_depth: int, ended: str | None
+    ) -> Look:
         if self._ready is None:
             raise ValueError("no frame has been processed")
-        self._laps.lap("check")
-        scan = self._whole_scan()
-        timing = self._laps.timing(self._opened.open_s)
-        inference = inference_of(
-            scan, self._opened, assembler, judged.assembled, judged.check, timing
+        return Look(
+            begin=self._begin,
+            opened=self._opened,
+            ready=self._ready,
+            gathered=gathered,
+            numbers=np.concatenate(self._numbers),
+            sent=self.received + self._lost_before,
+            received=self.received,
+            lost=dict(self.lost),
+            notes=tuple(self._notes),
+            pace=Pace(self._frames_per_second(), np.array(self._latency_s)),
+            timing=self._laps.timing(self._opened.open_s),
+            compared_frames=compared_frames,
+            last=self._last,
+            queue_depth=queue_depth,
+            ended=ended,
         )
-        sent = self.received + self._lost_before
-        lost = [f"{count} frames {reason.value}" for reason, count in self.lost.items() if count]
-        inference = replace(
-            inference,
-            frames_received=sent,
-            frames_lost=sent - inference.frames_processed,
-            warnings=(*self._notes, *lost, *inference.warnings),
-        )
-        context = replace(
-            self._ready.context,
-            positions_m=scan.positions_m,
-            left_out=scan.left_out,
-            frame_numbers=scan.frame_numbers,
-        )
-        choice = replace(self._ready.choice, framed=replace(self._framed, scan=scan))
-        return ScanImage(replace(self._ready, choice=choice, context=context), inference)
 
     @property
     def _framed(self) -> FramedScan:
         if self._ready is None:
             raise ValueError("no frame has been processed")
         return self._ready.framed
-
-    @property
-    def _pixel_m(self) -> float:
-        return self._framed.scan.object_pixel_size_m
 
     def _position_of(self, frame: Frame) -> tuple[float, float] | None:
         position_m = frame.position_m
@@ -338,21 +308,33 @@ class LiveScan:
             self._framed.scan.setup, opened.package, opened.graph.run, expected_m
         )
 
-    def _process(self, batch: list[Frame]) -> None:
+    def _infer(self, batch: list[Frame]) -> None:
+        """Hand a batch to the network."""
         if self._assembler is None:
             raise ValueError("the image has not begun")
         self._laps.lap("wait_for_frames")
         counts = self._framed.cropped(np.stack([frame.counts for frame in batch]))
-        positions_m = self._oriented(np.array([frame.position_m for frame in batch]))
         prepared = self._assembler.prepare(counts)
         self._laps.lap("prepare")
-        patches = self._assembler.patches(prepared)
+        patches = self._network.submit(
+            self._laps.beside("network", self._assembler.patches), prepared
+        )
+        self._in_network.append(_InNetwork(batch, prepared, patches))
+
+    def _lay(self) -> None:
+        """Stitch the batch that was handed to the network first, once that is done with it."""
+        if self._assembler is None:
+            raise ValueError("the image has not begun")
+        first = self._in_network.popleft()
+        batch, prepared = first.frames, first.prepared
+        self._laps.lap("wait_for_frames")
+        patches = first.patches.result()
         self._laps.lap("wait_for_network")
+        positions_m = self._oriented(np.array([frame.position_m for frame in batch]))
         self._assembler.lay(prepared, patches, positions_m)
         self._laps.lap("stitch")
-        self._numbers += [frame.number for frame in batch]
-        self._positions_m.append(positions_m)
-        self._judged = None
+        self._numbers.append(np.array([frame.number for frame in batch], np.int64))
+        self._processed += len(batch)
         self._last = LastFrame(batch[-1].number, prepared.counts[-1, 0], patches[1][-1, 0])
         now, published_now = perf_counter(), time()
         self._done_at.append((now, len(batch)))
@@ -371,16 +353,3 @@ class LiveScan:
         first, last = self._done_at[0][0], self._done_at[-1][0]
         frames = sum(count for _, count in self._done_at) - self._done_at[0][1]
         return frames / (last - first) if last > first else 0.0
-
-    def _whole_scan(self) -> Scan:
-        """All frames that were processed, as if they had been recorded; their counts are gone."""
-        count = len(self._numbers)
-        numbers = np.array(self._numbers, np.int64)
-        size_px = self._framed.scan.frame_px
-        return replace(
-            self._framed.scan,
-            frames=np.broadcast_to(np.float32(0), (count, size_px, size_px)),
-            positions_m=np.concatenate(self._positions_m),
-            left_out=np.zeros(count, np.bool_),
-            frame_numbers=numbers,
-        )

@@ -39,7 +39,6 @@ class LaidPatches:
         coverage: (H, W) float32, summed weight.
         offset_rad: (N,) float64, phase added to each patch.
         used: (N,) bool, False for frames without weight, and for those not added yet.
-        divisor: (H, W) float32 factor applied to patches on reading, or None.
 
     N is the number of frames for which memory is allocated.
     """
@@ -51,7 +50,6 @@ class LaidPatches:
     coverage: NDArray[np.float32]
     offset_rad: NDArray[np.float64]
     used: NDArray[np.bool_]
-    divisor: NDArray[np.float32] | None = None
 
     def reserve(self, count: int) -> None:
         """Allocate memory for `count` frames."""
@@ -75,34 +73,32 @@ class LaidPatches:
         corners = self.corner_px[first : first + count].tolist()
         return [(slice(r, r + size), slice(c, c + size)) for r, c in corners]
 
-    def patches(self, first: int, last: int) -> NDArray[np.complex64]:
-        """Placed patches of frames `first` to `last` (excluded), multiplied by `divisor` if set."""
-        patches = self.file.read(first, last)
-        if self.divisor is not None:
-            for patch, window in zip(patches, self.windows(first, len(patches)), strict=True):
-                np.multiply(patch, self.divisor[window], out=patch)
-        return patches
-
     def each(
         self, *, backwards: bool = False
     ) -> Iterator[tuple[int, NDArray[np.complex64], NDArray[np.complex64]]]:
         """Each used frame's number, its patch and the view of `total` under it, in scan order."""
         step = -1 if backwards else 1
-        count = _count(self)
+        count = self.count
         for start in range(0, count, CHUNK)[::step]:
-            patches = self.patches(start, min(start + CHUNK, count))
+            patches = self.file.read(start, min(start + CHUNK, count))
             windows = self.windows(start, len(patches))
             for index in np.flatnonzero(self.used[start : start + CHUNK])[::step].tolist():
                 yield start + index, patches[index], self.total[windows[index]]
 
+    @property
+    def count(self) -> int:
+        """Number of frames up to the last used one; the file holds no patches beyond it."""
+        return int(np.flatnonzero(self.used)[-1]) + 1
+
 
 def settle(
-    laid: LaidPatches, regions: RegionPhases, max_rounds: int, tolerance_rad: float, *, last: bool
+    laid: LaidPatches, regions: RegionPhases, max_rounds: int, tolerance_rad: float
 ) -> tuple[int, float]:
     """Relaxation sweeps in alternating scan order, with coarse-grid corrections, to convergence.
 
     Every step needs Σ conj(patch) · total / coverage over a patch, so both are divided by the
-    square root of the coverage first; the total is multiplied by it at the end.
+    square root of the coverage first, the patches in their file: none can be added afterwards. The
+    total is multiplied by it at the end.
 
     Args:
         laid: patches with their offsets and sum, updated in place.
@@ -110,8 +106,6 @@ def settle(
         max_rounds: largest number of sweeps, at least one.
         tolerance_rad: converged when no offset changes by more in a sweep, relative to the mean
             change.
-        last: whether no patch is added afterwards; then patches are divided once, in their file,
-            instead of on every reading.
 
     Returns:
         Number of sweeps, and the largest change of an offset in the last one relative to the mean
@@ -121,24 +115,34 @@ def settle(
     inverse_root = np.zeros_like(root)
     np.divide(1, root, out=inverse_root, where=root > 0)
     laid.total *= inverse_root
-    laid.divisor = inverse_root
-    own = _divided_powers(laid, write=last)
-    if last:
-        laid.divisor = None
+    own = _divide(laid, inverse_root)
     largest = 0.0
     for done in range(1, max_rounds + 1):
         change = np.zeros(len(laid.offset_rad))
         for frame, patch, region in laid.each(backwards=done % 2 == 0):
-            change[frame] = _improve(laid, frame, patch, region, own[frame])
+            agreement = complex(np.vdot(patch, region))
+            change[frame], turn = _improve(laid, frame, agreement, own[frame])
+            np.add(region, patch * turn, out=region)
         moved = change[laid.used]
         largest = float(np.abs(moved - moved.mean()).max())
         if largest < tolerance_rad:
             break
         if done < max_rounds:
             _turn_regions(laid, regions)
-    laid.divisor = None
     laid.total *= root
     return done, largest
+
+
+def relax(laid: LaidPatches, first: int, last: int) -> None:
+    """One relaxation step of the frames `first` to `last` (excluded) only, in scan order."""
+    patches = laid.file.read(first, last)
+    for index, window in enumerate(laid.windows(first, len(patches))):
+        if laid.used[first + index]:
+            patch, region = patches[index], laid.total[window]
+            coverage = laid.coverage[window]
+            weighted = np.divide(patch, coverage, out=np.zeros_like(patch), where=coverage > 0)
+            agreement, own = complex(np.vdot(weighted, region)), np.vdot(weighted, patch).real
+            region += patch * _improve(laid, first + index, agreement, float(own))[1]
 
 
 def power_of(patches: NDArray[np.complex64]) -> NDArray[np.float32]:
@@ -148,34 +152,40 @@ def power_of(patches: NDArray[np.complex64]) -> NDArray[np.float32]:
     return power
 
 
-def _divided_powers(laid: LaidPatches, *, write: bool) -> NDArray[np.float64]:
-    """Powers (N,) of the divided patches; with `write`, these are written back to the file."""
+def _divide(laid: LaidPatches, divisor: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Multiply all patches in their file by what lies under them; returns their powers (N,)."""
     power = np.zeros(len(laid.offset_rad))
-    count = _count(laid)
+    count = laid.count
     for start in range(0, count, CHUNK):
-        patches = laid.patches(start, min(start + CHUNK, count))
-        if write:
-            laid.file.write(start, patches)
+        patches = laid.file.read(start, min(start + CHUNK, count))
+        for patch, window in zip(patches, laid.windows(start, len(patches)), strict=True):
+            np.multiply(patch, divisor[window], out=patch)
+        laid.file.write(start, patches)
         power[start : start + len(patches)] = power_of(patches)
     return power
 
 
 def _improve(
-    laid: LaidPatches,
-    frame: int,
-    patch: NDArray[np.complex64],
-    region: NDArray[np.complex64],
-    own: float,
-) -> float:
-    """One over-relaxed step of a patch's phase towards the mean of the others; returns it, rad."""
+    laid: LaidPatches, frame: int, agreement: complex, own: float
+) -> tuple[float, np.complex64]:
+    """One over-relaxed step of a patch's phase towards the mean of the others.
+
+    Args:
+        laid: patches.
+        frame: number of the patch.
+        agreement: Σ conj(patch) · total / coverage over the patch.
+        own: Σ |patch|² / coverage, what the patch itself has in it.
+
+    Returns:
+        The step, rad, and the factor of the patch that is to be added to the total.
+    """
     before = cmath.rect(1, laid.offset_rad[frame])
-    others = complex(np.vdot(patch, region)) - before * own
+    others = agreement - before * own
     if abs(others) <= LEAST_OVERLAP * own:
-        return 0.0
+        return 0.0, np.complex64(0)
     step = _OVER_RELAXATION * cmath.phase(others * before.conjugate())
     laid.offset_rad[frame] += step
-    region += patch * np.complex64(cmath.rect(1, laid.offset_rad[frame]) - before)
-    return step
+    return step, np.complex64(cmath.rect(1, laid.offset_rad[frame]) - before)
 
 
 def _turn_regions(laid: LaidPatches, regions: RegionPhases) -> None:
@@ -189,8 +199,3 @@ def _turn_regions(laid: LaidPatches, regions: RegionPhases) -> None:
     laid.total[:] = 0
     for frame, patch, region in laid.each():
         np.add(region, patch * turn[frame], out=region)
-
-
-def _count(laid: LaidPatches) -> int:
-    """Number of frames up to the last used one; the file holds no patches beyond it."""
-    return int(np.flatnonzero(laid.used)[-1]) + 1

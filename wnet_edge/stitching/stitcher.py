@@ -11,7 +11,8 @@ few hundred bytes per frame, however long the scan.
 """
 
 import cmath
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,7 +29,14 @@ from wnet_edge.stitching.layout import (
     growth_order,
 )
 from wnet_edge.stitching.patch_file import PatchFile
-from wnet_edge.stitching.phase_offsets import CHUNK, LEAST_OVERLAP, LaidPatches, power_of, settle
+from wnet_edge.stitching.phase_offsets import (
+    CHUNK,
+    LEAST_OVERLAP,
+    LaidPatches,
+    power_of,
+    relax,
+    settle,
+)
 
 
 @dataclass(frozen=True)
@@ -76,15 +84,67 @@ class Stitched:
     largest_change_rad: float
 
 
+@dataclass(frozen=True, eq=False)
+class LaidSums:
+    """What patches laid so far sum up to: enough for their image, in any thread.
+
+    Attributes:
+        total: (H, W) complex64, sum of the rotated, weighted patches; `stitched` makes the image in
+            its memory.
+        coverage: (H, W) float32, summed weight.
+        origin_px: (2,) int64, object row, column of pixel (0, 0).
+        window_start_px: row and column of a patch in its full window.
+        offset_rad: (N,) float64, phase added to each patch.
+        used: (N,) bool, False for frames without counts or with non-finite values.
+        rounds: number of relaxation sweeps over all patches.
+        largest_change_rad: as in `Stitched`; infinite before the first sweep.
+    """
+
+    total: NDArray[np.complex64]
+    coverage: NDArray[np.float32]
+    origin_px: NDArray[np.int64]
+    window_start_px: int
+    offset_rad: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    rounds: int = 0
+    largest_change_rad: float = math.inf
+
+    def stitched(self) -> Stitched:
+        """The image; only once.
+
+        Raises:
+            ResultError: if no frame had a usable patch.
+        """
+        _check_any(self.used)
+        image, coverage = self.total, self.coverage
+        total = complex(image.sum(dtype=np.complex128))
+        turn = np.conj(total) / abs(total) if total else 1.0
+        covered = coverage > 0
+        np.divide(image, coverage, out=image, where=covered)
+        image *= np.complex64(turn)
+        image[~covered] = 0  # rounding residue
+        offsets = np.angle(np.exp(1j * self.offset_rad) * turn)
+        return Stitched(
+            image=image,
+            coverage=coverage,
+            window_offset_px=(self.window_start_px - self.origin_px).astype(np.float64),
+            origin_px=self.origin_px,
+            offsets_rad=np.where(self.used, offsets, 0.0),
+            used=self.used,
+            rounds=self.rounds,
+            largest_change_rad=self.largest_change_rad,
+        )
+
+
 class Stitcher:
-    """Stitches patches, added in batches with their positions, into an image available at any time.
+    """Stitches patches, added in batches with their positions; the image is there at any time.
 
     A context manager: the temporary file is deleted on exit, also after an error.
 
         with Stitcher(128, 64, weight) as stitcher:
             for positions_px, amplitude, phase, scale in batches:
                 stitcher.add(positions_px, amplitude, phase, scale)
-            stitched = stitcher.finish()
+            stitched = stitcher.finish().stitched()
 
     Args:
         full_window_px: edge of the full window.
@@ -114,6 +174,7 @@ class Stitcher:
         self._full_window_px, self._patch_px = full_window_px, patch_px
         self._added = 0
         self._seeds = 0
+        self._relaxed_next = 0
         self._placer = PatchPlacer(self._weight, CHUNK)
         # Extents on the object: that of the image, and the larger one that is allocated.
         self._shown: Extent | None = None
@@ -189,73 +250,63 @@ class Stitcher:
                 np.asarray(scale[part], np.float32),
             )
 
-    def image(self, rounds: int = 1) -> Stitched:
-        """The image so far, after up to `rounds` relaxation sweeps; more can be added afterwards.
+    def relax(self, count: int) -> None:
+        """Relax the phases of `count` patches a little, on from where the last call stopped."""
+        while count > 0 and self._added:
+            first = self._relaxed_next % self._added
+            last = min(first + min(count, CHUNK), self._added)
+            relax(self._laid, first, last)
+            count -= last - first
+            self._relaxed_next = last
+
+    def so_far(self) -> LaidSums:
+        """What has been laid so far, copied; more can be added afterwards.
 
         Raises:
-            ResultError: if no frame had a usable patch so far.
-            ValueError: if the stitcher is closed.
+            ValueError: if the stitcher is closed, or no frame has come.
         """
-        self._check_usable()
-        done = settle(self._laid, self._regions, rounds, self._options.tolerance_rad, last=False)
-        return self._stitched(*done, last=False)
+        self._check_open()
+        return self._sums(copied=True)
 
-    def finish(self) -> Stitched:
-        """Solve for the phase offsets and return the image; closes the stitcher.
+    def finish(self) -> LaidSums:
+        """Solve for the phase offsets; closes the stitcher.
 
         Raises:
             ResultError: if no frame had a usable patch.
             ValueError: if the stitcher is closed.
         """
-        self._check_usable()
+        self._check_open()
+        _check_any(self._laid.used[: self._added])
         if self._seeds > 1:
             self._grow()
         options = self._options
-        done = settle(
-            self._laid, self._regions, options.max_rounds, options.tolerance_rad, last=True
+        rounds, change_rad = settle(
+            self._laid, self._regions, options.max_rounds, options.tolerance_rad
         )
         self.close()
-        return self._stitched(*done, last=True)
+        sums = self._sums(copied=False)
+        return replace(sums, rounds=rounds, largest_change_rad=change_rad)
 
-    def _stitched(self, rounds: int, change_rad: float, *, last: bool) -> Stitched:
-        """The image in its own extent; with `last` it may take over the memory of the sum."""
+    def _sums(self, *, copied: bool) -> LaidSums:
+        """The sums in the image's own extent."""
         if self._shown is None:
             raise ValueError("no frame has come")
         shown = self._shown.within(self._canvas)
-        image, coverage = self._laid.total[shown], self._laid.coverage[shown]
-        if not (last and image.flags.c_contiguous):
-            image, coverage = image.copy(), coverage.copy()
-        total = complex(image.sum(dtype=np.complex128))
-        turn = np.conj(total) / abs(total) if total else 1.0
-        covered = coverage > 0
-        np.divide(image, coverage, out=image, where=covered)
-        image *= np.complex64(turn)
-        image[~covered] = 0  # rounding residue
-        used = self._laid.used[: self._added].copy()
-        offsets = np.angle(np.exp(1j * self._laid.offset_rad[: self._added]) * turn)
-        start = central_window_start_px(self._full_window_px, self._patch_px)
-        return Stitched(
-            image=image,
-            coverage=coverage,
-            window_offset_px=(start - self._shown.origin_px).astype(np.float64),
-            origin_px=self._shown.origin_px,
-            offsets_rad=np.where(used, offsets, 0.0),
-            used=used,
-            rounds=rounds,
-            largest_change_rad=change_rad,
+        total, coverage = self._laid.total[shown], self._laid.coverage[shown]
+        if copied or not total.flags.c_contiguous:
+            total, coverage = total.copy(), coverage.copy()
+        return LaidSums(
+            total,
+            coverage,
+            self._shown.origin_px,
+            central_window_start_px(self._full_window_px, self._patch_px),
+            self._laid.offset_rad[: self._added].copy(),
+            self._laid.used[: self._added].copy(),
         )
 
     def _check_open(self) -> None:
         if self._laid.file.closed:
             raise ValueError("the stitcher is closed")
-
-    def _check_usable(self) -> None:
-        self._check_open()
-        if not self._laid.used.any():
-            raise ResultError(
-                f"none of the {self._added} frames has counts that give a finite patch: "
-                "is the shutter closed, or everything masked?"
-            )
 
     def _first_pixels(
         self, positions_px: ArrayLike
@@ -349,6 +400,14 @@ class Stitcher:
                     self._laid.windows(frame, 1),
                 )
                 self._lay(frame, patch[0], self._laid.total[window], float(power_of(patch)[0]))
+
+
+def _check_any(used: NDArray[np.bool_]) -> None:
+    if not used.any():
+        raise ResultError(
+            f"none of the {len(used)} frames has counts that give a finite patch: "
+            "is the shutter closed, or everything masked?"
+        )
 
 
 def _checked_weight(weight: NDArray[np.float32], patch_px: int) -> NDArray[np.float32]:

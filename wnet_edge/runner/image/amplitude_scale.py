@@ -1,5 +1,6 @@
 """The amplitude scale of patches, which the network, blind to flux, can't know."""
 
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum
 
@@ -59,6 +60,12 @@ class AmplitudeReference:
         if self._reference is None and totals.any():
             self._reference = float(np.median(totals[totals > 0]))
         return np.sqrt(totals / (self._reference or 1.0)).astype(np.float32)
+
+    def copy(self) -> "AmplitudeReference":
+        """The same, which knows of no later batch."""
+        copied = copy(self)
+        copied._totals = list(self._totals)
+        return copied
 
     @property
     def totals(self) -> NDArray[np.float64]:

@@ -5,8 +5,6 @@ The three steps may be called in sequence (`add`) or with the graph in a separat
 `patches`, `lay`).
 """
 
-from dataclasses import dataclass, replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,32 +13,12 @@ from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.runner.graph.batches import RunFrames
-from wnet_edge.runner.image.amplitude_scale import AmplitudeReference, AmplitudeScale
-from wnet_edge.runner.image.self_check import FrameSample, SelfCheck, self_check
+from wnet_edge.runner.image.amplitude_scale import AmplitudeReference
+from wnet_edge.runner.image.gathered import Faults, Gathered
+from wnet_edge.runner.image.self_check import FrameSample
 from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.scan.preparation import Preparation, Prepared
-from wnet_edge.stitching.stitcher import Stitched, Stitcher, StitchOptions
-
-COMPARED_FRAMES = 100
-"""Default number of frames compared in the self-check."""
-
-
-@dataclass(frozen=True)
-class Assembled:
-    """The image of the frames so far.
-
-    Attributes:
-        stitched: the image and its place on the object, in its amplitude scale.
-        amplitude_scale: reference of the amplitude scale.
-        transmission: median fraction of the probe's power that reached the detector; None without
-            a probe.
-        median_counts: median counts per frame, of the frames in the image.
-    """
-
-    stitched: Stitched
-    amplitude_scale: AmplitudeScale
-    transmission: float | None
-    median_counts: float
+from wnet_edge.stitching.stitcher import LaidSums, Stitcher, StitchOptions
 
 
 class Assembler:
@@ -51,8 +29,8 @@ class Assembler:
         with Assembler(scan.setup, package, graph.run) as assembler:
             for frames, positions_m in batches:
                 assembler.add(frames, positions_m)
-                look = assembler.image()
-            assembled = assembler.finish()
+                early = assembler.so_far().assembled()
+            assembled = assembler.finish().assembled()
 
     Args:
         setup: detector and probe of the scan.
@@ -63,10 +41,7 @@ class Assembler:
         stitch_options: stopping criteria and size limit of the stitcher.
 
     Attributes:
-        values_masked: pixel values so far that are no counts (NaN, detector gaps) outside the
-            setup's mask, each left out of its frame.
-        values_clipped: negative values so far, outside the mask, that were taken as zero.
-        frames_flat: number of uniform frames so far, which are left out.
+        faults: of all frames so far.
 
     Raises:
         PackageError: if the package's probe is zero in the network's window.
@@ -82,7 +57,7 @@ class Assembler:
         expected_m: NDArray[np.float64] | None = None,
         stitch_options: StitchOptions | None = None,
     ) -> None:
-        self.values_masked = self.values_clipped = self.frames_flat = 0
+        self.faults = Faults()
         self._setup, self._package, self._run = setup, package, run
         window_px = package.manifest.window_px
         self._preparation = Preparation(setup.mask, setup.frame_px // window_px)
@@ -156,9 +131,11 @@ class Assembler:
             ScanError: if a position is not finite, or the image becomes too large.
             ResultError: if there is no disk space for the stitcher's temporary file.
         """
-        self.values_masked += batch.values_masked
-        self.values_clipped += batch.values_clipped
-        self.frames_flat += batch.frames_flat
+        self.faults = Faults(
+            self.faults.values_masked + batch.values_masked,
+            self.faults.values_clipped + batch.values_clipped,
+            self.faults.frames_flat + batch.frames_flat,
+        )
         amplitude, phase_rad = (values[:, 0] for values in patches)
         scale = self._amplitude.scale(batch.totals)
         try:
@@ -173,46 +150,36 @@ class Assembler:
         without_counts: NDArray[np.bool_] = self._amplitude.totals == 0
         return without_counts
 
-    @property
-    def kept(self) -> dict[int, NDArray[np.float32]]:
-        """Counts (h, w) of some frames so far by their place, evenly spread, to look at."""
-        return dict(self._sample.counts)
+    def relax(self, count: int) -> None:
+        """Relax the phases of `count` patches a little, in turn, so that looks improve."""
+        self._stitcher.relax(count)
 
-    def image(self, rounds: int = 1) -> Assembled:
-        """The image so far, after up to `rounds` relaxation sweeps; frames can still be added.
+    def so_far(self) -> Gathered:
+        """The frames so far, copied; more can be added afterwards.
 
         Raises:
-            ResultError: if no frame had a usable patch so far.
+            ValueError: if no frame has been added.
         """
-        return self._assembled(self._stitcher.image(rounds))
+        return self._gathered(self._stitcher.so_far())
 
-    def finish(self) -> Assembled:
-        """The image of all frames with converged phases; no frame can be added afterwards.
+    def finish(self) -> Gathered:
+        """All frames, with converged phases; no frame can be added afterwards.
 
         Raises:
             ResultError: if no frame had a usable patch.
         """
-        return self._assembled(self._stitcher.finish())
+        return self._gathered(self._stitcher.finish())
 
-    def check(self, assembled: Assembled, compared_frames: int = COMPARED_FRAMES) -> SelfCheck:
-        """Self-check of an image of this scan with up to `compared_frames` of its frames."""
+    def _gathered(self, sums: LaidSums) -> Gathered:
         positions_m = np.concatenate(self._positions_m)
-        return self_check(
-            self._sample,
+        return Gathered(
             self._setup,
-            positions_m,
             self._package,
-            assembled.stitched,
-            compared_frames,
-        )
-
-    def _assembled(self, stitched: Stitched) -> Assembled:
-        reference = self._amplitude.settled(stitched.used)
-        return Assembled(
-            replace(stitched, image=stitched.image * np.float32(reference.factor)),
-            reference.scale,
-            reference.transmission,
-            reference.median_counts,
+            sums,
+            self._amplitude.copy(),
+            self._sample.of_first(len(positions_m)),
+            positions_m,
+            self.faults,
         )
 
     def _pixels(self, positions_m: NDArray[np.float64]) -> NDArray[np.float64]:

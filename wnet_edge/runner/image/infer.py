@@ -21,7 +21,8 @@ from wnet_edge.physics.geometry import positions_px
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
-from wnet_edge.runner.image.assembler import COMPARED_FRAMES, Assembled, Assembler
+from wnet_edge.runner.image.assembler import Assembler
+from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Assembled, Faults
 from wnet_edge.runner.image.laps import Laps, Timing
 from wnet_edge.runner.image.prefetch import prefetched
 from wnet_edge.runner.image.self_check import SelfCheck
@@ -146,31 +147,32 @@ def infer(
             laps.lap("stitch")
             if progress is not None:
                 progress(len(batch.totals))
-        check_lost(scan, assembler.lost, assembler.frames_flat, effort.largest_lost_share)
-        assembled = assembler.finish()
+        check_lost(scan, assembler.lost, assembler.faults.frames_flat, effort.largest_lost_share)
+        gathered = assembler.finish()
+        assembled = gathered.assembled()
         laps.lap("stitch")
-        checked = assembler.check(assembled, effort.compared_frames)
+        checked = gathered.check(assembled, effort.compared_frames)
         laps.lap("check")
     timing = laps.timing(opened.open_s)
-    return inference_of(scan, opened, assembler, assembled, checked, timing)
+    return inference_of(scan, opened, assembled, checked, gathered.faults, timing)
 
 
 def inference_of(
     scan: Scan,
     opened: ChosenGraph,
-    assembler: Assembler,
     assembled: Assembled,
     checked: SelfCheck,
+    faults: Faults,
     timing: Timing,
 ) -> Inference:
-    """The image of a scan with all that its assembler has counted.
+    """The image of a scan with all that is known of it.
 
     Args:
         scan: all of whose frames the assembler has had.
         opened: the graph.
-        assembler: of the scan.
-        assembled: its image.
+        assembled: the image.
         checked: whether that explains the frames.
+        faults: of the frames.
         timing: of the work.
     """
     processed = int(assembled.stitched.used.sum())
@@ -180,9 +182,9 @@ def inference_of(
         frames_received=scan.frame_count,
         frames_processed=processed,
         frames_lost=scan.frame_count - processed,
-        values_masked=assembler.values_masked,
-        values_clipped=assembler.values_clipped,
-        frames_flat=assembler.frames_flat,
+        values_masked=faults.values_masked,
+        values_clipped=faults.values_clipped,
+        frames_flat=faults.frames_flat,
         amplitude_scale=assembled.amplitude_scale,
         transmission=assembled.transmission,
         median_counts=assembled.median_counts,

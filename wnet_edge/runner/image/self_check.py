@@ -6,6 +6,7 @@ with the measurement: R = Σ|√I − |Ψ|| / Σ√I. The same is done for a bla
 with its contrast scaled up and down. `wnet_edge.runner.image.verdict` judges these numbers.
 """
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,12 @@ class FrameSample:
         if frame_count is not None:
             size = min(frame_count, _KEPT_FRAMES)
             self._wanted = np.unique(np.linspace(0, frame_count - 1, size).astype(np.int64))
+
+    def of_first(self, count: int) -> "FrameSample":
+        """The same of the scan's first `count` frames, which knows of no later one."""
+        copied = copy(self)
+        copied.counts = {number: kept for number, kept in self.counts.items() if number < count}
+        return copied
 
     def add(self, first: int, counts: NDArray[np.float32]) -> None:
         """Keep those of the frames (B, 1, h, w) from number `first` on that are in the sample."""

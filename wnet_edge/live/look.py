@@ -1,0 +1,164 @@
+"""A look at a running scan: all that its image is made of at one moment, judged in any thread."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.live.snapshot import LastFrame, Snapshot
+from wnet_edge.live.source import Begin, Loss
+from wnet_edge.runner.choosing.choice import ChosenGraph
+from wnet_edge.runner.image.gathered import Assembled, Gathered
+from wnet_edge.runner.image.infer import inference_of
+from wnet_edge.runner.image.laps import Timing
+from wnet_edge.runner.image.scan_image import ReadyScan, ScanImage
+from wnet_edge.runner.image.self_check import SelfCheck
+from wnet_edge.scan.scan import Scan
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast frames go through.
+
+    Attributes:
+        frames_per_second: processed, over the last seconds.
+        latency_s: (K,) from publication, or else reception, to the image, of the last frames.
+    """
+
+    frames_per_second: float
+    latency_s: NDArray[np.float64]
+
+    def latency_quantile_s(self, share: float) -> float:
+        """Latency that a share of the frames does not exceed; 0 before the first."""
+        return float(np.quantile(self.latency_s, share)) if len(self.latency_s) else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What a running scan has come to, apart from it.
+
+    Attributes:
+        begin: of the scan.
+        opened: graph that processes it.
+        ready: the scan as the package sees it.
+        gathered: its frames.
+        numbers: (N,) int64, of the frames.
+        sent: frames that were sent, as far as is known.
+        received: frames received.
+        lost: frames lost, by reason.
+        notes: on losses, a line each.
+        pace: of the frames.
+        timing: of the steps.
+        compared_frames: frames that judge the image.
+        last: frame that was processed last.
+        queue_depth: frames that wait.
+        ended: why the scan has ended; None while it runs.
+    """
+
+    begin: Begin
+    opened: ChosenGraph
+    ready: ReadyScan
+    gathered: Gathered
+    numbers: NDArray[np.int64]
+    sent: int
+    received: int
+    lost: Mapping[Loss, int]
+    notes: Sequence[str]
+    pace: Pace
+    timing: Timing
+    compared_frames: int
+    last: LastFrame | None
+    queue_depth: int
+    ended: str | None
+
+    @cached_property
+    def _judged(self) -> tuple[Assembled, SelfCheck, float]:
+        """The image, whether it explains its frames, and the seconds that took."""
+        began = perf_counter()
+        assembled = self.gathered.assembled()
+        check = self.gathered.check(assembled, self.compared_frames)
+        return assembled, check, perf_counter() - began
+
+    def snapshot(self) -> Snapshot:
+        """The image and its numbers, to be shown.
+
+        Raises:
+            ResultError: if no frame so far has anything to show.
+        """
+        assembled, check, _ = self._judged
+        stitched, opened, pace = assembled.stitched, self.opened, self.pace
+        covered = stitched.coverage > 0
+        row, column = stitched.origin_px.tolist()
+        framed = self.ready.framed
+        pixel_m = framed.scan.object_pixel_size_m
+        return Snapshot(
+            scan=self.begin.name,
+            phase=np.where(covered, np.angle(stitched.image), np.float32(np.nan)),
+            amplitude=np.where(covered, np.abs(stitched.image), np.float32(np.nan)),
+            coverage=stitched.coverage,
+            pixel_size_m=pixel_m,
+            origin_px=(row, column),
+            windows_px=self.gathered.positions_m / pixel_m + stitched.window_offset_px,
+            window_px=opened.package.manifest.window_px,
+            frame_numbers=self.numbers,
+            kept=self.gathered.sample.counts,
+            received=self.received,
+            processed=len(self.numbers),
+            lost=self.lost,
+            expected=self.begin.frame_count,
+            queue_depth=self.queue_depth,
+            frames_per_second=pace.frames_per_second,
+            latency_p50_s=pace.latency_quantile_s(0.5),
+            latency_p99_s=pace.latency_quantile_s(0.99),
+            r_factor=None if check.fit is None else check.fit.r_factor,
+            trusted=check.trusted,
+            verdict=check.text,
+            warnings=(*self.ready.choice.warnings, *framed.scan.notes, *self.notes),
+            package=opened.package.name,
+            precision=opened.precision.value,
+            provider=opened.provider.value,
+            ended=self.ended,
+            last=self.last,
+        )
+
+    def scan_image(self) -> ScanImage:
+        """The image with all that is known of it, to be written, as `infer` would give it.
+
+        Raises:
+            ResultError: if no frame so far has anything to show.
+        """
+        assembled, check, check_s = self._judged
+        scan = self._whole_scan()
+        timing = replace(self.timing, check_s=check_s, total_s=self.timing.total_s + check_s)
+        inference = inference_of(scan, self.opened, assembled, check, self.gathered.faults, timing)
+        lost = [f"{count} frames {reason.value}" for reason, count in self.lost.items() if count]
+        inference = replace(
+            inference,
+            frames_received=self.sent,
+            frames_lost=self.sent - inference.frames_processed,
+            warnings=(*self.notes, *lost, *inference.warnings),
+        )
+        ready = self.ready
+        context = replace(
+            ready.context,
+            positions_m=scan.positions_m,
+            left_out=scan.left_out,
+            frame_numbers=scan.frame_numbers,
+        )
+        choice = replace(ready.choice, framed=replace(ready.framed, scan=scan))
+        return ScanImage(replace(ready, choice=choice, context=context), inference)
+
+    def _whole_scan(self) -> Scan:
+        """All frames that were processed, as if they had been recorded; their counts are gone."""
+        count = len(self.numbers)
+        scan = self.ready.framed.scan
+        return replace(
+            scan,
+            frames=np.broadcast_to(np.float32(0), (count, scan.frame_px, scan.frame_px)),
+            positions_m=self.gathered.positions_m,
+            left_out=np.zeros(count, np.bool_),
+            frame_numbers=self.numbers,
+        )
