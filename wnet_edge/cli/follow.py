@@ -1,5 +1,6 @@
 """`wnet-edge follow`: a file that is being written, to an image that grows with it."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from wnet_edge.cli.scan_options import read_options_from
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.io.containers.stacks import MAX_FRAMES
 from wnet_edge.live.file_source import FollowedFile, FollowOptions
-from wnet_edge.live.run import run
 
 
 @click.command()
@@ -50,9 +50,5 @@ def command(
     options = FollowOptions(read=reading, idle_timeout_s=idle_s, frame_count=frame_count)
     if not scan.exists():
         print_note(f"{scan}: is not there yet; waiting for it (Ctrl-C ends)")
-    source = FollowedFile(scan, options)
-    try:
-        run(source, setup.opened, setup.options, setup.terminal)
-    finally:
-        source.close()
-    setup.terminal.check()
+    with closing(FollowedFile(scan, options)) as source:
+        setup.run(source)

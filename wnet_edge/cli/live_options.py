@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -23,17 +24,20 @@ from wnet_edge.cli.options import (
 from wnet_edge.cli.scan_options import orientation_options, scan_options, way_up
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.embedded import opened_package
-from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
+from wnet_edge.errors import ResultError, ScanError, WNetEdgeError, not_installed
 from wnet_edge.host.outputs import check_output
 from wnet_edge.io.images.result_format import ResultFormat, default_paths, picture_beside
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.live.run import RunOptions
+from wnet_edge.live.run import RunOptions, run
 from wnet_edge.live.session import LiveOptions
-from wnet_edge.live.snapshot import Snapshot
-from wnet_edge.live.source import Begin, Lost
+from wnet_edge.live.snapshot import Snapshot, Viewer
+from wnet_edge.live.source import Begin, Lost, Source
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.scan_image import ScanImage, write_scan_image
+
+if TYPE_CHECKING:
+    from wnet_edge.live.pv_outputs import PvOutputs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,6 +77,13 @@ _OPTIONS = (
         type=FILE,
         help="Folder of the results, a file and a picture per scan.  [default: .]",
     ),
+    click.option(
+        "--output-pv",
+        "pv_prefix",
+        metavar="PREFIX",
+        help="Serve the image so far and its state as EPICS PVs: PREFIX:Phase, PREFIX:Amplitude, "
+        "PREFIX:Coverage, PREFIX:RFactor and others, new every --look-s.",
+    ),
 )
 
 
@@ -92,11 +103,13 @@ class LiveSetup:
         opened: graph of the package.
         options: how scans are taken.
         terminal: who tells of them, and writes their results.
+        pv_prefix: of the PVs that show them; None for none.
     """
 
     opened: ChosenGraph
     options: RunOptions
     terminal: "Terminal"
+    pv_prefix: str | None
 
     @classmethod
     def of(cls, values: dict[str, Any], reading: ReadOptions, scans: int | None) -> "LiveSetup":
@@ -122,7 +135,30 @@ class LiveSetup:
             raise ResultError(f"{folder}: no such folder; create it, or name another with -o")
         options = RunOptions(live, values["look_s"], values["save_s"], scans)
         terminal = Terminal(folder, force=values["force"], as_json=values["as_json"])
-        return cls(open_best_graph(package, runner), options, terminal)
+        opened = open_best_graph(package, runner)
+        return cls(opened, options, terminal, values["pv_prefix"])
+
+    def run(self, source: Source, queue_depth: Callable[[], int] = lambda: 0) -> None:
+        """Take the source's scans to their images, and show them on the way.
+
+        Raises:
+            ScanError: if the source is damaged or can't be reached, or a scan gave no image.
+            WNetEdgeError: if the PVs can't be served.
+        """
+        with ExitStack() as stack:
+            viewers: list[Viewer] = []
+            if self.pv_prefix is not None:
+                viewers.append(stack.enter_context(closing(_pv_outputs(self.pv_prefix))).show)
+            run(source, self.opened, self.options, self.terminal, queue_depth, viewers)
+        self.terminal.check()
+
+
+def _pv_outputs(prefix: str) -> "PvOutputs":
+    try:
+        from wnet_edge.live.pv_outputs import PvOutputs
+    except ModuleNotFoundError as error:
+        raise WNetEdgeError(not_installed("--output-pv", error, "live")) from error
+    return PvOutputs(prefix)
 
 
 @dataclass

@@ -18,7 +18,6 @@ from wnet_edge.live.bounded_queue import WhenBehind
 from wnet_edge.live.known_positions import WithPositions, known_positions_m
 from wnet_edge.live.pairing import Match
 from wnet_edge.live.pv_scans import PositionNames, ScanRules
-from wnet_edge.live.run import run
 
 if TYPE_CHECKING:
     from wnet_edge.live.pv_source import PvSource
@@ -125,8 +124,7 @@ def command(
     stream = _pv(pv, values, positions_m) if pv is not None else _zmq(str(address), values)
     with closing(stream):
         source = stream if positions_m is None else WithPositions(stream, positions_m)
-        run(source, setup.opened, setup.options, setup.terminal, lambda: stream.depth)
-    setup.terminal.check()
+        setup.run(source, lambda: stream.depth)
 
 
 def _when_behind(values: dict[str, Any], otherwise: WhenBehind) -> WhenBehind:
