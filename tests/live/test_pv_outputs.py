@@ -16,11 +16,10 @@ RANDOM = np.random.default_rng(2)
 
 def snapshot(rows, columns, **other):
     phase, amplitude, coverage = RANDOM.random((3, rows, columns)).astype("f4")
-    phase[:2] = np.nan
+    coverage[:2] = 0
     fields = {
         "scan": "X_20260101",
-        "phase": phase,
-        "amplitude": amplitude,
+        "image": amplitude * np.exp(1j * phase),
         "coverage": coverage,
         "pixel_size_m": 7.5e-9,
         "origin_px": (-4, 12),

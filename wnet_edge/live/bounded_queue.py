@@ -1,5 +1,6 @@
 """A queue between a source that can't wait and a network that may be behind."""
 
+import time
 from collections import Counter, deque
 from enum import Enum
 from threading import Condition
@@ -14,6 +15,10 @@ class WhenBehind(str, Enum):
     DROP_NEWEST = "drop-newest"
     BLOCK = "block"
 
+
+_LINGER_S = 0.002
+"""A reader that had to wait takes what comes in so much time in one go: waking up costs more than
+taking a frame."""
 
 _Losses = Counter[tuple[Loss, str]]
 """Frames lost, by reason and note."""
@@ -64,7 +69,14 @@ class BoundedQueue:
     def get(self, timeout_s: float) -> Event | None:
         """The next event; None if there is none within `timeout_s`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._events or self._lost, timeout_s)
+            waits = not self._events and not self._lost and timeout_s > _LINGER_S
+            came = self._changed.wait_for(lambda: self._events or self._lost, timeout_s)
+        if waits and came:
+            time.sleep(_LINGER_S)
+        return self._next()
+
+    def _next(self) -> Event | None:
+        with self._changed:
             if self._lost:
                 reason, note = next(iter(self._lost))
                 return Lost(reason, self._lost.pop((reason, note)), note)

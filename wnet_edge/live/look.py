@@ -24,16 +24,16 @@ class Pace:
     """How fast frames go through.
 
     Attributes:
-        frames_per_second: processed, over the last seconds.
-        latency_s: (K,) from publication, or else reception, to the image, of the last frames.
+        frames_per_second: processed.
+        latency_s: (K,) from publication, or else reception, to the image, of each frame.
     """
 
     frames_per_second: float
     latency_s: NDArray[np.float64]
 
     def latency_quantile_s(self, share: float) -> float:
-        """Latency that a share of the frames does not exceed; 0 before the first."""
-        return float(np.quantile(self.latency_s, share)) if len(self.latency_s) else 0.0
+        """Latency that a share of the frames does not exceed."""
+        return float(np.quantile(self.latency_s, share))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Look:
         received: frames received.
         lost: frames lost, by reason.
         notes: on losses, a line each.
-        pace: of the frames.
+        pace: over the last seconds, or over the whole scan once it has ended.
         timing: of the steps.
         compared_frames: frames that judge the image.
         last: frame that was processed last.
@@ -90,14 +90,12 @@ class Look:
         """
         assembled, check, _ = self._judged
         stitched, opened, pace = assembled.stitched, self.opened, self.pace
-        covered = stitched.coverage > 0
         row, column = stitched.origin_px.tolist()
         framed = self.ready.framed
         pixel_m = framed.scan.object_pixel_size_m
         return Snapshot(
             scan=self.begin.name,
-            phase=np.where(covered, np.angle(stitched.image), np.float32(np.nan)),
-            amplitude=np.where(covered, np.abs(stitched.image), np.float32(np.nan)),
+            image=stitched.image,
             coverage=stitched.coverage,
             pixel_size_m=pixel_m,
             origin_px=(row, column),

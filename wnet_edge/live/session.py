@@ -6,6 +6,8 @@ which are run when they are full or when their first frame has waited long enoug
 thread of its own, so that one batch is stitched while the next is inferred.
 """
 
+import math
+from bisect import bisect
 from collections import Counter, deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -32,13 +34,13 @@ from wnet_edge.runner.image.laps import Laps
 from wnet_edge.runner.image.scan_image import ReadyScan, made_ready
 from wnet_edge.scan.preparation import Prepared
 
-_REMEMBERED = 4096
-"""Latencies of the last frames."""
+_RECENT_S = 5.0
+"""Over which rate and latency are told while the scan runs; at its end, over all of it."""
 
 _OLDEST_S = 3600.0
 """Frames that say they are older were published by another clock."""
 
-_COMPARED_FRAMES = 40
+_COMPARED_FRAMES = 12
 """Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
 
 _RELAXED_FRAMES = 256
@@ -113,8 +115,8 @@ class LiveScan:
         self._notes: list[str] = []
         self._numbers: list[NDArray[np.int64]] = []
         self._processed = 0
-        self._latency_s: deque[float] = deque(maxlen=_REMEMBERED)
-        self._done_at: deque[tuple[float, int]] = deque(maxlen=_REMEMBERED)
+        self._latency_s: list[NDArray[np.float64]] = []
+        self._done_at_s: list[float] = []
         self._laps = Laps()
         self._ready: ReadyScan | None = None
         self._assembler: Assembler | None = None
@@ -253,7 +255,7 @@ class LiveScan:
             received=self.received,
             lost=dict(self.lost),
             notes=tuple(self._notes),
-            pace=Pace(self._frames_per_second(), np.array(self._latency_s)),
+            pace=self._pace(recent=ended is None),
             timing=self._laps.timing(self._opened.open_s),
             compared_frames=compared_frames,
             last=self._last,
@@ -336,20 +338,28 @@ class LiveScan:
         self._numbers.append(np.array([frame.number for frame in batch], np.int64))
         self._processed += len(batch)
         self._last = LastFrame(batch[-1].number, prepared.counts[-1, 0], patches[1][-1, 0])
-        now, published_now = perf_counter(), time()
-        self._done_at.append((now, len(batch)))
-        for frame in batch:
-            published = published_now - (frame.published_s or 0.0)
-            # A detector's clock may be off, or the series an old one.
-            known = frame.published_s is not None and 0 <= published < _OLDEST_S
-            self._latency_s.append(published if known else now - frame.received_s)
+        self._done_at_s.append(perf_counter())
+        self._latency_s.append(_latencies_s(batch, self._done_at_s[-1]))
 
     def _oriented(self, positions_m: NDArray[np.float64]) -> NDArray[np.float64]:
         return orient_positions(positions_m, self._framed.position_orientation)
 
-    def _frames_per_second(self) -> float:
-        if len(self._done_at) < 2:
-            return 0.0
-        first, last = self._done_at[0][0], self._done_at[-1][0]
-        frames = sum(count for _, count in self._done_at) - self._done_at[0][1]
-        return frames / (last - first) if last > first else 0.0
+    def _pace(self, *, recent: bool) -> Pace:
+        """Of all frames, or of the last seconds."""
+        since_s = self._done_at_s[-1] - _RECENT_S if recent else -math.inf
+        first = bisect(self._done_at_s, since_s)
+        latency_s = np.concatenate(self._latency_s[first:])
+        took_s = self._done_at_s[-1] - self._done_at_s[first]
+        frames = len(latency_s) - len(self._latency_s[first])
+        return Pace(frames / took_s if took_s > 0 else 0.0, latency_s)
+
+
+def _latencies_s(batch: list[Frame], done_at_s: float) -> NDArray[np.float64]:
+    """(B,) from publication, or else reception, to now."""
+    now_s = time()
+    published_s = np.array([frame.published_s or -math.inf for frame in batch])
+    received_s = np.array([frame.received_s for frame in batch])
+    latency_s = now_s - published_s
+    # A detector's clock may be off, or the series an old one.
+    known = (latency_s >= 0) & (latency_s < _OLDEST_S)
+    return np.where(known, latency_s, done_at_s - received_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,7 @@ class Snapshot:
 
     Attributes:
         scan: its name.
-        phase: (H, W) float32 rad, NaN where no frame lies.
-        amplitude: (H, W) float32, NaN where no frame lies.
+        image: (H, W) complex64, zero where no frame lies.
         coverage: (H, W) float32, summed illumination weight.
         pixel_size_m: edge of a pixel.
         origin_px: (2,) row, column of the object on which the image begins; it grows both ways.
@@ -45,7 +45,8 @@ class Snapshot:
         lost: frames lost, by reason.
         expected: frames to come in all; None if unknown.
         queue_depth: frames that wait.
-        frames_per_second: processed, over the last seconds.
+        frames_per_second: processed, over the last seconds, or over the whole scan once it has
+            ended; likewise the latencies.
         latency_p50_s: median time from publication, or else reception, to the image.
         latency_p99_s: 99th percentile of it.
         r_factor: of the image with its frames; None until some could be compared.
@@ -60,8 +61,7 @@ class Snapshot:
     """
 
     scan: str
-    phase: NDArray[np.float32]
-    amplitude: NDArray[np.float32]
+    image: NDArray[np.complex64]
     coverage: NDArray[np.float32]
     pixel_size_m: float
     origin_px: tuple[int, int]
@@ -86,6 +86,16 @@ class Snapshot:
     provider: str = ""
     ended: str | None = None
     last: LastFrame | None = None
+
+    @cached_property
+    def phase(self) -> NDArray[np.float32]:
+        """(H, W) float32 rad, NaN where no frame lies."""
+        return np.where(self.coverage > 0, np.angle(self.image), np.float32(np.nan))
+
+    @cached_property
+    def amplitude(self) -> NDArray[np.float32]:
+        """(H, W) float32, NaN where no frame lies."""
+        return np.where(self.coverage > 0, np.abs(self.image), np.float32(np.nan))
 
 
 Viewer = Callable[[Snapshot], None]
