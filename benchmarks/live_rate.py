@@ -1,12 +1,13 @@
 """How fast `wnet-edge stream` takes frames, with pvaPy's simulated detector on the same machine.
 
-    python -m benchmarks.live_rate [--rate HZ]... [--seconds S] [--frames SCAN]
+    python -m benchmarks.live_rate [--rate HZ]... [--seconds S] [--scan-s S]
 
 The simulator (`pvapy-ad-sim-server`) publishes the embedded scan's frames over and over; each pass
-lies beside the one before, so that the image grows as a large scan's does. For each rate one line:
-frames sent and lost, the latency from publication to the image over all frames and over the last
-seconds at each look, memory of wnet-edge after a sixth of the time and at the end, and processor
-time per frame of both programs.
+lies beside the one before, so that the image grows as a large scan's does. With --scan-s it is one
+scan after the other, of so many seconds each. For each rate one line: frames sent, processed and
+lost, the latency from publication to the image (over each whole scan, and over the last seconds at
+each look), memory of wnet-edge after a sixth of the time and at the end, and processor time per
+frame of both programs.
 """
 
 import argparse
@@ -18,8 +19,10 @@ import pty
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -88,32 +91,42 @@ class Measured:
     """One run.
 
     Attributes:
-        told: last line of JSON of `wnet-edge stream`.
+        scans: last line of JSON of `wnet-edge stream` for each scan.
         p99_s: at each look, over the seconds before it.
         early: use of wnet-edge after a sixth of the time.
         late: at the end.
         simulator: use of the simulator at the end.
     """
 
-    told: dict[str, Any]
+    scans: list[dict[str, Any]]
     p99_s: list[float]
     early: Use
     late: Use
     simulator: Use
 
 
-def measure(rate_hz: float, seconds: float, scan: Path, options: list[str]) -> Measured:
+def measure(rate_hz: float, seconds: float, scan_s: float, options: list[str]) -> Measured:
     """Run simulator and client beside each other, until all frames have come."""
-    count = int(rate_hz * seconds)
+    count, scans = int(rate_hz * scan_s), math.ceil(seconds / scan_s)
     environment = os.environ | _LOOPBACK | {"PYTHONUNBUFFERED": "1"}
     with TemporaryDirectory() as name:
         folder = Path(name)
-        frames, positions, geometry = mosaic(scan, count, folder)
+        frames, positions, geometry = mosaic(EXAMPLE_SCAN, count, folder)
         simulate = [_PROGRAMS / "pvapy-ad-sim-server", "-cn", _PV, "-if", frames, "-cs", "100000"]
         simulate += ["-fps", str(rate_hz), "-rt", str(seconds), "-std", str(_START_S), "-rp", "0"]
         call = [_PROGRAMS / "wnet-edge", "stream", "--input-pv", _PV, "--positions", positions]
         call += ["--positions-unit", "m"]
-        call += [*geometry, "--first-id", "0", "--scans", "1", "--json", "-o", folder, *options]
+        call += [
+            *geometry,
+            "--first-id",
+            "0",
+            "--scans",
+            str(scans),
+            "--json",
+            "-o",
+            folder,
+            *options,
+        ]
         call += [
             "--provider",
             "cpu",
@@ -134,6 +147,7 @@ def measure(rate_hz: float, seconds: float, scan: Path, options: list[str]) -> M
         ):
             os.close(terminal)
             os.set_blocking(controller, False)
+            began = time.perf_counter()
             early = late = simulated = Use(0.0, 0.0)
             if client.stdout is None:
                 raise ValueError("no output")
@@ -146,14 +160,19 @@ def measure(rate_hz: float, seconds: float, scan: Path, options: list[str]) -> M
                     max(late, used, key=_cpu),
                     max(simulated, Use.of(simulator.pid), key=_cpu),
                 )
-                if early.cpu_s == 0 and looks[-1].get("processed", 0) > count / 6:
+                if (
+                    early.cpu_s == 0
+                    and used.cpu_s > 0
+                    and time.perf_counter() - began > _START_S + seconds / 6
+                ):
                     early = used
             simulator.terminate()
         os.close(controller)
     if not looks:
         raise SystemExit(f"wnet-edge stream ended with {client.returncode}")
     p99_s = [look["latency_p99_s"] for look in looks if look.get("ended", "") is None]
-    return Measured(looks[-1], p99_s, early, late, simulated)
+    ends = [look for look in looks if look.get("ended") is not None or "error" in look]
+    return Measured(ends, p99_s, early, late, simulated)
 
 
 def _cpu(use: Use) -> float:
@@ -162,19 +181,27 @@ def _cpu(use: Use) -> float:
 
 def line(rate_hz: float, seconds: float, measured: Measured) -> str:
     """One row of the table."""
-    told = measured.told
-    if "processed" not in told:
-        return f"{rate_hz:.0f} Hz: {told}"
-    lost, processed = sum(told["lost"].values()), told["processed"]
-    middle = sorted(measured.p99_s)[len(measured.p99_s) // 2] if measured.p99_s else math.nan
+    errors = [told["error"] for told in measured.scans if "error" in told]
+    if errors:
+        return f"{rate_hz:.0f} Hz: {errors}"
+    received, processed = (
+        sum(told[name] for told in measured.scans) for name in ("received", "processed")
+    )
+    lost: Counter[str] = Counter()
+    for told in measured.scans:
+        lost.update(told["lost"])
+    p50_ms, p99_ms = (
+        1e3 * max(told[f"latency_{name}_s"] for told in measured.scans) for name in ("p50", "p99")
+    )
+    middle_ms, worst_ms = 1e3 * median(measured.p99_s), 1e3 * max(measured.p99_s)
+    frames = max(processed, 1)
     return (
-        f"{rate_hz:5.0f} Hz {seconds:4.0f} s | received {told['received']} processed {processed} "
-        f"lost {lost} {told['lost'] or ''} | latency p50 {1e3 * told['latency_p50_s']:.0f} ms, "
-        f"p99 {1e3 * told['latency_p99_s']:.0f} ms (median of looks {1e3 * middle:.0f}, worst "
-        f"{1e3 * max(measured.p99_s, default=math.nan):.0f}) | memory "
-        f"{measured.early.resident_mib:.0f} -> {measured.late.resident_mib:.0f} MiB | processor "
-        f"{1e3 * measured.late.cpu_s / max(processed, 1):.2f} ms/frame, simulator "
-        f"{1e3 * measured.simulator.cpu_s / max(processed, 1):.2f}"
+        f"{rate_hz:5.0f} Hz {seconds:4.0f} s, {len(measured.scans)} scans | received {received} "
+        f"processed {processed} lost {lost.total()} {dict(lost) or ''} | latency p50 {p50_ms:.0f} "
+        f"ms, p99 {p99_ms:.0f} ms (at looks: median {middle_ms:.0f}, worst {worst_ms:.0f}) | memory"
+        f" {measured.early.resident_mib:.0f} -> {measured.late.resident_mib:.0f} MiB | processor "
+        f"{1e3 * measured.late.cpu_s / frames:.2f} ms/frame, simulator "
+        f"{1e3 * measured.simulator.cpu_s / frames:.2f}"
     )
 
 
@@ -183,11 +210,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--rate", type=float, action="append", help="frames per second")
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--frames", type=Path, default=EXAMPLE_SCAN, help="scan with the frames")
+    parser.add_argument("--scan-s", type=float, help="of each scan; all of it by default")
     parser.add_argument("options", nargs="*", help="after --: more options for stream")
     given = parser.parse_args()
     for rate_hz in given.rate or (500.0, 1000.0, 2000.0):
-        measured = measure(rate_hz, given.seconds, given.frames, given.options)
+        scan_s = given.scan_s or given.seconds
+        measured = measure(rate_hz, given.seconds, scan_s, given.options)
         print(line(rate_hz, given.seconds, measured), flush=True)  # noqa: T201
         time.sleep(2)
 

@@ -14,6 +14,7 @@ except ValueError:  # not the main thread: somebody else's program
 
 import atexit
 import contextlib
+import os
 import shlex
 import sys
 from importlib import import_module
@@ -58,6 +59,7 @@ COMMANDS = {
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
+LIVE_COMMANDS = ("follow", "stream")
 WORKSHOP_COMMANDS = ("train", "export")
 WORKSHOP_MODULES = frozenset({"torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"})
 
@@ -84,6 +86,8 @@ class LazyGroup(click.Group):
         """The command, imported now; None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in LIVE_COMMANDS:  # where the network has the other cores
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         if cmd_name in WORKSHOP_COMMANDS:  # PyTorch's libraries end the process without one
             check_current_folder(Path(), WNetEdgeError)
         try:

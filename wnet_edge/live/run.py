@@ -16,6 +16,12 @@ from wnet_edge.live.source import Begin, End, Event, Frame, Lost, Source
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.scan_image import ScanImage
 
+_BEHIND_FRAMES = 64
+"""Frames that wait in the source when the network is behind."""
+
+_PUT_OFF = 4
+"""Looks that are left out at most while it is."""
+
 _LONGEST_WAIT_S = 0.2
 """For the next event, so that Ctrl-C and looks are not late."""
 
@@ -121,6 +127,7 @@ class _Running:
         self._live: LiveScan | None = LiveScan(begin, opened, options.live)
         self._looker = ThreadPoolExecutor(1, "look")
         self._looking: Future[None] | None = None
+        self._put_off = 0
         now = perf_counter()
         self._next_look_s, self._next_save_s = now + options.look_s, now + options.save_s
 
@@ -166,8 +173,12 @@ class _Running:
         if now < self._next_look_s:
             return
         self._next_look_s = now + self._options.look_s
-        if self._looking is not None and not self._looking.done():
+        shown = self._looking is None or self._looking.done()
+        behind = self._told.queue_depth() >= _BEHIND_FRAMES and self._put_off < _PUT_OFF
+        if behind or not shown:
+            self._put_off += 1
             return
+        self._put_off = 0
         self._looked(live)
         look = live.look(self._told.queue_depth())
         if look is not None:
