@@ -210,12 +210,9 @@ def _dectris(compressed: bytes, name: str, item_bytes: int) -> bytes:
 
 def _blosc(compressed: bytes, size: int, _: int) -> bytes:
     try:
-        import blosc2 as blosc
+        import blosc
     except ImportError:
-        try:
-            import blosc
-        except ImportError:
-            raise ScanError(_missing("blosc", "blosc2")) from None
+        raise ScanError(_missing("blosc", "blosc")) from None
     if len(compressed) < 16 or struct.unpack("<I", compressed[4:8])[0] != size:
         raise ValueError("its header announces another size")
     return bytes(blosc.decompress(compressed))
