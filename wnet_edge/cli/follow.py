@@ -46,7 +46,7 @@ def command(
     written every --save-s and at the end; Ctrl-C ends the scan with what has come.
     """
     reading = read_options_from(values)
-    setup = LiveSetup.of(values, reading, scans=1)
+    setup = LiveSetup.of(values, reading, scans=1, again=True)
     options = FollowOptions(read=reading, idle_timeout_s=idle_s, frame_count=frame_count)
     if not scan.exists():
         print_note(f"{scan}: is not there yet; waiting for it (Ctrl-C ends)")

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,7 +32,7 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.live.run import RunOptions, run
 from wnet_edge.live.session import LiveOptions
 from wnet_edge.live.snapshot import Snapshot, Viewer
-from wnet_edge.live.source import Begin, Lost, Source
+from wnet_edge.live.source import Begin, Lost, Source, told
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.scan_image import ScanImage, write_scan_image
@@ -75,7 +76,7 @@ _OPTIONS = (
         "-o",
         "output",
         type=FILE,
-        help="Folder of the results, a file and a picture per scan.  [default: .]",
+        help="Folder of the results, a file and a picture per scan, named after it.  [default: .]",
     ),
     click.option(
         "--output-pv",
@@ -112,8 +113,15 @@ class LiveSetup:
     pv_prefix: str | None
 
     @classmethod
-    def of(cls, values: dict[str, Any], reading: ReadOptions, scans: int | None) -> "LiveSetup":
-        """From the options of `live_options`.
+    def of(
+        cls,
+        values: dict[str, Any],
+        reading: ReadOptions,
+        scans: int | None,
+        *,
+        again: bool = False,
+    ) -> "LiveSetup":
+        """From the options of `live_options`; `again`: whether a scan can be taken once more.
 
         Raises:
             PackageError: as `opened_package`.
@@ -130,11 +138,9 @@ class LiveSetup:
             orientation=way_up(values["orientation"], package.manifest.orientation),
             position_orientation=way_up(values["position_orientation"], Orientation.IDENTITY),
         )
-        folder = values["output"] or Path()
-        if not folder.is_dir():
-            raise ResultError(f"{folder}: no such folder; create it, or name another with -o")
+        folder = _folder(values["output"] or Path())
         options = RunOptions(live, values["look_s"], values["save_s"], scans)
-        terminal = Terminal(folder, force=values["force"], as_json=values["as_json"])
+        terminal = Terminal(folder, values["force"], values["as_json"], renames=not again)
         opened = open_best_graph(package, runner)
         return cls(opened, options, terminal, values["pv_prefix"])
 
@@ -161,6 +167,20 @@ def _pv_outputs(prefix: str) -> "PvOutputs":
     return PvOutputs(prefix)
 
 
+def _folder(output: Path) -> Path:
+    """The folder of the results.
+
+    Raises:
+        ResultError: if there is none.
+    """
+    what = "-o names a folder, in which results are named after their scans"
+    if output.is_dir():
+        return output
+    if output.exists():
+        raise ResultError(f"{output}: is a file; {what}")
+    raise ResultError(f"{output}: no such folder; create it, or name another: {what}")
+
+
 @dataclass
 class Terminal:
     """Tells of running scans on the terminal and writes their results.
@@ -169,23 +189,29 @@ class Terminal:
         folder: of the results.
         force: replace files of earlier runs.
         as_json: print a JSON line per look.
+        renames: write beside the file of an earlier run instead of refusing to: a stream can't be
+            taken again.
         failures: scans that gave no image, and why.
     """
 
     folder: Path
     force: bool
     as_json: bool
+    renames: bool = False
     failures: list[str] = field(default_factory=list)
     _own: set[Path] = field(default_factory=set)
+    _stems: dict[str, str] = field(default_factory=dict)
+    _unsaved: bool = False
 
     def began(self, begin: Begin) -> None:
         """See that the result may be written.
 
         Raises:
-            ResultError: if its file is there already.
+            ResultError: if its file is there already, and may not be replaced or written beside.
         """
-        output, picture = self._files(begin.name)
-        for file in (output, picture):
+        self._unsaved = False
+        self._stems[Path(begin.name).name] = self._stem(begin.name)
+        for file in self._files(begin.name):
             if file not in self._own:
                 check_output(file, ResultError, force=self.force)
 
@@ -193,7 +219,7 @@ class Terminal:
         """One line on the terminal, in place of the one before, or one of JSON."""
         lost = sum(snapshot.lost.values())
         if self.as_json:
-            print_json(_values(snapshot))
+            print_json({**_values(snapshot), "result": str(self._files(snapshot.scan)[0])})
             return
         of = "" if snapshot.expected is None else f" of {snapshot.expected}"
         line = (
@@ -201,24 +227,39 @@ class Terminal:
             f"{snapshot.frames_per_second:.0f} frames/s, {snapshot.verdict}"
         )
         if snapshot.ended is not None:
-            for warning in snapshot.warnings:
+            for warning in (*snapshot.warnings, *told(snapshot.lost)):
                 print_note(f"Warning: {snapshot.scan}: {warning}")
             print_line(f"{line} ({snapshot.ended})")
         elif sys.stderr.isatty():
             print_note(line)
 
     def save(self, image: ScanImage, *, ended: bool) -> None:
-        """Write the image and, at the end, its picture."""
+        """Write the image and, at the end, its picture.
+
+        Raises:
+            ResultError: if the last one can't be written; an earlier one is tried again.
+        """
         output, picture = self._files(image.scan.name)
         force = self.force or output in self._own
-        write_scan_image(
-            image,
-            (output,),
-            picture if ended else None,
-            ResultFormat.NEXUS,
-            command_line=command_line(),
-            force=force,
-        )
+        try:
+            write_scan_image(
+                image,
+                (output,),
+                picture if ended else None,
+                ResultFormat.NEXUS,
+                command_line=command_line(),
+                force=force,
+            )
+        except ResultError as error:
+            if ended:
+                raise
+            if not self._unsaved:
+                print_note(f"Warning: {error}; the scan goes on, and is saved when that is mended")
+            self._unsaved = True
+            return
+        if self._unsaved:
+            print_note(f"{output}: is written again")
+        self._unsaved = False
         self._own |= {output, picture} if ended else {output}
         if ended and not self.as_json:
             print_line(f"image: {output}")
@@ -226,8 +267,9 @@ class Terminal:
 
     def lost(self, lost: Lost) -> None:
         """A line for what comes outside of scans."""
-        note = f": {lost.note}" if lost.note else ""
-        print_note(f"Warning: {lost.frames} frames outside of a scan {lost.reason.value}{note}")
+        for line in (*told({lost.reason: lost.frames}), lost.note):
+            if line:
+                print_note(f"Warning: outside of a scan: {line}")
 
     def failed(self, begin: Begin, error: WNetEdgeError) -> None:
         """Remembered for the end, and told at once where other scans may follow."""
@@ -244,8 +286,25 @@ class Terminal:
         if self.failures:
             raise ScanError("; ".join(self.failures))
 
-    def _files(self, name: str) -> tuple[Path, Path]:
+    def _stem(self, name: str) -> str:
+        """What the files of a scan are called, another name than those of earlier runs."""
         stem = Path(name).name.removesuffix(Path(name).suffix) or "scan"
+        if self.force or not self.renames:
+            return stem
+        stems = chain([stem], (f"{stem}_{number}" for number in count(2)))
+        free = next(stem for stem in stems if not self._is_taken(stem))
+        if free != stem:
+            files = [self._files_called(one)[0] for one in (stem, free)]
+            print_note(f"Warning: {files[0]}: exists already; this scan goes to {files[1]}")
+        return free
+
+    def _is_taken(self, stem: str) -> bool:
+        return any(file.exists() for file in self._files_called(stem) if file not in self._own)
+
+    def _files(self, name: str) -> tuple[Path, Path]:
+        return self._files_called(self._stems[Path(name).name])
+
+    def _files_called(self, stem: str) -> tuple[Path, Path]:
         (output,) = default_paths(ResultFormat.NEXUS, self.folder, stem)
         return output, picture_beside(output)
 
@@ -267,4 +326,5 @@ def _values(snapshot: Snapshot) -> dict[str, object]:
         "precision": snapshot.precision,
         "provider": snapshot.provider,
         "ended": snapshot.ended,
+        "warnings": snapshot.warnings,
     }

@@ -4,6 +4,7 @@ A growing file, a detector's PV or its ZeroMQ stream each become the same few ev
 paired with their positions where they enter, by number or time, never later by their order.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol, TypeVar
@@ -102,6 +103,16 @@ class Loss(str, Enum):
     WITHOUT_POSITION = "without a position"
     DUPLICATE = "received twice"
     UNREADABLE = "of another shape or type, or damaged"
+    UNUSABLE = "without usable counts: dark, saturated or NaN"
+
+
+def told(lost: Mapping[Loss, int]) -> tuple[str, ...]:
+    """For the user, a line for each reason: how many frames were lost."""
+    return tuple(
+        f"{frames} {'frame' if frames == 1 else 'frames'} {reason.value}"
+        for reason, frames in lost.items()
+        if frames
+    )
 
 
 @dataclass(frozen=True)
