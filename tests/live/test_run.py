@@ -111,7 +111,9 @@ def test_a_scan_without_frames_is_told(known, opened):
     events = [*scan_events(known, "empty")]
     told = Told([events[0], Lost(Loss.NEVER_RECEIVED, 36), events[-1]])
     run(told, opened, replace(OPTIONS, scans=1), told)
-    assert told.failures == [("empty", "empty: the scan ended without a frame")]
+    assert told.failures == [
+        ("empty", "empty: the scan ended without a frame; 36 frames never received")
+    ]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), ScanError("gone.h5: is gone")])

@@ -1,5 +1,6 @@
 """A look at a running scan: all that its image is made of at one moment, judged in any thread."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.live.snapshot import LastFrame, Snapshot
-from wnet_edge.live.source import Begin, Loss
+from wnet_edge.live.source import Begin, Loss, told
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.gathered import Assembled, Gathered
 from wnet_edge.runner.image.infer import inference_of
@@ -46,7 +47,6 @@ class Look:
         ready: the scan as the package sees it.
         gathered: its frames.
         numbers: (N,) int64, of the frames.
-        sent: frames that were sent, as far as is known.
         received: frames received.
         lost: frames lost, by reason.
         notes: on losses, a line each.
@@ -63,7 +63,6 @@ class Look:
     ready: ReadyScan
     gathered: Gathered
     numbers: NDArray[np.int64]
-    sent: int
     received: int
     lost: Mapping[Loss, int]
     notes: Sequence[str]
@@ -90,6 +89,8 @@ class Look:
         """
         assembled, check, _ = self._judged
         stitched, opened, pace = assembled.stitched, self.opened, self.pace
+        in_image = int(stitched.used.sum())
+        lost = Counter(self.lost) + Counter({Loss.UNUSABLE: len(self.numbers) - in_image})
         row, column = stitched.origin_px.tolist()
         framed = self.ready.framed
         pixel_m = framed.scan.object_pixel_size_m
@@ -104,8 +105,8 @@ class Look:
             frame_numbers=self.numbers,
             kept=self.gathered.sample.counts,
             received=self.received,
-            processed=len(self.numbers),
-            lost=self.lost,
+            processed=in_image,
+            lost=dict(lost),
             expected=self.begin.frame_count,
             queue_depth=self.queue_depth,
             frames_per_second=pace.frames_per_second,
@@ -132,12 +133,14 @@ class Look:
         scan = self._whole_scan()
         timing = replace(self.timing, check_s=check_s, total_s=self.timing.total_s + check_s)
         inference = inference_of(scan, self.opened, assembled, check, self.gathered.faults, timing)
-        lost = [f"{count} frames {reason.value}" for reason, count in self.lost.items() if count]
+        sent = len(self.numbers) + sum(self.lost.values())
         inference = replace(
             inference,
-            frames_received=self.sent,
-            frames_lost=self.sent - inference.frames_processed,
-            warnings=(*self.notes, *lost, *inference.warnings),
+            frames_received=sent,
+            frames_lost=sent - inference.frames_processed,
+            warnings=(
+                *self._not_whole(sent), *self.notes, *told(self.lost), *inference.warnings
+            ),
         )
         ready = self.ready
         context = replace(
@@ -148,6 +151,16 @@ class Look:
         )
         choice = replace(ready.choice, framed=replace(ready.framed, scan=scan))
         return ScanImage(replace(ready, choice=choice, context=context), inference)
+
+    def _not_whole(self, sent: int) -> tuple[str, ...]:
+        """Says of an image that its scan went on, or should have."""
+        expected = self.begin.frame_count
+        of = "" if expected is None else f" of {expected}"
+        if self.ended is None:
+            return (f"the scan was still running, after {sent}{of} frames",)
+        if expected is not None and sent < expected:
+            return (f"the scan was stopped after {sent}{of} frames",)
+        return ()
 
     def _whole_scan(self) -> Scan:
         """All frames that were processed, as if they had been recorded; their counts are gone."""

@@ -24,7 +24,7 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.live.look import Look, Pace
 from wnet_edge.live.snapshot import LastFrame
-from wnet_edge.live.source import Begin, Frame, Loss, Lost
+from wnet_edge.live.source import Begin, Frame, Loss, Lost, told
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.physics.orientation import Orientation, orient_positions
 from wnet_edge.runner.choosing.choice import ChosenGraph
@@ -39,6 +39,9 @@ _RECENT_S = 5.0
 
 _OLDEST_S = 3600.0
 """Frames that say they are older were published by another clock."""
+
+_MOST_NOTES = 20
+"""Lines for the user about what was lost; the counts go on."""
 
 _COMPARED_FRAMES = 12
 """Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
@@ -105,7 +108,6 @@ class LiveScan:
     def __init__(self, begin: Begin, opened: ChosenGraph, options: LiveOptions) -> None:
         self.received = 0
         self.lost: Counter[Loss] = Counter()
-        self._lost_before = 0
         self._begin, self._opened, self._options = begin, opened, options
         self._waiting: list[Frame] = []
         self._in_network: deque[_InNetwork] = deque()
@@ -136,13 +138,9 @@ class LiveScan:
         return self._processed
 
     def lose(self, lost: Lost) -> None:
-        """Count frames that the source has lost, before they could be added."""
-        self._lost_before += lost.frames
-        self._lose(lost)
-
-    def _lose(self, lost: Lost) -> None:
+        """Count frames that are lost, by the source or here."""
         self.lost[lost.reason] += lost.frames
-        if lost.note and lost.note not in self._notes:
+        if lost.note and lost.note not in self._notes and len(self._notes) < _MOST_NOTES:
             self._notes.append(lost.note)
 
     def add(self, frame: Frame) -> None:
@@ -154,16 +152,17 @@ class LiveScan:
         """
         self.received += 1
         if frame.number in self._seen:
-            self._lose(Lost(Loss.DUPLICATE))
+            self.lose(Lost(Loss.DUPLICATE))
             return
         position_m = self._position_of(frame)
         if position_m is None:
-            self._lose(Lost(Loss.WITHOUT_POSITION))
+            self.lose(Lost(Loss.WITHOUT_POSITION))
             return
         shape = frame.counts.shape
         self._shape = self._shape or shape
         if shape != self._shape:
-            self._lose(Lost(Loss.UNREADABLE, 1, f"frame {frame.number} is {shape}, unlike others"))
+            note = f"a frame is of shape {shape}, the first of {self._shape}"
+            self.lose(Lost(Loss.UNREADABLE, 1, note))
             return
         self._seen.add(frame.number)
         self._waiting.append(replace(frame, position_m=position_m))
@@ -234,7 +233,8 @@ class LiveScan:
         """
         self.process(everything=True)
         if self._assembler is None:
-            raise ScanError(f"{self._begin.name}: the scan ended without a frame")
+            why = "".join(f"; {line}" for line in (*told(self.lost), *self._notes))
+            raise ScanError(f"{self._begin.name}: the scan ended without a frame{why}")
         self._laps.lap("wait_for_frames")
         gathered = self._assembler.finish()
         self._laps.lap("stitch")
@@ -251,7 +251,6 @@ class LiveScan:
             ready=self._ready,
             gathered=gathered,
             numbers=np.concatenate(self._numbers),
-            sent=self.received + self._lost_before,
             received=self.received,
             lost=dict(self.lost),
             notes=tuple(self._notes),

@@ -35,9 +35,10 @@ class Snapshot:
         coverage: (H, W) float32, summed illumination weight.
         pixel_size_m: edge of a pixel.
         origin_px: (2,) row, column of the object on which the image begins; it grows both ways.
-        windows_px: (N, 2) row, column of the image on which each processed frame's window begins.
+        windows_px: (N, 2) row, column of the image on which the window of each frame that went
+            through the network begins.
         window_px: edge of these windows.
-        frame_numbers: (N,) int64, the processed frames' numbers.
+        frame_numbers: (N,) int64, these frames' numbers.
         kept: (h, w) float32 counts of some of them by their place in `frame_numbers`, evenly
             spread; negative where masked.
         received: frames received.
