@@ -52,6 +52,11 @@ def test_a_new_scan_after_a_short_one():
     assert arrivals([5, 6, 7, 1], [10, 20, 30, 40])[0] == [NEW] * 3 + [RESET]
 
 
+def test_a_new_scan_after_the_clock_was_set_back():
+    assert arrivals([1, 2, 3, 1, 2], [10, 20, 30, 4, 5])[0][3:] == [RESET, RESET]
+    assert arrivals([1, 2, 3, 2], [10, 20, 30, 20])[0][3] is DUPLICATE
+
+
 def test_a_new_scan_after_a_long_one_whatever_the_clock_says():
     numbers = [*range(1, LATEST + 3), 2]
     assert arrivals(numbers, [9] * len(numbers))[0][-1] is RESET

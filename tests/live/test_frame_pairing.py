@@ -129,14 +129,43 @@ def test_a_scan_without_positions_does_not_confuse_the_next():
         assert all(event.position_m[1] == scan for event in events if isinstance(event, Frame))
 
 
-def test_by_time_the_nearest_position_counts():
+def test_by_time_a_frame_lies_between_its_neighbours():
     pairs = PairingByTime(wait_s=2.0, most=100, tolerance_s=1e-3)
     pairs.position((1.0, 0.0), 1_000_000, 0.0)
-    assert pairs.frame(frame(1), 1_400_000, 0.0) == []  # a nearer one may come
-    (event,) = pairs.position((2.0, 0.0), 2_000_000, 0.0)
+    assert pairs.frame(frame(1), 1_400_000, 0.0) == []  # the one after it is not known yet
+    (event,) = pairs.position((2.0, -1.0), 2_000_000, 0.0)
+    assert event.position_m == pytest.approx((1.4, -0.4))
+    (event,) = pairs.frame(frame(2), 1_750_000, 0.0)
+    assert event.position_m == pytest.approx((1.75, -0.75))
+    (event,) = pairs.frame(frame(3), 2_000_000, 0.0)
+    assert event.position_m == (2.0, -1.0)
+
+
+def test_by_time_a_neighbour_that_is_too_far_does_not_count():
+    pairs = PairingByTime(wait_s=2.0, most=100, tolerance_s=1e-3)
+    pairs.position((1.0, 0.0), 1_000_000, 0.0)
+    pairs.position((2.0, 0.0), 5_000_000, 0.0)
+    (event,) = pairs.frame(frame(1), 1_500_000, 0.0)
     assert event.position_m == (1.0, 0.0)
-    (event,) = pairs.frame(frame(2), 1_600_000, 0.0)
+    (event,) = pairs.frame(frame(2), 4_500_000, 0.0)
     assert event.position_m == (2.0, 0.0)
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_by_time_a_clock_that_is_set_anew(hours):
+    """However many positions were known before, frames find theirs afterwards."""
+    pairs = PairingByTime(wait_s=2.0, most=10, tolerance_s=1e-4)
+    events = []
+    for n in range(60):
+        key = 10**14 + n * 1_000_000 + (0 if n < 30 else hours * 3600 * 10**9)
+        if n % 3:  # some frames come first
+            events += pairs.frame(frame(n), key, 0.0)
+            events += pairs.position(place(n), key, 0.0)
+        else:
+            events += pairs.position(place(n), key, 0.0)
+            events += pairs.frame(frame(n), key, 0.0)
+    assert sorted(paired(events)) == list(range(60))
+    assert all(event.position_m == place(event.number) for event in events)
 
 
 def test_by_time_the_tolerance_holds():
@@ -145,7 +174,7 @@ def test_by_time_the_tolerance_holds():
     pairs.frame(frame(1), 3_000_000, 0.0)
     assert pairs.position((2.0, 0.0), 9_000_000, 0.0) == []
     (event,) = pairs.expire(now_s=2.1)
-    assert event == Lost(Loss.WITHOUT_POSITION, note="the nearest in time is 2 ms away")
+    assert event == Lost(Loss.WITHOUT_POSITION, note="the nearest position in time is 2 ms away")
 
 
 def test_by_time_the_last_frame_takes_what_there_is():

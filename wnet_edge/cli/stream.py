@@ -46,6 +46,14 @@ _PV_OPTIONS = (
         help="How positions of --position-pv find their frames: by uniqueId, or by time stamp.",
     ),
     click.option(
+        "--position-tolerance-ms",
+        type=Number(0, 60_000),
+        default=1e3 * ScanRules.tolerance_s,
+        show_default=True,
+        help="By time stamp: largest difference between a frame and a position before or after it; "
+        "in between, positions are interpolated.",
+    ),
+    click.option(
         "--scan-pv", metavar="PV", help="PV that is not 0 while a scan runs, as Acquire is."
     ),
     click.option(
@@ -63,7 +71,10 @@ _PV_OPTIONS = (
         help="Time without a frame after which a scan ends.",
     ),
 )
-_PV_NAMES = ("position_names", "position_pv", "scan_pv", "first_id", "idle_s")
+_PV_NAMES = (
+    *("position_names", "position_pv", "position_tolerance_ms"),
+    *("scan_pv", "first_id", "idle_s"),
+)
 
 
 def _pv_options(command: Any) -> Any:  # noqa: ANN401 - click's decorators
@@ -166,6 +177,7 @@ def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None
         idle_s=values["idle_s"],
         positions=names,
         position_match=None if values["position_pv"] is None else Match(values["position_match"]),
+        tolerance_s=values["position_tolerance_ms"] / 1e3,
     )
     try:
         from wnet_edge.live.pv_source import PvSource

@@ -17,8 +17,8 @@ class Arrival(Enum):
 class FrameNumbers:
     """The numbers of one scan.
 
-    A number that came before is a duplicate if the frame is as old as that one, and the first
-    sign of a new scan if it is younger than all: detectors stamp a frame once.
+    A number that came before is a duplicate if it bears the time stamp of then, else the first sign
+    of a new scan: detectors stamp a frame once. Their clock may be set back between two scans.
 
     Args:
         first: number of the first frame; None: the first that comes.
@@ -101,5 +101,7 @@ class FrameNumbers:
             return Arrival.NEW if younger is False else Arrival.RESET
         if number == self._highest:
             return Arrival.DUPLICATE
-        began_anew = number == self._lowest if younger is None else younger
+        before = self._stamps[number]
+        unknown = stamp_ns is None or before is None
+        began_anew = number == self._lowest if unknown else stamp_ns != before
         return Arrival.RESET if began_anew else Arrival.DUPLICATE

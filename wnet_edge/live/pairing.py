@@ -166,10 +166,14 @@ class PairingByNumber:
 
 
 class PairingByTime:
-    """A frame's position is the one nearest in time, known once a later one has come."""
+    """A frame's position is that of its time, between the ones before and after it in proportion.
+
+    Positions further away than the tolerance do not count; if the other one does, it is taken.
+    """
 
     def __init__(self, wait_s: float, most: int, tolerance_s: float) -> None:
         self._wait_s = wait_s
+        self._wait_ns = round(wait_s * 1e9)
         self._most = most
         self._tolerance_ns = round(tolerance_s * 1e9)
         self._held: deque[tuple[int, Frame, float]] = deque()
@@ -185,7 +189,7 @@ class PairingByTime:
         if key is None:
             return [_without("it has no time stamp")]
         if self._positions and self._positions[-1][0] >= key:
-            found = self._nearest(frame, key)
+            found = self._placed(frame, key)
             if isinstance(found, Frame):
                 return [found]
         self._held.append((key, frame, now_s + self._wait_s))
@@ -193,6 +197,7 @@ class PairingByTime:
 
     def position(self, position: Position, key: int, now_s: float) -> list[Frame | Lost]:  # noqa: ARG002
         """Take a position with its time stamp in nanoseconds."""
+        events = self._set_back(key)
         before = self._positions[-1][0] if self._positions else 0
         insort(self._positions, (key, position))
         del self._positions[: -self._most]
@@ -203,8 +208,8 @@ class PairingByTime:
             if entry[0] <= newest
             and (entry[0] > before or abs(entry[0] - key) <= self._tolerance_ns)
         ]
-        near = [e for e in concerned if isinstance(self._nearest(e[1], e[0]), Frame)]
-        return self._settle(near)
+        near = [e for e in concerned if isinstance(self._placed(e[1], e[0]), Frame)]
+        return events + self._settle(near)
 
     def expire(self, now_s: float) -> list[Frame | Lost]:
         """Settle the frames that have waited for too long, by what positions there are."""
@@ -217,21 +222,37 @@ class PairingByTime:
     def begin_anew(self) -> None:
         """Time goes on."""
 
+    def _set_back(self, key: int) -> list[Frame | Lost]:
+        """If the clock was set back, forget what it said before, which would seem to be to come."""
+        latest = key + self._wait_ns
+        if not self._positions or self._positions[-1][0] <= latest:
+            return []
+        events = self._settle([entry for entry in self._held if entry[0] > latest])
+        del self._positions[bisect_left(self._positions, latest, key=lambda entry: entry[0]) :]
+        return events
+
     def _settle(self, entries: list[tuple[int, Frame, float]]) -> list[Frame | Lost]:
         for entry in entries:
             self._held.remove(entry)
-        return [self._nearest(frame, key) for key, frame, _ in entries]
+        return [self._placed(frame, key) for key, frame, _ in entries]
 
-    def _nearest(self, frame: Frame, key: int) -> Frame | Lost:
+    def _placed(self, frame: Frame, key: int) -> Frame | Lost:
         after = bisect_left(self._positions, key, key=lambda entry: entry[0])
         around = self._positions[max(after - 1, 0) : after + 1]
+        near = [entry for entry in around if abs(entry[0] - key) <= self._tolerance_ns]
+        if near:
+            return replace(frame, position_m=_between(near[0], near[-1], key))
         if not around:
             return _without()
-        stamp, position = min(around, key=lambda entry: abs(entry[0] - key))
-        if abs(stamp - key) > self._tolerance_ns:
-            apart_ms = abs(stamp - key) / 1e6
-            return _without(f"the nearest in time is {apart_ms:.3g} ms away")
-        return replace(frame, position_m=position)
+        apart_ms = min(abs(stamp - key) for stamp, _ in around) / 1e6
+        return _without(f"the nearest position in time is {apart_ms:.3g} ms away")
+
+
+def _between(before: tuple[int, Position], after: tuple[int, Position], key: int) -> Position:
+    """The position at `key`, if it changes evenly in between."""
+    (first, (row, column)), (last, (next_row, next_column)) = before, after
+    share = (key - first) / (last - first) if last > first else 0.0
+    return (1 - share) * row + share * next_row, (1 - share) * column + share * next_column
 
 
 def _without(note: str = "") -> Lost:

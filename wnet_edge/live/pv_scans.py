@@ -6,6 +6,7 @@ Each published frame becomes one `Frame` or is counted in one `Lost`. Runs in on
 import math
 import re
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from wnet_edge.live.pairing import Match, Pairing, Position, pairing
 from wnet_edge.live.source import Begin, End, Event, Frame, Loss, Lost
 
 _UNSAFE = re.compile(r"[^\w-]")
+_MOST_NOTES = 4
+"""Of one kind of loss in a scan: some say by how much."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class PvScans:
         self._active_s = 0.0
         self._first = 0
         self._unheard = False  # since the last scan: frames may have come and gone
-        self._notes: dict[Loss, str] = {}
+        self._notes: defaultdict[Loss, set[str]] = defaultdict(set)
         self._scan_name = ""
         self._in_this_second = 0
         self._running: bool | None = None
@@ -337,9 +340,10 @@ class PvScans:
                 self._emit_event(event)
 
     def _lose(self, reason: Loss, frames: int = 1, note: str = "") -> None:
-        """Tell a loss; what was said of the last one of its kind is not said again."""
-        new = "" if self._notes.get(reason) == note else note
-        self._notes[reason] = note
+        """Tell a loss; what was said of one of its kind is not said again."""
+        said = self._notes[reason]
+        new = note if note not in said and len(said) < _MOST_NOTES else ""
+        said.add(new)
         self._emit_event(Lost(reason, frames, new))
 
 
