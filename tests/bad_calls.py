@@ -283,6 +283,12 @@ FLAGS = [
         infer("--step-m", "1e-7"),
     ),
     Case(
+        "--raster-order without a raster",
+        (SCAN, "--raster-order goes with --step-m"),
+        nothing,
+        infer("--raster-order", "snake"),
+    ),
+    Case(
         "--raster of another size than the frames",
         (SCAN, "raster of 5 × 5", "25 positions for 36 frames"),
         nothing,

@@ -13,7 +13,7 @@ from layouts_arrays import LAYOUTS
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.found import PositionUnit, ZeroFrequency
-from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.read_options import RasterOrder, ReadOptions
 from wnet_edge.io.scan_file import find_scan, open_scan
 
 
@@ -71,6 +71,24 @@ def test_real_frames_of_ptychonn(data_dir):
     np.testing.assert_allclose(scan.positions_m, np.array([[0, 0], [0, 1], [1, 0], [1, 1]]) * 3e-8)
     with pytest.raises(ScanError, match="without positions; give --step-m"):
         open_scan(found.path)
+
+
+@pytest.mark.parametrize(
+    ("axes", "snake"),
+    [
+        (None, [[0, 0], [0, 1], [0, 2], [1, 2], [1, 1], [1, 0]]),
+        ("CRHW", [[0, 0], [1, 0], [1, 1], [0, 1], [0, 2], [1, 2]]),
+    ],
+)
+def test_every_second_line_of_a_snake_runs_backwards(tmp_path, small_scan, axes, snake):
+    frames = small_scan.frames[:6].reshape(*((2, 3) if axes is None else (3, 2)), 32, 32)
+    np.save(tmp_path / "f.npy", frames)
+    options = replace(GEOMETRY_FLAGS, frames_axes=axes, step_m=1e-7)
+    scan = open_scan(tmp_path / "f.npy", replace(options, raster_order=RasterOrder.SNAKE))
+    np.testing.assert_allclose(scan.positions_m, np.array(snake) * 1e-7)
+    rows = open_scan(tmp_path / "f.npy", replace(options, raster_order=RasterOrder.ROWS))
+    plain = open_scan(tmp_path / "f.npy", options)
+    np.testing.assert_array_equal(rows.positions_m, plain.positions_m)
 
 
 def test_one_scan_of_tike_is_no_raster(tmp_path, small_scan):

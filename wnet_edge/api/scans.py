@@ -18,7 +18,7 @@ from wnet_edge.io.parts.complete_scan import (
     known_positions_m,
     required_frames,
 )
-from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.read_options import RasterOrder, ReadOptions
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.physics.geometry import Geometry
 from wnet_edge.scan.frame_source import FrameSource
@@ -106,6 +106,7 @@ def read_scan(
     frames_range: tuple[int, int] | None = None,
     raster: tuple[int, int] | None = None,
     step_m: float | None = None,
+    raster_order: str | None = None,
     energy_ev: float | None = None,
     distance_m: float | None = None,
     pixel_size_m: float | None = None,
@@ -127,6 +128,7 @@ def read_scan(
         frames_range: first and end of the frames to take, counted from 0, the end not among them.
         raster: rows, columns of a scan without positions.
         step_m: step of that raster.
+        raster_order: of its frames: "rows", or "snake" if every second row ran backwards.
         energy_ev: photon energy.
         distance_m: sample to detector.
         pixel_size_m: edge of a pixel of the frames.
@@ -134,13 +136,16 @@ def read_scan(
         zero_frequency: where in a frame it lies: "centre" or "corner".
 
     Raises:
-        OptionError: if `zero_frequency` is neither.
+        OptionError: if `zero_frequency` or `raster_order` is neither.
         ScanError: in one line with the cure, if the file is missing, damaged or of no known
             format, or a part is not what it should be.
     """
     where = None
     if zero_frequency is not None:
         where = chosen(ZeroFrequency, zero_frequency, "zero_frequency")
+    order = None
+    if raster_order is not None:
+        order = chosen(RasterOrder, raster_order, "raster_order")
     options = ReadOptions(
         entry=entry,
         frames=frames,
@@ -153,6 +158,7 @@ def read_scan(
         mask_good=mask_good,
         raster=raster,
         step_m=step_m,
+        raster_order=order,
         energy_ev=energy_ev,
         distance_m=distance_m,
         pixel_size_m=pixel_size_m,

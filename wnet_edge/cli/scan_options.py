@@ -19,7 +19,7 @@ from wnet_edge.errors import ScanError
 from wnet_edge.framing.for_network import Turns
 from wnet_edge.host.inputs import input_file
 from wnet_edge.io.found import ZeroFrequency
-from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.io.read_options import RasterOrder, ReadOptions
 from wnet_edge.physics.orientation import Orientation
 
 if sys.version_info >= (3, 11):
@@ -215,6 +215,12 @@ _OPTIONS = (
         help="Rows and columns of the raster, for a scan without positions.",
     ),
     click.option("--step-m", type=Number(1e-12, 1), help="Step of the raster in m."),
+    click.option(
+        "--raster-order",
+        type=click.Choice([order.value for order in RasterOrder]),
+        help="Whether every row of the raster was scanned in the same direction, or every second "
+        "one backwards (snake).  [default: rows]",
+    ),
     *_GEOMETRY,
     click.option(
         "--beam-centre",
@@ -311,11 +317,14 @@ def read_options_from(values: dict[str, Any]) -> ReadOptions:
     """The options of `scan_options` as the library takes them; they are taken out of `values`."""
     centre = values.pop("beam_centre")
     where = values.pop("zero_frequency")
-    names = set(ReadOptions.__dataclass_fields__) - {"beam_centre_px", "zero_frequency"}
+    order = values.pop("raster_order")
+    others = {"beam_centre_px", "zero_frequency", "raster_order"}
+    names = set(ReadOptions.__dataclass_fields__) - others
     return ReadOptions(
         **{name: values.pop(name) for name in names},
         beam_centre_px=centre,
         zero_frequency=None if where is None else ZeroFrequency(where),
+        raster_order=None if order is None else RasterOrder(order),
     )
 
 

@@ -1,6 +1,7 @@
 """What a user says of a scan, in place of its file or beyond it."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from numpy.typing import NDArray
@@ -9,6 +10,13 @@ from wnet_edge.io.found import ZeroFrequency
 
 Part = str | NDArray[Any]
 """Of a scan: text that names where it is, or the array itself."""
+
+
+class RasterOrder(str, Enum):
+    """How the frames of a raster follow each other."""
+
+    ROWS = "rows"  # every row in the same direction
+    SNAKE = "snake"  # every second one backwards
 
 
 @dataclass(frozen=True)
@@ -33,6 +41,7 @@ class ReadOptions:
             but 0; None means "0".
         raster: rows, columns of a raster scan without positions.
         step_m: step of that raster along both axes.
+        raster_order: of its frames; None means rows.
         energy_ev: photon energy.
         distance_m: sample-to-detector distance.
         pixel_size_m: edge of a pixel of the frames.
@@ -51,6 +60,7 @@ class ReadOptions:
     mask_good: str | None = None
     raster: tuple[int, int] | None = None
     step_m: float | None = None
+    raster_order: RasterOrder | None = None
     energy_ev: float | None = None
     distance_m: float | None = None
     pixel_size_m: float | None = None

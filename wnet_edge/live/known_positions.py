@@ -27,6 +27,7 @@ def known_positions_m(reading: ReadOptions) -> NDArray[np.float64] | None:
         positions_unit=reading.positions_unit,
         raster=reading.raster,
         step_m=reading.step_m,
+        raster_order=reading.raster_order,
     )
     found = named_parts(FoundScan(Path("positions"), "positions"), alone, find_scan)
     if found.positions is None:

@@ -57,7 +57,7 @@ _POLL_S = 0.002
 
 _OF_SOURCES = (
     *("entry", "frames", "frames_axes", "frames_range"),
-    *("raster", "step_m", "positions_unit"),
+    *("raster", "step_m", "raster_order", "positions_unit"),
 )
 """Options that a source has followed already."""
 

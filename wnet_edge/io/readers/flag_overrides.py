@@ -23,7 +23,7 @@ from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit
 from wnet_edge.io.parts.array_parts import as_mask, as_position_pair, as_positions, as_probe
 from wnet_edge.io.parts.csv_positions import read_positions_table
 from wnet_edge.io.parts.named_array import NamedArray, locate, read_array, read_npy_array
-from wnet_edge.io.read_options import NONE, Part, ReadOptions
+from wnet_edge.io.read_options import NONE, Part, RasterOrder, ReadOptions
 from wnet_edge.io.readers.npz import named_frames
 
 T = TypeVar("T")
@@ -45,7 +45,9 @@ def named_parts(found: FoundScan, options: ReadOptions, find: Find) -> FoundScan
         found = replace(found, raster=options.raster)
     _check_flags(found, options)
     if options.step_m is not None:
-        found = replace(found, positions=_raster_positions(found, options.step_m))
+        found = replace(
+            found, positions=_raster_positions(found, options.step_m, options.raster_order)
+        )
     if options.positions is not None:
         found = _positions(found, options, options.positions, find)
     if isinstance(options.probe, np.ndarray):
@@ -98,6 +100,8 @@ def _check_flags(found: FoundScan, options: ReadOptions) -> None:
         )
     if options.raster is not None and options.step_m is None:
         raise ScanError(f"{found.path}: --raster goes with --step-m; give both")
+    if options.raster_order is not None and options.step_m is None:
+        raise ScanError(f"{found.path}: --raster-order goes with --step-m; give both")
 
 
 def _numbers(found: FoundScan, options: ReadOptions) -> FoundScan:
@@ -126,8 +130,13 @@ def _frames(found: FoundScan, name: str) -> FoundScan:
     return replace(found, frames=frames, raster=raster_of(frames) or found.raster)
 
 
-def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
-    """Positions of a raster, row by row from left to right, or in the order of the stored array."""
+def _raster_positions(
+    found: FoundScan, step_m: float, order: RasterOrder | None
+) -> Found[Positions]:
+    """Positions of a raster, row by row from left to right, or in the order of the stored array.
+
+    As a snake, every second row (or column of the stored array) runs backwards.
+    """
     if found.raster is None:
         raise ScanError(f"{found.path}: --step-m needs a raster; give --raster ROWSxCOLUMNS")
     rows, columns = found.raster
@@ -136,11 +145,12 @@ def _raster_positions(found: FoundScan, step_m: float) -> Found[Positions]:
             f"{found.path}: a raster of {rows} × {columns} steps of {step_m:g} m is impossible; "
             "correct --raster or --step-m"
         )
-    numbers = np.arange(rows * columns)
-    if columns_first(found.frames):
-        grid = np.stack([numbers % rows, numbers // rows], axis=1)
-    else:
-        grid = np.stack([numbers // columns, numbers % columns], axis=1)
+    by_columns = columns_first(found.frames)
+    length = rows if by_columns else columns
+    line, along = np.divmod(np.arange(rows * columns), length)
+    if order is RasterOrder.SNAKE:
+        along = np.where(line % 2 == 1, length - 1 - along, along)
+    grid = np.stack([along, line] if by_columns else [line, along], axis=1)
     positions = Positions(grid.astype(np.float64) * step_m)
     return Found(positions, f"raster of {rows} × {columns}, --step-m")
 
