@@ -210,8 +210,9 @@ def test_a_second_client_takes_its_share_and_that_is_said(detector):
     for source, events in zip(sources, taken, strict=True):
         events.extend(until_end(source))
         source.close()
-        lost = next(event for event in events if isinstance(event, Lost))
-        assert "any other client of the same address takes its share" in lost.note
+        joined, lost = [event.note for event in events if isinstance(event, Lost)][:2]
+        assert "its start went to another client" in joined
+        assert "any other client of the same address takes its share" in lost
         numbers = numbers_of(events)
         assert sum(lost_of(events).values()) == max(numbers) + 1 - len(numbers)
     assert sorted(numbers_of(taken[0]) + numbers_of(taken[1])) == list(range(sent + 200))
@@ -335,8 +336,19 @@ def test_a_number_far_ahead_takes_no_memory():
 def test_images_of_another_series_begin_it():
     events = events_of([start(2), image(0), image(1), image(0, 2), image(1), end_message(2)])
     kinds = [type(event) for event in events]
-    assert kinds == [Begin, Frame, Frame, End, Begin, Frame, Lost, End]
+    assert kinds == [Begin, Frame, Frame, End, Begin, Lost, Frame, Lost, End]
     assert [event.name for event in events if isinstance(event, Begin)] == ["series_1", "series_2"]
+
+
+def test_a_series_whose_end_never_comes_ends_when_nothing_does(detector):
+    source = ZmqSource(detector.address, 1000, WhenBehind.BLOCK, idle_s=0.3)
+    for message in (start(4), image(0), image(2)):
+        detector.send(message)
+    events = until_end(source)
+    assert numbers_of(events) == [0, 2]
+    assert lost_of(events) == {Loss.NEVER_RECEIVED: 2}
+    assert events[-1] == End("no message has come for 0.3 s")
+    source.close()
 
 
 def test_the_end_of_a_series_that_is_not_open_says_nothing():

@@ -66,14 +66,14 @@ _PV_OPTIONS = (
     click.option(
         "--idle-s",
         type=Number(0.1, 1e6),
-        default=ScanRules.idle_s,
-        show_default=True,
-        help="Time without a frame after which a scan ends.",
+        help="Time without a frame after which a scan ends.  "
+        f"[default: {ScanRules.idle_s:g} for a PV; ZeroMQ: it ends by its end message, or the next "
+        "start]",
     ),
 )
 _PV_NAMES = (
     *("position_names", "position_pv", "position_tolerance_ms"),
-    *("scan_pv", "first_id", "idle_s"),
+    *("scan_pv", "first_id"),
 )
 
 
@@ -157,7 +157,7 @@ def _zmq(address: str, values: dict[str, Any]) -> "ZmqSource":
     except ModuleNotFoundError as error:
         raise WNetEdgeError(not_installed("stream", error, "live")) from error
     behind = _when_behind(values, WhenBehind.BLOCK)
-    return ZmqSource(address, values["queue_frames"], behind, values["channel"])
+    return ZmqSource(address, values["queue_frames"], behind, values["channel"], values["idle_s"])
 
 
 def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None) -> "PvSource":
@@ -174,7 +174,7 @@ def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None
     rules = ScanRules(
         first_number=values["first_id"],
         frame_count=None if positions_m is None else len(positions_m),
-        idle_s=values["idle_s"],
+        idle_s=ScanRules.idle_s if values["idle_s"] is None else values["idle_s"],
         positions=names,
         position_match=None if values["position_pv"] is None else Match(values["position_match"]),
         tolerance_s=values["position_tolerance_ms"] / 1e3,

@@ -14,6 +14,10 @@ _STOLEN = (
     "images never arrived; ZeroMQ deals them out in turn, so any other client of the same address "
     "takes its share: connect one client, or a proxy between them"
 )
+_JOINED = (
+    "the series had begun before its first message came, or its start went to another client: its "
+    "energy, distance, mask and positions are not known but from options"
+)
 _STOPPED = "the series ended before its last images: it was stopped, or they never arrived"
 
 
@@ -49,10 +53,15 @@ class SeriesEvents:
         else:
             yield from self._take_image(event, series, message.number)
 
+    def end(self, reason: str) -> Iterator[Event]:
+        """End the series that is open, if one is: its end message will not come."""
+        yield from self._close(reason)
+
     def _take_image(self, event: Event, series: Series, number: int) -> Iterator[Event]:
         if series != self._series:
             yield from self._close("images of another series have begun")
             yield self._open(series, Begin(series.name))
+            yield Lost(Loss.NEVER_RECEIVED, 0, _JOINED)
         if self._frame_count is not None and number >= self._frame_count:
             yield Lost(Loss.UNREADABLE, 1, f"{series.name}: an image is numbered beyond the last")
         elif number >= self._next:

@@ -1,5 +1,6 @@
 """A detector's ZeroMQ stream as the source of running scans (DECTRIS Stream V2, or V1)."""
 
+from collections.abc import Iterator
 from threading import Event as Flag
 from threading import Thread
 from time import perf_counter
@@ -32,17 +33,23 @@ class ZmqSource:
         most: frames that wait for the network.
         when_behind: what happens to a frame beyond them.
         channel: name of the threshold to take, as threshold_1; None: the first.
+        idle_s: a series ends when no message comes for so long; None: it waits for its end.
 
     Raises:
         ScanError: if `address` is none.
     """
 
     def __init__(
-        self, address: str, most: int, when_behind: WhenBehind, channel: str | None = None
+        self,
+        address: str,
+        most: int,
+        when_behind: WhenBehind,
+        channel: str | None = None,
+        idle_s: float | None = None,
     ) -> None:
         self._queue = BoundedQueue(most, when_behind)
         self._closing = Flag()
-        self._address, self._channel = address, channel
+        self._address, self._channel, self._idle_s = address, channel, idle_s
         self._context = zmq.Context()
         socket = self._context.socket(zmq.PULL)
         socket.setsockopt(zmq.RCVHWM, _WAITING_MESSAGES)
@@ -80,14 +87,20 @@ class ZmqSource:
         self._context.destroy(linger=0)
 
     def _receive(self, socket: zmq.Socket[bytes]) -> None:
-        series = SeriesEvents()
+        series, heard_s = SeriesEvents(), perf_counter()
         with socket:
             while not self._closing.is_set():
-                if not socket.poll(_LOOKS_UP_MS):
-                    continue
-                message = self._message(socket.recv_multipart())
-                for event in series.take(message) if message is not None else ():
-                    self._queue.put(event)
+                if socket.poll(_LOOKS_UP_MS):
+                    message = self._message(socket.recv_multipart())
+                    if message is not None:
+                        self._put(series.take(message))
+                    heard_s = perf_counter()
+                elif self._idle_s is not None and perf_counter() - heard_s > self._idle_s:
+                    self._put(series.end(f"no message has come for {self._idle_s:g} s"))
+
+    def _put(self, events: Iterator[Event]) -> None:
+        for event in events:
+            self._queue.put(event)
 
     def _message(self, parts: list[bytes]) -> Message | None:
         """What one message of ZeroMQ says, in the detector's version of the stream."""
