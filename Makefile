@@ -63,6 +63,7 @@ search-w3: $(WORKSHOP)/.installed
 docs: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python docs/make_commands.py
 	$(WORKSHOP)/bin/python tests/bad_input.py
+	$(WORKSHOP)/bin/python tests/live_faults.py
 
 $(EDGE)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(EDGE)

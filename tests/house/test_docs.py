@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bad_case import Outcome, in_process
+from live_faults import ROWS, rows_of_page
 
 from wnet_edge.cli.main import COMMANDS
 
@@ -87,6 +88,15 @@ def test_the_python_of_the_readme_runs_in_order_in_an_empty_folder(tmp_path: Pat
     assert {path.name for path in tmp_path.iterdir()} >= {
         *("python.h5", "python.png", "dots.cxi", "small.safetensors", "w3-fp32.wnet"),
     }
+
+
+def test_the_table_of_faults_is_as_the_tests_hold_it():
+    assert rows_of_page() == "".join(row.line for row in ROWS.values()), "run `make docs`"
+    of_sources = {"PV": "pv", "ZeroMQ": "zmq", "file": "file"}
+    for name, row in ROWS.items():
+        for source in row.over.split(", "):
+            test = ROOT / "tests" / "live" / f"test_faults_{of_sources[source]}.py"
+            assert f'"{name}"' in test.read_text("utf-8"), f"{source}: {name}"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

@@ -76,6 +76,8 @@ def test_a_stream_is_taken_as_it_comes(call, recorded):
         (("stream", "--input-pv", "A", "--position-names", "x"), 2, "is not ROW,COLUMN"),
         (("stream", "--input-zmq", "nowhere"), 1, "nowhere: is no address of ZeroMQ"),
         (("follow", "a.cxi", "-o", "gone"), 1, "gone: no such folder; create it"),
+        (("follow", "a.cxi", "-o", "out.h5"), 1, "-o names a folder, in which results are named"),
+        (("follow", "a.cxi", "-o", PROGRAM), 1, "wnet-edge: is a file; -o names a folder"),
         (("follow", "a.cxi", "--package", "w9"), 1, "w9: no embedded package of that name"),
         (("replay", "example:scan247"), 2, "give one of --pv, --zmq and --file"),
         (("replay", "gone.cxi", "--file", "b.cxi"), 1, "gone.cxi: "),

@@ -124,6 +124,10 @@ def test_the_image_so_far_is_saved_whatever_stops_it(known, opened, stop):
     image, ended = told.saved[-1]
     assert ended
     assert image.inference.frames_processed == 30
+    assert image.inference.warnings[0] == "the scan was stopped after 30 of 36 frames"
+    running, ended = told.saved[0]
+    assert not ended
+    assert running.inference.warnings[0].startswith("the scan was still running, after ")
     assert told.looks[-1].ended == "interrupted"
 
 

@@ -113,6 +113,7 @@ def ndarray_fields(
     stamp = {"secondsPastEpoch": seconds, "nanoseconds": int((stamp_s - seconds) * 1e9)}
     return {
         "value": (_UNION_FIELDS[image.dtype.name], np.ascontiguousarray(image).ravel()),
+        "codec": {"name": ""},
         "compressedSize": image.nbytes,
         "uncompressedSize": image.nbytes,
         "uniqueId": number,
