@@ -221,7 +221,7 @@ def test_a_second_client(stream, detector):
 
 
 def started(address):
-    words = ("stream", "--input-zmq", address, *LOOKS, "--scans", 1)
+    words = ("stream", "--input-zmq", address, *LOOKS, "--scans", 1, "--queue-frames", 50)
     return subprocess.Popen(
         [PROGRAM, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
