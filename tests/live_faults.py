@@ -196,6 +196,12 @@ ROWS = {
         "160 = 160",
         "The command fails and says so; the result of before stays.",
     ),
+    "unheard": Row(
+        "a standard output that is full or closed (`--json`)",
+        "PV",
+        "160 = 160",
+        "One warning; the result is written all the same, then the command fails.",
+    ),
     "viewer": Row(
         "a viewer of the image's PVs that stops reading",
         "PV",

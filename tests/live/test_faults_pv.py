@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -342,11 +343,11 @@ def test_the_terminal_tells_what_is_lost(stream, detector):
     assert "(no frame has come for 2 s)" in out
 
 
-def started():
+def started(stdout=subprocess.PIPE):
     words = ("stream", "--input-pv", PV, *GEOMETRY, *LOOKS, *BY_ATTRIBUTES, "--idle-s", 2)
     return subprocess.Popen(
         [PROGRAM, *map(str, words), "--scans", "1"],
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -447,6 +448,26 @@ def test_a_disk_that_is_full_at_the_end(stream, detector, disk, tmp_path):
     assert ROWS["disk full at the end"].says(FEW, last["processed"], {})
     (output,) = tmp_path.glob("*.wnet.h5")
     assert 0 < read_result(output).process.frames_processed <= FEW
+
+
+@pytest.mark.parametrize("is_full", [True, False], ids=["full", "closed"])
+def test_a_standard_output_that_takes_nothing(detector, tmp_path, monkeypatch, is_full):
+    monkeypatch.chdir(tmp_path)
+    at_servers(monkeypatch, detector)
+    reading, writing = (None, os.open("/dev/full", os.O_WRONLY)) if is_full else os.pipe()
+    with started(writing) as program:
+        os.close(writing)
+        if reading is not None:
+            os.close(reading)
+        assert detector.publisher.wait_for_client(60)
+        detector.send_all(ALL, 100.0)
+        _, err = program.communicate()
+    assert program.returncode == 1
+    assert err.count("the scan goes on") == 1
+    (output,) = tmp_path.glob("*.wnet.h5")
+    process = read_result(output).process
+    assert ROWS["unheard"].says(process.frames_received, process.frames_processed, {})
+    assert alike(output, tuple(ALL)) >= 0.999
 
 
 READER = """

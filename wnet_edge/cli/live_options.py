@@ -23,7 +23,7 @@ from wnet_edge.cli.options import (
     trust_option,
 )
 from wnet_edge.cli.scan_options import orientation_options, scan_options, way_up
-from wnet_edge.cli.terminal import print_line, print_note
+from wnet_edge.cli.terminal import StdoutError, print_line, print_note
 from wnet_edge.embedded import opened_package
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError, not_installed
 from wnet_edge.host.outputs import check_output
@@ -202,6 +202,7 @@ class Terminal:
     _own: set[Path] = field(default_factory=set)
     _stems: dict[str, str] = field(default_factory=dict)
     _unsaved: bool = False
+    _unheard: bool = False
 
     def began(self, begin: Begin) -> None:
         """See that the result may be written.
@@ -216,7 +217,21 @@ class Terminal:
                 check_output(file, ResultError, force=self.force)
 
     def looked(self, snapshot: Snapshot) -> None:
-        """One line on the terminal, in place of the one before, or one of JSON."""
+        """One line on the terminal, in place of the one before, or one of JSON.
+
+        Raises:
+            StdoutError: if it can't be written at the end, when the result is saved.
+        """
+        try:
+            self._tell(snapshot)
+        except StdoutError as error:
+            if snapshot.ended is not None:
+                raise
+            if not self._unheard:
+                print_note(f"Warning: {error}; the scan goes on")
+            self._unheard = True
+
+    def _tell(self, snapshot: Snapshot) -> None:
         lost = sum(snapshot.lost.values())
         if self.as_json:
             print_json({**_values(snapshot), "result": str(self._files(snapshot.scan)[0])})

@@ -138,9 +138,7 @@ class Look:
             inference,
             frames_received=sent,
             frames_lost=sent - inference.frames_processed,
-            warnings=(
-                *self._not_whole(sent), *self.notes, *told(self.lost), *inference.warnings
-            ),
+            warnings=(*self._not_whole(sent), *self.notes, *told(self.lost), *inference.warnings),
         )
         ready = self.ready
         context = replace(
