@@ -154,12 +154,17 @@ class LiveSetup:
         with ExitStack() as stack:
             viewers: list[Viewer] = []
             if self.pv_prefix is not None:
-                viewers.append(stack.enter_context(closing(_pv_outputs(self.pv_prefix))).show)
+                viewers.append(stack.enter_context(closing(pv_outputs(self.pv_prefix))).show)
             run(source, self.opened, self.options, self.terminal, queue_depth, viewers)
         self.terminal.check()
 
 
-def _pv_outputs(prefix: str) -> "PvOutputs":
+def pv_outputs(prefix: str) -> "PvOutputs":
+    """Serves PVs whose names begin with `prefix`.
+
+    Raises:
+        WNetEdgeError: if p4p is not installed.
+    """
     try:
         from wnet_edge.live.pv_outputs import PvOutputs
     except ModuleNotFoundError as error:

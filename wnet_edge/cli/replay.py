@@ -1,5 +1,6 @@
 """`wnet-edge replay`: a recorded scan, published as a detector would, to rehearse with."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ _CONNECT_S = 60.0
     show_default=True,
     help="Frames per second.",
 )
+@click.option(
+    "--wait-s",
+    type=Number(0, 3600),
+    default=0.0,
+    show_default=True,
+    help="With --pv: time from the first client to the first frame, for others to connect.",
+)
 @scan_options
 @no_links_option
 @force_option
@@ -53,6 +61,7 @@ def command(
     address: str | None,
     output: Path | None,
     rate_hz: float,
+    wait_s: float,
     force: bool,
     **values: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
@@ -71,7 +80,7 @@ def command(
             elif address is not None:
                 _publish_zmq(address, found, rate_hz)
             else:
-                _publish_pv(str(pv), found, rate_hz)
+                _publish_pv(str(pv), found, rate_hz, wait_s)
         except ModuleNotFoundError as error:
             raise WNetEdgeError(not_installed("replay", error, "live")) from error
 
@@ -99,7 +108,7 @@ def _publish_zmq(address: str, found: FoundScan, rate_hz: float) -> None:
     print_line(f"{address}: {frames.shape[0]} frames")
 
 
-def _publish_pv(pv: str, found: FoundScan, rate_hz: float) -> None:
+def _publish_pv(pv: str, found: FoundScan, rate_hz: float, wait_s: float) -> None:
     from wnet_edge.live.pv_publisher import PvPublisher
 
     frames, positions_m = required_frames(found).value, known_positions_m(found)
@@ -108,6 +117,7 @@ def _publish_pv(pv: str, found: FoundScan, rate_hz: float) -> None:
         print_note(f"publishing as {pv}")
         if not publisher.wait_for_client(_CONNECT_S):
             raise ScanError(f"{pv}: nobody has listened for {_CONNECT_S:.0f} s; start the client")
+        time.sleep(wait_s)
         reached_hz = publisher.publish(frames, positions_m, rate_hz)
     finally:
         publisher.close()

@@ -163,7 +163,7 @@ def _zmq(address: str, values: dict[str, Any]) -> "ZmqSource":
 def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None) -> "PvSource":
     if values["channel"] is not None:
         raise click.UsageError("--channel goes with --input-zmq")
-    names = _position_names(values)
+    names = position_names(values)
     if values["position_pv"] is not None and names is None:
         names = PositionNames()
     if positions_m is None and names is None:
@@ -193,7 +193,7 @@ def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None
     )
 
 
-def _position_names(values: dict[str, Any]) -> PositionNames | None:
+def position_names(values: dict[str, Any]) -> PositionNames | None:
     """The names of --position-names and their unit.
 
     Raises:

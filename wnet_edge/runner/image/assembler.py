@@ -1,8 +1,8 @@
 """Frames in, image out at any time: prepare → graph → patches → stitcher, for one scan.
 
 Independent of the source of the frames: `infer` reads them from a file, a live scan receives them.
-The three steps may be called in sequence (`add`) or with the graph in a separate thread (`prepare`,
-`patches`, `lay`).
+The three steps may be called in sequence (`add`), with the graph in a separate thread (`prepare`,
+`patches`, `lay`), or the first two on other machines (`take`, `lay`).
 """
 
 import numpy as np
@@ -112,9 +112,16 @@ class Assembler:
     ) -> Prepared:
         """First step: prepare the next B frames (B, n, n) as input of the graph."""
         batch = self._preparation.prepare(frames, left_out)
-        self._sample.add(self._prepared, batch.counts)
-        self._prepared += len(frames)
+        self.take(batch)
         return batch
+
+    def take(self, batch: Prepared) -> None:
+        """In place of the first two steps, for frames that took them elsewhere: only `lay` is left.
+
+        Their setup and package must have been the same.
+        """
+        self._sample.add(self._prepared, batch.counts)
+        self._prepared += len(batch.totals)
 
     def patches(self, batch: Prepared) -> PatchArrays:
         """Second step, in any thread: run the graph.
