@@ -46,7 +46,7 @@ EXTRAS = (
         ("torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"),
         "simulate, train, export",
     ),
-    Extra("live", ("cbor2", "dectris", "p4p", "zmq"), "stream, replay"),
+    Extra("live", ("bokeh", "cbor2", "dectris", "p4p", "zmq"), "stream, replay, --serve"),
     Extra("tiff", ("tifffile",), "scans in TIFF, infer --format tiff"),
     Extra("sign", ("cryptography",), "--trust, export --sign"),
     Extra("tensorboard", ("tensorboardX",), "train --tensorboard"),
