@@ -12,6 +12,7 @@ from typing import Any
 
 from bokeh.server.auth_provider import AuthProvider
 from bokeh.server.util import check_allowlist
+from bokeh.util.token import check_token_signature
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
@@ -36,11 +37,13 @@ class Admission(AuthProvider):  # type: ignore[misc]
         token: what a viewer has to know; None: nothing.
         origins: HOST:PORT by which browsers may open the page.
         port: where it is served; cookies know no ports.
+        key: with which Bokeh signs the sessions of the pages that it gives.
     """
 
-    def __init__(self, token: str | None, origins: list[str], port: int) -> None:
+    def __init__(self, token: str | None, origins: list[str], port: int, key: bytes) -> None:
         self._token = token
         self._origins = origins
+        self._key = key
         self._cookie = f"wnet-edge-{port}"
         super().__init__()
 
@@ -90,10 +93,11 @@ class Admission(AuthProvider):  # type: ignore[misc]
     async def _admitted(self, handler: RequestHandler) -> str | None:
         if not self.has_right_name(handler):
             return None
-        known = handler.get_cookie(self._cookie) or ""
-        if self._token is None or hmac.compare_digest(known.encode(), self._proof().encode()):
+        is_socket = isinstance(handler, WebSocketHandler)
+        is_known = self._is_known(handler)
+        if is_known and (not is_socket or self._has_session(handler)):
             return "viewer"
-        if isinstance(handler, WebSocketHandler):
+        if is_socket:
             handler.set_status(_FORBIDDEN)
             handler.finish()
             return None
@@ -104,6 +108,18 @@ class Admission(AuthProvider):  # type: ignore[misc]
             return None
         refuse(handler, "This token is wrong." if given else "This page asks for its token.")
         return None
+
+    def _is_known(self, handler: RequestHandler) -> bool:
+        known = handler.get_cookie(self._cookie) or ""
+        return self._token is None or hmac.compare_digest(known.encode(), self._proof().encode())
+
+    def _has_session(self, handler: RequestHandler) -> bool:
+        """Whether a websocket is of a page that was given; one elsewhere could open its own."""
+        _, _, session = handler.request.headers.get("Sec-WebSocket-Protocol", "").partition(",")
+        try:
+            return bool(check_token_signature(session.strip(), self._key, signed=True))
+        except (ValueError, LookupError, TypeError):  # no token at all
+            return False
 
     def _proof(self) -> str:
         """Follows from the token, without which it can't be made."""

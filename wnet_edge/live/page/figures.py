@@ -60,13 +60,17 @@ class Figures:
     def __init__(self, document: Document) -> None:
         names = (*_COLOURS, *_FRAMES)
         self.images = {name: _image_source() for name in names}
-        self.windows = ColumnDataSource({"x": [], "y": [], "number": []}, syncable=False)
+        self.windows = ColumnDataSource(
+            {"x": [], "y": [], "number": []}, name="windows", syncable=False
+        )
         self.kept = ColumnDataSource({"place": [], "image": []}, syncable=False)
         self.status = ColumnDataSource({"json": []}, syncable=False)
         self.asked = ColumnDataSource({"shown": [0], "paused": [0], "saves": [0]})
         self._said = ColumnDataSource({"text": [""]}, syncable=False)
         mappers = {name: _mapper(name) for name in names}
-        marks = ColumnDataSource({"x": [], "y": [], "size": [], "width": []}, syncable=False)
+        marks = ColumnDataSource(
+            {name: [] for name in ("x", "y", "size", "width", "alpha")}, syncable=False
+        )
         view = ColumnDataSource({"x": [], "y": [], "width": [], "height": []}, syncable=False)
         spot = ColumnDataSource({"x": [], "y": []}, syncable=False)
         ranges = _ranges()
@@ -193,19 +197,22 @@ def _dress(plot: figure, mapper: ColorMapper) -> None:
             location="bottom_left",
             bar_length=0.2,
             bar_line_color="white",
-            bar_line_width=3,
+            bar_line_width=4,
+            margin=12,
+            padding=8,
+            label_standoff=4,
             label_text_color="white",
             label_text_font=_FONT,
             label_text_font_size="16px",
             background_fill_color="black",
-            background_fill_alpha=0.5,
+            background_fill_alpha=0.6,
             border_line_color=None,
         )
     )
 
 
 def _link_crosshair(*plots: figure) -> None:
-    line: dict[str, Any] = {"line_color": "white", "line_alpha": 0.35, "line_width": 1}
+    line: dict[str, Any] = {"line_color": "white", "line_alpha": 0.35, "syncable": False}
     width = Span(dimension="width", **line)
     height = Span(dimension="height", **line)
     for plot in plots:
@@ -222,7 +229,7 @@ def _mark(plot: figure, marks: ColumnDataSource, spot: ColumnDataSource) -> None
         source=marks,
         fill_color=None,
         line_color=_MARK,
-        line_alpha=0.9,
+        line_alpha="alpha",
         line_width="width",
     )
     plot.scatter("x", "y", source=spot, marker="cross", size=16, color=_MARK, line_width=2)

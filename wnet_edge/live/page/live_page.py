@@ -5,16 +5,17 @@ and each viewer's document takes it when its browser has shown the one before th
 """
 
 import asyncio
+import os
 import secrets
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from socket import AF_INET, AF_INET6, create_server, socket
 from threading import Event, Thread
 from time import monotonic
 
 from bokeh.document import Document
 from bokeh.server.tornado import BokehTornado
-from bokeh.server.util import bind_sockets
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
@@ -26,11 +27,17 @@ from wnet_edge.live.page.page_options import PageOptions
 from wnet_edge.live.page.viewer import Viewer
 from wnet_edge.live.snapshot import Snapshot
 
+_START_S = 30.0
+"""How long the server may take to start."""
+
 _POLL_MS = 100
 """How often a viewer's document looks for a new look."""
 
 _LAST_LOOK_S = 2.0
 """How long `close` waits for browsers to show the last look."""
+
+_SESSION_S = 86_400
+"""How long a page that was fetched may open its websocket."""
 
 _LARGEST_MESSAGE = 1 << 20
 """Bytes; a browser has little to say."""
@@ -58,19 +65,15 @@ class LivePage:
         self._newest: PageLook | None = None
         self._viewers: set[Viewer] = set()
         self._close: Callable[[], object] = lambda: None
+        listening = _bound(options.host, options.port)
         started: Future[int] = Future()
         self._thread = Thread(
-            target=lambda: asyncio.run(self._serve(started)), name="live page", daemon=True
+            target=lambda: asyncio.run(self._serve(listening, started)),
+            name="live page",
+            daemon=True,
         )
         self._thread.start()
-        try:
-            self.url = options.url(started.result())
-        except (OSError, OverflowError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise WNetEdgeError(
-                f"--serve {options.host}:{options.port}: can't be served ({reason}); name another "
-                "address or port"
-            ) from error
+        self.url = options.url(started.result())
 
     def show(self, snapshot: Snapshot) -> None:
         """Show a look at a scan; returns at once, and may be called from any thread."""
@@ -83,32 +86,31 @@ class LivePage:
 
     def close(self) -> None:
         """Stop serving, when browsers have shown the last look; their pages stay as they are."""
-        self._close()
+        close, self._close = self._close, lambda: None
+        close()
         self._thread.join()
 
-    async def _serve(self, started: "Future[int]") -> None:
+    async def _serve(self, listening: socket, started: "Future[int]") -> None:
         asked = asyncio.Event()
         loop = asyncio.get_running_loop()
-        try:
-            sockets, port = bind_sockets(self._options.host, self._options.port)
-        except (OSError, OverflowError) as error:
-            started.set_exception(error)
-            return
+        port = listening.getsockname()[1]
         origins = self._options.origins(port)
+        key = secrets.token_bytes()
         tornado = BokehTornado(
             self._begin_viewer,
             extra_websocket_origins=origins,
             extra_patterns=[("/alive", _Alive)],
-            auth_provider=Admission(self._options.token, origins, port),
-            secret_key=secrets.token_bytes(),
+            auth_provider=Admission(self._options.token, origins, port, key),
+            secret_key=key,
             sign_sessions=True,
             include_headers=[],  # a session's token need not hold cookies
             include_cookies=[],
+            session_token_expiration=_SESSION_S,
             websocket_max_message_size_bytes=_LARGEST_MESSAGE,
             log_function=lambda _: None,  # addresses may hold tokens
         )
         server = HTTPServer(tornado)
-        server.add_sockets(sockets)
+        server.add_socket(listening)
         tornado.initialize(IOLoop.current())
         tornado.start()
         self._close = lambda: loop.call_soon_threadsafe(asked.set)
@@ -134,6 +136,25 @@ class _Alive(RequestHandler):
 
     def get(self) -> None:
         self.set_status(204)
+
+
+def _bound(host: str, port: int) -> socket:
+    """A socket that listens there.
+
+    Raises:
+        WNetEdgeError: if none can.
+    """
+    try:
+        bound = create_server((host, port), family=AF_INET6 if ":" in host else AF_INET)
+    except OSError as error:
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror  # else of the look-up
+        raise WNetEdgeError(
+            f"--serve {host}:{port}: can't be served ({str(reason).lower()}); name another "
+            "address or port"
+        ) from error
+    bound.setblocking(False)
+    return bound
 
 
 def _is_next_scan(before: Snapshot, after: Snapshot) -> bool:

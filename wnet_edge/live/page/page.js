@@ -40,6 +40,7 @@ const livePage = (() => {
     element("fit").onclick = seeAll;
     element("pause").onclick = () => pause(!isPaused);
     element("save").onclick = save;
+    for (const button of document.querySelectorAll("nav button")) button.disabled = false;
     Bokeh.documents[0].on_event("connection_lost", lost);
     addEventListener("beforeunload", remember);
     recall();
@@ -251,15 +252,16 @@ const livePage = (() => {
   function click({ x, y }) {
     if (status === null) return;
     clicked = [x, y];
+    document.activeElement?.blur(); // no frame around the figure
     showPlace();
   }
 
   function forgetPlace() {
-    models.marks.data = { x: [], y: [], size: [], width: [] };
+    models.marks.data = { x: [], y: [], size: [], width: [], alpha: [] };
     models.spot.data = { x: [], y: [] };
     models.clicked_source.data = { image: [], x: [], y: [], dw: [], dh: [] };
-    element("frames").textContent = "";
-    element("clicked-caption").textContent = "click on the image";
+    element("frames").textContent = "Click on the image.";
+    element("clicked-caption").textContent = "";
   }
 
   function showPlace() {
@@ -273,7 +275,8 @@ const livePage = (() => {
     const marked = nearest.slice(0, MARKED);
     models.marks.data = {
       x: marked.map((at) => lefts[at] + size / 2), y: marked.map((at) => tops[at] + size / 2),
-      size: marked.map(() => size), width: marked.map((_, order) => order === 0 ? 3 : 0.6),
+      size: marked.map(() => size), width: marked.map((_, order) => order === 0 ? 2.5 : 1),
+      alpha: marked.map((_, order) => order === 0 ? 1 : 0.35),
     };
     models.spot.data = { x: [x], y: [y] };
     const named = nearest.slice(0, NAMED).map((at) => numbers[at]).join(", ");
