@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import onnxruntime
 
-from wnet_edge.cli.options import command_line
+from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.device import this_device

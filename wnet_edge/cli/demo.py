@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.infer import report
 from wnet_edge.cli.options import (
-    command_line,
     frame_progress,
     json_option,
     runner_options,

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
+from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.options import (
     FILE,
-    command_line,
     force_option,
     frame_progress,
     json_option,

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import (
     FILE,
-    command_line,
     force_option,
     json_option,
     package_option,
@@ -29,6 +29,7 @@ from wnet_edge.errors import ResultError, ScanError, WNetEdgeError, not_installe
 from wnet_edge.host.outputs import check_output
 from wnet_edge.io.images.result_format import ResultFormat, default_paths, picture_beside
 from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.live.page.page_options import TOKEN_VARIABLE, PageOptions
 from wnet_edge.live.run import RunOptions, run
 from wnet_edge.live.session import LiveOptions
 from wnet_edge.live.snapshot import Snapshot, Viewer
@@ -38,6 +39,7 @@ from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.scan_image import ScanImage, write_scan_image
 
 if TYPE_CHECKING:
+    from wnet_edge.live.page.live_page import LivePage
     from wnet_edge.live.pv_outputs import PvOutputs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -85,6 +87,25 @@ _OPTIONS = (
         help="Serve the image so far and its state as EPICS PVs: PREFIX:Phase, PREFIX:Amplitude, "
         "PREFIX:Coverage, PREFIX:RFactor and others, new every --look-s.",
     ),
+    click.option(
+        "--serve",
+        metavar="HOST:PORT",
+        help="Serve a page that shows the image so far, as 127.0.0.1:8765; port 0 takes a free "
+        "one. An address that other machines can reach needs --token.",
+    ),
+    click.option(
+        "--token",
+        envvar=TOKEN_VARIABLE,
+        help="Word that the page of --serve asks its viewers for; better in the environment, as "
+        f"{TOKEN_VARIABLE}, where other users of this machine do not see it.",
+    ),
+    click.option(
+        "--allow-origin",
+        "allowed_origins",
+        metavar="HOST[:PORT]",
+        multiple=True,
+        help="Other name by which browsers may open the page, of a proxy say. May be repeated.",
+    ),
 )
 
 
@@ -105,12 +126,14 @@ class LiveSetup:
         options: how scans are taken.
         terminal: who tells of them, and writes their results.
         pv_prefix: of the PVs that show them; None for none.
+        page: where a page shows them; None for none.
     """
 
     opened: ChosenGraph
     options: RunOptions
     terminal: "Terminal"
     pv_prefix: str | None
+    page: PageOptions | None
 
     @classmethod
     def of(
@@ -124,10 +147,12 @@ class LiveSetup:
         """From the options of `live_options`; `again`: whether a scan can be taken once more.
 
         Raises:
+            OptionError: as `PageOptions`.
             PackageError: as `opened_package`.
             ProviderError: if an execution provider that was asked for is unavailable.
             ResultError: if the folder of the results is not there.
         """
+        page = _page_options(values["serve"], values["token"], values["allowed_origins"])
         package = opened_package(values["package"], values["trust"])
         names = ("precision", "provider", "threads", "batch_size")
         runner = runner_options_from(**{name: values[name] for name in names})
@@ -142,21 +167,45 @@ class LiveSetup:
         options = RunOptions(live, values["look_s"], values["save_s"], scans)
         terminal = Terminal(folder, values["force"], values["as_json"], renames=not again)
         opened = open_best_graph(package, runner)
-        return cls(opened, options, terminal, values["pv_prefix"])
+        return cls(opened, options, terminal, values["pv_prefix"], page)
 
     def run(self, source: Source, queue_depth: Callable[[], int] = lambda: 0) -> None:
         """Take the source's scans to their images, and show them on the way.
 
         Raises:
             ScanError: if the source is damaged or can't be reached, or a scan gave no image.
-            WNetEdgeError: if the PVs can't be served.
+            WNetEdgeError: if the PVs or the page can't be served.
         """
         with ExitStack() as stack:
             viewers: list[Viewer] = []
+            save_asked = None
             if self.pv_prefix is not None:
                 viewers.append(stack.enter_context(closing(pv_outputs(self.pv_prefix))).show)
-            run(source, self.opened, self.options, self.terminal, queue_depth, viewers)
+            if self.page is not None:
+                page = stack.enter_context(closing(_live_page(self.page, self.terminal.result_of)))
+                print_note(f"live page: {page.url}")
+                viewers.append(page.show)
+                save_asked = page.save_asked
+            run(source, self.opened, self.options, self.terminal, queue_depth, viewers, save_asked)
         self.terminal.check()
+
+
+def _page_options(
+    address: str | None, token: str | None, allowed_origins: tuple[str, ...]
+) -> PageOptions | None:
+    if address is not None:
+        return PageOptions.parsed(address, token, allowed_origins)
+    if allowed_origins:
+        raise click.UsageError("--allow-origin goes with --serve")
+    return None  # a token in the environment may be meant for another run
+
+
+def _live_page(options: PageOptions, result_of: Callable[[str], Path]) -> "LivePage":
+    try:
+        from wnet_edge.live.page.live_page import LivePage
+    except ModuleNotFoundError as error:
+        raise WNetEdgeError(not_installed("--serve", error, "live")) from error
+    return LivePage(options, result_of)
 
 
 def pv_outputs(prefix: str) -> "PvOutputs":
@@ -305,6 +354,10 @@ class Terminal:
         """
         if self.failures:
             raise ScanError("; ".join(self.failures))
+
+    def result_of(self, name: str) -> Path:
+        """File of the result of a scan."""
+        return self._files(name)[0]
 
     def _stem(self, name: str) -> str:
         """What the files of a scan are called, another name than those of earlier runs."""

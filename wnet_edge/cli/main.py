@@ -15,7 +15,6 @@ except ValueError:  # not the main thread: somebody else's program
 import atexit
 import contextlib
 import os
-import shlex
 import sys
 from importlib import import_module
 from importlib.metadata import version
@@ -25,6 +24,7 @@ from typing import Any
 
 import click
 
+from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
 from wnet_edge.errors import ProviderError, WNetEdgeError, not_installed
 from wnet_edge.host.inputs import one_command
@@ -77,9 +77,8 @@ class LazyGroup(click.Group):
             with one_command():
                 return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            again = shlex.join(["wnet-edge", *sys.argv[1:]])
             raise WNetEdgeError(
-                f"interrupted, no output is left half-written; run again: {again}"
+                f"interrupted, no output is left half-written; run again: {command_line()}"
             ) from error
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002

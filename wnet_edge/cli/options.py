@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -125,11 +124,6 @@ def frame_progress(label: str, frame_count: int) -> Iterator[Callable[[int], Non
         return
     with click.progressbar(length=frame_count, label=one_line(label), file=sys.stderr) as bar:
         yield bar.update
-
-
-def command_line() -> str:
-    """What the user typed, as it may be typed again; for records of what was done."""
-    return shlex.join(["wnet-edge", *sys.argv[1:]])
 
 
 def finite(value: float | None) -> float | None:

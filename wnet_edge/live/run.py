@@ -87,7 +87,8 @@ def run(
         watcher: who is told of them, and writes their results.
         queue_depth: frames that wait in the source.
         viewers: who else is shown the looks.
-        save_asked: set by a viewer who wants the image so far to be written at the next look.
+        save_asked: set by a viewer who wants the image so far to be written at the next look;
+            cleared when it has been.
 
     Raises:
         ScanError: if the source is damaged or can't be reached.
@@ -185,7 +186,6 @@ class _Running:
             save = now >= self._next_save_s or self._told.save_asked.is_set()
             if save:
                 self._next_save_s = now + self._options.save_s
-                self._told.save_asked.clear()
             self._looking = self._looker.submit(self._show, look, save=save)
 
     def _looked(self, _: LiveScan) -> None:
@@ -204,6 +204,7 @@ class _Running:
         self._told.looked(look.snapshot())
         if save:
             self._told.watcher.save(look.scan_image(), ended=False)
+            self._told.save_asked.clear()
 
     def _finish(self, live: LiveScan, ended: str) -> None:
         look = live.finish(ended, self._told.queue_depth())

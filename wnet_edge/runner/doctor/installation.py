@@ -46,7 +46,11 @@ EXTRAS = (
         ("torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"),
         "simulate, train, export",
     ),
-    Extra("live", ("blosc", "cbor2", "dectris", "p4p", "zmq"), "stream, replay"),
+    Extra(
+        "live",
+        ("blosc", "bokeh", "cbor2", "dectris", "p4p", "zmq"),
+        "stream, replay, --serve, --output-pv",
+    ),
     Extra("tiff", ("tifffile",), "scans in TIFF, infer --format tiff"),
     Extra("sign", ("cryptography",), "--trust, export --sign"),
     Extra("tensorboard", ("tensorboardX",), "train --tensorboard"),

@@ -1,0 +1,1 @@
+"""The live page: a running scan in a browser, on Bokeh's server."""

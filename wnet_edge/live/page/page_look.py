@@ -1,0 +1,198 @@
+"""What the page shows of a snapshot: pictures no larger than a screen, and numbers.
+
+Lengths are in µm, in the object's coordinates, so that a view stays where it is as the image grows.
+"""
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from time import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.live.snapshot import Snapshot
+
+MOST_PX = 1500
+"""Longest edge of an image that is sent; a screen hardly shows more."""
+_MOST_COVERAGE_PX = 400
+_RANGE_PERCENT = (0.5, 99.5)
+"""Of the values where coverage is at least half its median: what automatic colours span."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """Values with their place, µm: left and top edge, width and height.
+
+    Attributes:
+        values: (h, w) float32, NaN where there is nothing.
+    """
+
+    values: NDArray[np.float32]
+    x_um: float
+    y_um: float
+    width_um: float
+    height_um: float
+
+    def is_as(self, other: "Picture | None") -> bool:
+        """Whether it shows the same at the same place."""
+        return (
+            other is not None
+            and (self.x_um, self.y_um) == (other.x_um, other.y_um)
+            and (self.width_um, self.height_um) == (other.width_um, other.height_um)
+            and np.array_equal(self.values, other.values, equal_nan=True)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class PageLook:
+    """A snapshot, as the page shows it.
+
+    Attributes:
+        number: of the look, from 1.
+        scan_number: of its scan, from 1.
+        snapshot: the scan.
+        taken_s: when, seconds since 1970.
+    """
+
+    number: int
+    scan_number: int
+    snapshot: Snapshot
+    taken_s: float = field(default_factory=time)
+
+    @cached_property
+    def pictures(self) -> dict[str, Picture]:
+        """By the name of their source: `phase`, `amplitude`, `coverage`, `frame`, `patch`."""
+        shot = self.snapshot
+        pictures = {
+            "phase": self._placed(shrunk_phase(shot.phase, MOST_PX), MOST_PX),
+            "amplitude": self._placed(shrunk(shot.amplitude, MOST_PX), MOST_PX),
+            "coverage": self._placed(shrunk(shot.coverage, _MOST_COVERAGE_PX), _MOST_COVERAGE_PX),
+        }
+        if shot.last is not None:
+            pictures["frame"] = of_frame(shot.last.counts)
+            height, width = shot.last.phase_rad.shape
+            pictures["patch"] = Picture(shot.last.phase_rad, 0, 0, width, height)
+        return pictures
+
+    @property
+    def windows_um(self) -> NDArray[np.float32]:
+        """(N, 2) x, y of the corners of the frames' windows."""
+        rows = self.snapshot.windows_px + np.array(self.snapshot.origin_px)
+        corners: NDArray[np.float32] = (rows[:, ::-1] * self._pixel_um).astype(np.float32)
+        return corners
+
+    @cached_property
+    def status(self) -> dict[str, Any]:
+        """What JSON can say of it."""
+        shot = self.snapshot
+        height, width = shot.phase.shape
+        top, left = shot.origin_px
+        pixel = self._pixel_um
+        return {
+            "look": self.number,
+            "taken_s": self.taken_s,
+            "scan_number": self.scan_number,
+            "scan": shot.scan,
+            "ended": shot.ended,
+            "bounds_um": [
+                left * pixel,
+                top * pixel,
+                (left + width) * pixel,
+                (top + height) * pixel,
+            ],
+            "pixel_um": pixel,
+            "window_um": shot.window_px * pixel,
+            "ranges": self._ranges(),
+            "received": shot.received,
+            "processed": shot.processed,
+            "expected": shot.expected,
+            "lost": {reason.value: count for reason, count in shot.lost.items() if count},
+            "queue_depth": shot.queue_depth,
+            "frames_per_second": shot.frames_per_second,
+            "latency_ms": [1e3 * shot.latency_p50_s, 1e3 * shot.latency_p99_s],
+            "r_factor": _finite(shot.r_factor),
+            "trusted": shot.trusted,
+            "verdict": shot.verdict,
+            "warnings": list(shot.warnings),
+            "package": shot.package,
+            "precision": shot.precision,
+            "provider": shot.provider,
+            "last": None if shot.last is None else shot.last.number,
+        }
+
+    @property
+    def _pixel_um(self) -> float:
+        return 1e6 * self.snapshot.pixel_size_m
+
+    def _placed(self, values: NDArray[np.float32], most_px: int) -> Picture:
+        """An image, shrunk to `most_px`, on the object."""
+        top, left = self.snapshot.origin_px
+        pixel = self._pixel_um
+        step = pixel * _block_px(self.snapshot.phase.shape, most_px)
+        height, width = values.shape
+        return Picture(values, left * pixel, top * pixel, width * step, height * step)
+
+    def _ranges(self) -> dict[str, list[float]]:
+        """Lowest and highest value that automatic colours span, by image."""
+        coverage = self.snapshot.coverage
+        covered = coverage > 0
+        if not covered.any():
+            return {"phase": [0.0, 1.0], "amplitude": [0.0, 1.0]}
+        sure = coverage >= 0.5 * np.median(coverage[covered])
+        return {
+            "phase": _range(self.snapshot.phase[sure]),
+            "amplitude": _range(self.snapshot.amplitude[sure]),
+        }
+
+
+def of_frame(counts: NDArray[np.float32]) -> Picture:
+    """A frame, its masked pixels empty, in pixels."""
+    height, width = counts.shape
+    return Picture(np.where(counts < 0, np.float32(np.nan), counts), 0, 0, width, height)
+
+
+def shrunk(image: NDArray[np.float32], most_px: int) -> NDArray[np.float32]:
+    """Means over blocks, NaN left out, such that no edge is longer than `most_px`."""
+    block = _block_px(image.shape, most_px)
+    if block == 1:
+        return image
+    seen = np.isfinite(image)
+    count = _block_sums(seen.astype(np.float32), block)
+    total = _block_sums(np.where(seen, image, np.float32(0)), block)
+    means = np.full(total.shape, np.nan, np.float32)
+    return np.divide(total, count, out=means, where=count > 0)
+
+
+def shrunk_phase(phase: NDArray[np.float32], most_px: int) -> NDArray[np.float32]:
+    """As `shrunk`, of angles: the mean of 179° and −179° is 180°, not 0°."""
+    if _block_px(phase.shape, most_px) == 1:
+        return phase
+    angle: NDArray[np.float32] = np.arctan2(
+        shrunk(np.sin(phase), most_px), shrunk(np.cos(phase), most_px)
+    )
+    return angle
+
+
+def _block_px(shape: tuple[int, ...], most_px: int) -> int:
+    return max(1, math.ceil(max(shape) / most_px))
+
+
+def _block_sums(image: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """Sums over blocks; the last ones may be cut off."""
+    height, width = image.shape
+    padded = np.pad(image, ((0, -height % block), (0, -width % block)))
+    rows, columns = padded.shape[0] // block, padded.shape[1] // block
+    sums: NDArray[np.float32] = padded.reshape(rows, block, columns, block).sum(axis=(1, 3))
+    return sums
+
+
+def _range(values: NDArray[np.float32]) -> list[float]:
+    values = values[np.isfinite(values)]
+    low, high = np.percentile(values, _RANGE_PERCENT).tolist() if len(values) else (0.0, 1.0)
+    return [low, high if high > low else low + 1e-3]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
