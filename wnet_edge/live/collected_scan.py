@@ -13,7 +13,7 @@ from wnet_edge.live.look import Look, Pace
 from wnet_edge.live.patch import Maker, Patch
 from wnet_edge.live.shared_setup import SharedSetup
 from wnet_edge.live.snapshot import LastFrame, Snapshot
-from wnet_edge.live.source import Begin, Frame, Loss, Lost
+from wnet_edge.live.source import Begin, Frame, Loss, Lost, told
 from wnet_edge.physics.orientation import orient_positions
 from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Gathered
@@ -84,7 +84,6 @@ class CollectedScan:
     def __init__(self, begin: Begin, setup: SharedSetup) -> None:
         self.received = 0
         self.lost: Counter[Loss] = Counter()
-        self._lost_before = 0
         self._begin, self._setup = begin, setup
         self._ready = setup.ready_for(begin.name)
         self._notes: list[str] = []
@@ -104,11 +103,7 @@ class CollectedScan:
         self._assembler.close()
 
     def lose(self, lost: Lost) -> None:
-        """Count frames that have no patch."""
-        self._lost_before += lost.frames
-        self._lose(lost)
-
-    def _lose(self, lost: Lost) -> None:
+        """Count frames that have no patch of use."""
         self.lost[lost.reason] += lost.frames
         if lost.note and lost.note not in self._notes:
             self._notes.append(lost.note)
@@ -122,7 +117,7 @@ class CollectedScan:
         """
         self.received += 1
         if patch.maker.setup != self._setup.fingerprint:
-            self._lose(Lost(Loss.UNREADABLE, 1, _OTHER_SETUP))
+            self.lose(Lost(Loss.UNREADABLE, 1, _OTHER_SETUP))
             return
         if patch.maker not in self._makers:
             self._makers.append(patch.maker)
@@ -155,8 +150,8 @@ class CollectedScan:
         """
         self._stitch()
         if not self._numbers:
-            notes = f": {'; '.join(self._notes)}" if self._notes else ""
-            raise ScanError(f"{self._begin.name}: the scan ended without a patch of use{notes}")
+            why = "".join(f"; {line}" for line in (*told(self.lost), *self._notes))
+            raise ScanError(f"{self._begin.name}: the scan ended without a patch of use{why}")
         gathered = self._assembler.finish()
         self._laps.lap("stitch")
         return self._look(gathered, COMPARED_FRAMES, ended)
@@ -170,7 +165,6 @@ class CollectedScan:
             ready=self._ready,
             gathered=gathered,
             numbers=np.array(self._numbers, np.int64),
-            sent=self.received + self._lost_before,
             received=self.received,
             lost=dict(self.lost),
             notes=(*self._notes, *mixed),
