@@ -27,7 +27,8 @@ from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
 from wnet_edge.runner.image.self_check import FrameSample
 from wnet_edge.scan.preparation import Preparation
-from wnet_edge.stitching.stitcher import Stitched, Stitcher
+from wnet_edge.stitching.laid_sums import Stitched
+from wnet_edge.stitching.stitcher import Stitcher
 
 _Array = NDArray[np.float32]
 

@@ -11,16 +11,15 @@ few hundred bytes per frame, however long the scan.
 """
 
 import cmath
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from wnet_edge.errors import ResultError
 from wnet_edge.physics.geometry import central_window_start_px
 from wnet_edge.stitching.coarse_phases import RegionPhases
 from wnet_edge.stitching.cubic_shift import MIN_WINDOW_PX
+from wnet_edge.stitching.laid_sums import LaidSums, check_any
 from wnet_edge.stitching.layout import (
     Extent,
     PatchPlacer,
@@ -53,87 +52,6 @@ class StitchOptions:
     max_rounds: int = 50
     tolerance_rad: float = 5e-3
     max_image_px: int = 200_000_000
-
-
-@dataclass(frozen=True)
-class Stitched:
-    """Stitched complex image of the object with its coverage and its place on the object.
-
-    Attributes:
-        image: (H, W) complex64, zero where coverage is zero. Its global phase, which is not
-            measurable, is chosen so that Σ coverage · image is real and positive.
-        coverage: (H, W) float32, summed illumination weight.
-        window_offset_px: (2,) float64 row, column: position_px + offset = centre of the top-left
-            pixel of that frame's network window in this image.
-        origin_px: (2,) int64, object row, column of image pixel (0, 0), in the coordinates of the
-            positions.
-        offsets_rad: (N,) float64, phase added to each patch; 0 for a frame that was left out.
-        used: (N,) bool, False for frames without counts or with non-finite values.
-        rounds: number of relaxation sweeps after the greedy pass.
-        largest_change_rad: largest change of an offset in the last sweep, relative to the mean
-            change.
-    """
-
-    image: NDArray[np.complex64]
-    coverage: NDArray[np.float32]
-    window_offset_px: NDArray[np.float64]
-    origin_px: NDArray[np.int64]
-    offsets_rad: NDArray[np.float64]
-    used: NDArray[np.bool_]
-    rounds: int
-    largest_change_rad: float
-
-
-@dataclass(frozen=True, eq=False)
-class LaidSums:
-    """What patches laid so far sum up to: enough for their image, in any thread.
-
-    Attributes:
-        total: (H, W) complex64, sum of the rotated, weighted patches; `stitched` makes the image in
-            its memory.
-        coverage: (H, W) float32, summed weight.
-        origin_px: (2,) int64, object row, column of pixel (0, 0).
-        window_start_px: row and column of a patch in its full window.
-        offset_rad: (N,) float64, phase added to each patch.
-        used: (N,) bool, False for frames without counts or with non-finite values.
-        rounds: number of relaxation sweeps over all patches.
-        largest_change_rad: as in `Stitched`; infinite before the first sweep.
-    """
-
-    total: NDArray[np.complex64]
-    coverage: NDArray[np.float32]
-    origin_px: NDArray[np.int64]
-    window_start_px: int
-    offset_rad: NDArray[np.float64]
-    used: NDArray[np.bool_]
-    rounds: int = 0
-    largest_change_rad: float = math.inf
-
-    def stitched(self) -> Stitched:
-        """The image; only once.
-
-        Raises:
-            ResultError: if no frame had a usable patch.
-        """
-        _check_any(self.used)
-        image, coverage = self.total, self.coverage
-        total = complex(image.sum(dtype=np.complex128))
-        turn = np.conj(total) / abs(total) if total else 1.0
-        covered = coverage > 0
-        np.divide(image, coverage, out=image, where=covered)
-        image *= np.complex64(turn)
-        image[~covered] = 0  # rounding residue
-        offsets = np.angle(np.exp(1j * self.offset_rad) * turn)
-        return Stitched(
-            image=image,
-            coverage=coverage,
-            window_offset_px=(self.window_start_px - self.origin_px).astype(np.float64),
-            origin_px=self.origin_px,
-            offsets_rad=np.where(self.used, offsets, 0.0),
-            used=self.used,
-            rounds=self.rounds,
-            largest_change_rad=self.largest_change_rad,
-        )
 
 
 class Stitcher:
@@ -276,7 +194,7 @@ class Stitcher:
             ValueError: if the stitcher is closed.
         """
         self._check_open()
-        _check_any(self._laid.used[: self._added])
+        check_any(self._laid.used[: self._added])
         if self._seeds > 1:
             self._grow()
         options = self._options
@@ -400,14 +318,6 @@ class Stitcher:
                     self._laid.windows(frame, 1),
                 )
                 self._lay(frame, patch[0], self._laid.total[window], float(power_of(patch)[0]))
-
-
-def _check_any(used: NDArray[np.bool_]) -> None:
-    if not used.any():
-        raise ResultError(
-            f"none of the {len(used)} frames has counts that give a finite patch: "
-            "is the shutter closed, or everything masked?"
-        )
 
 
 def _checked_weight(weight: NDArray[np.float32], patch_px: int) -> NDArray[np.float32]:

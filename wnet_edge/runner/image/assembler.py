@@ -18,7 +18,8 @@ from wnet_edge.runner.image.gathered import Faults, Gathered
 from wnet_edge.runner.image.self_check import FrameSample
 from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.scan.preparation import Preparation, Prepared
-from wnet_edge.stitching.stitcher import LaidSums, Stitcher, StitchOptions
+from wnet_edge.stitching.laid_sums import LaidSums
+from wnet_edge.stitching.stitcher import Stitcher, StitchOptions
 
 
 class Assembler:

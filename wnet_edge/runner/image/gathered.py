@@ -9,7 +9,7 @@ from wnet_edge.package.opening import Package
 from wnet_edge.runner.image.amplitude_scale import AmplitudeReference, AmplitudeScale
 from wnet_edge.runner.image.self_check import FrameSample, SelfCheck, self_check
 from wnet_edge.scan.frame_setup import FrameSetup
-from wnet_edge.stitching.stitcher import LaidSums, Stitched
+from wnet_edge.stitching.laid_sums import LaidSums, Stitched
 
 COMPARED_FRAMES = 100
 """Default number of frames compared in the self-check."""

@@ -28,8 +28,9 @@ from wnet_edge.runner.image.prefetch import prefetched
 from wnet_edge.runner.image.self_check import SelfCheck
 from wnet_edge.scan.preparation import Prepared, check_lost, fault_lines
 from wnet_edge.scan.scan import Scan
+from wnet_edge.stitching.laid_sums import Stitched
 from wnet_edge.stitching.layout import first_pixels
-from wnet_edge.stitching.stitcher import Stitched, StitchOptions
+from wnet_edge.stitching.stitcher import StitchOptions
 
 _BATCH_BYTES = 64 << 20
 """Of frames as they are read."""

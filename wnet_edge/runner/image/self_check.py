@@ -23,7 +23,7 @@ from wnet_edge.physics.poisson import expected_root_deviation
 from wnet_edge.physics.probe import fitted_probe, shifted_probe
 from wnet_edge.runner.image.verdict import Cause, Verdict, judge
 from wnet_edge.scan.frame_setup import FrameSetup
-from wnet_edge.stitching.stitcher import Stitched
+from wnet_edge.stitching.laid_sums import Stitched
 
 _KEPT_FRAMES = 300
 """Size of the sample; more than are compared, since some lie at the border of the image."""
