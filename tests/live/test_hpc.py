@@ -26,7 +26,7 @@ ARGUMENTS = (
 )
 SHARED = ("-sqs", "2000", "-dc", "-rp", "0.5")
 CONNECTED = re.compile(r"'nReceived': [1-9]")
-LONGEST_S = 60
+LONGEST_S = 150
 
 
 @pytest.fixture
