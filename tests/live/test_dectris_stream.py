@@ -12,7 +12,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wnet_edge.live.dectris_stream import TYPES, decode
@@ -237,6 +237,7 @@ def test_sizes_are_checked_before_memory_is_taken(algorithm):
     assert peak < 1 << 20
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 10_000), st.binary(max_size=12), st.booleans(), st.sampled_from(["bslz4", "lz4"])
 )

@@ -5,7 +5,7 @@ import json
 import hdf5plugin
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_dectris_stream import packed
 
@@ -145,6 +145,7 @@ def test_a_damaged_header_loses_no_frame():
     assert lost.note == "header of Stream V1: nimages or ntrigger is no whole number"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3), st.integers(0, 10_000), st.binary(max_size=6), st.integers(1, 5))
 def test_no_damage_does_any_harm(which, where, instead, kept):
     parts = image(encoding="bs16-lz4<", stored=packed(COUNTS, **hdf5plugin.Bitshuffle()))

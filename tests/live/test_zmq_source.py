@@ -10,7 +10,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import zmq
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_dectris_stream import COUNTS, messages_of
 from test_dectris_stream_v1 import header
@@ -355,6 +355,7 @@ def test_the_end_of_a_series_that_is_not_open_says_nothing():
     assert events_of([end_message(3)]) == []
 
 
+@settings(deadline=None)
 @given(st.randoms(use_true_random=False), st.integers(1, 200), st.booleans(), st.booleans())
 def test_whatever_happens_on_the_way_all_images_are_accounted_for(chance, count, started, ended):
     """Lost, repeated, damaged with and without their number, and overtaken a little."""
