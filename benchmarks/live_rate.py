@@ -116,27 +116,9 @@ def measure(rate_hz: float, seconds: float, scan_s: float, options: list[str]) -
         simulate += ["-fps", str(rate_hz), "-rt", str(seconds), "-std", str(_START_S), "-rp", "0"]
         call = [_PROGRAMS / "wnet-edge", "stream", "--input-pv", _PV, "--positions", positions]
         call += ["--positions-unit", "m"]
-        call += [
-            *geometry,
-            "--first-id",
-            "0",
-            "--scans",
-            str(scans),
-            "--json",
-            "-o",
-            folder,
-            *options,
-        ]
-        call += [
-            "--provider",
-            "cpu",
-            "--threads",
-            "1",
-            "--orientation",
-            "identity",
-            "--idle-s",
-            "3",
-        ]
+        call += [*geometry, "--first-id", "1", "--idle-s", "10", "--orientation", "identity"]
+        call += ["--scans", str(scans), "--json", "-o", folder]
+        call += ["--provider", "cpu", "--threads", "1", *options]
         controller, terminal = pty.openpty()  # the simulator draws on its terminal
         looks: list[dict[str, Any]] = []
         with (
