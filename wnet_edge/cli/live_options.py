@@ -182,7 +182,9 @@ class LiveSetup:
             if self.pv_prefix is not None:
                 viewers.append(stack.enter_context(closing(pv_outputs(self.pv_prefix))).show)
             if self.page is not None:
-                page = stack.enter_context(closing(_live_page(self.page, self.terminal.result_of)))
+                page = stack.enter_context(
+                    closing(live_page("--serve", self.page, self.terminal.result_of))
+                )
                 print_note(f"live page: {page.url}")
                 viewers.append(page.show)
                 save_asked = page.save_asked
@@ -200,11 +202,16 @@ def _page_options(
     return None  # a token in the environment may be meant for another run
 
 
-def _live_page(options: PageOptions, result_of: Callable[[str], Path]) -> "LivePage":
+def live_page(what: str, options: PageOptions, result_of: Callable[[str], Path]) -> "LivePage":
+    """The live page, served; `what` needs it, `result_of` names the file of a scan's result.
+
+    Raises:
+        WNetEdgeError: if the live extra is missing, or the page can't be served.
+    """
     try:
         from wnet_edge.live.page.live_page import LivePage
     except ModuleNotFoundError as error:
-        raise WNetEdgeError(not_installed("--serve", error, "live")) from error
+        raise WNetEdgeError(not_installed(what, error, "live")) from error
     return LivePage(options, result_of)
 
 

@@ -16,11 +16,14 @@ from bokeh.models import (
     ColumnDataSource,
     CrosshairTool,
     CustomJS,
+    Image,
     LinearColorMapper,
     LogColorMapper,
     PanTool,
     Range1d,
+    Rect,
     ScaleBar,
+    Scatter,
     Span,
     WheelZoomTool,
 )
@@ -81,9 +84,10 @@ class Figures:
         _link_crosshair(plots["phase"], plots["amplitude"])
         for name in _MAPS:
             _mark(plots[name], marks, spot)
-        plots["coverage"].rect(
-            "x", "y", "width", "height", source=view, fill_color=None, line_color="white"
+        outline = Rect(
+            x="x", y="y", width="width", height="height", fill_color=None, line_color="white"
         )
+        plots["coverage"].add_glyph(view, outline)
         models = {
             **{f"{name}_plot": plot for name, plot in plots.items()},
             **{f"{name}_source": source for name, source in self.images.items()},
@@ -92,8 +96,9 @@ class Figures:
             **{"asked": self.asked, "said": self._said},
             **{"marks": marks, "view": view, "spot": spot},
         }
-        for plot in plots.values():
-            document.add_root(plot)
+        with document.models.freeze():  # or each root is gone through anew
+            for plot in plots.values():
+                document.add_root(plot)
         plots["phase"].tags = list(models.values())  # part of the document by this
         document.js_on_event("document_ready", CustomJS(args=models, code=_start(models)))
         document.config.reconnect_session = False  # the script does, and keeps its view
@@ -160,7 +165,7 @@ def _plot(
         min_border=4 if is_large else 0,
         lod_threshold=None,
     )
-    plot.image("image", "x", "y", "dw", "dh", source=source, color_mapper=mapper)
+    plot.add_glyph(source, Image(color_mapper=mapper))
     plot.grid.visible = False
     if is_large:
         plot.toolbar.active_scroll = wheel
@@ -221,15 +226,14 @@ def _link_crosshair(*plots: figure) -> None:
 
 def _mark(plot: figure, marks: ColumnDataSource, spot: ColumnDataSource) -> None:
     """Windows of frames, and the place that was clicked on."""
-    plot.rect(
-        "x",
-        "y",
-        "size",
-        "size",
-        source=marks,
+    window = Rect(
+        width="size",
+        height="size",
         fill_color=None,
         line_color=_MARK,
         line_alpha="alpha",
         line_width="width",
     )
-    plot.scatter("x", "y", source=spot, marker="cross", size=16, color=_MARK, line_width=2)
+    plot.add_glyph(marks, window)
+    place = Scatter(marker="cross", size=16, line_color=_MARK, line_width=2)
+    plot.add_glyph(spot, place)

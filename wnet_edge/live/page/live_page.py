@@ -15,6 +15,7 @@ from threading import Event, Thread
 from time import monotonic
 
 from bokeh.document import Document
+from bokeh.resources import Resources
 from bokeh.server.tornado import BokehTornado
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -53,13 +54,14 @@ class LivePage:
     Attributes:
         url: of the page.
         save_asked: set by a viewer who wants the result to be written now.
+        opened: set when a browser has opened the page.
 
     Raises:
         WNetEdgeError: if it can't be served there.
     """
 
     def __init__(self, options: PageOptions, result_of: Callable[[str], Path] = Path) -> None:
-        self.save_asked = Event()
+        self.save_asked, self.opened = Event(), Event()
         self._options = options
         self._result_of = result_of
         self._newest: PageLook | None = None
@@ -96,7 +98,7 @@ class LivePage:
         port = listening.getsockname()[1]
         origins = self._options.origins(port)
         key = secrets.token_bytes()
-        tornado = BokehTornado(
+        tornado = _Tornado(
             self._begin_viewer,
             extra_websocket_origins=origins,
             extra_patterns=[("/alive", _Alive)],
@@ -127,8 +129,19 @@ class LivePage:
         """A browser has opened the page."""
         viewer = Viewer(document, lambda: self._newest, self.save_asked, self._result_of)
         self._viewers.add(viewer)
+        self.opened.set()
         document.add_periodic_callback(viewer.update, _POLL_MS)
         document.on_session_destroyed(lambda _: self._viewers.discard(viewer))
+
+
+class _Tornado(BokehTornado):  # type: ignore[misc]
+    """Bokeh's server, whose pages load only what this one needs."""
+
+    def resources(self, absolute_url: str | bool | None = None) -> Resources:
+        """Without Bokeh's widgets, tables and formulas."""
+        resources: Resources = super().resources(absolute_url)
+        resources.components = ["bokeh"]
+        return resources
 
 
 class _Alive(RequestHandler):
