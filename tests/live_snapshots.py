@@ -16,15 +16,14 @@ def snapshot(frames, *, first_row_px=0, size_px=(96, 96), **values):
 
     Amplitude is 0.5 plus a thousandth of the row on the object, phase a hundredth of the column.
     """
-    rows, columns = np.mgrid[:frames, :1][0].ravel() // COLUMNS, np.arange(frames) % COLUMNS
+    rows, columns = np.divmod(np.arange(frames), COLUMNS)
     windows_px = STEP_PX * np.stack([rows, columns], axis=1).astype(float)
     y, x = np.mgrid[: size_px[0] - first_row_px, : size_px[1]].astype(np.float32)
     seen = (y + first_row_px < size_px[0] / 2) | (frames > COLUMNS)
     counts = np.full((16, 16), float(frames), np.float32)
     given = {
         "scan": "scan_12",
-        "phase": np.where(seen, x / 100, np.nan).astype(np.float32),
-        "amplitude": np.where(seen, 0.5 + (y + first_row_px) / 1000, np.nan).astype(np.float32),
+        "image": np.where(seen, (0.5 + (y + first_row_px) / 1000) * np.exp(1j * x / 100), 0),
         "coverage": seen.astype(np.float32),
         "pixel_size_m": PIXEL_M,
         "origin_px": (first_row_px, 0),

@@ -63,7 +63,7 @@ def test_the_image_and_the_numbers_grow_with_the_scan(page, tab):
         "state": "scanning",
         "received": "43",
         "lost": "3",
-        "losses": "1 received twice",
+        "losses": "1 frame received twice",
         "rate": "512",
         "queue": "5",
         "p50": "8.5",
@@ -152,8 +152,13 @@ def test_a_save_is_asked_for_and_told_when_it_is_done(page, tab, tmp_path):
     screen.press("save")
     assert page.save_asked.wait(10)
     screen.wait("said", "saving")
-    page.save_asked.clear()  # as whoever runs the scan does
+    (tmp_path / "scan_12.h5").touch()  # as whoever runs the scan does
+    page.save_asked.clear()
     screen.wait("said", f"saved: {tmp_path / 'scan_12.h5'}")
+    screen.press("save")
+    assert page.save_asked.wait(10)
+    page.save_asked.clear()  # the disk is full
+    screen.wait("said", "could not be written")
 
 
 def test_colours_and_their_range_are_the_viewers_own(page, tab):

@@ -48,7 +48,7 @@ def test_masked_pixels_of_a_frame_are_empty():
     [
         {"r_factor": float("nan")},
         {"coverage": np.zeros((96, 96), np.float32)},
-        {"phase": np.zeros((96, 96), np.float32)},
+        {"image": np.ones((96, 96), np.complex64)},
         {"last": None, "kept": {}, "expected": None, "r_factor": None, "trusted": None},
     ],
 )

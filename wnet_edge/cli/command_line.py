@@ -12,7 +12,7 @@ def command_line() -> str:
     for at, word in enumerate(words):
         name, equals, _ = word.partition("=")
         if name in _SECRET and equals:
-            words[at] = f"{name}=…"
+            words[at] = f"{name}=TOKEN"
         elif at and words[at - 1] in _SECRET:
-            words[at] = "…"
+            words[at] = "TOKEN"
     return shlex.join(["wnet-edge", *words])

@@ -7,7 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from wnet_edge.cli.live_options import Terminal, live_page
+from wnet_edge.cli.live_options import Terminal
+from wnet_edge.cli.page_options import live_page
 from wnet_edge.cli.terminal import print_note
 from wnet_edge.embedded import EXAMPLE_SCAN, opened_package
 from wnet_edge.io.scan_file import find_scan

@@ -22,6 +22,7 @@ from wnet_edge.cli.options import (
     runner_options_from,
     trust_option,
 )
+from wnet_edge.cli.page_options import live_page, page_options, page_options_from
 from wnet_edge.cli.scan_options import orientation_options, scan_options, way_up
 from wnet_edge.cli.terminal import StdoutError, print_line, print_note
 from wnet_edge.embedded import opened_package
@@ -29,7 +30,7 @@ from wnet_edge.errors import ResultError, ScanError, WNetEdgeError, not_installe
 from wnet_edge.host.outputs import check_output
 from wnet_edge.io.images.result_format import ResultFormat, default_paths, picture_beside
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.live.page.page_options import TOKEN_VARIABLE, PageOptions
+from wnet_edge.live.page.page_options import PageOptions
 from wnet_edge.live.run import RunOptions, run
 from wnet_edge.live.session import LiveOptions
 from wnet_edge.live.snapshot import Snapshot, Viewer
@@ -39,7 +40,6 @@ from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.scan_image import ScanImage, write_scan_image
 
 if TYPE_CHECKING:
-    from wnet_edge.live.page.live_page import LivePage
     from wnet_edge.live.pv_outputs import PvOutputs
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -87,31 +87,12 @@ _OPTIONS = (
         help="Serve the image so far and its state as EPICS PVs: PREFIX:Phase, PREFIX:Amplitude, "
         "PREFIX:Coverage, PREFIX:RFactor and others, new every --look-s.",
     ),
-    click.option(
-        "--serve",
-        metavar="HOST:PORT",
-        help="Serve a page that shows the image so far, as 127.0.0.1:8765; port 0 takes a free "
-        "one. An address that other machines can reach needs --token.",
-    ),
-    click.option(
-        "--token",
-        envvar=TOKEN_VARIABLE,
-        help="Word that the page of --serve asks its viewers for; better in the environment, as "
-        f"{TOKEN_VARIABLE}, where other users of this machine do not see it.",
-    ),
-    click.option(
-        "--allow-origin",
-        "allowed_origins",
-        metavar="HOST[:PORT]",
-        multiple=True,
-        help="Other name by which browsers may open the page, of a proxy say. May be repeated.",
-    ),
 )
 
 
 def live_options(command: Command) -> Command:
     """All of them, with those of package, runner and scan, for `LiveSetup.of`."""
-    for option in (json_option, force_option, *reversed(_OPTIONS)):
+    for option in (json_option, force_option, page_options, *reversed(_OPTIONS)):
         command = option(command)
     command = orientation_options(scan_options(command))
     return package_option(trust_option(runner_options(command)))
@@ -152,7 +133,7 @@ class LiveSetup:
             ProviderError: if an execution provider that was asked for is unavailable.
             ResultError: if the folder of the results is not there.
         """
-        page = _page_options(values["serve"], values["token"], values["allowed_origins"])
+        page = page_options_from(values)
         package = opened_package(values["package"], values["trust"])
         names = ("precision", "provider", "threads", "batch_size")
         runner = runner_options_from(**{name: values[name] for name in names})
@@ -190,29 +171,6 @@ class LiveSetup:
                 save_asked = page.save_asked
             run(source, self.opened, self.options, self.terminal, queue_depth, viewers, save_asked)
         self.terminal.check()
-
-
-def _page_options(
-    address: str | None, token: str | None, allowed_origins: tuple[str, ...]
-) -> PageOptions | None:
-    if address is not None:
-        return PageOptions.parsed(address, token, allowed_origins)
-    if allowed_origins:
-        raise click.UsageError("--allow-origin goes with --serve")
-    return None  # a token in the environment may be meant for another run
-
-
-def live_page(what: str, options: PageOptions, result_of: Callable[[str], Path]) -> "LivePage":
-    """The live page, served; `what` needs it, `result_of` names the file of a scan's result.
-
-    Raises:
-        WNetEdgeError: if the live extra is missing, or the page can't be served.
-    """
-    try:
-        from wnet_edge.live.page.live_page import LivePage
-    except ModuleNotFoundError as error:
-        raise WNetEdgeError(not_installed(what, error, "live")) from error
-    return LivePage(options, result_of)
 
 
 def pv_outputs(prefix: str) -> "PvOutputs":

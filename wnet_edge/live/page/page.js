@@ -77,13 +77,12 @@ const livePage = (() => {
   function showNumbers() {
     const text = (id, value) => { element(id).textContent = value; };
     const of = status.expected === null ? "" : ` of ${whole(status.expected)}`;
-    const lost = Object.values(status.lost).reduce((sum, count) => sum + count, 0);
     text("scan", status.scan);
     text("processed", whole(status.processed) + of);
     text("received", whole(status.received));
-    text("lost", whole(lost));
-    element("lost").dataset.some = lost > 0;
-    list("losses", Object.entries(status.lost).map(([why, count]) => `${whole(count)} ${why}`));
+    text("lost", whole(status.lost));
+    element("lost").dataset.some = status.lost > 0;
+    list("losses", status.losses);
     text("rate", short(status.frames_per_second));
     text("queue", whole(status.queue_depth));
     text("p50", short(status.latency_ms[0]));

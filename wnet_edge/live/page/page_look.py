@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.live.snapshot import Snapshot
+from wnet_edge.live.source import told
 
 MOST_PX = 1500
 """Longest edge of an image that is sent; a screen hardly shows more."""
@@ -108,7 +109,8 @@ class PageLook:
             "received": shot.received,
             "processed": shot.processed,
             "expected": shot.expected,
-            "lost": {reason.value: count for reason, count in shot.lost.items() if count},
+            "lost": sum(shot.lost.values()),
+            "losses": told(shot.lost),
             "queue_depth": shot.queue_depth,
             "frames_per_second": shot.frames_per_second,
             "latency_ms": [1e3 * shot.latency_p50_s, 1e3 * shot.latency_p99_s],

@@ -40,6 +40,7 @@ class Viewer:
         self._newest, self._save_asked, self._result_of = newest, save_asked, result_of
         self._sent = self._shown = self._scan_number = self._saves = self._windows = 0
         self._paused = self._saving = False
+        self._written_s: float | None = None
         self._pictures: dict[str, Picture] = {}
         self._kept: set[int] = set()
 
@@ -54,8 +55,7 @@ class Viewer:
         look = self._newest()
         if look is not None and self._saving and self._is_saved(look):
             self._saving = False
-            path = self._result_of(look.snapshot.scan).absolute()
-            self._figures.say(f"{strftime('%H:%M:%S', localtime())} saved: {path}")
+            self._figures.say(self._told_of_save(look))
         if look is not None and not self._paused and self._sent == self._shown < look.number:
             self._send(look)
 
@@ -108,6 +108,12 @@ class Viewer:
     def _is_saved(self, look: PageLook) -> bool:
         return look.snapshot.ended is not None or not self._save_asked.is_set()
 
+    def _told_of_save(self, look: PageLook) -> str:
+        path = self._result_of(look.snapshot.scan).absolute()
+        if _written_s(path) in (None, self._written_s):
+            return f"{path} could not be written; wnet-edge's terminal says why"
+        return f"{strftime('%H:%M:%S', localtime())} saved: {path}"
+
     def _hear(self, _: str, __: object, said: object) -> None:
         """What the browser says: the look it shows, whether it is paused, saves asked for."""
         try:
@@ -125,5 +131,15 @@ class Viewer:
             self._figures.say("There is no image to save yet.")
             return
         self._saving = True
+        self._written_s = None
         if look.snapshot.ended is None:
+            self._written_s = _written_s(self._result_of(look.snapshot.scan))
             self._save_asked.set()
+
+
+def _written_s(path: Path) -> float | None:
+    """When a file was written; None if it is not there."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
