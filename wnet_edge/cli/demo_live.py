@@ -15,6 +15,7 @@ from wnet_edge.io.scan_file import find_scan
 from wnet_edge.live.paced_scan import PacedScan
 from wnet_edge.live.page.page_options import PageOptions
 from wnet_edge.live.run import RunOptions, run
+from wnet_edge.live.session import LiveOptions
 from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 
@@ -49,6 +50,7 @@ def run_live(
     terminal = _DemoTerminal(Path(), force=True, as_json=as_json, files=files)
     with closing(live_page("demo --live", PageOptions(), terminal.result_of)) as page:
         opened = open_best_graph(opened_package(package), options)
+        live = LiveOptions(orientation=opened.package.manifest.orientation)
         source = PacedScan(find_scan(EXAMPLE_SCAN), _RATE_HZ)
         print_note(f"live page: {page.url}")
         if browser and _has_screen():
@@ -57,7 +59,7 @@ def run_live(
         run(
             source,
             opened,
-            RunOptions(look_s=_LOOK_S, scans=1),
+            RunOptions(live, look_s=_LOOK_S, scans=1),
             terminal,
             viewers=(page.show,),
             save_asked=page.save_asked,

@@ -5,6 +5,7 @@ and each viewer's document takes it when its browser has shown the one before th
 """
 
 import asyncio
+import logging
 import os
 import secrets
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from time import monotonic
 from bokeh.document import Document
 from bokeh.resources import Resources
 from bokeh.server.tornado import BokehTornado
+from bokeh.server.views.ws import WSHandler
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.web import RequestHandler
@@ -111,6 +113,7 @@ class LivePage:
             websocket_max_message_size_bytes=_LARGEST_MESSAGE,
             log_function=lambda _: None,  # addresses may hold tokens
         )
+        logging.getLogger(WSHandler.__module__).setLevel(logging.ERROR)  # browsers come and go
         server = HTTPServer(tornado)
         server.add_socket(listening)
         tornado.initialize(IOLoop.current())

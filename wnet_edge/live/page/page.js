@@ -275,13 +275,18 @@ const livePage = (() => {
     models.marks.data = {
       x: marked.map((at) => lefts[at] + size / 2), y: marked.map((at) => tops[at] + size / 2),
       size: marked.map(() => size), width: marked.map((_, order) => order === 0 ? 2.5 : 1),
-      alpha: marked.map((_, order) => order === 0 ? 1 : 0.35),
+      alpha: marked.map((_, order) => order === 0 ? 1 : 0.45),
     };
     models.spot.data = { x: [x], y: [y] };
     const named = nearest.slice(0, NAMED).map((at) => numbers[at]).join(", ");
     const more = nearest.length > NAMED ? " …" : "";
     element("frames").textContent = `x ${x.toFixed(3)} µm, y ${y.toFixed(3)} µm\n`
       + (nearest.length ? `${nearest.length} frames, nearest first:\n${named}${more}` : "no frame there");
+    showKept(distance);
+  }
+
+  // Of the frames that were kept, the one nearest to the click.
+  function showKept(distance) {
     const close = [...kept.keys()].reduce((best, at) => best < 0 || distance(at) < distance(best) ? at : best, -1);
     if (close < 0) return;
     const image = kept.get(close);
@@ -289,7 +294,8 @@ const livePage = (() => {
     models.clicked_source.data = { image: [image], x: [0], y: [0], dw: [width], dh: [height] };
     models.clicked_mapper.high = highest("clicked", 1);
     scaleSmall("clicked");
-    element("clicked-caption").textContent = `no. ${numbers[close]}, ${distance(close).toFixed(2)} µm off`;
+    element("clicked-caption").textContent = `no. ${models.windows.data.number[close]}`;
+    element("frames").textContent += `\nFrame shown: ${distance(close).toFixed(2)} µm away`;
   }
 
   // Pause, save, reconnect.
