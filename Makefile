@@ -1,4 +1,5 @@
 # make demo   reconstruct the embedded scan, in its own virtual environment (edge install)
+# make live   the same while it is being scanned, on a page in the browser
 # make test   everything CI runs: lint, types, tests, benchmark gates (workshop install)
 # make bench        run every gate; results in benchmarks/latest.json, compared with the baseline
 # make baseline     measure the throughput baseline again: benchmarks/baseline.json
@@ -19,10 +20,13 @@ TIMED := $(SPEED) benchmarks/test_gates_trip.py
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ZOO := $(patsubst wnet_edge/zoo/%-cnm26id.safetensors,%,$(wildcard wnet_edge/zoo/*.safetensors))
 
-.PHONY: demo test lint bench baseline study study-report packages search-w3 docs clean
+.PHONY: demo live test lint bench baseline study study-report packages search-w3 docs clean
 
 demo: $(EDGE)/.installed
 	$(EDGE)/bin/wnet-edge demo
+
+live: $(EDGE)/.live
+	$(EDGE)/bin/wnet-edge demo --live
 
 test: lint
 	OMP_NUM_THREADS=1 $(WORKSHOP)/bin/python -m pytest $(SIDE_BY_SIDE) \
@@ -68,6 +72,10 @@ docs: $(WORKSHOP)/.installed
 $(EDGE)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(EDGE)
 	$(EDGE)/bin/python $(PIP) --editable .
+	touch $@
+
+$(EDGE)/.live: $(EDGE)/.installed
+	$(EDGE)/bin/python $(PIP) --editable '.[live]'
 	touch $@
 
 $(WORKSHOP)/.installed: pyproject.toml constraints.txt

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from live_snapshots import PIXEL_M, snapshot
 
-from wnet_edge.live.page.page_look import MOST_PX, PageLook, shrunk, shrunk_phase
+from wnet_edge.live.page.page_look import MOST_PX, PageLook, shown
 
 
 def test_large_images_are_shrunk_to_a_screen():
@@ -19,14 +19,13 @@ def test_large_images_are_shrunk_to_a_screen():
     assert picture.values[100].mean() == pytest.approx(expected)
 
 
-def test_means_leave_out_what_is_not_there():
-    image = np.array([[1, np.nan, np.nan], [3, np.nan, np.nan]], np.float32)
-    np.testing.assert_array_equal(shrunk(image, 2), [[2, np.nan]])
-
-
-def test_phases_are_averaged_as_angles():
-    phase = np.float32([[np.pi - 0.1, -np.pi + 0.1]])
-    assert abs(shrunk_phase(phase, 1)).item() == pytest.approx(np.pi)
+def test_means_leave_out_what_is_not_there_and_phases_are_averaged_as_angles():
+    image = np.zeros((2, 4), np.complex64)
+    image[0, :2] = 3 * np.exp(1j * np.float32([np.pi - 0.1, -np.pi + 0.1]))
+    look = snapshot(8, image=image, coverage=(image != 0).astype(np.float32))
+    phase, amplitude = shown(look, 2)
+    np.testing.assert_allclose(np.abs(phase), [[np.pi, np.nan]], rtol=1e-6)
+    np.testing.assert_allclose(amplitude, [[3, np.nan]], rtol=1e-6)
 
 
 def test_an_image_that_fits_is_sent_as_it_is():

@@ -8,6 +8,7 @@ import urllib.request
 from contextlib import closing, suppress
 from http.client import HTTPConnection
 from http.cookiejar import CookieJar
+from time import sleep
 
 import pytest
 from live_snapshots import snapshot
@@ -53,10 +54,10 @@ def session_token(text):
     return re.search(r'"token":"([^"]+)"', text)[1]
 
 
-def handshake(page, session, **headers):
-    """Status of the answer to a browser that wants to open a websocket."""
+def asked(page, session, **headers):
+    """A connection on which a browser has asked for a websocket."""
     address = page.url.removeprefix("http://").rstrip("/")
-    asked = {
+    of_browser = {
         "Origin": f"http://{address}",
         "Connection": "Upgrade",
         "Upgrade": "websocket",
@@ -64,8 +65,14 @@ def handshake(page, session, **headers):
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         "Sec-WebSocket-Protocol": f"bokeh, {session}",
     }
-    with closing(HTTPConnection(address, timeout=20)) as connection:
-        connection.request("GET", "/ws", headers={**asked, **headers})
+    connection = HTTPConnection(address, timeout=20)
+    connection.request("GET", "/ws", headers={**of_browser, **headers})
+    return closing(connection)
+
+
+def handshake(page, session, **headers):
+    """Status of the answer."""
+    with asked(page, session, **headers) as connection:
         return connection.getresponse().status
 
 
@@ -193,3 +200,14 @@ def test_a_viewer_that_does_not_answer_is_sent_one_look(page):
 
     looks = [one for one in asyncio.run(received()) if isinstance(one, str) and "processed" in one]
     assert len(looks) == 1
+
+
+def test_a_viewer_that_reads_nothing_holds_nothing_up(page, capfd):
+    session = session_token(fetched(page.url)[1])
+    with asked(page, session) as connection:
+        assert connection.getresponse().status == 101
+        for frames in range(8, 16):
+            page.show(snapshot(frames, size_px=(1200, 1200)))
+            sleep(0.03)
+        page.close()
+    assert capfd.readouterr() == ("", "")

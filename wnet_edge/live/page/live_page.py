@@ -14,6 +14,8 @@ from pathlib import Path
 from socket import AF_INET, AF_INET6, create_server, socket
 from threading import Event, Thread
 from time import monotonic
+from typing import Any
+from weakref import WeakSet
 
 from bokeh.document import Document
 from bokeh.resources import Resources
@@ -38,6 +40,9 @@ _POLL_MS = 100
 
 _LAST_LOOK_S = 2.0
 """How long `close` waits for browsers to show the last look."""
+
+_LET_GO_S = 0.05
+"""For those who wait for a closed websocket to notice."""
 
 _SESSION_S = 86_400
 """How long a page that was fetched may open its websocket."""
@@ -77,7 +82,7 @@ class LivePage:
             daemon=True,
         )
         self._thread.start()
-        self.url = options.url(started.result())
+        self.url = options.url(started.result(_START_S))
 
     def show(self, snapshot: Snapshot) -> None:
         """Show a look at a scan; returns at once, and may be called from any thread."""
@@ -127,6 +132,8 @@ class LivePage:
         server.stop()
         tornado.stop()
         await server.close_all_connections()
+        tornado.hang_up()
+        await asyncio.sleep(_LET_GO_S)
 
     def _begin_viewer(self, document: Document) -> None:
         """A browser has opened the page."""
@@ -138,7 +145,22 @@ class LivePage:
 
 
 class _Tornado(BokehTornado):  # type: ignore[misc]
-    """Bokeh's server, whose pages load only what this one needs."""
+    """Bokeh's server: its pages load only what this one needs, and it can hang up."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:  # noqa: ANN401 - as Bokeh's
+        self._websockets: WeakSet[WSHandler] = WeakSet()
+        super().__init__(*args, **settings)
+
+    def new_connection(self, protocol: Any, socket: WSHandler, *rest: Any) -> Any:  # noqa: ANN401
+        """As Bokeh's."""
+        self._websockets.add(socket)
+        return super().new_connection(protocol, socket, *rest)
+
+    def hang_up(self) -> None:
+        """Close all websockets, whatever waits to be sent to browsers that do not read."""
+        for websocket in self._websockets:
+            if websocket.ws_connection is not None:
+                websocket.ws_connection.stream.close()
 
     def resources(self, absolute_url: str | bool | None = None) -> Resources:
         """Without Bokeh's widgets, tables and formulas."""

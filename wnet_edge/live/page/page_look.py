@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ MOST_PX = 1500
 _MOST_COVERAGE_PX = 400
 _RANGE_PERCENT = (0.5, 99.5)
 """Of the values where coverage is at least half its median: what automatic colours span."""
+
+Number = TypeVar("Number", np.float32, np.complex64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +68,12 @@ class PageLook:
     def pictures(self) -> dict[str, Picture]:
         """By the name of their source: `phase`, `amplitude`, `coverage`, `frame`, `patch`."""
         shot = self.snapshot
+        phase, amplitude = shown(shot, MOST_PX)
+        coverage = shrunk(shot.coverage, _MOST_COVERAGE_PX)
         pictures = {
-            "phase": self._placed(shrunk_phase(shot.phase, MOST_PX), MOST_PX),
-            "amplitude": self._placed(shrunk(shot.amplitude, MOST_PX), MOST_PX),
-            "coverage": self._placed(shrunk(shot.coverage, _MOST_COVERAGE_PX), _MOST_COVERAGE_PX),
+            "phase": self._placed(phase, MOST_PX),
+            "amplitude": self._placed(amplitude, MOST_PX),
+            "coverage": self._placed(coverage, _MOST_COVERAGE_PX),
         }
         if shot.last is not None:
             pictures["frame"] = of_frame(shot.last.counts)
@@ -138,15 +142,12 @@ class PageLook:
 
     def _ranges(self) -> dict[str, list[float]]:
         """Lowest and highest value that automatic colours span, by image."""
-        coverage = self.snapshot.coverage
-        covered = coverage > 0
-        if not covered.any():
-            return {"phase": [0.0, 1.0], "amplitude": [0.0, 1.0]}
-        sure = coverage >= 0.5 * np.median(coverage[covered])
-        return {
-            "phase": _range(self.snapshot.phase[sure]),
-            "amplitude": _range(self.snapshot.amplitude[sure]),
-        }
+        every = _block_px(self.snapshot.coverage.shape, MOST_PX)
+        coverage = self.snapshot.coverage[::every, ::every]
+        image = self.snapshot.image[::every, ::every]
+        covered = coverage[coverage > 0]
+        sure = image[coverage >= 0.5 * np.median(covered)] if len(covered) else image[:0, 0]
+        return {"phase": _range(np.angle(sure)), "amplitude": _range(np.abs(sure))}
 
 
 def of_frame(counts: NDArray[np.float32]) -> Picture:
@@ -155,43 +156,39 @@ def of_frame(counts: NDArray[np.float32]) -> Picture:
     return Picture(np.where(counts < 0, np.float32(np.nan), counts), 0, 0, width, height)
 
 
-def shrunk(image: NDArray[np.float32], most_px: int) -> NDArray[np.float32]:
-    """Means over blocks, NaN left out, such that no edge is longer than `most_px`."""
-    block = _block_px(image.shape, most_px)
+def shown(snapshot: Snapshot, most_px: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Phase and amplitude, as means over blocks such that no edge is longer than `most_px`.
+
+    Phases are averaged as angles: the mean of 179° and −179° is 180°, not 0°.
+    """
+    block = _block_px(snapshot.image.shape, most_px)
     if block == 1:
-        return image
-    seen = np.isfinite(image)
-    count = _block_sums(seen.astype(np.float32), block)
-    total = _block_sums(np.where(seen, image, np.float32(0)), block)
-    means = np.full(total.shape, np.nan, np.float32)
-    return np.divide(total, count, out=means, where=count > 0)
+        return snapshot.phase, snapshot.amplitude
+    count = _block_sums((snapshot.coverage > 0).astype(np.float32), block)
+    count[count == 0] = np.nan
+    phase: NDArray[np.float32] = np.angle(_block_sums(snapshot.image, block)) + 0 * count
+    moduli: NDArray[np.float32] = np.abs(snapshot.image)
+    return phase, _block_sums(moduli, block) / count
 
 
-def shrunk_phase(phase: NDArray[np.float32], most_px: int) -> NDArray[np.float32]:
-    """As `shrunk`, of angles: the mean of 179° and −179° is 180°, not 0°."""
-    if _block_px(phase.shape, most_px) == 1:
-        return phase
-    angle: NDArray[np.float32] = np.arctan2(
-        shrunk(np.sin(phase), most_px), shrunk(np.cos(phase), most_px)
-    )
-    return angle
+def shrunk(image: NDArray[np.float32], most_px: int) -> NDArray[np.float32]:
+    """Means over blocks such that no edge is longer than `most_px`."""
+    block = _block_px(image.shape, most_px)
+    return image if block == 1 else _block_sums(image, block) / np.float32(block**2)
 
 
 def _block_px(shape: tuple[int, ...], most_px: int) -> int:
     return max(1, math.ceil(max(shape) / most_px))
 
 
-def _block_sums(image: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+def _block_sums(image: NDArray[Number], block: int) -> NDArray[Number]:
     """Sums over blocks; the last ones may be cut off."""
-    height, width = image.shape
-    padded = np.pad(image, ((0, -height % block), (0, -width % block)))
-    rows, columns = padded.shape[0] // block, padded.shape[1] // block
-    sums: NDArray[np.float32] = padded.reshape(rows, block, columns, block).sum(axis=(1, 3))
+    rows = np.add.reduceat(image, np.arange(0, image.shape[0], block), axis=0)
+    sums: NDArray[Number] = np.add.reduceat(rows, np.arange(0, image.shape[1], block), axis=1)
     return sums
 
 
 def _range(values: NDArray[np.float32]) -> list[float]:
-    values = values[np.isfinite(values)]
     low, high = np.percentile(values, _RANGE_PERCENT).tolist() if len(values) else (0.0, 1.0)
     return [low, high if high > low else low + 1e-3]
 
