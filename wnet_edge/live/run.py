@@ -1,10 +1,13 @@
 """From a source of running scans to their images, one after the other, without a restart."""
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event as Flag
+from threading import get_native_id
 from time import perf_counter
 from typing import Protocol
 
@@ -126,7 +129,7 @@ class _Running:
     def __init__(self, begin: Begin, opened: ChosenGraph, options: RunOptions, told: _Told) -> None:
         self._begin, self._options, self._told = begin, options, told
         self._live: LiveScan | None = LiveScan(begin, opened, options.live)
-        self._looker = ThreadPoolExecutor(1, "look")
+        self._looker = ThreadPoolExecutor(1, "look", initializer=_give_way)
         self._looking: Future[None] | None = None
         self._put_off = 0
         now = perf_counter()
@@ -210,6 +213,12 @@ class _Running:
         look = live.finish(ended, self._told.queue_depth())
         self._told.watcher.save(look.scan_image(), ended=True)
         self._told.looked(look.snapshot())
+
+
+def _give_way() -> None:
+    """Let this thread run where the others leave a core; only Linux has priorities of threads."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), 10)
 
 
 def _take(live: LiveScan, event: Event | None) -> None:

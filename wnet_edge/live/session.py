@@ -43,10 +43,10 @@ _OLDEST_S = 3600.0
 _MOST_NOTES = 20
 """Lines for the user about what was lost; the counts go on."""
 
-_COMPARED_FRAMES = 12
+_COMPARED_FRAMES = 6
 """Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
 
-_RELAXED_FRAMES = 256
+_RELAXED_FRAMES = 128
 """Whose phases are relaxed for a look: frames wait for it, so it must take few milliseconds."""
 
 _AHEAD = 2
