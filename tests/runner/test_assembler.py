@@ -69,7 +69,7 @@ def test_the_image_is_there_before_the_scan_ends(scan, opened, recorded):
     with Assembler(scan.setup, opened.package, opened.graph.run) as assembler:
         add(assembler, scan, 0, 150)
         assembler.relax(150)
-        early_frames = assembler.so_far()
+        early_frames = assembler.so_far(150)
         add(assembler, scan, 150, scan.frame_count)
         late = assembler.finish().assembled()
     early = early_frames.assembled()

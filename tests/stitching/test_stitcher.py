@@ -57,7 +57,7 @@ def stitch(positions, patches, weight=None, batch=7, options=None, *, known=True
             stitcher.add(positions[part], amplitude[part], phase[part], scale[part])
             if any(start <= look < start + batch for look in looks):
                 stitcher.relax(start + batch)
-                seen.append(stitcher.so_far().stitched())
+                seen.append(stitcher.so_far(start + len(positions[part])).stitched())
         stitched = stitcher.finish().stitched()
     return (stitched, seen) if looks else stitched
 

@@ -1,15 +1,16 @@
 """One running scan whose patches are made elsewhere: stitched and looked at here."""
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter, time
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.live.look import Look, Pace
+from wnet_edge.live.look import LOOKED_AT_FRAMES, Look, Pace, settled_a_little
 from wnet_edge.live.patch import Maker, Patch
 from wnet_edge.live.shared_setup import SharedSetup
 from wnet_edge.live.snapshot import LastFrame, Snapshot
@@ -23,10 +24,6 @@ from wnet_edge.scan.preparation import Prepared
 
 _BATCH = 32
 """Patches that are stitched at a time."""
-
-_RELAXED_FRAMES = 256
-_COMPARED_FRAMES = 12
-"""For a look, as in a scan on one machine: whose phases are relaxed, and that judge the image."""
 
 _RECENT = 4096
 """Frames over which rate and latency are told."""
@@ -135,8 +132,8 @@ class CollectedScan:
         self._stitch()
         if not self._numbers:
             return None
-        self._assembler.relax(_RELAXED_FRAMES)
-        return self._look(self._assembler.so_far(), _COMPARED_FRAMES, None)
+        gather = partial(settled_a_little, self._assembler, len(self._numbers))
+        return self._look(gather, LOOKED_AT_FRAMES, None)
 
     def finish(self, ended: str) -> Look:
         """The scan with all its patches, its phases settled.
@@ -154,16 +151,18 @@ class CollectedScan:
             raise ScanError(f"{self._begin.name}: the scan ended without a patch of use{why}")
         gathered = self._assembler.finish()
         self._laps.lap("stitch")
-        return self._look(gathered, COMPARED_FRAMES, ended)
+        return self._look(lambda: gathered, COMPARED_FRAMES, ended)
 
-    def _look(self, gathered: Gathered, compared_frames: int, ended: str | None) -> Look:
+    def _look(
+        self, gather: Callable[[], Gathered], compared_frames: int, ended: str | None
+    ) -> Look:
         kinds = [f"{one.precision.value} on {one.provider.value}" for one in self._makers]
         mixed = [f"patches are of several graphs: {', '.join(kinds)}"] if kinds[1:] else []
         return CollectedLook(
             begin=self._begin,
             opened=self._ready.opened,
             ready=self._ready,
-            gathered=gathered,
+            gather=gather,
             numbers=np.array(self._numbers, np.int64),
             received=self.received,
             lost=dict(self.lost),

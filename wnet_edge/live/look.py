@@ -1,7 +1,7 @@
 """A look at a running scan: all that its image is made of at one moment, judged in any thread."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from time import perf_counter
@@ -12,12 +12,25 @@ from numpy.typing import NDArray
 from wnet_edge.live.snapshot import LastFrame, Snapshot
 from wnet_edge.live.source import Begin, Loss, told
 from wnet_edge.runner.choosing.choice import ChosenGraph
+from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import Assembled, Gathered
 from wnet_edge.runner.image.infer import inference_of
 from wnet_edge.runner.image.laps import Timing
 from wnet_edge.runner.image.scan_image import ReadyScan, ScanImage
 from wnet_edge.runner.image.self_check import SelfCheck
 from wnet_edge.scan.scan import Scan
+
+_RELAXED_FRAMES = 256
+"""Whose phases are relaxed for a look."""
+
+LOOKED_AT_FRAMES = 6
+"""Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
+
+
+def settled_a_little(assembler: Assembler, count: int) -> Gathered:
+    """The first `count` frames of a running scan, some of their phases relaxed."""
+    assembler.relax(_RELAXED_FRAMES)
+    return assembler.so_far(count)
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ class Look:
         begin: of the scan.
         opened: graph that processes it.
         ready: the scan as the package sees it.
-        gathered: its frames.
+        gather: gives its frames, when first asked to.
         numbers: (N,) int64, of the frames.
         received: frames received.
         lost: frames lost, by reason.
@@ -61,7 +74,7 @@ class Look:
     begin: Begin
     opened: ChosenGraph
     ready: ReadyScan
-    gathered: Gathered
+    gather: Callable[[], Gathered]
     numbers: NDArray[np.int64]
     received: int
     lost: Mapping[Loss, int]
@@ -72,6 +85,11 @@ class Look:
     last: LastFrame | None
     queue_depth: int
     ended: str | None
+
+    @cached_property
+    def gathered(self) -> Gathered:
+        """Its frames."""
+        return self.gather()
 
     @cached_property
     def _judged(self) -> tuple[Assembled, SelfCheck, float]:

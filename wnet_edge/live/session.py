@@ -9,8 +9,10 @@ thread of its own, so that one batch is stitched while the next is inferred.
 import math
 from bisect import bisect
 from collections import Counter, deque
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter, time
 from typing import Any
@@ -22,7 +24,7 @@ from wnet_edge.errors import ScanError
 from wnet_edge.framing.framing import FramedScan
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.live.look import Look, Pace
+from wnet_edge.live.look import LOOKED_AT_FRAMES, Look, Pace, settled_a_little
 from wnet_edge.live.snapshot import LastFrame
 from wnet_edge.live.source import Begin, Frame, Loss, Lost, told
 from wnet_edge.package.golden import PatchArrays
@@ -42,12 +44,6 @@ _OLDEST_S = 3600.0
 
 _MOST_NOTES = 20
 """Lines for the user about what was lost; the counts go on."""
-
-_COMPARED_FRAMES = 6
-"""Frames that judge an image so far; the last one is judged by as many as a recorded scan's."""
-
-_RELAXED_FRAMES = 128
-"""Whose phases are relaxed for a look: frames wait for it, so it must take few milliseconds."""
 
 _AHEAD = 2
 """Batches handed to the network: one that it runs, one that waits."""
@@ -213,11 +209,14 @@ class LiveScan:
             self._lay()
 
     def look(self, queue_depth: int = 0) -> Look | None:
-        """The scan so far, its phases settled a little; None before its first frames are in."""
+        """The scan so far; None before its first frames are in.
+
+        Its phases are settled a little when it is judged, in whichever thread.
+        """
         if self._assembler is None or not self._processed:
             return None
-        self._assembler.relax(_RELAXED_FRAMES)
-        return self._look(self._assembler.so_far(), _COMPARED_FRAMES, queue_depth, None)
+        gather = partial(settled_a_little, self._assembler, self._processed)
+        return self._look(gather, LOOKED_AT_FRAMES, queue_depth, None)
 
     def finish(self, ended: str, queue_depth: int = 0) -> Look:
         """The scan with all its frames, its phases settled.
@@ -238,10 +237,14 @@ class LiveScan:
         self._laps.lap("wait_for_frames")
         gathered = self._assembler.finish()
         self._laps.lap("stitch")
-        return self._look(gathered, COMPARED_FRAMES, queue_depth, ended)
+        return self._look(lambda: gathered, COMPARED_FRAMES, queue_depth, ended)
 
     def _look(
-        self, gathered: Gathered, compared_frames: int, queue_depth: int, ended: str | None
+        self,
+        gather: Callable[[], Gathered],
+        compared_frames: int,
+        queue_depth: int,
+        ended: str | None,
     ) -> Look:
         if self._ready is None:
             raise ValueError("no frame has been processed")
@@ -249,7 +252,7 @@ class LiveScan:
             begin=self._begin,
             opened=self._opened,
             ready=self._ready,
-            gathered=gathered,
+            gather=gather,
             numbers=np.concatenate(self._numbers),
             received=self.received,
             lost=dict(self.lost),

@@ -12,6 +12,7 @@ few hundred bytes per frame, however long the scan.
 
 import cmath
 from dataclasses import dataclass, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +37,9 @@ from wnet_edge.stitching.phase_offsets import (
     relax,
     settle,
 )
+
+_COPIED_ROWS = 128
+"""Rows of an image that are copied at a time, while no patch can be laid."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ class Stitcher:
         self._added = 0
         self._seeds = 0
         self._relaxed_next = 0
+        self._lock = Lock()  # of all that looks in other threads read
         self._placer = PatchPlacer(self._weight, CHUNK)
         # Extents on the object: that of the image, and the larger one that is allocated.
         self._shown: Extent | None = None
@@ -157,34 +162,56 @@ class Stitcher:
         first_px, fraction = self._first_pixels(positions_px)
         if len(first_px) != len(scale):
             raise ValueError(f"{len(scale)} frames have {len(first_px)} positions")
-        self._make_room(first_px)
+        with self._lock:
+            self._make_room(first_px)
         for start in range(0, len(scale), CHUNK):
             part = slice(start, start + CHUNK)
-            self._add_chunk(
-                first_px[part] - self._canvas.origin_px,
-                fraction[part],
-                amplitude[part],
-                phase[part],
-                np.asarray(scale[part], np.float32),
-            )
+            with self._lock:
+                self._add_chunk(
+                    first_px[part] - self._canvas.origin_px,
+                    fraction[part],
+                    amplitude[part],
+                    phase[part],
+                    np.asarray(scale[part], np.float32),
+                )
 
     def relax(self, count: int) -> None:
-        """Relax the phases of `count` patches a little, on from where the last call stopped."""
-        while count > 0 and self._added:
-            first = self._relaxed_next % self._added
-            last = min(first + min(count, CHUNK), self._added)
-            relax(self._laid, first, last)
-            count -= last - first
-            self._relaxed_next = last
+        """Relax the phases of `count` patches a little, on from where the last call stopped.
 
-    def so_far(self) -> LaidSums:
-        """What has been laid so far, copied; more can be added afterwards.
+        In any thread, while others are added.
 
         Raises:
-            ValueError: if the stitcher is closed, or no frame has come.
+            ValueError: if the stitcher is closed.
         """
-        self._check_open()
-        return self._sums(copied=True)
+        while count > 0 and self._added:
+            with self._lock:
+                self._check_open()
+                first = self._relaxed_next % self._added
+                last = min(first + min(count, CHUNK), self._added)
+                relax(self._laid, first, last)
+                self._relaxed_next = last
+            count -= last - first
+
+    def so_far(self, count: int) -> LaidSums:
+        """What has been laid so far, copied, for the first `count` frames; more can be added.
+
+        In any thread, while others are added: some of the later ones may be in the sums.
+
+        Raises:
+            ValueError: if no frame has come.
+        """
+        shown = self._shown
+        if shown is None:
+            raise ValueError("no frame has come")
+        total = np.empty(shown.shape, np.complex64)
+        coverage = np.empty(shown.shape, np.float32)
+        for start in range(0, shown.shape[0], _COPIED_ROWS):
+            rows = slice(start, start + _COPIED_ROWS)
+            with self._lock:
+                there = shown.within(self._canvas)  # which may have grown
+                total[rows] = self._laid.total[there][rows]
+                coverage[rows] = self._laid.coverage[there][rows]
+        return self._sums(shown, total, coverage, count)
 
     def finish(self) -> LaidSums:
         """Solve for the phase offsets; closes the stitcher.
@@ -202,24 +229,28 @@ class Stitcher:
             self._laid, self._regions, options.max_rounds, options.tolerance_rad
         )
         self.close()
-        sums = self._sums(copied=False)
-        return replace(sums, rounds=rounds, largest_change_rad=change_rad)
-
-    def _sums(self, *, copied: bool) -> LaidSums:
-        """The sums in the image's own extent."""
         if self._shown is None:
             raise ValueError("no frame has come")
-        shown = self._shown.within(self._canvas)
-        total, coverage = self._laid.total[shown], self._laid.coverage[shown]
-        if copied or not total.flags.c_contiguous:
-            total, coverage = total.copy(), coverage.copy()
+        there = self._shown.within(self._canvas)
+        total = np.ascontiguousarray(self._laid.total[there])
+        coverage = np.ascontiguousarray(self._laid.coverage[there])
+        sums = self._sums(self._shown, total, coverage, self._added)
+        return replace(sums, rounds=rounds, largest_change_rad=change_rad)
+
+    def _sums(
+        self,
+        shown: Extent,
+        total: NDArray[np.complex64],
+        coverage: NDArray[np.float32],
+        count: int,
+    ) -> LaidSums:
         return LaidSums(
             total,
             coverage,
-            self._shown.origin_px,
+            shown.origin_px,
             central_window_start_px(self._full_window_px, self._patch_px),
-            self._laid.offset_rad[: self._added].copy(),
-            self._laid.used[: self._added].copy(),
+            self._laid.offset_rad[:count].copy(),
+            self._laid.used[:count].copy(),
         )
 
     def _check_open(self) -> None:

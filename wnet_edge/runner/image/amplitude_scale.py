@@ -61,10 +61,10 @@ class AmplitudeReference:
             self._reference = float(np.median(totals[totals > 0]))
         return np.sqrt(totals / (self._reference or 1.0)).astype(np.float32)
 
-    def copy(self) -> "AmplitudeReference":
-        """The same, which knows of no later batch."""
+    def of_first(self, count: int) -> "AmplitudeReference":
+        """The same of the scan's first `count` frames, which knows of no later one."""
         copied = copy(self)
-        copied._totals = list(self._totals)
+        copied._totals = [np.concatenate(list(self._totals))[:count]]
         return copied
 
     @property

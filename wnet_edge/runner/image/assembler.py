@@ -30,7 +30,7 @@ class Assembler:
         with Assembler(scan.setup, package, graph.run) as assembler:
             for frames, positions_m in batches:
                 assembler.add(frames, positions_m)
-                early = assembler.so_far().assembled()
+                early = assembler.so_far(len(frames)).assembled()
             assembled = assembler.finish().assembled()
 
     Args:
@@ -159,16 +159,16 @@ class Assembler:
         return without_counts
 
     def relax(self, count: int) -> None:
-        """Relax the phases of `count` patches a little, in turn, so that looks improve."""
+        """Relax the phases of `count` patches a little, in turn; in any thread."""
         self._stitcher.relax(count)
 
-    def so_far(self) -> Gathered:
-        """The frames so far, copied; more can be added afterwards.
+    def so_far(self, count: int) -> Gathered:
+        """The first `count` frames, copied; in any thread, while more are added.
 
         Raises:
             ValueError: if no frame has been added.
         """
-        return self._gathered(self._stitcher.so_far())
+        return self._gathered(self._stitcher.so_far(count), count)
 
     def finish(self) -> Gathered:
         """All frames, with converged phases; no frame can be added afterwards.
@@ -176,16 +176,17 @@ class Assembler:
         Raises:
             ResultError: if no frame had a usable patch.
         """
-        return self._gathered(self._stitcher.finish())
+        sums = self._stitcher.finish()
+        return self._gathered(sums, len(sums.used))
 
-    def _gathered(self, sums: LaidSums) -> Gathered:
-        positions_m = np.concatenate(self._positions_m)
+    def _gathered(self, sums: LaidSums, count: int) -> Gathered:
+        positions_m = np.concatenate(list(self._positions_m))[:count]
         return Gathered(
             self._setup,
             self._package,
             sums,
-            self._amplitude.copy(),
-            self._sample.of_first(len(positions_m)),
+            self._amplitude.of_first(count),
+            self._sample.of_first(count),
             positions_m,
             self.faults,
         )

@@ -96,7 +96,8 @@ class FrameSample:
     def of_first(self, count: int) -> "FrameSample":
         """The same of the scan's first `count` frames, which knows of no later one."""
         copied = copy(self)
-        copied.counts = {number: kept for number, kept in self.counts.items() if number < count}
+        kept = dict(self.counts)  # at once: others may be added by another thread
+        copied.counts = {number: counts for number, counts in kept.items() if number < count}
         return copied
 
     def add(self, first: int, counts: NDArray[np.float32]) -> None:
