@@ -71,7 +71,7 @@ class LiveOptions:
     """
 
     first_frames: int = 64
-    batch_wait_s: float = 0.01
+    batch_wait_s: float = 0.02
     reading: ReadOptions = field(default_factory=ReadOptions)
     orientation: Orientation | None = None
     position_orientation: Orientation | None = Orientation.IDENTITY
