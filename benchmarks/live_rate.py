@@ -94,6 +94,7 @@ class Measured:
         scans: last line of JSON of `wnet-edge stream` for each scan.
         p99_s: at each look, over the seconds before it.
         early: use of wnet-edge after a sixth of the time.
+        ends_mib: its memory at the end of each scan.
         late: at the end.
         simulator: use of the simulator at the end.
     """
@@ -101,6 +102,7 @@ class Measured:
     scans: list[dict[str, Any]]
     p99_s: list[float]
     early: Use
+    ends_mib: list[float]
     late: Use
     simulator: Use
 
@@ -121,6 +123,7 @@ def measure(rate_hz: float, seconds: float, scan_s: float, options: list[str]) -
         call += ["--provider", "cpu", "--threads", "1", *options]
         controller, terminal = pty.openpty()  # the simulator draws on its terminal
         looks: list[dict[str, Any]] = []
+        ends_mib: list[float] = []
         with (
             subprocess.Popen(
                 simulate, env=environment, stdin=terminal, stdout=terminal, stderr=terminal
@@ -138,6 +141,8 @@ def measure(rate_hz: float, seconds: float, scan_s: float, options: list[str]) -
                 with contextlib.suppress(OSError):
                     os.read(controller, 1 << 16)
                 used = Use.of(client.pid)
+                if looks[-1].get("ended") is not None:
+                    ends_mib.append(used.resident_mib)
                 late, simulated = (
                     max(late, used, key=_cpu),
                     max(simulated, Use.of(simulator.pid), key=_cpu),
@@ -154,7 +159,7 @@ def measure(rate_hz: float, seconds: float, scan_s: float, options: list[str]) -
         raise SystemExit(f"wnet-edge stream ended with {client.returncode}")
     p99_s = [look["latency_p99_s"] for look in looks if look.get("ended", "") is None]
     ends = [look for look in looks if look.get("ended") is not None or "error" in look]
-    return Measured(ends, p99_s, early, late, simulated)
+    return Measured(ends, p99_s, early, ends_mib, late, simulated)
 
 
 def _cpu(use: Use) -> float:
@@ -177,11 +182,15 @@ def line(rate_hz: float, seconds: float, measured: Measured) -> str:
     )
     middle_ms, worst_ms = 1e3 * median(measured.p99_s), 1e3 * max(measured.p99_s)
     frames = max(processed, 1)
+    ends = ""
+    if measured.ends_mib[1:]:
+        ends = f" (scans end at {', '.join(f'{mib:.0f}' for mib in measured.ends_mib)})"
     return (
         f"{rate_hz:5.0f} Hz {seconds:4.0f} s, {len(measured.scans)} scans | received {received} "
         f"processed {processed} lost {lost.total()} {dict(lost) or ''} | latency p50 {p50_ms:.0f} "
         f"ms, p99 {p99_ms:.0f} ms (at looks: median {middle_ms:.0f}, worst {worst_ms:.0f}) | memory"
-        f" {measured.early.resident_mib:.0f} -> {measured.late.resident_mib:.0f} MiB | processor "
+        f" {measured.early.resident_mib:.0f} -> {measured.late.resident_mib:.0f} MiB"
+        f"{ends} | processor "
         f"{1e3 * measured.late.cpu_s / frames:.2f} ms/frame, simulator "
         f"{1e3 * measured.simulator.cpu_s / frames:.2f}"
     )
