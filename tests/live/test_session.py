@@ -1,5 +1,6 @@
 """A running scan ends in the image of the recorded one, and loses no frame silently."""
 
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -9,6 +10,7 @@ from wnet_edge.comparing.comparison import ObjectImage, compare
 from wnet_edge.live.session import LiveOptions, LiveScan
 from wnet_edge.live.source import Begin, Frame, Loss, Lost
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.refining.stopping import RefineOptions
 
 UP = Orientation.IDENTITY
 OPTIONS = LiveOptions(orientation=UP)
@@ -95,3 +97,14 @@ def test_frames_in_any_order_make_the_same_image(found, scan, opened, recorded):
         made = live.finish("done").scan_image()
     assert agreement(made.inference, recorded, scan).phase_correlation >= 0.999
     np.testing.assert_array_equal(made.ready.framed.scan.frame_numbers, numbers)
+
+
+def test_the_image_is_refined_at_the_end_by_frames_that_waited(found, scan, opened):
+    pytest.importorskip("scipy")
+    options = replace(OPTIONS, refining=RefineOptions(passes=2))
+    with LiveScan(begin(found), opened, options) as live:
+        for frame in frames_of(found, scan):
+            live.add(frame)
+        made = live.finish("done").scan_image().inference
+    assert made.refinement.passes == 2
+    assert made.self_check.fit.r_factor < 0.082

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from wnet_edge.cli.command_line import command_line
+from wnet_edge.cli.number_types import PASSES, refine_options
 from wnet_edge.cli.options import (
     FILE,
     force_option,
@@ -44,6 +45,7 @@ from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
+from wnet_edge.runner.image.position_refinement import PositionCorrection
 
 
 @click.command()
@@ -73,6 +75,21 @@ from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
     help="Format of the result; tiff writes phase and amplitude to one file each.",
 )
 @click.option(
+    "--refine",
+    type=PASSES,
+    metavar="N|auto",
+    help="Refine the image by N passes over its frames, or as many as pay (auto).",
+)
+@click.option(
+    "--refine-positions",
+    "correction",
+    is_flag=False,
+    flag_value=PositionCorrection.EACH.value,
+    type=click.Choice([kind.value for kind in PositionCorrection]),
+    help="Correct the positions first, by what neighbouring patches show of the same place: each "
+    "frame's own error, or with `affine` the stage's scale, rotation and shear, too.",
+)
+@click.option(
     "--strict", is_flag=True, help="Fail, and write nothing, if the image is not trusted."
 )
 @orientation_options
@@ -92,6 +109,8 @@ def command(
     picture: Path | None,
     no_image: bool,
     image_format: str,
+    refine: int | None,
+    correction: str | None,
     strict: bool,
     orientation: str | None,
     position_orientation: str,
@@ -115,6 +134,7 @@ def command(
         check_several_scans([Path(resolved(scan)) for scan in scans])
     options = runner_options_from(precision, provider, threads, batch_size)
     read_options = read_options_from(reading)
+    refining = refine_options(refine, threads)
     opened = opened_package(package, trust)
     kind = ResultFormat(image_format)
     with _folder(output, several=several) as folder:
@@ -136,6 +156,8 @@ def command(
                 reading=read_options,
                 orientation=way_up(orientation, opened.manifest.orientation),
                 position_orientation=way_up(position_orientation, Orientation.IDENTITY),
+                refining=refining,
+                correction=None if correction is None else PositionCorrection(correction),
                 strict=strict,
                 force=force,
                 command_line=command_line(),
@@ -238,6 +260,10 @@ def report(job: Job, package: Package, done: Done, *, as_json: bool) -> None:
     )
     for line in done.image.ready.choice.search_lines:
         print_line(line)
+    if done.image.corrected is not None:
+        print_line(done.image.corrected.text)
+    if inference.refinement is not None:
+        print_line(inference.refinement.text)
     check = inference.self_check
     print_line(check.text)
     for path in job.outputs:
@@ -263,6 +289,7 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "seconds_prepare": timing.prepare_s,
         "seconds_network": timing.network_s,
         "seconds_stitch": timing.stitch_s,
+        "seconds_refine": timing.refine_s,
         "seconds_check": timing.check_s,
         "seconds_wait_for_frames": timing.wait_for_frames_s,
         "seconds_wait_for_network": timing.wait_for_network_s,
@@ -272,6 +299,8 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "precision": inference.precision.value,
         "provider": inference.provider.value,
         "reason": inference.reason,
+        "position_correction": done.image.corrected and done.image.corrected.text,
+        "refinement": inference.refinement and inference.refinement.values,
         "r_factor": fit and fit.r_factor,
         "r_floor": fit and fit.r_floor,
         "r_blank": fit and fit.r_blank,

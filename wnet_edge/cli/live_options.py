@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wnet_edge.cli.command_line import command_line
-from wnet_edge.cli.number_types import Number
+from wnet_edge.cli.number_types import PASSES, Number, refine_options
 from wnet_edge.cli.options import (
     FILE,
     force_option,
@@ -73,6 +73,13 @@ _OPTIONS = (
         default=RunOptions.save_s,
         show_default=True,
         help="Time between results written while the scan runs: what a crash can lose.",
+    ),
+    click.option(
+        "--refine",
+        type=PASSES,
+        metavar="N|auto",
+        help="Refine the image at the scan's end by N passes over its frames, or as many as pay "
+        "(auto). The frames wait in a temporary file (TMPDIR): 64 kB for one of 128 × 128 pixels.",
     ),
     click.option(
         "-o",
@@ -143,6 +150,7 @@ class LiveSetup:
             reading=reading,
             orientation=way_up(values["orientation"], package.manifest.orientation),
             position_orientation=way_up(values["position_orientation"], Orientation.IDENTITY),
+            refining=refine_options(values["refine"], values["threads"]),
         )
         folder = _folder(values["output"] or Path())
         options = RunOptions(live, values["look_s"], values["save_s"], scans)

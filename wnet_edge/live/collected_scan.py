@@ -37,7 +37,7 @@ _OTHER_SETUP = (
 )
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class CollectedLook(Look):
     """A look at a scan whose patches were made elsewhere.
 

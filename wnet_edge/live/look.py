@@ -16,6 +16,7 @@ from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import Assembled, Gathered
 from wnet_edge.runner.image.infer import inference_of
 from wnet_edge.runner.image.laps import Timing
+from wnet_edge.runner.image.refinement import Refinement
 from wnet_edge.runner.image.scan_image import ReadyScan, ScanImage
 from wnet_edge.runner.image.self_check import SelfCheck
 from wnet_edge.scan.scan import Scan
@@ -50,7 +51,7 @@ class Pace:
         return float(np.quantile(self.latency_s, share))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Look:
     """What a running scan has come to, apart from it.
 
@@ -69,6 +70,7 @@ class Look:
         last: frame that was processed last.
         queue_depth: frames that wait.
         ended: why the scan has ended; None while it runs.
+        refine: improves the image by its frames; None if it stays as it is.
     """
 
     begin: Begin
@@ -85,6 +87,7 @@ class Look:
     last: LastFrame | None
     queue_depth: int
     ended: str | None
+    refine: Callable[[Assembled], tuple[Assembled, Refinement]] | None = None
 
     @cached_property
     def gathered(self) -> Gathered:
@@ -92,10 +95,16 @@ class Look:
         return self.gather()
 
     @cached_property
+    def _refined(self) -> tuple[Assembled, Refinement | None]:
+        """The image, refined if it should be."""
+        assembled = self.gathered.assembled()
+        return (assembled, None) if self.refine is None else self.refine(assembled)
+
+    @cached_property
     def _judged(self) -> tuple[Assembled, SelfCheck, float]:
         """The image, whether it explains its frames, and the seconds that took."""
+        assembled, _ = self._refined
         began = perf_counter()
-        assembled = self.gathered.assembled()
         check = self.gathered.check(assembled, self.compared_frames)
         return assembled, check, perf_counter() - began
 
@@ -154,6 +163,7 @@ class Look:
         sent = len(self.numbers) + sum(self.lost.values())
         inference = replace(
             inference,
+            refinement=self._refined[1],
             frames_received=sent,
             frames_lost=sent - inference.frames_processed,
             warnings=(*self._not_whole(sent), *self.notes, *told(self.lost), *inference.warnings),

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.framing.framing import FramedScan
+from wnet_edge.host.array_file import ArrayFile
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.live.look import LOOKED_AT_FRAMES, Look, Pace, settled_a_little
@@ -29,10 +30,12 @@ from wnet_edge.live.snapshot import LastFrame
 from wnet_edge.live.source import Begin, Frame, Loss, Lost, told
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.physics.orientation import Orientation, orient_positions
+from wnet_edge.refining.stopping import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Gathered
 from wnet_edge.runner.image.laps import Laps
+from wnet_edge.runner.image.refinement import refine
 from wnet_edge.runner.image.scan_image import ReadyScan, made_ready
 from wnet_edge.scan.preparation import Prepared
 
@@ -68,6 +71,8 @@ class LiveOptions:
         reading: what the user says of the scan, in place of its source.
         orientation: of the detector; None: found by trial on the first frames.
         position_orientation: of the positions; None: likewise.
+        refining: how far the image is refined at the end; None: not at all. Frames then wait in a
+            temporary file, as float32.
     """
 
     first_frames: int = 64
@@ -75,6 +80,7 @@ class LiveOptions:
     reading: ReadOptions = field(default_factory=ReadOptions)
     orientation: Orientation | None = None
     position_orientation: Orientation | None = Orientation.IDENTITY
+    refining: RefineOptions | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +88,7 @@ class _InNetwork:
     """A batch that the network has been given."""
 
     frames: list[Frame]
+    counts: NDArray[np.float32]
     prepared: Prepared
     patches: Future[PatchArrays]
 
@@ -118,6 +125,7 @@ class LiveScan:
         self._laps = Laps()
         self._ready: ReadyScan | None = None
         self._assembler: Assembler | None = None
+        self._kept: ArrayFile[np.float32] | None = None  # frames, to refine the image by
         self._last: LastFrame | None = None
 
     def __enter__(self) -> "LiveScan":
@@ -127,6 +135,8 @@ class LiveScan:
         self._network.shutdown(cancel_futures=True)
         if self._assembler is not None:
             self._assembler.close()
+        if self._kept is not None:
+            self._kept.close()
 
     @property
     def processed(self) -> int:
@@ -237,7 +247,13 @@ class LiveScan:
         self._laps.lap("wait_for_frames")
         gathered = self._assembler.finish()
         self._laps.lap("stitch")
-        return self._look(lambda: gathered, COMPARED_FRAMES, queue_depth, ended)
+        look = self._look(lambda: gathered, COMPARED_FRAMES, queue_depth, ended)
+        refining, kept = self._options.refining, self._kept
+        if refining is None or kept is None:
+            return look
+        return replace(
+            look, refine=lambda assembled: refine(gathered, assembled, kept.read, refining)
+        )
 
     def _look(
         self,
@@ -311,6 +327,11 @@ class LiveScan:
         self._assembler = Assembler(
             self._framed.scan.setup, opened.package, opened.graph.run, expected_m
         )
+        if options.refining is not None:
+            size_px = self._framed.scan.frame_px
+            self._kept = ArrayFile(
+                (size_px, size_px), np.float32, begin.frame_count or 0, "frames to refine by"
+            )
 
     def _infer(self, batch: list[Frame]) -> None:
         """Hand a batch to the network."""
@@ -323,7 +344,7 @@ class LiveScan:
         patches = self._network.submit(
             self._laps.beside("network", self._assembler.patches), prepared
         )
-        self._in_network.append(_InNetwork(batch, prepared, patches))
+        self._in_network.append(_InNetwork(batch, counts, prepared, patches))
 
     def _lay(self) -> None:
         """Stitch the batch that was handed to the network first, once that is done with it."""
@@ -335,6 +356,8 @@ class LiveScan:
         patches = first.patches.result()
         self._laps.lap("wait_for_network")
         positions_m = self._oriented(np.array([frame.position_m for frame in batch]))
+        if self._kept is not None:
+            self._kept.write(self._processed, first.counts)
         self._assembler.lay(prepared, patches, positions_m)
         self._laps.lap("stitch")
         self._numbers.append(np.array([frame.number for frame in batch], np.int64))

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.host.array_file import ArrayFile
 from wnet_edge.stitching.coarse_phases import RegionPhases, enlarged
-from wnet_edge.stitching.patch_file import PatchFile
 
 CHUNK = 16
 """Frames placed or read at a time: 0.5 MiB of 64 × 64 patches."""
@@ -43,7 +43,7 @@ class LaidPatches:
     N is the number of frames for which memory is allocated.
     """
 
-    file: PatchFile
+    file: ArrayFile[np.complex64]
     corner_px: NDArray[np.int64]
     patch_px: int
     total: NDArray[np.complex64]

@@ -17,6 +17,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wnet_edge.host.array_file import ArrayFile
 from wnet_edge.physics.geometry import central_window_start_px
 from wnet_edge.stitching.coarse_phases import RegionPhases
 from wnet_edge.stitching.cubic_shift import MIN_WINDOW_PX
@@ -28,7 +29,6 @@ from wnet_edge.stitching.layout import (
     first_pixels,
     growth_order,
 )
-from wnet_edge.stitching.patch_file import PatchFile
 from wnet_edge.stitching.phase_offsets import (
     CHUNK,
     LEAST_OVERLAP,
@@ -108,7 +108,7 @@ class Stitcher:
         self._canvas = self._shown or Extent(np.zeros(2, np.int64), (0, 0))
         self._regions = RegionPhases(patch_px, count)
         self._laid = LaidPatches(
-            file=PatchFile(patch_px, count),
+            file=ArrayFile((patch_px, patch_px), np.complex64, count, "patches"),
             corner_px=np.zeros((count, 2), np.int64),
             patch_px=patch_px,
             total=np.zeros(self._canvas.shape, dtype=np.complex64),

@@ -36,6 +36,9 @@ _IMAGES = {
 }
 
 
+RecordedValue = float | str | tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Provenance of an image; values that do not apply are empty.
@@ -55,6 +58,8 @@ class Provenance:
         frames_lost: number of frames that are not in the image.
         versions: software versions by name.
         scan: choices made in framing the scan, by name.
+        refinement: passes, seconds, why they stopped, and the R-factor before each and after the
+            last; empty if the image was not refined.
         self_check: r_factor, r_floor, r_blank, explained, contrast and the number of frames
             compared; empty if none could be.
         timing_s: seconds by step.
@@ -75,6 +80,7 @@ class Provenance:
     frames_lost: int = 0
     versions: Mapping[str, str] = field(default_factory=dict)
     scan: Mapping[str, str] = field(default_factory=dict)
+    refinement: Mapping[str, RecordedValue] = field(default_factory=dict)
     self_check: Mapping[str, float] = field(default_factory=dict)
     timing_s: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
@@ -304,11 +310,15 @@ def _read_process(group: Any) -> Provenance:  # noqa: ANN401 - h5py has no types
             values[name] = int(group[name][()])
         elif isinstance(default, tuple):
             values[name] = tuple(group[name].asstr()[()].tolist())
-        elif name in ("versions", "scan"):
-            values[name] = {_key(entry): entry.asstr()[()] for entry in group[name].values()}
         else:
-            values[name] = {_key(entry): float(entry[()]) for entry in group[name].values()}
+            values[name] = {_key(entry): _recorded(entry) for entry in group[name].values()}
     return Provenance(**values)
+
+
+def _recorded(entry: Any) -> RecordedValue:  # noqa: ANN401 - h5py has no types
+    if h5py.check_string_dtype(entry.dtype) is not None:
+        return str(entry.asstr()[()])
+    return tuple(entry[()].tolist()) if entry.shape else float(entry[()])
 
 
 def _key(entry: Any) -> str:  # noqa: ANN401 - h5py has no types

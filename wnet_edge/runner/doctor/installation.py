@@ -51,6 +51,7 @@ EXTRAS = (
         ("blosc", "bokeh", "cbor2", "dectris", "p4p", "zmq"),
         "stream, replay, --serve, --output-pv",
     ),
+    Extra("refine", ("scipy",), "--refine, --refine-positions"),
     Extra("tiff", ("tifffile",), "scans in TIFF, infer --format tiff"),
     Extra("sign", ("cryptography",), "--trust, export --sign"),
     Extra("tensorboard", ("tensorboardX",), "train --tensorboard"),

@@ -18,6 +18,7 @@ from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.geometry import positions_px
+from wnet_edge.refining.stopping import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
@@ -25,6 +26,7 @@ from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Assembled, Faults
 from wnet_edge.runner.image.laps import Laps, Timing
 from wnet_edge.runner.image.prefetch import prefetched
+from wnet_edge.runner.image.refinement import Refinement, refine
 from wnet_edge.runner.image.self_check import SelfCheck
 from wnet_edge.scan.preparation import Prepared, check_lost, fault_lines
 from wnet_edge.scan.scan import Scan
@@ -75,6 +77,7 @@ class Inference:
         reason: why this provider and precision.
         timing: seconds of every step.
         warnings: what a user should know, one line each.
+        refinement: of the image; None if there was none.
     """
 
     stitched: Stitched
@@ -94,6 +97,7 @@ class Inference:
     reason: str
     timing: Timing
     warnings: tuple[str, ...]
+    refinement: Refinement | None = None
 
     @property
     def frames_per_second(self) -> float:
@@ -106,6 +110,7 @@ def infer(
     opened: ChosenGraph,
     progress: Callable[[int], None] | None = None,
     effort: Effort | None = None,
+    refining: RefineOptions | None = None,
 ) -> Inference:
     """Take a scan to an image.
 
@@ -114,6 +119,7 @@ def infer(
         opened: graph of a package that fits the scan; it may serve many scans, one after the other.
         progress: called after each batch with the number of frames in it.
         effort: None takes the full one.
+        refining: how far the image is refined; None: not at all.
 
     Raises:
         ScanError: if its file fails on the way, or too many frames are bad.
@@ -152,10 +158,21 @@ def infer(
         gathered = assembler.finish()
         assembled = gathered.assembled()
         laps.lap("stitch")
+        refinement = None
+        if refining is not None:
+            assembled, refinement = refine(
+                gathered,
+                assembled,
+                lambda first, last: read(slice(first, last)),
+                refining,
+                progress,
+            )
+            laps.lap("refine")
         checked = gathered.check(assembled, effort.compared_frames)
         laps.lap("check")
     timing = laps.timing(opened.open_s)
-    return inference_of(scan, opened, assembled, checked, gathered.faults, timing)
+    inference = inference_of(scan, opened, assembled, checked, gathered.faults, timing)
+    return replace(inference, refinement=refinement)
 
 
 def inference_of(

@@ -18,7 +18,9 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.refining.stopping import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
+from wnet_edge.runner.image.position_refinement import PositionCorrection
 from wnet_edge.runner.image.scan_image import (
     ScanImage,
     check_outputs,
@@ -43,6 +45,8 @@ class Job:
         reading: user's overrides for the content of the scan file.
         orientation: of the detector; None to search for it.
         position_orientation: of the positions; None to search for it.
+        refining: how far the image is refined; None: not at all.
+        correction: what of the positions is corrected; None: nothing.
         strict: raise if the image does not explain its frames.
         force: replace existing files.
         command_line: stored in the result file as provenance.
@@ -55,6 +59,8 @@ class Job:
     reading: ReadOptions = field(default_factory=ReadOptions)
     orientation: Orientation | None = Orientation.IDENTITY
     position_orientation: Orientation | None = Orientation.IDENTITY
+    refining: RefineOptions | None = None
+    correction: PositionCorrection | None = None
     strict: bool = False
     force: bool = False
     command_line: str = ""
@@ -123,8 +129,10 @@ def _run(job: Job, opened: ChosenGraph, progress: ShowProgress) -> Done:
     found = find_scan(job.scan, job.reading)
     ready = made_ready(found, opened, job.orientation, job.position_orientation)
     check_outputs(ready, job.outputs, job.image_format, force=job.force)
-    with progress(job.scan.name, ready.framed.scan.frame_count) as step:
-        image = image_of(ready, step)
+    passes = 0 if job.refining is None else job.refining.most_passes
+    passes += 0 if job.correction is None else 1
+    with progress(job.scan.name, (1 + passes) * ready.framed.scan.frame_count) as step:
+        image = image_of(ready, step, job.refining, job.correction)
     check = image.inference.self_check
     if job.strict and not check.trusted:
         raise ScanError(f"{job.scan}: {check.warning}; nothing is written under --strict")

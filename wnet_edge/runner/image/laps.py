@@ -15,8 +15,9 @@ class Timing:
     """Busy time of each step and total time, in seconds.
 
     One thread reads frames and another runs the network, while the main thread does everything
-    else. So preparing, stitching, checking and waiting add up to `total_s`; reading and network run
-    concurrently with them, and opening the graph, which may serve many scans, precedes them.
+    else. So preparing, stitching, refining, checking and waiting add up to `total_s`; reading and
+    network run concurrently with them, and opening the graph, which may serve many scans, precedes
+    them.
 
     Attributes:
         open_s: choosing and opening the graph.
@@ -24,6 +25,7 @@ class Timing:
         prepare_s: binning and masking them.
         network_s: running the network, in a separate thread.
         stitch_s: placing patches and solving for their phases.
+        refine_s: passes over the frames.
         check_s: self-check of the image.
         wait_for_frames_s: main thread waiting for frames.
         wait_for_network_s: main thread waiting for patches.
@@ -36,6 +38,7 @@ class Timing:
     prepare_s: float = 0.0
     network_s: float = 0.0
     stitch_s: float = 0.0
+    refine_s: float = 0.0
     check_s: float = 0.0
     wait_for_frames_s: float = 0.0
     wait_for_network_s: float = 0.0

@@ -1,5 +1,6 @@
 """Provenance of an image, as stored in its result file."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -7,7 +8,6 @@ from pathlib import Path
 
 import onnxruntime
 
-from wnet_edge.framing.framing import FramedScan
 from wnet_edge.io.images.result_file import Provenance
 from wnet_edge.package.manifest import FrameFit
 from wnet_edge.package.opening import Package
@@ -18,11 +18,15 @@ _TRUST = {Verdict.TRUSTED: "yes", Verdict.NOT_TRUSTED: "no", Verdict.UNKNOWN: "u
 
 
 def process_record(
-    scan: Path, command_line: str, package: Package, inference: Inference, framed: FramedScan
+    scan: Path,
+    command_line: str,
+    package: Package,
+    inference: Inference,
+    choices: Mapping[str, str],
 ) -> Provenance:
     """Provenance of one image: package, precision, provider, versions, command line, timing."""
     versions = {name: version(name) for name in ("wnet-edge", "numpy", "h5py")}
-    check = inference.self_check
+    check, refinement = inference.self_check, inference.refinement
     return Provenance(
         package_name=package.name,
         package_sha256=package.sha256,
@@ -38,7 +42,8 @@ def process_record(
         frames_lost=inference.frames_lost,
         # From the module, since the wheel is named onnxruntime or onnxruntime-gpu.
         versions=versions | {"onnxruntime": onnxruntime.__version__},
-        scan=framed.choices,
+        scan=choices,
+        refinement={} if refinement is None else refinement.values,
         self_check={} if check.fit is None else fit_values(check.fit),
         timing_s={
             step.removesuffix("_s"): seconds for step, seconds in asdict(inference.timing).items()

@@ -9,6 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.errors import WNetEdgeError
 from wnet_edge.framing.framing import FramedScan, Framing
 from wnet_edge.framing.training_domain import outside_training_domain, upright_probe
 from wnet_edge.host.outputs import together
@@ -21,14 +25,24 @@ from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.pictures.object_picture import PictureOptions, draw_picture, write_picture
+from wnet_edge.refining.stopping import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.infer import Inference, check_scan, infer
 from wnet_edge.runner.image.orientation_search import ChosenOrientation, choose_orientation
+from wnet_edge.runner.image.position_refinement import (
+    CorrectedPositions,
+    PositionCorrection,
+    corrected_positions,
+)
 from wnet_edge.runner.image.provenance import as_utf8, process_record
 from wnet_edge.runner.image.verdict import Verdict
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+_MOST_TRIED = 2000
+"""Frames of a scan whose positions are tried to be corrected without being asked to."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,12 @@ class ReadyScan:
         """The scan."""
         return self.choice.framed
 
+    def at(self, positions_m: NDArray[np.float64]) -> "ReadyScan":
+        """The same with other positions (N, 2) row, column."""
+        scan = replace(self.framed.scan, positions_m=positions_m)
+        choice = replace(self.choice, framed=replace(self.framed, scan=scan))
+        return replace(self, choice=choice, context=replace(self.context, positions_m=positions_m))
+
 
 @dataclass(frozen=True)
 class ScanImage:
@@ -60,10 +80,12 @@ class ScanImage:
     Attributes:
         ready: the scan and the package's graph.
         inference: the image.
+        corrected: positions of its frames; None if they are as the scan has them.
     """
 
     ready: ReadyScan
     inference: Inference
+    corrected: CorrectedPositions | None = None
 
     @property
     def package(self) -> Package:
@@ -132,33 +154,76 @@ def made_ready(
     return ReadyScan(opened, choice, context, similarity)
 
 
-def image_of(ready: ReadyScan, progress: Callable[[int], None] | None = None) -> ScanImage:
-    """The image, with warnings of framing, training domain and inference.
+def image_of(
+    ready: ReadyScan,
+    progress: Callable[[int], None] | None = None,
+    refining: RefineOptions | None = None,
+    correction: PositionCorrection | None = None,
+) -> ScanImage:
+    """The image, refined if asked for, with warnings of framing, training domain and inference.
+
+    Args:
+        ready: the scan.
+        progress: called with the number of frames after each batch and pass.
+        refining: how far the image is refined; None: not at all.
+        correction: what of the positions is corrected first; None: nothing.
 
     Raises:
-        ScanError: if the scan's file fails on the way, or too many frames are bad.
+        ScanError: if the scan's file fails on the way, too many frames are bad, or positions can't
+            be corrected.
         ProviderError: if the graph's provider fails.
         ResultError: if no frame has anything to show.
+        WNetEdgeError: if what refinement needs is not installed.
     """
     opened = ready.opened
-    inference = infer(ready.framed.scan, opened, progress)
+    corrected = None
+    if correction is not None:
+        corrected = corrected_positions(ready.framed.scan, opened, correction, progress)
+        ready = ready.at(corrected.positions_m)
+    inference = infer(ready.framed.scan, opened, progress, refining=refining)
     strange = outside_training_domain(
         opened.package, inference.median_counts, ready.probe_similarity
     )
-    warnings = (*ready.choice.warnings, *strange, *inference.warnings)
-    return ScanImage(ready, replace(inference, warnings=warnings))
+    hint = _position_hint(ready, inference) if correction is None else ()
+    warnings = (*ready.choice.warnings, *strange, *inference.warnings, *hint)
+    return ScanImage(ready, replace(inference, warnings=warnings), corrected)
+
+
+def _position_hint(ready: ReadyScan, inference: Inference) -> tuple[str, ...]:
+    """Says of an image that is not trusted if corrected positions mend it."""
+    scan = ready.framed.scan
+    if inference.self_check.trusted is not False or scan.frame_count > _MOST_TRIED:
+        return ()
+    try:
+        corrected = corrected_positions(scan, ready.opened)
+        check = infer(replace(scan, positions_m=corrected.positions_m), ready.opened).self_check
+    except WNetEdgeError:  # neighbours do not agree, or scipy is not installed
+        return ()
+    if not check.trusted:
+        return ()
+    return (
+        f"positions are off by about {corrected.rms_px:.1f} px: with --refine-positions, "
+        f"{check.text}",
+    )
 
 
 def result_of(image: ScanImage, command_line: str = "") -> Result:
     """What a result file holds of it; `command_line` is what made it."""
     inference, stitched = image.inference, image.inference.stitched
+    positions = {} if image.corrected is None else {"position_correction": image.corrected.text}
     return Result.of_image(
         stitched.image,
         stitched.coverage,
         stitched.window_offset_px,
         stitched.origin_px,
         inference.pixel_size_m,
-        process_record(image.scan, command_line, image.package, inference, image.ready.framed),
+        process_record(
+            image.scan,
+            command_line,
+            image.package,
+            inference,
+            {**image.ready.framed.choices, **positions},
+        ),
     )
 
 
@@ -220,6 +285,10 @@ def _picture_options(image: ScanImage) -> PictureOptions:
         f"{inference.frames_received} frames, package {image.package.name}, "
         f"{inference.precision.value} on {inference.provider.value}"
     )
+    if image.corrected is not None:
+        caption += ", positions corrected"
+    if inference.refinement is not None:
+        caption += f", refined in {inference.refinement.passes} passes"
     title = image.scan.name
     if inference.self_check.verdict is Verdict.NOT_TRUSTED:
         title = f"{title}: NOT TRUSTED"

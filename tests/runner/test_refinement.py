@@ -1,0 +1,77 @@
+"""Refined images and corrected positions, from the command line to the result file."""
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy")
+
+from wnet_edge.embedded import EXAMPLE_SCAN
+from wnet_edge.io.images.result_file import read_result
+
+
+@pytest.fixture
+def infer(call, tmp_path, monkeypatch):
+    """Runs `infer` on the embedded scan; what it says, and the result."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        code, out, err = call("infer", "example:scan247", "-o", "out.h5", "--json", *words)
+        assert code == 0, err
+        return json.loads(out.splitlines()[-1]), read_result(tmp_path / "out.h5")
+
+    return run
+
+
+def test_passes_lower_the_r_factor_and_are_recorded(infer):
+    told, result = infer("--refine", "3", "--no-image")
+    refinement = told["refinement"]
+    assert refinement["passes"] == 3
+    assert refinement["stopped"] == "as many as asked for"
+    assert len(refinement["r_factors"]) == 4
+    assert refinement["r_factors"] == sorted(refinement["r_factors"], reverse=True)
+    assert told["r_factor"] < 0.080
+    assert told["trusted"]
+    recorded = result.process.refinement
+    assert recorded["passes"] == 3
+    assert recorded["r_factors"] == pytest.approx(refinement["r_factors"])
+    assert np.isfinite(result.phase).all()
+
+
+def test_auto_stops_when_passes_no_longer_pay(infer):
+    told, _ = infer("--refine", "auto", "--no-image")
+    assert told["refinement"]["stopped"] == "a pass gains less than 1 %"
+    assert 3 <= told["refinement"]["passes"] <= 8
+    assert told["r_factor"] < 0.075
+
+
+def test_positions_that_a_stage_did_not_keep_are_corrected(infer, tmp_path):
+    with h5py.File(EXAMPLE_SCAN) as file:
+        true_m = file["entry_1/sample_1/geometry_1/translation"][:, :2]
+    error_m = np.random.default_rng(4).normal(0, 60e-9, true_m.shape)
+    np.savetxt(tmp_path / "off.csv", true_m + error_m, delimiter=",", header="x_m,y_m", comments="")
+    wrong, _ = infer("--positions", "off.csv", "--no-image")
+    assert not wrong["trusted"]
+    (hint,) = [line for line in wrong["warnings"] if "--refine-positions" in line]
+    assert "trusted" in hint
+    told, result = infer("--positions", "off.csv", "--no-image", "--force", "--refine-positions")
+    assert told["r_factor"] < 0.095
+    assert told["trusted"]
+    assert "kept as they were" in told["position_correction"]
+    assert result.process.scan["position_correction"] == told["position_correction"]
+    with h5py.File(tmp_path / "out.h5") as file:
+        found = file["entry/sample/positions"]
+        found_m = np.stack([found["x"][()], found["y"][()]], axis=1)
+    off_m = found_m - true_m
+    off_m -= off_m.mean(axis=0)
+    assert np.sqrt(np.mean(np.sum(off_m**2, axis=1))) < 1.5 * 15.85e-9
+
+
+@pytest.mark.usefixtures("here")
+def test_refine_takes_a_number_or_auto(call):
+    for wrong in ("0", "many", "-1"):
+        code, _, err = call("infer", "scan.cxi", "--package", "known.wnet", "--refine", wrong)
+        assert code == 2
+        assert "--refine" in err

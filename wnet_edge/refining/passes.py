@@ -1,0 +1,161 @@
+"""Passes over all frames of a scan, each of which improves the object for all of them at once.
+
+A pass sums what the object lacks over all frames, divides it by the summed power of the probe
+(plus a little, where that is low), and steps on with Nesterov's momentum: the object's update of
+the difference map and of simultaneous ePIE (Thibault et al., Ultramicroscopy 109, 338, 2009).
+Frames are read anew in every pass and never all held.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wnet_edge.refining.frame_model import STEPS, Fraction, FrameModel
+from wnet_edge.refining.misfit import Misfit
+
+ReadFrames = Callable[[int, int], NDArray[np.float32]]
+"""Frames of the numbers first to last (excluded), (B, h, w) float32 counts, negative where
+masked."""
+
+_BATCH = 64
+"""Frames read at a time."""
+
+_SCALED_BY = 50
+"""Frames, about, that tell the probe's scale."""
+
+Done = TypeVar("Done")
+
+_MOMENTUM = 0.8
+_LEAST_POWER = 0.02
+"""Of the largest summed power of the probe: what is lit less moves less."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scanned:
+    """Where and how the frames were taken.
+
+    Attributes:
+        probe: (modes, n, n) complex64; its scale does not matter.
+        corner_px: (N, 2) float64, row and column of each frame's full window in the object.
+        used: (N,) bool, False for frames to be passed over.
+        binning: pixels of the full window's far field along an edge of a frame's pixel.
+        read: gives the frames.
+    """
+
+    probe: NDArray[np.complex64]
+    corner_px: NDArray[np.float64]
+    used: NDArray[np.bool_]
+    binning: int
+    read: ReadFrames
+
+
+class Passes:
+    """Improves an object pass by pass; a context manager, which ends its threads.
+
+    Args:
+        scanned: the frames; every window lies within the object.
+        start: (H, W) complex64, the object to begin with.
+        threads: that share the work.
+
+    Attributes:
+        object: (H, W) complex64, after the last whole pass.
+    """
+
+    def __init__(self, scanned: Scanned, start: NDArray[np.complex64], threads: int) -> None:
+        self.object = start
+        self._ahead = start  # where the next pass looks from
+        self._scanned = scanned
+        steps = np.round(scanned.corner_px * STEPS).astype(np.int64)
+        self._corner_px, fractions = np.divmod(steps, STEPS)
+        self._fraction: list[Fraction] = [(row, column) for row, column in fractions.tolist()]
+        probe = scanned.probe
+        self._model = FrameModel(probe, scanned.binning, set(self._fraction))
+        self._pool = ThreadPoolExecutor(threads, "refine")
+        scale = self._probe_scale()
+        self._model = FrameModel(scale * probe, scanned.binning, set(self._fraction))
+        power = self._summed_power()
+        self._step = 1 / (power + _LEAST_POWER * power.max())
+
+    def __enter__(self) -> "Passes":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    @property
+    def frame_count(self) -> int:
+        """Frames that a pass goes over."""
+        return int(self._scanned.used.sum())
+
+    def improve(self) -> Misfit:
+        """One pass; gives the misfit that the object had before it."""
+        lacking = np.zeros_like(self.object)
+        misfit = Misfit()
+        for frame, (update, one) in self._each(self._correction):
+            lacking[self._window(frame)] += update
+            misfit += one
+        improved = self._ahead + self._step * lacking
+        self._ahead = improved + np.float32(_MOMENTUM) * (improved - self.object)
+        self.object = improved
+        return misfit
+
+    def misfit(self, every: int = 1) -> Misfit:
+        """Of the object as it is, with each `every`-th frame."""
+        found = Misfit()
+        for _, one in self._each(self._misfit, every):
+            found += one
+        return found
+
+    def _probe_scale(self) -> np.float32:
+        """By which modelled counts are the measured ones: Σ a·√I / Σ a² over some frames."""
+        every = max(len(self._fraction) // _SCALED_BY, 1)
+        products = [product for _, product in self._each(self._products, every)]
+        agreement, power = np.sum(products, axis=0)
+        return np.float32(agreement / power if power else 1.0)
+
+    def _summed_power(self) -> NDArray[np.float32]:
+        """(H, W) float32, Σ |P|² of all frames that are used."""
+        power = np.zeros(self.object.shape, np.float32)
+        for frame in np.flatnonzero(self._scanned.used).tolist():
+            power[self._window(frame)] += self._model.power(self._fraction[frame])
+        return power
+
+    def _correction(
+        self, frame: int, root: NDArray[np.float32]
+    ) -> tuple[NDArray[np.complex64], Misfit]:
+        window = self._ahead[self._window(frame)]
+        return self._model.correction(window, self._fraction[frame], root)
+
+    def _misfit(self, frame: int, root: NDArray[np.float32]) -> Misfit:
+        counts = self._model.counts(self.object[self._window(frame)], self._fraction[frame])
+        return Misfit.of(np.sqrt(counts), root)
+
+    def _products(self, frame: int, root: NDArray[np.float32]) -> tuple[float, float]:
+        counts = self._model.counts(self.object[self._window(frame)], self._fraction[frame])
+        measured = ~np.isnan(root)
+        counts = counts[measured]
+        return float(np.sqrt(counts) @ root[measured]), float(counts.sum(dtype=np.float64))
+
+    def _each(
+        self, work: Callable[[int, NDArray[np.float32]], Done], every: int = 1
+    ) -> Iterator[tuple[int, Done]]:
+        """What `work` makes of each used frame and its √counts, in order, by several threads."""
+        wanted = np.flatnonzero(self._scanned.used)[::every]
+        count = len(self._fraction)
+        for first in range(0, count, _BATCH):
+            last = min(first + _BATCH, count)
+            numbers = wanted[np.searchsorted(wanted, first) : np.searchsorted(wanted, last)]
+            if len(numbers):
+                frames = self._scanned.read(first, last)[numbers - first]
+                frames = np.where(frames < 0, np.float32(np.nan), frames)
+                roots = np.sqrt(np.fft.ifftshift(frames, axes=(1, 2)))
+                yield from zip(numbers, self._pool.map(work, numbers, roots), strict=True)
+
+    def _window(self, frame: int) -> tuple[slice, slice]:
+        row, column = self._corner_px[frame].tolist()
+        size = self._model.window_px
+        return slice(row, row + size), slice(column, column + size)

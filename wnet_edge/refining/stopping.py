@@ -1,0 +1,81 @@
+"""How many passes a user wants, and how many pay."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from wnet_edge.refining.misfit import Misfit
+
+_MOST_PASSES = 30
+_LEAST_GAIN = 0.01
+"""Of the R-factor in a pass; below it another one does not pay."""
+
+
+@dataclass(frozen=True)
+class RefineOptions:
+    """How far to refine.
+
+    Attributes:
+        passes: over all frames; None: as long as they pay.
+        threads: that share the work; None: one per core.
+    """
+
+    passes: int | None
+    threads: int | None = None
+
+    @property
+    def most_passes(self) -> int:
+        """Passes at most."""
+        return _MOST_PASSES if self.passes is None else self.passes
+
+
+class Improving(Protocol):
+    """Something that gets better pass by pass."""
+
+    @property
+    def frame_count(self) -> int:
+        """Frames that a pass goes over."""
+        ...
+
+    def improve(self) -> Misfit:
+        """One pass; gives the misfit before it."""
+        ...
+
+
+def passes_that_pay(
+    passes: Improving,
+    options: RefineOptions,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[list[float], str]:
+    """Passes, as many as asked for; Ctrl-C ends them with the last whole one.
+
+    Args:
+        passes: to be run.
+        options: how many.
+        progress: called after each with the number of frames in it.
+
+    Returns:
+        The R-factor before each whole pass, and why there was no further one.
+    """
+    r_factors: list[float] = []
+    wanted = options.most_passes
+    try:
+        for _ in range(wanted):
+            misfit = passes.improve()
+            r_factors.append(misfit.r_factor)
+            if progress is not None:
+                progress(passes.frame_count)
+            if options.passes is None and (why := _enough(r_factors, misfit.r_noise)):
+                return r_factors, why
+    except KeyboardInterrupt:
+        return r_factors, f"interrupted in pass {len(r_factors) + 1} of {wanted}"
+    return r_factors, "as many as asked for" if options.passes else "the most that auto takes"
+
+
+def _enough(r_factors: list[float], r_noise: float) -> str:
+    """Why another pass does not pay; empty if it does."""
+    if r_factors[-1] <= r_noise:
+        return "the rest is photon noise"
+    if len(r_factors) > 1 and r_factors[-1] > (1 - _LEAST_GAIN) * r_factors[-2]:
+        return f"a pass gains less than {100 * _LEAST_GAIN:.0f} %"
+    return ""
