@@ -1,6 +1,7 @@
 """Scans one after the other from one source: looks on the way, an image at each end."""
 
 from dataclasses import replace
+from threading import Event
 from time import perf_counter, sleep
 
 import numpy as np
@@ -139,3 +140,31 @@ def test_the_last_frames_are_not_stuck_below_a_full_batch(known, opened):
     before_the_end = [look.processed for look in told.looks if look.ended is None]
     assert before_the_end[-1] == 12
     np.testing.assert_array_less(-1e-9, told.looks[-1].latency_p99_s)
+
+
+class Patient(Told):
+    """Saves a scan only once the next one has been taken."""
+
+    def __init__(self, events):
+        super().__init__(events)
+        self.next_one_is_over = Event()
+
+    def save(self, image, *, ended):
+        if ended and not self.next_one_is_over.wait(60):
+            raise AssertionError("the next scan waits for this one")
+        super().save(image, ended=ended)
+
+    def next(self, timeout_s):
+        event = super().next(timeout_s)
+        if isinstance(event, End) and event.reason == "over":
+            self.next_one_is_over.set()
+        return event
+
+
+def test_a_scan_is_saved_while_the_next_one_is_taken(known, opened):
+    told = Patient([*scan_events(known, "one"), *[*scan_events(known, "two")][:-1], End("over")])
+    run(told, opened, replace(OPTIONS, scans=2), told)
+    saved = [
+        (image.scan.name, image.inference.frames_processed) for image, end in told.saved if end
+    ]
+    assert saved == [("one", 36), ("two", 36)]

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event as Flag
-from threading import get_native_id
+from threading import Lock, get_native_id
 from time import perf_counter
 from typing import Protocol
 
@@ -81,6 +81,7 @@ def run(
 ) -> None:
     """Take scans from a source until it has given as many as asked for.
 
+    A scan that has ended is settled and saved while the next one is taken, one behind at most.
     Interrupted by Ctrl-C, the image of the frames so far is saved.
 
     Args:
@@ -97,34 +98,56 @@ def run(
         ScanError: if the source is damaged or can't be reached.
         KeyboardInterrupt: after saving, if it was interrupted.
     """
+    told = _Told(watcher, queue_depth, tuple(viewers), save_asked or Flag())
     done = 0
-    while options.scans is None or done < options.scans:
-        event = source.next(_LONGEST_WAIT_S)
-        if isinstance(event, Lost):
-            watcher.lost(event)
-        elif isinstance(event, Begin):
-            told = _Told(watcher, queue_depth, tuple(viewers), save_asked or Flag())
-            _Running(event, opened, options, told).run(source)
-            done += 1
+    running: _Running | None = None
+    ending: Future[None] | None = None
+    with ThreadPoolExecutor(1, "end", initializer=_give_way) as ender:
+        while options.scans is None or done < options.scans:
+            event = source.next(_LONGEST_WAIT_S)
+            if isinstance(event, Lost):
+                watcher.lost(event)
+            elif isinstance(event, Begin):
+                if running is not None:
+                    running.overtaken = True
+                running = _Running(event, opened, options, told)
+                running.run(source)
+                if ending is not None:
+                    ending.result()
+                ending = ender.submit(running.finish)
+                done += 1
+        if ending is not None:
+            ending.result()
 
 
 @dataclass(frozen=True)
 class _Told:
-    """Who is told of a scan, and what they ask."""
+    """Who is told of scans, by one thread at a time, and what they ask."""
 
     watcher: Watcher
     queue_depth: Callable[[], int]
     viewers: tuple[Viewer, ...]
     save_asked: Flag
+    _lock: Lock = field(default_factory=Lock)
 
-    def looked(self, snapshot: Snapshot) -> None:
-        self.watcher.looked(snapshot)
-        for show in self.viewers:
-            show(snapshot)
+    def looked(self, snapshot: Snapshot, *, overtaken: bool) -> None:
+        """Viewers, who show one scan, are not shown one that the next has overtaken."""
+        with self._lock:
+            self.watcher.looked(snapshot)
+            for show in () if overtaken else self.viewers:
+                show(snapshot)
+
+    def save(self, image: ScanImage, *, ended: bool) -> None:
+        with self._lock:
+            self.watcher.save(image, ended=ended)
 
 
 class _Running:
-    """One scan, from its `Begin` to its `End`."""
+    """One scan, from its `Begin` to its `End`.
+
+    Attributes:
+        overtaken: whether the next scan has begun.
+    """
 
     def __init__(self, begin: Begin, opened: ChosenGraph, options: RunOptions, told: _Told) -> None:
         self._begin, self._options, self._told = begin, options, told
@@ -132,27 +155,34 @@ class _Running:
         self._looker = ThreadPoolExecutor(1, "look", initializer=_give_way)
         self._looking: Future[None] | None = None
         self._put_off = 0
+        self._ended = "interrupted"
+        self.overtaken = False
         now = perf_counter()
         self._next_look_s, self._next_save_s = now + options.look_s, now + options.save_s
 
     def run(self, source: Source) -> None:
-        """Until the scan ends."""
+        """Until the scan has ended, and its last frame has been stitched; `finish` is to follow.
+
+        Whatever stops it before, the image so far is finished.
+        """
         self._told.watcher.began(self._begin)
-        ended = "interrupted"
         try:
-            while True:
-                event = source.next(self._wait_s())
-                if isinstance(event, End):
-                    ended = event.reason
-                    break
+            while not isinstance(event := source.next(self._wait_s()), End):
                 self._attempt(partial(_take, event=event))
                 self._attempt(self._look)
-        finally:
-            self._attempt(self._looked)
-            self._attempt(lambda live: self._finish(live, ended))
-            self._looker.shutdown()
-            if self._live is not None:
-                self._live.__exit__()
+            self._ended = event.reason
+            self._attempt(lambda live: live.process(everything=True))
+        except BaseException:
+            self.finish()
+            raise
+
+    def finish(self) -> None:
+        """Settle and save the image, in any thread."""
+        self._attempt(self._looked)
+        self._attempt(self._finish)
+        self._looker.shutdown()
+        if self._live is not None:
+            self._live.__exit__()
 
     def _wait_s(self) -> float:
         waits = [_LONGEST_WAIT_S, max(self._next_look_s - perf_counter(), 0.0)]
@@ -204,15 +234,15 @@ class _Running:
     def _show(self, look: Look, *, save: bool) -> None:
         if not look.gathered.sums.used.any():
             return  # no frame so far has anything to show
-        self._told.looked(look.snapshot())
+        self._told.looked(look.snapshot(), overtaken=False)
         if save:
-            self._told.watcher.save(look.scan_image(), ended=False)
+            self._told.save(look.scan_image(), ended=False)
             self._told.save_asked.clear()
 
-    def _finish(self, live: LiveScan, ended: str) -> None:
-        look = live.finish(ended, self._told.queue_depth())
-        self._told.watcher.save(look.scan_image(), ended=True)
-        self._told.looked(look.snapshot())
+    def _finish(self, live: LiveScan) -> None:
+        look = live.finish(self._ended, self._told.queue_depth())
+        self._told.save(look.scan_image(), ended=True)
+        self._told.looked(look.snapshot(), overtaken=self.overtaken)
 
 
 def _give_way() -> None:
