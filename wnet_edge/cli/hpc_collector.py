@@ -46,7 +46,7 @@ class Collector(UserDataProcessor):  # type: ignore[misc]  # pvaPy has no types
             rules = ScanRules(
                 first_number=values["first_id"],
                 frame_count=values["count"],
-                idle_s=values["idle_s"],
+                idle_s=ScanRules.idle_s if values["idle_s"] is None else values["idle_s"],
                 positions=frame_position_names(values),
             )
             setup = shared_setup(values)
