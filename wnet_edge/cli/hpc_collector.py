@@ -19,8 +19,8 @@ from wnet_edge.cli.hpc_options import (
     options_from,
     shared_setup,
 )
-from wnet_edge.cli.live_options import Terminal, pv_outputs
-from wnet_edge.errors import ResultError
+from wnet_edge.cli.live_options import Terminal, pv_outputs, results_folder
+from wnet_edge.cli.stream import pv_idle_s
 from wnet_edge.live import collector
 from wnet_edge.live.pv_scans import ScanRules
 from wnet_edge.live.pvaccess_arrays import PvaccessValue
@@ -46,13 +46,11 @@ class Collector(UserDataProcessor):  # type: ignore[misc]  # pvaPy has no types
             rules = ScanRules(
                 first_number=values["first_id"],
                 frame_count=values["count"],
-                idle_s=ScanRules.idle_s if values["idle_s"] is None else values["idle_s"],
+                idle_s=pv_idle_s(values),
                 positions=frame_position_names(values),
             )
             setup = shared_setup(values)
-            folder = values["output"] or Path()
-            if not folder.is_dir():
-                raise ResultError(f"{folder}: no such folder; create it, or name another")
+            folder = results_folder(values["output"] or Path())
             terminal = Terminal(folder, force=values["force"], as_json=False)
             prefix = values["pv_prefix"]
             viewers = [] if prefix is None else [pv_outputs(prefix).show]

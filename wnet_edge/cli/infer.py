@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from wnet_edge.cli.command_line import command_line
-from wnet_edge.cli.number_types import PASSES, refine_options
 from wnet_edge.cli.options import (
     FILE,
     force_option,
@@ -24,6 +23,7 @@ from wnet_edge.cli.options import (
     runner_options_from,
     trust_option,
 )
+from wnet_edge.cli.refine_option import PASSES, refine_options
 from wnet_edge.cli.scan_options import (
     orientation_options,
     read_options_from,

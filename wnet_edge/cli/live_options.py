@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from wnet_edge.cli.command_line import command_line
-from wnet_edge.cli.number_types import PASSES, Number, refine_options
+from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import (
     FILE,
     force_option,
@@ -23,6 +23,7 @@ from wnet_edge.cli.options import (
     trust_option,
 )
 from wnet_edge.cli.page_options import live_page, page_options, page_options_from
+from wnet_edge.cli.refine_option import PASSES, refine_options
 from wnet_edge.cli.scan_options import orientation_options, scan_options, way_up
 from wnet_edge.cli.terminal import StdoutError, print_line, print_note
 from wnet_edge.embedded import opened_package
@@ -152,7 +153,7 @@ class LiveSetup:
             position_orientation=way_up(values["position_orientation"], Orientation.IDENTITY),
             refining=refine_options(values["refine"], values["threads"]),
         )
-        folder = _folder(values["output"] or Path())
+        folder = results_folder(values["output"] or Path())
         options = RunOptions(live, values["look_s"], values["save_s"], scans)
         terminal = Terminal(folder, values["force"], values["as_json"], renames=not again)
         opened = open_best_graph(package, runner)
@@ -194,7 +195,7 @@ def pv_outputs(prefix: str) -> "PvOutputs":
     return PvOutputs(prefix)
 
 
-def _folder(output: Path) -> Path:
+def results_folder(output: Path) -> Path:
     """The folder of the results.
 
     Raises:

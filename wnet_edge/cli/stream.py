@@ -174,7 +174,7 @@ def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None
     rules = ScanRules(
         first_number=values["first_id"],
         frame_count=None if positions_m is None else len(positions_m),
-        idle_s=ScanRules.idle_s if values["idle_s"] is None else values["idle_s"],
+        idle_s=pv_idle_s(values),
         positions=names,
         position_match=None if values["position_pv"] is None else Match(values["position_match"]),
         tolerance_s=values["position_tolerance_ms"] / 1e3,
@@ -191,6 +191,11 @@ def _pv(pv: str, values: dict[str, Any], positions_m: NDArray[np.float64] | None
         values["queue_frames"],
         _when_behind(values, WhenBehind.DROP_OLDEST),
     )
+
+
+def pv_idle_s(values: dict[str, Any]) -> float:
+    """After how long without a frame of a PV a scan ends."""
+    return ScanRules.idle_s if values["idle_s"] is None else float(values["idle_s"])
 
 
 def position_names(values: dict[str, Any]) -> PositionNames | None:

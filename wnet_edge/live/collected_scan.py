@@ -1,20 +1,20 @@
 """One running scan whose patches are made elsewhere: stitched and looked at here."""
 
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter, time
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
-from wnet_edge.live.look import LOOKED_AT_FRAMES, Look, Pace, settled_a_little
+from wnet_edge.live.look import LOOKED_AT_FRAMES, Look, settled_a_little
+from wnet_edge.live.losses import Losses
+from wnet_edge.live.pace import PaceMeter
 from wnet_edge.live.patch import Maker, Patch
 from wnet_edge.live.shared_setup import SharedSetup
 from wnet_edge.live.snapshot import LastFrame, Snapshot
-from wnet_edge.live.source import Begin, Frame, Loss, Lost, told
+from wnet_edge.live.source import Begin, Frame, Loss, Lost
 from wnet_edge.physics.orientation import orient_positions
 from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Gathered
@@ -24,12 +24,6 @@ from wnet_edge.scan.preparation import Prepared
 
 _BATCH = 32
 """Patches that are stitched at a time."""
-
-_RECENT = 4096
-"""Frames over which rate and latency are told."""
-
-_OLDEST_S = 3600.0
-"""Frames that say they are older were published by another clock."""
 
 _OTHER_SETUP = (
     "a consumer works by another setup; give all of them and the collector the same scan, package "
@@ -75,19 +69,17 @@ class CollectedScan:
 
     Attributes:
         received: patches received.
-        lost: frames lost, by reason.
     """
 
     def __init__(self, begin: Begin, setup: SharedSetup) -> None:
         self.received = 0
-        self.lost: Counter[Loss] = Counter()
+        self._losses = Losses()
         self._begin, self._setup = begin, setup
         self._ready = setup.ready_for(begin.name)
-        self._notes: list[str] = []
         self._makers: list[Maker] = []
         self._waiting: list[tuple[Frame, Patch]] = []
         self._numbers: list[int] = []
-        self._recent: deque[tuple[float, float]] = deque(maxlen=_RECENT)  # when, after how long
+        self._pace = PaceMeter()
         self._last: LastFrame | None = None
         self._laps = Laps()
         opened = self._ready.opened
@@ -101,9 +93,7 @@ class CollectedScan:
 
     def lose(self, lost: Lost) -> None:
         """Count frames that have no patch of use."""
-        self.lost[lost.reason] += lost.frames
-        if lost.note and lost.note not in self._notes:
-            self._notes.append(lost.note)
+        self._losses.add(lost)
 
     def add(self, frame: Frame, patch: Patch) -> None:
         """Take a frame's patch; several are stitched at a time.
@@ -122,8 +112,13 @@ class CollectedScan:
         if len(self._waiting) >= _BATCH:
             self._stitch()
 
-    def look(self) -> Look | None:
-        """The scan so far, its phases settled a little; None before its first patch.
+    @property
+    def lost(self) -> int:
+        """Frames that have no patch of use."""
+        return self._losses.counts.total()
+
+    def look(self, queue_depth: int) -> Look | None:
+        """The scan so far; None before its first patch.
 
         Raises:
             ScanError: as `add`.
@@ -133,13 +128,14 @@ class CollectedScan:
         if not self._numbers:
             return None
         gather = partial(settled_a_little, self._assembler, len(self._numbers))
-        return self._look(gather, LOOKED_AT_FRAMES, None)
+        return self._look(gather, LOOKED_AT_FRAMES, queue_depth, None)
 
-    def finish(self, ended: str) -> Look:
+    def finish(self, ended: str, queue_depth: int) -> Look:
         """The scan with all its patches, its phases settled.
 
         Args:
             ended: why the scan has ended.
+            queue_depth: frames that wait in the source.
 
         Raises:
             ScanError: if there was no patch, or as `add`.
@@ -147,14 +143,18 @@ class CollectedScan:
         """
         self._stitch()
         if not self._numbers:
-            why = "".join(f"; {line}" for line in (*told(self.lost), *self._notes))
+            why = self._losses.text
             raise ScanError(f"{self._begin.name}: the scan ended without a patch of use{why}")
         gathered = self._assembler.finish()
         self._laps.lap("stitch")
-        return self._look(lambda: gathered, COMPARED_FRAMES, ended)
+        return self._look(lambda: gathered, COMPARED_FRAMES, queue_depth, ended)
 
     def _look(
-        self, gather: Callable[[], Gathered], compared_frames: int, ended: str | None
+        self,
+        gather: Callable[[], Gathered],
+        compared_frames: int,
+        queue_depth: int,
+        ended: str | None,
     ) -> Look:
         kinds = [f"{one.precision.value} on {one.provider.value}" for one in self._makers]
         mixed = [f"patches are of several graphs: {', '.join(kinds)}"] if kinds[1:] else []
@@ -165,13 +165,13 @@ class CollectedScan:
             gather=gather,
             numbers=np.array(self._numbers, np.int64),
             received=self.received,
-            lost=dict(self.lost),
-            notes=(*self._notes, *mixed),
-            pace=self._pace(),
+            lost=dict(self._losses.counts),
+            notes=(*self._losses.notes, *mixed),
+            pace=self._pace.pace(recent=ended is None),
             timing=self._laps.timing(self._ready.opened.open_s),
             compared_frames=compared_frames,
             last=self._last,
-            queue_depth=0,
+            queue_depth=queue_depth,
             ended=ended,
             maker=self._makers[0],
         )
@@ -191,26 +191,12 @@ class CollectedScan:
         self._assembler.lay(prepared, (amplitude, phase_rad), self._positions_m(frames))
         self._numbers += [frame.number for frame in frames]
         self._last = LastFrame(frames[-1].number, prepared.counts[-1, 0], phase_rad[-1, 0])
-        now = perf_counter()
-        self._recent.extend((now, _latency_s(frame, now)) for frame in frames)
+        self._pace.add(frames)
         self._laps.lap("stitch")
 
     def _positions_m(self, frames: Sequence[Frame]) -> NDArray[np.float64]:
         positions_m = np.array([frame.position_m for frame in frames])
         return orient_positions(positions_m, self._ready.framed.position_orientation)
-
-    def _pace(self) -> Pace:
-        done_s, latency_s = np.array(self._recent).T
-        took_s = done_s[-1] - done_s[0]
-        later = np.count_nonzero(done_s > done_s[0])
-        return Pace(float(later / took_s) if took_s > 0 else 0.0, latency_s)
-
-
-def _latency_s(frame: Frame, now_s: float) -> float:
-    """From publication, or else reception, to now."""
-    published_s = time() - (frame.published_s or 0.0)
-    known = frame.published_s is not None and 0 <= published_s < _OLDEST_S
-    return published_s if known else now_s - frame.received_s
 
 
 def _joined(batches: Sequence[Prepared]) -> Prepared:

@@ -9,6 +9,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.live.pace import Pace
 from wnet_edge.live.snapshot import LastFrame, Snapshot
 from wnet_edge.live.source import Begin, Loss, told
 from wnet_edge.runner.choosing.choice import ChosenGraph
@@ -32,23 +33,6 @@ def settled_a_little(assembler: Assembler, count: int) -> Gathered:
     """The first `count` frames of a running scan, some of their phases relaxed."""
     assembler.relax(_RELAXED_FRAMES)
     return assembler.so_far(count)
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How fast frames go through.
-
-    Attributes:
-        frames_per_second: processed.
-        latency_s: (K,) from publication, or else reception, to the image, of each frame.
-    """
-
-    frames_per_second: float
-    latency_s: NDArray[np.float64]
-
-    def latency_quantile_s(self, share: float) -> float:
-        """Latency that a share of the frames does not exceed."""
-        return float(np.quantile(self.latency_s, share))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

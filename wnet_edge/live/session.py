@@ -6,15 +6,13 @@ which are run when they are full or when their first frame has waited long enoug
 thread of its own, so that one batch is stitched while the next is inferred.
 """
 
-import math
-from bisect import bisect
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,9 +23,11 @@ from wnet_edge.framing.framing import FramedScan
 from wnet_edge.host.array_file import ArrayFile
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.live.look import LOOKED_AT_FRAMES, Look, Pace, settled_a_little
+from wnet_edge.live.look import LOOKED_AT_FRAMES, Look, settled_a_little
+from wnet_edge.live.losses import Losses
+from wnet_edge.live.pace import PaceMeter
 from wnet_edge.live.snapshot import LastFrame
-from wnet_edge.live.source import Begin, Frame, Loss, Lost, told
+from wnet_edge.live.source import Begin, Frame, Loss, Lost
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.physics.orientation import Orientation, orient_positions
 from wnet_edge.refining.stopping import RefineOptions
@@ -38,15 +38,6 @@ from wnet_edge.runner.image.laps import Laps
 from wnet_edge.runner.image.refinement import refine
 from wnet_edge.runner.image.scan_image import ReadyScan, made_ready
 from wnet_edge.scan.preparation import Prepared
-
-_RECENT_S = 5.0
-"""Over which rate and latency are told while the scan runs; at its end, over all of it."""
-
-_OLDEST_S = 3600.0
-"""Frames that say they are older were published by another clock."""
-
-_MOST_NOTES = 20
-"""Lines for the user about what was lost; the counts go on."""
 
 _AHEAD = 2
 """Batches handed to the network: one that it runs, one that waits."""
@@ -105,23 +96,20 @@ class LiveScan:
 
     Attributes:
         received: frames received.
-        lost: frames lost, by reason.
     """
 
     def __init__(self, begin: Begin, opened: ChosenGraph, options: LiveOptions) -> None:
         self.received = 0
-        self.lost: Counter[Loss] = Counter()
+        self._losses = Losses()
         self._begin, self._opened, self._options = begin, opened, options
         self._waiting: list[Frame] = []
         self._in_network: deque[_InNetwork] = deque()
         self._network = ThreadPoolExecutor(1, "network")
         self._seen: set[int] = set()
         self._shape: tuple[int, ...] = ()
-        self._notes: list[str] = []
         self._numbers: list[NDArray[np.int64]] = []
         self._processed = 0
-        self._latency_s: list[NDArray[np.float64]] = []
-        self._done_at_s: list[float] = []
+        self._pace = PaceMeter()
         self._laps = Laps()
         self._ready: ReadyScan | None = None
         self._assembler: Assembler | None = None
@@ -145,9 +133,7 @@ class LiveScan:
 
     def lose(self, lost: Lost) -> None:
         """Count frames that are lost, by the source or here."""
-        self.lost[lost.reason] += lost.frames
-        if lost.note and lost.note not in self._notes and len(self._notes) < _MOST_NOTES:
-            self._notes.append(lost.note)
+        self._losses.add(lost)
 
     def add(self, frame: Frame) -> None:
         """Take a frame; a whole batch is processed at once.
@@ -242,7 +228,7 @@ class LiveScan:
         """
         self.process(everything=True)
         if self._assembler is None:
-            why = "".join(f"; {line}" for line in (*told(self.lost), *self._notes))
+            why = self._losses.text
             raise ScanError(f"{self._begin.name}: the scan ended without a frame{why}")
         self._laps.lap("wait_for_frames")
         gathered = self._assembler.finish()
@@ -271,9 +257,9 @@ class LiveScan:
             gather=gather,
             numbers=np.concatenate(self._numbers),
             received=self.received,
-            lost=dict(self.lost),
-            notes=tuple(self._notes),
-            pace=self._pace(recent=ended is None),
+            lost=dict(self._losses.counts),
+            notes=tuple(self._losses.notes),
+            pace=self._pace.pace(recent=ended is None),
             timing=self._laps.timing(self._opened.open_s),
             compared_frames=compared_frames,
             last=self._last,
@@ -363,28 +349,7 @@ class LiveScan:
         self._numbers.append(np.array([frame.number for frame in batch], np.int64))
         self._processed += len(batch)
         self._last = LastFrame(batch[-1].number, prepared.counts[-1, 0], patches[1][-1, 0])
-        self._done_at_s.append(perf_counter())
-        self._latency_s.append(_latencies_s(batch, self._done_at_s[-1]))
+        self._pace.add(batch)
 
     def _oriented(self, positions_m: NDArray[np.float64]) -> NDArray[np.float64]:
         return orient_positions(positions_m, self._framed.position_orientation)
-
-    def _pace(self, *, recent: bool) -> Pace:
-        """Of all frames, or of the last seconds."""
-        since_s = self._done_at_s[-1] - _RECENT_S if recent else -math.inf
-        first = bisect(self._done_at_s, since_s)
-        latency_s = np.concatenate(self._latency_s[first:])
-        took_s = self._done_at_s[-1] - self._done_at_s[first]
-        frames = len(latency_s) - len(self._latency_s[first])
-        return Pace(frames / took_s if took_s > 0 else 0.0, latency_s)
-
-
-def _latencies_s(batch: list[Frame], done_at_s: float) -> NDArray[np.float64]:
-    """(B,) from publication, or else reception, to now."""
-    now_s = time()
-    published_s = np.array([frame.published_s or -math.inf for frame in batch])
-    received_s = np.array([frame.received_s for frame in batch])
-    latency_s = now_s - published_s
-    # A detector's clock may be off, or the series an old one.
-    known = (latency_s >= 0) & (latency_s < _OLDEST_S)
-    return np.where(known, latency_s, done_at_s - received_s)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.probe import shifted_probe
 from wnet_edge.refining.fourier import to_detector, to_object
 from wnet_edge.refining.misfit import Misfit
@@ -47,6 +48,11 @@ class FrameModel:
         # Bins are centred on zero frequency, which comes first here.
         self._bin = (np.arange(self.window_px) + binning // 2) // binning % bins
 
+    def brighten(self, factor: float) -> None:
+        """Multiply the probe by a factor."""
+        for probe in self._probes.values():
+            np.multiply(probe, np.float32(factor), out=probe)
+
     def power(self, fraction: Fraction) -> NDArray[np.float32]:
         """(n, n) float32, Σ_modes |P|² of the shifted probe."""
         probe = self._probes[fraction]
@@ -80,10 +86,5 @@ class FrameModel:
         return lacking.sum(axis=0), Misfit.of(modelled, root)
 
     def _binned(self, waves: NDArray[np.complex64]) -> NDArray[np.float32]:
-        intensity: NDArray[np.float32] = np.sum(waves.real**2 + waves.imag**2, axis=0)
-        if self._binning == 1:
-            return intensity
-        size, bins = self._binning, self.window_px // self._binning
-        rolled = np.roll(intensity, size // 2, axis=(0, 1))
-        binned: NDArray[np.float32] = rolled.reshape(bins, size, bins, size).sum(axis=(1, 3))
-        return binned
+        # Its bins are centred on the first pixel as on the middle one.
+        return bin_frames(np.sum(waves.real**2 + waves.imag**2, axis=0), self._binning)

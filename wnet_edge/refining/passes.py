@@ -72,11 +72,9 @@ class Passes:
         steps = np.round(scanned.corner_px * STEPS).astype(np.int64)
         self._corner_px, fractions = np.divmod(steps, STEPS)
         self._fraction: list[Fraction] = [(row, column) for row, column in fractions.tolist()]
-        probe = scanned.probe
-        self._model = FrameModel(probe, scanned.binning, set(self._fraction))
+        self._model = FrameModel(scanned.probe, scanned.binning, set(self._fraction))
         self._pool = ThreadPoolExecutor(threads, "refine")
-        scale = self._probe_scale()
-        self._model = FrameModel(scale * probe, scanned.binning, set(self._fraction))
+        self._model.brighten(self._probe_scale())
         power = self._summed_power()
         self._step = 1 / (power + _LEAST_POWER * power.max())
 
@@ -103,19 +101,19 @@ class Passes:
         self.object = improved
         return misfit
 
-    def misfit(self, every: int = 1) -> Misfit:
-        """Of the object as it is, with each `every`-th frame."""
+    def misfit(self) -> Misfit:
+        """Of the object as it is."""
         found = Misfit()
-        for _, one in self._each(self._misfit, every):
+        for _, one in self._each(self._misfit):
             found += one
         return found
 
-    def _probe_scale(self) -> np.float32:
+    def _probe_scale(self) -> float:
         """By which modelled counts are the measured ones: Σ a·√I / Σ a² over some frames."""
         every = max(len(self._fraction) // _SCALED_BY, 1)
         products = [product for _, product in self._each(self._products, every)]
         agreement, power = np.sum(products, axis=0)
-        return np.float32(agreement / power if power else 1.0)
+        return float(agreement / power) if power else 1.0
 
     def _summed_power(self) -> NDArray[np.float32]:
         """(H, W) float32, Σ |P|² of all frames that are used."""
@@ -143,11 +141,11 @@ class Passes:
     def _each(
         self, work: Callable[[int, NDArray[np.float32]], Done], every: int = 1
     ) -> Iterator[tuple[int, Done]]:
-        """What `work` makes of each used frame and its √counts, in order, by several threads."""
+        """What `work` makes of used frames and their √counts, in order, by several threads."""
         wanted = np.flatnonzero(self._scanned.used)[::every]
-        count = len(self._fraction)
-        for first in range(0, count, _BATCH):
-            last = min(first + _BATCH, count)
+        count, at_once = len(self._fraction), _BATCH if every == 1 else 1
+        for first in range(0, count, at_once):
+            last = min(first + at_once, count)
             numbers = wanted[np.searchsorted(wanted, first) : np.searchsorted(wanted, last)]
             if len(numbers):
                 frames = self._scanned.read(first, last)[numbers - first]

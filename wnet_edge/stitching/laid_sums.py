@@ -71,8 +71,7 @@ class LaidSums:
         """
         check_any(self.used)
         image, coverage = self.total, self.coverage
-        total = complex(image.sum(dtype=np.complex128))
-        turn = np.conj(total) / abs(total) if total else 1.0
+        turn = global_turn(image)
         covered = coverage > 0
         np.divide(image, coverage, out=image, where=covered)
         image *= np.complex64(turn)
@@ -88,6 +87,12 @@ class LaidSums:
             rounds=self.rounds,
             largest_change_rad=self.largest_change_rad,
         )
+
+
+def global_turn(weighted: NDArray[np.complex64]) -> complex:
+    """Factor of modulus 1 that makes the sum of a coverage-weighted image real and positive."""
+    total = complex(weighted.sum(dtype=np.complex128))
+    return total.conjugate() / abs(total) if total else 1.0 + 0j
 
 
 def check_any(used: NDArray[np.bool_]) -> None:

@@ -15,7 +15,7 @@ from wnet_edge.runner.graph.device import usable_cores
 from wnet_edge.runner.image.gathered import Assembled, Gathered
 from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.scan.preparation import Preparation
-from wnet_edge.stitching.laid_sums import Stitched
+from wnet_edge.stitching.laid_sums import Stitched, global_turn
 
 _LEAST_COVERAGE = 0.02
 """Of the largest coverage: what the network has seen less of is begun blank."""
@@ -167,7 +167,6 @@ def _masked(setup: FrameSetup, read: ReadFrames) -> ReadFrames:
 
 def _with_image(stitched: Stitched, image: NDArray[np.complex64]) -> Stitched:
     """The same with another image, in the same choice of global phase."""
-    total = complex(np.sum(stitched.coverage * image, dtype=np.complex128))
-    turn = np.conj(total) / abs(total) if total else 1.0
-    turned = np.where(stitched.coverage > 0, image * np.complex64(turn), np.complex64(0))
+    turn = np.complex64(global_turn(stitched.coverage * image))
+    turned = np.where(stitched.coverage > 0, image * turn, np.complex64(0))
     return replace(stitched, image=turned)
