@@ -63,14 +63,14 @@ def simulated(folder: Path, photons: float, family: str) -> Path:
 def error(result: Path, scan: Path) -> float:
     """Of a result's image to the object that the labels show."""
     with h5py.File(result) as file, h5py.File(scan) as truth:
-        data = file["entry/data"]
-        image = data["amplitude"][()] * np.exp(1j * data["phase"][()])
-        coverage = data["coverage"][()]
-        offset, pixel_m = data.attrs["window_offset_px"], data.attrs["pixel_size_m"]
+        data = file["entry/reconstruction"]
+        image, coverage = data["object"][()], data["coverage"][()]
         positions = file["entry/sample/positions"]
-        corners = np.stack([positions["y"][()], positions["x"][()]], axis=1) / pixel_m + offset
+        windows_m = np.stack([positions["y"][()], positions["x"][()]], axis=1)
         labels = truth["entry_1/labels"]
         patches = labels["amplitude"][()] * np.exp(1j * labels["phase"][()].astype(np.float32))
+        start_px = (file["entry/instrument/beam/illumination"].shape[-1] - patches.shape[-1]) // 2
+        corners = windows_m / data.attrs["pixel_size_m"] + start_px - data.attrs["origin_px"]
     true, seen = laid(patches.astype(np.complex64), corners, image.shape)
     well = seen & (coverage > _WELL_COVERED * coverage.max())
     found, wanted = image[well], true[well]

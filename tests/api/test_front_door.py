@@ -42,6 +42,22 @@ def positions_m(known):
     return known.corners * GEOMETRY.object_pixel_size_m(known.full_px)
 
 
+def test_an_image_is_refined_as_asked(runner):
+    pytest.importorskip("scipy")
+    plain = runner.infer("scan.cxi")
+    refined = runner.infer("scan.cxi", refine=2, refine_probe=True)
+    assert refined.scan_image.inference.refinement.passes == 2
+    assert not np.array_equal(plain.phase, refined.phase)
+    for wrong in (
+        {"refine": 0},
+        {"refine": "many"},
+        {"refine_probe": True},
+        {"refine_positions": "all"},
+    ):
+        with pytest.raises(OptionError, match="refine"):
+            runner.infer("scan.cxi", **wrong)
+
+
 def test_the_offer_is_what_it_was():
     assert wnet_edge.__all__ == sorted(OFFERED)
     for name in OFFERED:

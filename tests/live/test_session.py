@@ -10,7 +10,7 @@ from wnet_edge.comparing.comparison import ObjectImage, compare
 from wnet_edge.live.session import LiveOptions, LiveScan
 from wnet_edge.live.source import Begin, Frame, Loss, Lost
 from wnet_edge.physics.orientation import Orientation
-from wnet_edge.refining.stopping import RefineOptions
+from wnet_edge.refining.options import RefineOptions
 
 UP = Orientation.IDENTITY
 OPTIONS = LiveOptions(orientation=UP)

@@ -1,5 +1,7 @@
 """Passes over frames: a true gradient, an object that comes nearer to the truth, noise left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,10 +10,12 @@ pytest.importorskip("scipy")
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.probe import shifted_probe
+from wnet_edge.refining.affine import affine_part
 from wnet_edge.refining.frame_model import STEPS, FrameModel
 from wnet_edge.refining.misfit import Misfit
+from wnet_edge.refining.options import PositionCorrection, RefineOptions
 from wnet_edge.refining.passes import Passes, Scanned
-from wnet_edge.refining.stopping import RefineOptions, passes_that_pay
+from wnet_edge.refining.stopping import passes_that_pay
 
 N = 32
 
@@ -75,7 +79,7 @@ def guess(object_, rng):
 def test_the_correction_is_the_gradient_of_the_misfit(binning):
     rng = np.random.default_rng(1)
     fraction = (3, 5)
-    model = FrameModel(probe(1e3), binning, [fraction])
+    model = FrameModel(probe(1e3), binning)
     window = truth(N).astype(np.complex64)
     bins = N // binning
     root = np.sqrt(rng.poisson(40.0, (bins, bins))).astype(np.float32)
@@ -85,7 +89,8 @@ def test_the_correction_is_the_gradient_of_the_misfit(binning):
         modelled = np.sqrt(model.counts(object_.astype(np.complex64), fraction))
         return np.nansum((modelled - root).astype(np.float64) ** 2)
 
-    lacking, _ = model.correction(window, fraction, root)
+    waves, _ = model.lacking(window, fraction, root)
+    lacking = model.on_object(waves, fraction)
     for _ in range(3):
         direction = rng.standard_normal((2, N, N))
         direction = direction[0] + 1j * direction[1]
@@ -98,7 +103,7 @@ def test_modelled_frames_are_those_of_the_forward_model():
     fraction = (2, 7)
     window = truth(N)
     for binning in (1, 2, 4):
-        counts = FrameModel(probe(), binning, [fraction]).counts(window, fraction)
+        counts = FrameModel(probe(), binning).counts(window, fraction)
         moved = shifted_probe(probe(), np.array(fraction) / STEPS)
         known = bin_frames(expected_counts(window[None], moved)[0], binning)
         np.testing.assert_allclose(np.fft.fftshift(counts), known, rtol=1e-3, atol=1e-2)
@@ -120,14 +125,71 @@ def test_passes_bring_the_object_nearer_to_the_truth(binning, masked):
 
 def test_a_probe_of_another_power_leaves_the_amplitude():
     scanned, object_ = scan(1e7)
-    weaker = Scanned(
-        0.1 * scanned.probe, scanned.corner_px, scanned.used, scanned.binning, scanned.read
-    )
-    with Passes(weaker, object_, threads=1) as passes:
+    with Passes(replace(scanned, probe=0.1 * scanned.probe), object_, threads=1) as passes:
         passes.improve()
     inner = slice(N // 2, -N // 2)
     ratio = np.abs(passes.object[inner, inner]) / np.abs(object_[inner, inner])
     assert np.median(ratio) == pytest.approx(1, abs=0.02)
+
+
+def position_error_px(found, true):
+    off = found - true
+    off = off - off.mean(axis=0)
+    return float(np.sqrt(np.mean(np.sum(off**2, axis=1))))
+
+
+def test_positions_come_nearer_to_the_truth():
+    scanned, object_ = scan(1e7, pixels=8)
+    true = scanned.corner_px
+    wrong = true + np.random.default_rng(6).normal(0, 0.7, true.shape)
+    larger = np.pad(object_, 8, mode="edge")
+    with Passes(
+        replace(scanned, corner_px=wrong + 8), larger, threads=2, positions=PositionCorrection.EACH
+    ) as passes:
+        before = passes.misfit()
+        for _ in range(15):
+            passes.improve()
+        after = passes.misfit()
+    given = position_error_px(wrong, true)
+    assert position_error_px(passes.corner_px, true) < 0.4 * given
+    assert after.r_factor < 0.5 * before.r_factor
+
+
+def test_right_positions_stay_and_what_is_affine_is_kept():
+    scanned, object_ = scan(1e7, pixels=8)
+    true = scanned.corner_px
+    with Passes(scanned, object_, threads=2, positions=PositionCorrection.EACH) as passes:
+        for _ in range(5):
+            passes.improve()
+    assert position_error_px(passes.corner_px, true) < 0.1
+    stretched = 1.02 * (true - true.mean(axis=0)) + true.mean(axis=0) + 8
+    larger = np.pad(object_, 8, mode="edge")
+    with Passes(
+        replace(scanned, corner_px=stretched), larger, threads=2, positions=PositionCorrection.EACH
+    ) as passes:
+        for _ in range(5):
+            passes.improve()
+    _, affine = affine_part(stretched, passes.corner_px)
+    assert affine.scale == pytest.approx((1, 1), abs=1e-4)
+
+
+def test_a_wrong_probe_comes_nearer_to_the_truth_and_the_object_with_it():
+    scanned, object_ = scan(1e7, pixels=8)
+    distance = 4.0
+    squared = np.hypot(*np.meshgrid(*[np.fft.fftfreq(N)] * 2)) ** 2
+    defocused = np.fft.ifft2(np.fft.fft2(scanned.probe) * np.exp(-1j * np.pi * distance * squared))
+    wrong = replace(scanned, probe=defocused.astype(np.complex64))
+    start = guess(object_, np.random.default_rng(4))
+    found = {}
+    for improves in (False, True):
+        with Passes(wrong, start, threads=2, probe=improves) as passes:
+            for _ in range(30):
+                passes.improve()
+            found[improves] = error(passes.object, object_), passes.misfit().r_factor
+    assert found[True][0] < 0.7 * found[False][0]
+    assert found[True][1] < 0.6 * found[False][1]
+    power = np.sum(np.abs(passes.probe) ** 2)
+    assert power == pytest.approx(np.sum(np.abs(passes.given_probe) ** 2), rel=1e-3)
 
 
 @pytest.mark.parametrize("photons", [1e3, 1e4, 1e6])

@@ -7,8 +7,9 @@ pytest.importorskip("scipy")
 
 from scipy.ndimage import fourier_shift
 
+from wnet_edge.refining.affine import affine_part
 from wnet_edge.refining.registration import Registration
-from wnet_edge.refining.scan_positions import affine_part, neighbours, solved
+from wnet_edge.refining.scan_positions import neighbours, solved
 
 PX = 32
 
@@ -51,10 +52,8 @@ def registered(true, nominal, object_, reach_px):
     patches = patches_at(true, object_)
     registration = Registration(weight(), lambda frame: patches[frame])
     pairs = neighbours(nominal, 0.53 * PX)
-    told = [
-        registration.displacement(first, second, nominal[second] - nominal[first], reach_px)
-        for first, second in pairs.tolist()
-    ]
+    expected_px = nominal[pairs[:, 1]] - nominal[pairs[:, 0]]
+    told = registration.displacements(pairs, expected_px, reach_px, threads=2)
     return (
         pairs,
         np.array([one.shift_px for one in told]),

@@ -59,14 +59,40 @@ def test_positions_that_a_stage_did_not_keep_are_corrected(infer, tmp_path):
     told, result = infer("--positions", "off.csv", "--no-image", "--force", "--refine-positions")
     assert told["r_factor"] < 0.095
     assert told["trusted"]
-    assert "kept as they were" in told["position_correction"]
-    assert result.process.scan["position_correction"] == told["position_correction"]
+    assert told["position_correction"]["correction"] == "each"
+    assert told["position_correction"]["rms_px"] == pytest.approx(5.3, abs=0.7)
+    assert "kept as they were" in result.process.scan["position_correction"]
     with h5py.File(tmp_path / "out.h5") as file:
         found = file["entry/sample/positions"]
         found_m = np.stack([found["x"][()], found["y"][()]], axis=1)
     off_m = found_m - true_m
     off_m -= off_m.mean(axis=0)
     assert np.sqrt(np.mean(np.sum(off_m**2, axis=1))) < 1.5 * 15.85e-9
+
+
+def test_passes_take_positions_and_probe_further(infer, tmp_path):
+    held, _ = infer("--refine", "5", "--no-image")
+    told, result = infer(
+        "--refine", "5", "--refine-positions", "--refine-probe", "--no-image", "--force"
+    )
+    assert told["r_factor"] < 0.95 * held["r_factor"]
+    refinement = told["refinement"]
+    assert 0.05 < refinement["positions_moved_px"] < 1
+    assert 0.01 < refinement["probe_change"] < 0.5
+    assert held["refinement"]["positions_moved_px"] == held["refinement"]["probe_change"] == 0
+    assert result.process.refinement["probe_change"] == pytest.approx(refinement["probe_change"])
+    with h5py.File(tmp_path / "out.h5") as file, h5py.File(EXAMPLE_SCAN) as scan:
+        found = file["entry/instrument/beam/illumination"][()]
+        given = scan["entry_1/instrument_1/source_1/illumination"][()]
+    likeness = np.abs(np.vdot(found, given)) / (np.linalg.norm(found) * np.linalg.norm(given))
+    assert 0.9 < likeness < 0.9999
+
+
+@pytest.mark.usefixtures("here")
+def test_a_probe_is_refined_in_passes_only(call):
+    code, _, err = call("infer", "scan.cxi", "--package", "known.wnet", "--refine-probe")
+    assert code == 2
+    assert "--refine N" in err
 
 
 @pytest.mark.usefixtures("here")

@@ -52,7 +52,7 @@ def checked(seen, image, level=None):
     if level is not None:
         package = replace(package, manifest=replace(package.manifest, self_check=level))
     image = replace(stitched, image=image)
-    return self_check(sample, scan.setup, scan.positions_m, package, image, 100)
+    return self_check(sample, scan.setup, scan.positions_m, package.probe, package, image, 100)
 
 
 @pytest.mark.parametrize("level", [MEASURED, SIMULATED, UNTRAINED, FrameFit(9.0, 0.0, 9.5, 1, 1)])
@@ -131,5 +131,5 @@ def test_limits_agree_with_each_other():
 def test_nothing_compared_is_unknown(seen):
     scan, package, _, stitched = seen
     empty = FrameSample(scan.frame_count)
-    result = self_check(empty, scan.setup, scan.positions_m, package, stitched, 100)
+    result = self_check(empty, scan.setup, scan.positions_m, package.probe, package, stitched, 100)
     assert (result.fit, result.verdict) == (None, Verdict.UNKNOWN)

@@ -10,10 +10,11 @@ from wnet_edge.api.images import Image
 from wnet_edge.api.scans import File, Scan, read_scan
 from wnet_edge.choices import chosen
 from wnet_edge.embedded import opened_package, path_of
-from wnet_edge.errors import ProviderError, ScanError
+from wnet_edge.errors import OptionError, ProviderError, ScanError
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.refining.options import PositionCorrection, RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
@@ -80,6 +81,9 @@ class Runner:
         *,
         orientation: str | None = None,
         position_orientation: str = Orientation.IDENTITY.value,
+        refine: int | str | None = None,
+        refine_positions: str | None = None,
+        refine_probe: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> Image:
         """A scan's image.
@@ -89,10 +93,15 @@ class Runner:
             orientation: what is done to a frame first: "identity", "rot90" …, or "auto" to try
                 all; None: the package's.
             position_orientation: what is done to the positions' axes, likewise.
-            progress: called after each batch with the number of frames in it.
+            refine: passes over the frames that improve the image, or "auto": as many as pay; None:
+                none.
+            refine_positions: "each" corrects each frame's position, "affine" the stage's scale,
+                rotation and shear, too; None: neither.
+            refine_probe: whether the passes improve the probe, too.
+            progress: called after each batch or pass with the number of frames in it.
 
         Raises:
-            OptionError: if an orientation is none.
+            OptionError: if an orientation, or what is to be refined, is none.
             ScanError: if the scan can't be read, lacks a part or is not far-field.
             PackageError: if the package does not fit it.
             ProviderError: if the execution provider fails.
@@ -103,7 +112,14 @@ class Runner:
             scan = read_scan(scan)
         frames = _orientation(orientation, "orientation", opened.package.manifest.orientation)
         positions = _orientation(position_orientation, "position_orientation", Orientation.IDENTITY)
-        return Image(image_of(made_ready(scan.found, opened, frames, positions), progress))
+        correction = (
+            None
+            if refine_positions is None
+            else chosen(PositionCorrection, refine_positions, "refine_positions")
+        )
+        refining = _refine_options(refine, probe=refine_probe)
+        ready = made_ready(scan.found, opened, frames, positions)
+        return Image(image_of(ready, progress, refining, correction))
 
     def patches(self, counts: NDArray[Any]) -> Patches:
         """Amplitude and phase of single frames, without stitching.
@@ -151,6 +167,16 @@ class Runner:
 
 def _closed() -> NoReturn:
     raise ProviderError("the runner is closed; open the package again")
+
+
+def _refine_options(passes: int | str | None, *, probe: bool) -> RefineOptions | None:
+    if passes is None:
+        if probe:
+            raise OptionError("refine_probe is for the passes of refine=N")
+        return None
+    if passes != AUTO and (not isinstance(passes, int) or passes < 1):
+        raise OptionError(f"refine is {passes!r}; give 1 or more passes, or {AUTO!r}")
+    return RefineOptions(None if isinstance(passes, str) else passes, probe=probe)
 
 
 def _orientation(name: str | None, option: str, otherwise: Orientation) -> Orientation | None:

@@ -43,9 +43,9 @@ from wnet_edge.io.images.result_format import (
 )
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
+from wnet_edge.refining.options import PositionCorrection
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
-from wnet_edge.runner.image.position_refinement import PositionCorrection
 
 
 @click.command()
@@ -86,8 +86,15 @@ from wnet_edge.runner.image.position_refinement import PositionCorrection
     is_flag=False,
     flag_value=PositionCorrection.EACH.value,
     type=click.Choice([kind.value for kind in PositionCorrection]),
-    help="Correct the positions first, by what neighbouring patches show of the same place: each "
-    "frame's own error, or with `affine` the stage's scale, rotation and shear, too.",
+    help="Correct the positions first, by what neighbouring patches show of the same place, and "
+    "below a pixel in the passes of --refine: each frame's own error, or with `affine` the stage's "
+    "scale, rotation and shear, too.",
+)
+@click.option(
+    "--refine-probe",
+    is_flag=True,
+    help="Improve the probe, too, in the passes of --refine: for optics that have moved since the "
+    "package's probe was measured.",
 )
 @click.option(
     "--strict", is_flag=True, help="Fail, and write nothing, if the image is not trusted."
@@ -111,6 +118,7 @@ def command(
     image_format: str,
     refine: int | None,
     correction: str | None,
+    refine_probe: bool,
     strict: bool,
     orientation: str | None,
     position_orientation: str,
@@ -134,7 +142,9 @@ def command(
         check_several_scans([Path(resolved(scan)) for scan in scans])
     options = runner_options_from(precision, provider, threads, batch_size)
     read_options = read_options_from(reading)
-    refining = refine_options(refine, threads)
+    if refine_probe and refine is None:
+        raise click.UsageError("--refine-probe is for the passes of --refine N")
+    refining = refine_options(refine, threads, probe=refine_probe)
     opened = opened_package(package, trust)
     kind = ResultFormat(image_format)
     with _folder(output, several=several) as folder:
@@ -299,7 +309,7 @@ def summary(job: Job, package: Package, done: Done) -> dict[str, object]:
         "precision": inference.precision.value,
         "provider": inference.provider.value,
         "reason": inference.reason,
-        "position_correction": done.image.corrected and done.image.corrected.text,
+        "position_correction": done.image.corrected and done.image.corrected.values,
         "refinement": inference.refinement and inference.refinement.values,
         "r_factor": fit and fit.r_factor,
         "r_floor": fit and fit.r_floor,

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from wnet_edge.refining.stopping import RefineOptions
+from wnet_edge.refining.options import RefineOptions
 
 
 class _Passes(click.IntRange):
@@ -23,6 +23,8 @@ class _Passes(click.IntRange):
 PASSES = _Passes(1, 1000)
 
 
-def refine_options(passes: int | None, threads: int | None) -> RefineOptions | None:
-    """What --refine and --threads ask for; 0 passes are `auto`, None are none."""
-    return None if passes is None else RefineOptions(passes or None, threads)
+def refine_options(
+    passes: int | None, threads: int | None, *, probe: bool = False
+) -> RefineOptions | None:
+    """What --refine, --threads and --refine-probe ask for; 0 passes are `auto`, None are none."""
+    return None if passes is None else RefineOptions(passes or None, threads, probe=probe)

@@ -30,7 +30,7 @@ from wnet_edge.live.snapshot import LastFrame
 from wnet_edge.live.source import Begin, Frame, Loss, Lost
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.physics.orientation import Orientation, orient_positions
-from wnet_edge.refining.stopping import RefineOptions
+from wnet_edge.refining.options import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Gathered

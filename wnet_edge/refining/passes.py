@@ -14,8 +14,12 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.refining.affine import affine_part
 from wnet_edge.refining.frame_model import STEPS, Fraction, FrameModel
 from wnet_edge.refining.misfit import Misfit
+from wnet_edge.refining.options import PositionCorrection
+from wnet_edge.refining.position_steps import position_step
+from wnet_edge.refining.probe_sums import ProbeSums
 
 ReadFrames = Callable[[int, int], NDArray[np.float32]]
 """Frames of the numbers first to last (excluded), (B, h, w) float32 counts, negative where
@@ -30,6 +34,9 @@ _SCALED_BY = 50
 Done = TypeVar("Done")
 
 _MOMENTUM = 0.8
+_HELD_PASSES = 1
+"""In which the object alone improves, before positions and probe are told by it."""
+
 _LEAST_POWER = 0.02
 """Of the largest summed power of the probe: what is lit less moves less."""
 
@@ -53,6 +60,25 @@ class Scanned:
     read: ReadFrames
 
 
+@dataclass(frozen=True, eq=False)
+class _Correction:
+    """What a frame says.
+
+    Attributes:
+        window: (n, n), the object under it.
+        waves: (modes, n, n), what its exit waves lack.
+        object: (n, n), what the object lacks.
+        step_px: (2,), by which its position should move; None if positions are held.
+        misfit: of the frame.
+    """
+
+    window: NDArray[np.complex64]
+    waves: NDArray[np.complex64]
+    object: NDArray[np.complex64]
+    step_px: NDArray[np.float64] | None
+    misfit: Misfit
+
+
 class Passes:
     """Improves an object pass by pass; a context manager, which ends its threads.
 
@@ -60,23 +86,38 @@ class Passes:
         scanned: the frames; every window lies within the object.
         start: (H, W) complex64, the object to begin with.
         threads: that share the work.
+        positions: what of them is corrected; None: nothing.
+        probe: whether it is improved, too.
 
     Attributes:
         object: (H, W) complex64, after the last whole pass.
+        corner_px: (N, 2) float64, of each frame's full window, after the last whole pass.
+        given_probe: (modes, n, n) complex64, before the first pass, in √counts.
+        probe: (modes, n, n) complex64, after the last whole pass, likewise.
     """
 
-    def __init__(self, scanned: Scanned, start: NDArray[np.complex64], threads: int) -> None:
+    def __init__(
+        self,
+        scanned: Scanned,
+        start: NDArray[np.complex64],
+        threads: int,
+        positions: PositionCorrection | None = None,
+        *,
+        probe: bool = False,
+    ) -> None:
         self.object = start
         self._ahead = start  # where the next pass looks from
         self._scanned = scanned
-        steps = np.round(scanned.corner_px * STEPS).astype(np.int64)
-        self._corner_px, fractions = np.divmod(steps, STEPS)
-        self._fraction: list[Fraction] = [(row, column) for row, column in fractions.tolist()]
-        self._model = FrameModel(scanned.probe, scanned.binning, set(self._fraction))
+        self._positions, self._improves_probe = positions, probe
+        self._place(scanned.corner_px)
+        self._model = FrameModel(scanned.probe, scanned.binning)
         self._pool = ThreadPoolExecutor(threads, "refine")
-        self._model.brighten(self._probe_scale())
-        power = self._summed_power()
-        self._step = 1 / (power + _LEAST_POWER * power.max())
+        self.given_probe = scanned.probe * np.float32(self._probe_scale())
+        self.probe = self.given_probe
+        self._probe_norm = float(np.linalg.norm(self.given_probe))
+        self._model.illuminate(self.probe)
+        self._step = self._object_step()
+        self._passes = 0
 
     def __enter__(self) -> "Passes":
         return self
@@ -92,17 +133,33 @@ class Passes:
     def improve(self) -> Misfit:
         """One pass; gives the misfit that the object had before it."""
         lacking = np.zeros_like(self.object)
+        step_px = np.zeros(self.corner_px.shape)
+        on_probe = ProbeSums(*self._model.probe.shape[:2])
+        others_move = self._passes >= _HELD_PASSES
         misfit = Misfit()
-        for frame, (update, one) in self._each(self._correction):
-            lacking[self._window(frame)] += update
-            misfit += one
+        for frame, one in self._each(self._correction):
+            lacking[self._window(frame)] += one.object
+            misfit += one.misfit
+            if one.step_px is not None:
+                step_px[frame] = one.step_px
+            if self._improves_probe and others_move:
+                on_probe.add(one.window, one.waves, self._fraction[frame])
         improved = self._ahead + self._step * lacking
         self._ahead = improved + np.float32(_MOMENTUM) * (improved - self.object)
         self.object = improved
+        self._passes += 1
+        if others_move and (self._positions is not None or self._improves_probe):
+            self._place(self._moved(step_px))
+            if self._improves_probe:
+                probe = on_probe.improved(self._model.probe, self._probe_norm)
+                self._model.illuminate(probe + np.float32(_MOMENTUM) * (probe - self.probe))
+                self.probe = probe
+            self._step = self._object_step()
         return misfit
 
     def misfit(self) -> Misfit:
-        """Of the object as it is."""
+        """Of object and probe as they are."""
+        self._model.illuminate(self.probe)
         found = Misfit()
         for _, one in self._each(self._misfit):
             found += one
@@ -115,18 +172,39 @@ class Passes:
         agreement, power = np.sum(products, axis=0)
         return float(agreement / power) if power else 1.0
 
-    def _summed_power(self) -> NDArray[np.float32]:
-        """(H, W) float32, Σ |P|² of all frames that are used."""
+    def _object_step(self) -> NDArray[np.float32]:
+        """(H, W) float32, of what the object lacks: one over Σ |P|² of all frames that are used."""
         power = np.zeros(self.object.shape, np.float32)
         for frame in np.flatnonzero(self._scanned.used).tolist():
             power[self._window(frame)] += self._model.power(self._fraction[frame])
-        return power
+        step: NDArray[np.float32] = 1 / (power + _LEAST_POWER * power.max())
+        return step
 
-    def _correction(
-        self, frame: int, root: NDArray[np.float32]
-    ) -> tuple[NDArray[np.complex64], Misfit]:
-        window = self._ahead[self._window(frame)]
-        return self._model.correction(window, self._fraction[frame], root)
+    def _place(self, corner_px: NDArray[np.float64]) -> None:
+        self.corner_px = corner_px
+        steps = np.round(corner_px * STEPS).astype(np.int64)
+        self._corner, fractions = np.divmod(steps, STEPS)
+        self._fraction: list[Fraction] = [(row, column) for row, column in fractions.tolist()]
+
+    def _moved(self, step_px: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Corners after a step, within the object, without what the scan as a whole keeps."""
+        given, used = self._scanned.corner_px, self._scanned.used
+        moved = self.corner_px + step_px
+        if self._positions is PositionCorrection.EACH:
+            moved[used] -= affine_part(given[used], moved[used])[0]
+        else:
+            moved[used] -= np.mean(moved[used] - given[used], axis=0)
+        last = np.array(self.object.shape) - self._model.window_px - 1
+        return np.clip(moved, 0, last)
+
+    def _correction(self, frame: int, root: NDArray[np.float32]) -> _Correction:
+        window, fraction = self._ahead[self._window(frame)], self._fraction[frame]
+        waves, misfit = self._model.lacking(window, fraction, root)
+        lacking = self._model.on_object(waves, fraction)
+        step_px = None
+        if self._positions is not None:
+            step_px = position_step(window, lacking, self._model.power(fraction))
+        return _Correction(window, waves, lacking, step_px, misfit)
 
     def _misfit(self, frame: int, root: NDArray[np.float32]) -> Misfit:
         counts = self._model.counts(self.object[self._window(frame)], self._fraction[frame])
@@ -154,6 +232,6 @@ class Passes:
                 yield from zip(numbers, self._pool.map(work, numbers, roots), strict=True)
 
     def _window(self, frame: int) -> tuple[slice, slice]:
-        row, column = self._corner_px[frame].tolist()
+        row, column = self._corner[frame].tolist()
         size = self._model.window_px
         return slice(row, row + size), slice(column, column + size)

@@ -10,7 +10,9 @@ short.
 
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,9 @@ _LEAST_OVERLAP = 0.12
 _OVERLAP_POWER = 0.25
 _LEAST_BEND = 1e-3
 _LEAST_SPREAD = 1e-2
+
+_AT_ONCE = 64
+"""Pairs that wait for a thread."""
 
 _HELD_PATCHES = 512
 """Spectra of patches that are kept, so that memory does not grow with the scan."""
@@ -76,14 +81,35 @@ class Registration:
         self._shift = np.fft.fftfreq(self._size, 1 / self._size)
         self._held: OrderedDict[int, _Spectra] = OrderedDict()
 
-    def displacement(
-        self, first: int, second: int, expected_px: NDArray[np.float64], reach_px: float
-    ) -> Displacement:
-        """Of the patch of frame `second` from that of `first`, near (2,) `expected_px`.
+    def displacements(
+        self,
+        pairs: NDArray[np.int64],
+        expected_px: NDArray[np.float64],
+        reach_px: float,
+        threads: int,
+    ) -> list[Displacement]:
+        """Of the second patch of each pair (K, 2) from the first, near (K, 2) `expected_px`.
 
         Of peaks that are as high the nearest is taken; none that is farther than `reach_px`.
         """
-        agreement = self._agreement(self._spectra(first), self._spectra(second))
+        found: list[Displacement] = []
+        with ThreadPoolExecutor(threads, "registration") as pool:
+            for start in range(0, len(pairs), _AT_ONCE):
+                some = slice(start, start + _AT_ONCE)
+                first, second = (map(self._spectra, side.tolist()) for side in pairs[some].T)
+                found += pool.map(
+                    self._displacement, first, second, expected_px[some], repeat(reach_px)
+                )
+        return found
+
+    def _displacement(
+        self,
+        first: "_Spectra",
+        second: "_Spectra",
+        expected_px: NDArray[np.float64],
+        reach_px: float,
+    ) -> Displacement:
+        agreement = self._agreement(first, second)
         row_px, column_px = self._shift[:, None] - expected_px[0], self._shift - expected_px[1]
         far = (row_px**2 + column_px**2) / reach_px**2
         # A small overlap agrees by chance more easily.

@@ -1,32 +1,13 @@
-"""How many passes a user wants, and how many pay."""
+"""How many passes pay."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from wnet_edge.refining.misfit import Misfit
+from wnet_edge.refining.options import RefineOptions
 
-_MOST_PASSES = 30
 _LEAST_GAIN = 0.01
 """Of the R-factor in a pass; below it another one does not pay."""
-
-
-@dataclass(frozen=True)
-class RefineOptions:
-    """How far to refine.
-
-    Attributes:
-        passes: over all frames; None: as long as they pay.
-        threads: that share the work; None: one per core.
-    """
-
-    passes: int | None
-    threads: int | None = None
-
-    @property
-    def most_passes(self) -> int:
-        """Passes at most."""
-        return _MOST_PASSES if self.passes is None else self.passes
 
 
 class Improving(Protocol):

@@ -188,6 +188,7 @@ class Assembler:
             self._amplitude.of_first(count),
             self._sample.of_first(count),
             positions_m,
+            self._package.probe,
             self.faults,
         )
 

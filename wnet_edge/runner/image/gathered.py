@@ -60,6 +60,7 @@ class Gathered:
         amplitude: reference of their amplitude scale.
         sample: of the frames.
         positions_m: (N, 2) row, column of all frames, metres.
+        probe: (modes, n, n) complex64 by which their image is judged.
         faults: of all frames.
     """
 
@@ -69,6 +70,7 @@ class Gathered:
     amplitude: AmplitudeReference
     sample: FrameSample
     positions_m: NDArray[np.float64]
+    probe: NDArray[np.complex64]
     faults: Faults
 
     def assembled(self) -> Assembled:
@@ -92,6 +94,7 @@ class Gathered:
             self.sample,
             self.setup,
             self.positions_m,
+            self.probe,
             self.package,
             assembled.stitched,
             compared_frames,

@@ -18,7 +18,7 @@ from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.geometry import positions_px
-from wnet_edge.refining.stopping import RefineOptions
+from wnet_edge.refining.options import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
@@ -167,6 +167,7 @@ def infer(
                 refining,
                 progress,
             )
+            gathered = refinement.applied_to(gathered)
             laps.lap("refine")
         checked = gathered.check(assembled, effort.compared_frames)
         laps.lap("check")

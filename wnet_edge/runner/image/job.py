@@ -18,9 +18,8 @@ from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
-from wnet_edge.refining.stopping import RefineOptions
+from wnet_edge.refining.options import PositionCorrection, RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
-from wnet_edge.runner.image.position_refinement import PositionCorrection
 from wnet_edge.runner.image.scan_image import (
     ScanImage,
     check_outputs,

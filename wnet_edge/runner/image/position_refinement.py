@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError, WNetEdgeError, not_installed
 from wnet_edge.host.array_file import ArrayFile
 from wnet_edge.physics.geometry import positions_px
+from wnet_edge.refining.affine import Affine, affine_part
+from wnet_edge.refining.options import PositionCorrection
 from wnet_edge.runner.choosing.choice import ChosenGraph
+from wnet_edge.runner.graph.device import usable_cores
 from wnet_edge.scan.preparation import Preparation
 from wnet_edge.scan.scan import Scan
 
@@ -25,13 +28,6 @@ _LEAST_GOOD = 0.5
 """Of the pairs that must agree within `_GOOD_PX` for the corrections to be believed."""
 
 
-class PositionCorrection(str, Enum):
-    """What of the positions is corrected."""
-
-    EACH = "each"  # each frame's own error; the stage's scale, rotation and shear are kept
-    AFFINE = "affine"  # these, too
-
-
 @dataclass(frozen=True, eq=False)
 class CorrectedPositions:
     """Positions that were corrected, and by how much.
@@ -42,7 +38,9 @@ class CorrectedPositions:
         largest_px: largest of them.
         good: share of the pairs of frames that agree with them within 2 px.
         pairs: that were registered.
-        affine: what is common to all corrections, in a line.
+        affine: what is common to all corrections.
+        correction: whether that was corrected, too.
+        seconds: it took.
     """
 
     positions_m: NDArray[np.float64]
@@ -50,15 +48,36 @@ class CorrectedPositions:
     largest_px: float
     good: float
     pairs: int
-    affine: str
+    affine: Affine
+    correction: PositionCorrection
+    seconds: float
 
     @property
     def text(self) -> str:
         """In a line."""
+        (row, column), affine = self.affine.scale, self.affine
+        done = self.correction is PositionCorrection.AFFINE
         return (
-            f"positions corrected by {self.rms_px:.2f} px RMS, {self.largest_px:.1f} px at most "
-            f"({100 * self.good:.0f} % of {self.pairs} pairs of frames agree); {self.affine}"
+            f"positions corrected by {self.rms_px:.2f} px RMS, {self.largest_px:.1f} px at most, "
+            f"in {self.seconds:.1f} s ({100 * self.good:.0f} % of {self.pairs} pairs of frames "
+            f"agree); scale {row:.4f} × {column:.4f}, rotation {affine.rotation_deg:.2f}°, shear "
+            f"{affine.shear_deg:.2f}° {'corrected' if done else 'kept as they were'}"
         )
+
+    @property
+    def values(self) -> dict[str, float | str | tuple[float, float]]:
+        """By their names in `--json`."""
+        return {
+            "correction": self.correction.value,
+            "rms_px": self.rms_px,
+            "largest_px": self.largest_px,
+            "pairs": self.pairs,
+            "pairs_agreeing": self.good,
+            "scale": self.affine.scale,
+            "rotation_deg": self.affine.rotation_deg,
+            "shear_deg": self.affine.shear_deg,
+            "seconds": self.seconds,
+        }
 
 
 def corrected_positions(
@@ -81,9 +100,10 @@ def corrected_positions(
     """
     try:
         from wnet_edge.refining.registration import Registration
-        from wnet_edge.refining.scan_positions import affine_part, neighbours, solved
+        from wnet_edge.refining.scan_positions import neighbours, solved
     except ModuleNotFoundError as error:
         raise WNetEdgeError(not_installed("--refine-positions", error, "refine")) from error
+    began = perf_counter()
     size_px = opened.package.manifest.window_px
     nominal_px = positions_px(scan.positions_m, scan.object_pixel_size_m)
     file = ArrayFile((size_px, size_px), np.complex64, scan.frame_count, "patches")
@@ -102,12 +122,8 @@ def corrected_positions(
             pairs = neighbours(found_px, _NEAR * size_px)
             if not len(pairs):
                 raise ScanError(f"{scan.path}: no two frames overlap enough to be registered")
-            told = [
-                registration.displacement(
-                    first, second, found_px[second] - found_px[first], reach * size_px
-                )
-                for first, second in pairs.tolist()
-            ]
+            expected_px = found_px[pairs[:, 1]] - found_px[pairs[:, 0]]
+            told = registration.displacements(pairs, expected_px, reach * size_px, usable_cores())
             shift_px = np.array([one.shift_px for one in told])
             firmness = np.array([one.firmness for one in told])
             found_px, off_px = solved(found_px, pairs, shift_px, firmness)
@@ -119,21 +135,20 @@ def corrected_positions(
             f"{scan.path}: only {100 * good:.0f} % of neighbouring frames agree where they lie; "
             "positions can't be corrected: is the orientation right, and is there enough overlap?"
         )
-    common_px, map_ = affine_part(nominal_px[used], found_px)
-    affine = correction is PositionCorrection.AFFINE
-    kept_px = found_px if affine else found_px - common_px
+    common_px, affine = affine_part(nominal_px[used], found_px)
     corrected_px = nominal_px.copy()
-    corrected_px[used] = kept_px
+    kept = correction is PositionCorrection.EACH
+    corrected_px[used] = found_px - common_px if kept else found_px
     off = np.hypot(*(corrected_px - nominal_px)[used].T)
-    row, column = map_.scale
     return CorrectedPositions(
         corrected_px * scan.object_pixel_size_m,
         float(np.sqrt(np.mean(off**2))),
         float(off.max()),
         good,
         len(pairs),
-        f"scale {row:.4f} × {column:.4f}, rotation {map_.rotation_deg:.2f}°, shear "
-        f"{map_.shear_deg:.2f}° {'corrected' if affine else 'kept as they were'}",
+        affine,
+        correction,
+        perf_counter() - began,
     )
 
 

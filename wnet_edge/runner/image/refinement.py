@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from wnet_edge.errors import WNetEdgeError, not_installed
 from wnet_edge.physics.geometry import central_window_start_px, positions_px
 from wnet_edge.physics.probe import fitted_probe
-from wnet_edge.refining.stopping import RefineOptions, passes_that_pay
+from wnet_edge.refining.options import RefineOptions
+from wnet_edge.refining.stopping import passes_that_pay
 from wnet_edge.runner.graph.device import usable_cores
 from wnet_edge.runner.image.gathered import Assembled, Gathered
 from wnet_edge.scan.frame_setup import FrameSetup
@@ -19,6 +20,9 @@ from wnet_edge.stitching.laid_sums import Stitched, global_turn
 
 _LEAST_COVERAGE = 0.02
 """Of the largest coverage: what the network has seen less of is begun blank."""
+
+_ROOM_PX = 16
+"""Around the object, in which positions may move."""
 
 ReadFrames = Callable[[int, int], NDArray[np.float32]]
 """Frames first to last (excluded) as the assembler got them, (B, n, n) float32."""
@@ -33,17 +37,33 @@ class Refinement:
         r_noise: R-factor that a perfect object would have.
         stopped: why there was no further pass.
         seconds: it took.
+        positions_m: (N, 2) row, column that the passes have corrected; None if they were held.
+        moved_px: root mean square of that correction.
+        probe: (modes, n, n) complex64 that the passes have improved; None if it was held.
+        probe_change: of it, relative to the probe before.
     """
 
     r_factors: tuple[float, ...]
     r_noise: float
     stopped: str
     seconds: float
+    positions_m: NDArray[np.float64] | None = None
+    moved_px: float = 0.0
+    probe: NDArray[np.complex64] | None = None
+    probe_change: float = 0.0
 
     @property
     def passes(self) -> int:
         """Whole passes."""
         return len(self.r_factors) - 1
+
+    def applied_to(self, gathered: Gathered) -> Gathered:
+        """What was gathered, with the positions and the probe that the passes have found."""
+        return replace(
+            gathered,
+            positions_m=gathered.positions_m if self.positions_m is None else self.positions_m,
+            probe=gathered.probe if self.probe is None else self.probe,
+        )
 
     @property
     def values(self) -> dict[str, float | str | tuple[float, ...]]:
@@ -53,6 +73,8 @@ class Refinement:
             "r_factors": self.r_factors,
             "r_noise": self.r_noise,
             "stopped": self.stopped,
+            "positions_moved_px": self.moved_px,
+            "probe_change": self.probe_change,
             "seconds": self.seconds,
         }
 
@@ -63,6 +85,8 @@ class Refinement:
         return (
             f"refined in {self.passes} passes, {self.seconds:.1f} s: R-factor of all frames "
             f"{first:.4f} to {last:.4f} ({self.stopped})"
+            + ("" if self.positions_m is None else f"; positions by {self.moved_px:.2f} px RMS")
+            + ("" if self.probe is None else f"; probe by {100 * self.probe_change:.0f} %")
         )
 
 
@@ -96,20 +120,35 @@ def refine(
     setup, stitched = gathered.setup, assembled.stitched
     # A detector that bins the far field sees less of the object than its probe lights.
     size_px = max(setup.full_window_px, gathered.package.manifest.frame_px)
-    window = _Window.of(setup, gathered.positions_m, stitched, size_px)
+    window = _Window.of(
+        setup,
+        gathered.positions_m,
+        stitched,
+        size_px,
+        positions_move=options.positions is not None,
+    )
     scanned = Scanned(
-        probe=fitted_probe(gathered.package.probe, size_px),
+        probe=fitted_probe(gathered.probe, size_px),
         corner_px=window.corner_px,
         used=stitched.used,
         binning=size_px // setup.frame_px,
         read=_masked(setup, read),
     )
     threads = options.threads or usable_cores()
-    with Passes(scanned, window.start, threads) as passes:
+    with Passes(scanned, window.start, threads, options.positions, probe=options.probe) as passes:
         r_factors, stopped = passes_that_pay(passes, options, progress)
         last = passes.misfit()
-    image = passes.object[window.image]
+    moved_px = passes.corner_px - window.corner_px
     done = Refinement((*r_factors, last.r_factor), last.r_noise, stopped, perf_counter() - began)
+    if options.positions is not None:
+        positions_m = gathered.positions_m + moved_px * setup.object_pixel_size_m
+        rms_px = float(np.sqrt(np.mean(np.sum(moved_px[stitched.used] ** 2, axis=1))))
+        done = replace(done, positions_m=positions_m, moved_px=rms_px)
+    if options.probe:
+        change = passes.probe - passes.given_probe
+        share = np.linalg.norm(change) / np.linalg.norm(passes.given_probe)
+        done = replace(done, probe=passes.probe, probe_change=float(share))
+    image = passes.object[window.image]
     return replace(assembled, stitched=_with_image(stitched, image)), done
 
 
@@ -134,14 +173,19 @@ class _Window:
         positions_m: NDArray[np.float64],
         stitched: Stitched,
         size_px: int,
+        *,
+        positions_move: bool,
     ) -> "_Window":
         """For frames at `positions_m` (N, 2) under windows of `size_px` around theirs."""
         start_px = central_window_start_px(setup.full_window_px, size_px)
         corner_px = positions_px(positions_m, setup.object_pixel_size_m) + start_px
         shape = np.array(stitched.image.shape)
-        low = np.minimum(np.floor(corner_px.min(axis=0)).astype(np.int64), stitched.origin_px)
+        room_px = _ROOM_PX if positions_move else 0
+        low = np.minimum(
+            np.floor(corner_px.min(axis=0)).astype(np.int64) - room_px, stitched.origin_px
+        )
         high = np.maximum(
-            np.ceil(corner_px.max(axis=0)).astype(np.int64) + size_px + 1,
+            np.ceil(corner_px.max(axis=0)).astype(np.int64) + size_px + 1 + room_px,
             stitched.origin_px + shape,
         )
         seen = stitched.coverage > _LEAST_COVERAGE * stitched.coverage.max()

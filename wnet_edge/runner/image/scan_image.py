@@ -25,16 +25,13 @@ from wnet_edge.package.opening import Package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.pictures.object_picture import PictureOptions, draw_picture, write_picture
-from wnet_edge.refining.stopping import RefineOptions
+from wnet_edge.refining.options import PositionCorrection, RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.infer import Inference, check_scan, infer
 from wnet_edge.runner.image.orientation_search import ChosenOrientation, choose_orientation
-from wnet_edge.runner.image.position_refinement import (
-    CorrectedPositions,
-    PositionCorrection,
-    corrected_positions,
-)
+from wnet_edge.runner.image.position_refinement import CorrectedPositions, corrected_positions
 from wnet_edge.runner.image.provenance import as_utf8, process_record
+from wnet_edge.runner.image.refinement import Refinement
 from wnet_edge.runner.image.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -71,6 +68,14 @@ class ReadyScan:
         scan = replace(self.framed.scan, positions_m=positions_m)
         choice = replace(self.choice, framed=replace(self.framed, scan=scan))
         return replace(self, choice=choice, context=replace(self.context, positions_m=positions_m))
+
+    def refined(self, refinement: Refinement) -> "ReadyScan":
+        """The same with the positions and the probe that refinement has found."""
+        ready = self if refinement.positions_m is None else self.at(refinement.positions_m)
+        if refinement.probe is None:
+            return ready
+        probe = fitted_probe(refinement.probe, ready.context.full_window_px)
+        return replace(ready, context=replace(ready.context, probe=probe))
 
 
 @dataclass(frozen=True)
@@ -180,7 +185,10 @@ def image_of(
     if correction is not None:
         corrected = corrected_positions(ready.framed.scan, opened, correction, progress)
         ready = ready.at(corrected.positions_m)
+        refining = None if refining is None else replace(refining, positions=correction)
     inference = infer(ready.framed.scan, opened, progress, refining=refining)
+    if inference.refinement is not None:
+        ready = ready.refined(inference.refinement)
     strange = outside_training_domain(
         opened.package, inference.median_counts, ready.probe_similarity
     )
@@ -289,6 +297,8 @@ def _picture_options(image: ScanImage) -> PictureOptions:
         caption += ", positions corrected"
     if inference.refinement is not None:
         caption += f", refined in {inference.refinement.passes} passes"
+        if inference.refinement.probe is not None:
+            caption += " with the probe"
     title = image.scan.name
     if inference.self_check.verdict is Verdict.NOT_TRUSTED:
         title = f"{title}: NOT TRUSTED"

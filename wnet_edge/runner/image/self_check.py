@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.package.manifest import FrameFit
+from wnet_edge.package.manifest import FrameFit, Manifest
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import far_field
@@ -119,6 +119,7 @@ def self_check(
     sample: FrameSample,
     setup: FrameSetup,
     positions_m: NDArray[np.float64],
+    probe: NDArray[np.complex64],
     package: Package,
     stitched: Stitched,
     compared_frames: int,
@@ -131,11 +132,12 @@ def self_check(
         sample: frames of the scan.
         setup: detector and probe of the scan.
         positions_m: (N, 2) row, column of all frames of the scan, metres.
-        package: package with the probe, and with the R-factors to compare with.
+        probe: (modes, n, n) complex64.
+        package: package with the R-factors to compare with.
         stitched: the image.
         compared_frames: largest number of frames to compare.
     """
-    model = _Model.of(setup, positions_m, package, stitched)
+    model = _Model.of(setup, positions_m, probe, package.manifest, stitched)
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
     chosen = np.linspace(0, len(usable) - 1, min(len(usable), compared_frames)).astype(int)
     fit = _fit(model, {usable[index]: sample.counts[usable[index]] for index in chosen})
@@ -223,12 +225,12 @@ class _Model:
         cls,
         setup: FrameSetup,
         positions_m: NDArray[np.float64],
-        package: Package,
+        probe: NDArray[np.complex64],
+        manifest: Manifest,
         stitched: Stitched,
     ) -> "_Model":
-        manifest = package.manifest
         size_px = max(setup.frame_px, manifest.frame_px)
-        probe = fitted_probe(package.probe, size_px)
+        probe = fitted_probe(probe, size_px)
         power = probe_intensity(probe).astype(np.float64)
         top_left = positions_px(positions_m, setup.object_pixel_size_m)
         start = central_window_start_px(setup.full_window_px, size_px)
