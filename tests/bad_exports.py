@@ -99,6 +99,12 @@ MATERIAL = [
         evaluate("--precision", "int8"),
     ),
     Case(
+        "a map of frames over the scan",
+        (SCAN, "is read by this command"),
+        nothing,
+        evaluate("--image", SCAN, "--force"),
+    ),
+    Case(
         "evaluate on a scan of another instrument",
         (_EXAMPLE, "window", "--probe"),
         nothing,

@@ -7,11 +7,14 @@ from typing import Any
 
 import click
 
+from wnet_edge.cli.evaluate_frames import frame_values, print_frames, write_frame_picture
 from wnet_edge.cli.example import DATA
 from wnet_edge.cli.options import (
+    FILE,
     batch_size_option,
     every_precision_option,
     finite,
+    force_option,
     json_option,
     no_links_option,
     print_json,
@@ -20,6 +23,7 @@ from wnet_edge.cli.options import (
     threads_option,
     trust_option,
 )
+from wnet_edge.cli.refine_option import PASSES, refine_options
 from wnet_edge.cli.scan_options import (
     orientation_options,
     read_options_from,
@@ -28,6 +32,8 @@ from wnet_edge.cli.scan_options import (
 )
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.embedded import opened_package
+from wnet_edge.errors import ResultError
+from wnet_edge.host.outputs import check_output
 from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.judging.yardstick import Judge
@@ -59,6 +65,20 @@ _COLUMNS = (
     type=DATA,
     help="Reconstruction of that scan: a result file or .npz.  [default: the FP32 output]",
 )
+@click.option(
+    "--image",
+    "picture",
+    type=FILE,
+    help="PNG file for a map of the scan: how badly each frame is explained, and so where the "
+    "network has to be trained further.",
+)
+@click.option(
+    "--refine",
+    type=PASSES,
+    metavar="N|auto",
+    help="Also tell what N passes over the frames, or as many as pay (auto), leave of each frame's "
+    "R-factor: what they take away, the network had wrong.",
+)
 @trust_option
 @every_precision_option
 @provider_option
@@ -67,11 +87,14 @@ _COLUMNS = (
 @orientation_options
 @scan_options
 @no_links_option
+@force_option
 @json_option
 def command(
     package: str,
     scan: Path,
     reference: Path | None,
+    picture: Path | None,
+    refine: int | None,
     trust: Path | None,
     precision: str,
     provider: str,
@@ -79,13 +102,18 @@ def command(
     batch_size: int | None,
     orientation: str | None,
     position_orientation: str,
+    force: bool,
     as_json: bool,
     **reading: Any,  # noqa: ANN401 - the options of scan_options, as click parsed them
 ) -> None:
     """Measure every precision of a package on a scan: single-shot, stitched, relative to FP32.
 
-    With --reference, accuracy is measured against it; without, only agreement with FP32.
+    With --reference, accuracy is measured against it; without, only agreement with FP32. Needing
+    neither, the R-factors of single frames tell where the network is worst: more training on
+    objects like that helps there.
     """
+    if picture is not None:
+        check_output(picture, ResultError, force=force)
     opened = opened_package(package, trust)
     options = runner_options_from(precision, provider, threads, batch_size)
     choice = framed_by(
@@ -97,10 +125,13 @@ def command(
     )
     framed = choice.framed
     placed = None if reference is None else read_placed_image(reference, framed.scan)
-    evaluation = evaluate(opened, framed.scan, placed, options)
+    refining = refine_options(refine, threads)
+    evaluation = evaluate(opened, framed.scan, placed, options, refining)
     warnings = [*choice.warnings, *evaluation.warnings]
     for warning in warnings:
         print_note(f"Warning: {scan}: {warning}")
+    if picture is not None:
+        write_frame_picture(picture, scan.name, evaluation, force=force)
     if as_json:
         print_json(
             {
@@ -113,11 +144,15 @@ def command(
                     kind.value: _values(one, of_itself=_of_itself(evaluation, kind))
                     for kind, one in evaluation.precisions.items()
                 },
+                "single_frames": frame_values(evaluation, picture),
                 "warnings": warnings,
             }
         )
         return
     _print(evaluation)
+    print_frames(evaluation)
+    if picture is not None:
+        print_line(f"picture: {picture}")
 
 
 def _print(evaluation: Evaluation) -> None:
@@ -135,8 +170,8 @@ def _print(evaluation: Evaluation) -> None:
         if one.loss is not None:
             psnr = "" if one.loss.psnr_db is None else f", PSNR {-one.loss.psnr_db:+.3f} dB"
             told.append(f"at worst SSIM {-one.loss.ssim:+.4f}{psnr} from fp32")
-        told.append(one.self_check.text)
-        print_line(f"{precision.value} on {one.provider.value}: {'; '.join(told)}")
+        told.append(one.image.self_check.text)
+        print_line(f"{precision.value} on {one.image.provider.value}: {'; '.join(told)}")
 
 
 def _of_itself(evaluation: Evaluation, precision: Precision) -> bool:
@@ -145,14 +180,15 @@ def _of_itself(evaluation: Evaluation, precision: Precision) -> bool:
 
 
 def _values(one: Evaluated, *, of_itself: bool) -> dict[str, object]:
-    fit = one.self_check.fit
+    check = one.image.self_check
+    fit = check.fit
     return {
-        "provider": one.provider.value,
+        "provider": one.image.provider.value,
         "r_factor": fit and fit.r_factor,
         "r_blank": fit and fit.r_blank,
         "explained": fit and fit.explained,
         "contrast": fit and fit.contrast,
-        "trusted": one.self_check.trusted,
+        "trusted": check.trusted,
         **{
             name: None if of_itself else finite(value)
             for name, value in one.accuracy.measures().items()

@@ -1,6 +1,7 @@
 """Panel of a scan's picture: an image with heading, colour bar and legend.
 
-Made by `frame_panel`, `positions_panel` and `probe_panel`, arranged side by side by `scan_picture`.
+Made by `frame_panel`, `positions_panel`, `probe_panel` and `frame_values_panel`, arranged side by
+side by `panel_row`.
 Pillow is imported inside the functions; all lengths are in pixels of the picture.
 """
 
@@ -8,13 +9,24 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wnet_edge.pictures.drawing import INK, NOTHING, QUIET, ColourScale, round_length, unit_text
+from wnet_edge.pictures.drawing import (
+    INK,
+    NOTHING,
+    PAPER,
+    QUIET,
+    ColourScale,
+    round_length,
+    unit_text,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
 
 BOX = 512
 """Largest width and height of a panel's image."""
+
+FINE = 3
+"""Oversampling factor for lines and discs, since Pillow draws them without anti-aliasing."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,16 @@ def length_key(longest_px: float, unit_per_px: float, *, metres: bool) -> Key:
 
     length_px, label = round_length(longest_px, unit_per_px, metres=metres)
     return Key(label, Image.new("RGB", (max(length_px, 1), 4), INK))
+
+
+def ring_key(text: str) -> Key:
+    """Legend entry for rings around points."""
+    from PIL import Image, ImageDraw
+
+    mark = Image.new("RGB", (15 * FINE, 15 * FINE), PAPER)
+    corner = 15 * FINE - 1
+    ImageDraw.Draw(mark).ellipse((0, 0, corner, corner), outline=INK, width=FINE + 2)
+    return Key(text, mark.resize((15, 15), Image.Resampling.BOX))
 
 
 def fitted(image: "Image.Image", box: int) -> "Image.Image":

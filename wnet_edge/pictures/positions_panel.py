@@ -7,14 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.pictures.drawing import INK, NOTHING, PAPER, ColourScale, coloured, linear_ticks
-from wnet_edge.pictures.panel import BOX, Key, Panel, empty_panel, length_key
+from wnet_edge.pictures.panel import BOX, FINE, Key, Panel, empty_panel, length_key, ring_key
 
 if TYPE_CHECKING:
     from PIL import Image
 
 _INSET = 24
-_FINE = 3
-"""Oversampling factor for lines, since Pillow draws them without anti-aliasing."""
 _MOST_LINES = 20_000
 _MOST_POINTS = 1_000_000
 _LARGEST = 1e300
@@ -52,7 +50,7 @@ def positions_panel(heading: str, positions: NDArray[np.float64], *, metres: boo
         keys.append(Key("all in one place"))
     if len(numbers) <= _MOST_LINES:
         image = _path(places, colours)
-        keys.append(_ring_key())
+        keys.append(ring_key("first"))
     else:
         image = _cloud(places, colours)
     if skipped:
@@ -65,32 +63,22 @@ def _path(places: NDArray[np.float64], colours: NDArray[np.uint8]) -> "Image.Ima
     """Points (N, 2) row, column joined in their order, with dots, and a ring at the first."""
     from PIL import Image, ImageDraw
 
-    image = Image.new("RGB", (BOX * _FINE, BOX * _FINE), PAPER)
+    image = Image.new("RGB", (BOX * FINE, BOX * FINE), PAPER)
     draw = ImageDraw.Draw(image)
     dots = [
         ((x, y), (r, g, b))
-        for (y, x), (r, g, b) in zip((places * _FINE).tolist(), colours.tolist(), strict=True)
+        for (y, x), (r, g, b) in zip((places * FINE).tolist(), colours.tolist(), strict=True)
     ]
     for (start, _), (stop, (red, green, blue)) in pairwise(dots):
         pale = (128 + red // 2, 128 + green // 2, 128 + blue // 2)
-        draw.line((*start, *stop), fill=pale, width=_FINE)
-    radius = _FINE * min(max(0.16 * BOX / np.sqrt(len(dots)), 1.0), 4.5)
+        draw.line((*start, *stop), fill=pale, width=FINE)
+    radius = FINE * min(max(0.16 * BOX / np.sqrt(len(dots)), 1.0), 4.5)
     for (x, y), colour in dots:
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
     x, y = dots[0][0]
-    ring = radius + 4 * _FINE
-    draw.ellipse((x - ring, y - ring, x + ring, y + ring), outline=INK, width=_FINE + 2)
+    ring = radius + 4 * FINE
+    draw.ellipse((x - ring, y - ring, x + ring, y + ring), outline=INK, width=FINE + 2)
     return _framed(image.resize((BOX, BOX), Image.Resampling.BOX))
-
-
-def _ring_key() -> Key:
-    """Legend entry for the ring of `_path`."""
-    from PIL import Image, ImageDraw
-
-    mark = Image.new("RGB", (15 * _FINE, 15 * _FINE), PAPER)
-    corner = 15 * _FINE - 1
-    ImageDraw.Draw(mark).ellipse((0, 0, corner, corner), outline=INK, width=_FINE + 2)
-    return Key("first", mark.resize((15, 15), Image.Resampling.BOX))
 
 
 def _cloud(places: NDArray[np.float64], colours: NDArray[np.uint8]) -> "Image.Image":

@@ -11,40 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ResultError
-from wnet_edge.host.outputs import replacing
-from wnet_edge.pictures.drawing import (
-    BAR_GAP,
-    BAR_WIDTH,
-    GAP,
-    INK,
-    MARGIN,
-    PAPER,
-    QUIET,
-    SMALL_SIZE,
-    TEXT_SIZE,
-    TICK,
-    TITLE_SIZE,
-    colour_bar,
-    text_line,
-    text_width,
-    unit_text,
-)
 from wnet_edge.pictures.frame_panel import frame_panel
-from wnet_edge.pictures.panel import BOX, Panel, empty_panel
+from wnet_edge.pictures.panel import Panel, empty_panel
+from wnet_edge.pictures.panel_row import draw_panels, write_panels
 from wnet_edge.pictures.positions_panel import positions_panel
 from wnet_edge.pictures.probe_panel import probe_panel
 
 if TYPE_CHECKING:
     from PIL import Image
-
-_LABEL_WIDTH = 52
-_PANEL_WIDTH = BOX + BAR_GAP + BAR_WIDTH + 2 * TICK + _LABEL_WIDTH
-_WIDTH = 2 * MARGIN + 3 * _PANEL_WIDTH + 2 * GAP
-_TOP = MARGIN + TITLE_SIZE + 22
-_IMAGE_TOP = _TOP + TEXT_SIZE + 12
-_LEGEND = 38
-_LINE = SMALL_SIZE + 8
 
 
 @dataclass(frozen=True)
@@ -80,26 +54,12 @@ def write_scan_picture(path: Path, parts: ScanParts, *, force: bool = False) -> 
     Raises:
         ResultError: if the file exists and `force` is False, or it can't be written.
     """
-    picture = draw_scan_picture(parts)
-    with replacing(path, ResultError, force=force) as temporary:
-        picture.save(temporary, format="PNG", optimize=True)
+    write_panels(draw_scan_picture(parts), path, force=force)
 
 
 def draw_scan_picture(parts: ScanParts) -> "Image.Image":
     """Draw the parts side by side as an RGB picture."""
-    from PIL import Image, ImageDraw
-
-    height = _IMAGE_TOP + BOX + _LEGEND + len(parts.captions) * _LINE + MARGIN
-    picture = Image.new("RGB", (_WIDTH, height), PAPER)
-    draw = ImageDraw.Draw(picture)
-    room = _WIDTH - 2 * MARGIN
-    text_line(draw, (MARGIN, MARGIN), parts.title, TITLE_SIZE, INK, room)
-    for index, panel in enumerate(_panels(parts)):
-        _place(picture, panel, MARGIN + index * (_PANEL_WIDTH + GAP))
-    for index, caption in enumerate(parts.captions):
-        at = (MARGIN, _IMAGE_TOP + BOX + _LEGEND + 4 + index * _LINE)
-        text_line(draw, at, caption, SMALL_SIZE, QUIET, room)
-    return picture
+    return draw_panels(parts.title, parts.captions, _panels(parts))
 
 
 def _panels(parts: ScanParts) -> tuple[Panel, Panel, Panel]:
@@ -118,23 +78,3 @@ def _panels(parts: ScanParts) -> tuple[Panel, Panel, Panel]:
         heading = f"{probe} (brightness: amplitude, colour: phase in rad)"
         panels[2] = probe_panel(heading, parts.probe, parts.probe_pixel_size_m)
     return panels[0], panels[1], panels[2]
-
-
-def _place(picture: "Image.Image", panel: Panel, left: int) -> None:
-    """Draw a panel with heading, image, colour bar and legend, from `left` on."""
-    from PIL import ImageDraw
-
-    draw = ImageDraw.Draw(picture)
-    text_line(draw, (left, _TOP), panel.heading, TEXT_SIZE, INK, _PANEL_WIDTH)
-    picture.paste(panel.image, (left, _IMAGE_TOP))
-    if panel.scale is not None:
-        beside = left + panel.image.width + BAR_GAP
-        colour_bar(picture, panel.scale, beside, _IMAGE_TOP, panel.image.height)
-    middle = _IMAGE_TOP + panel.image.height + _LEGEND // 2 + 1
-    for key in panel.legend:
-        if key.mark is not None:
-            picture.paste(key.mark, (left, middle - key.mark.height // 2))
-            left += key.mark.width + 8
-        width = text_width(draw, key.text, SMALL_SIZE)
-        unit_text(draw, left + width / 2, middle, key.text, QUIET)
-        left += width + 24

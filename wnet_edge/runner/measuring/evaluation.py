@@ -1,7 +1,7 @@
 """A package judged on a user's own scan: the accuracy of every precision, and what it has kept.
 
 Behind `wnet-edge evaluate`: frames → every graph → single-shot errors and stitched image, against a
-reconstruction of the scan or, without one, against FP32.
+reconstruction of the scan or, without one, against FP32; and which frames the image explains worst.
 """
 
 from dataclasses import dataclass, replace
@@ -24,12 +24,13 @@ from wnet_edge.judging.yardstick import (
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
+from wnet_edge.refining.stopping import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.graph.open_graph import check_held
-from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
-from wnet_edge.runner.image.infer import infer
-from wnet_edge.runner.image.self_check import SelfCheck
+from wnet_edge.runner.image.infer import Inference, infer
+from wnet_edge.runner.image.refinement import Refinement
+from wnet_edge.runner.measuring.frame_fits import FrameFits, frame_fits
 from wnet_edge.scan.scan import Scan, some_frames
 
 MOST_FRAMES = 2000
@@ -41,18 +42,14 @@ class Evaluated:
     """One precision on a scan.
 
     Attributes:
-        provider: that ran it.
+        image: of the frames.
         accuracy: against the judge.
-        self_check: of the image of those frames, by the frames themselves.
-        warnings: of that image, one line each.
         loss: of FP32's; None for FP32 itself, and in a package without it.
         phase_rms_rad: difference from FP32; None likewise.
     """
 
-    provider: Provider
+    image: Inference
     accuracy: Accuracy
-    self_check: SelfCheck
-    warnings: tuple[str, ...]
     loss: Loss | None = None
     phase_rms_rad: float | None = None
 
@@ -65,23 +62,35 @@ class Evaluation:
         judge: what patches were held against.
         frames: that were judged.
         precisions: by precision.
+        frame_fits: R-factor of each frame in the image of the first of them.
+        refinement: of that image, if asked for.
+        refined_fits: R-factor of each frame in the refined image.
     """
 
     judge: Judge
     frames: int
     precisions: dict[Precision, Evaluated]
+    frame_fits: FrameFits
+    refinement: Refinement | None = None
+    refined_fits: FrameFits | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings that hold for every precision, one line each."""
         first, *others = self.precisions.values()
         return tuple(
-            line for line in first.warnings if all(line in other.warnings for other in others)
+            line
+            for line in first.image.warnings
+            if all(line in other.image.warnings for other in others)
         )
 
 
 def evaluate(
-    package: Package, scan: Scan, reference: PlacedImage | None, options: RunnerOptions
+    package: Package,
+    scan: Scan,
+    reference: PlacedImage | None,
+    options: RunnerOptions,
+    refining: RefineOptions | None = None,
 ) -> Evaluation:
     """Judge every precision of a package, or the one that `options` name.
 
@@ -90,6 +99,8 @@ def evaluate(
         scan: framed for the package.
         reference: a reconstruction of the scan; None: FP32 is the judge.
         options: provider, threads, batch size.
+        refining: how far the first precision's image is refined, to see what that leaves of the
+            frames' R-factors; None: not at all.
 
     Raises:
         ScanError: if no frame can be judged.
@@ -97,16 +108,15 @@ def evaluate(
         PackageError: if neither a reference nor an FP32 graph is there to judge by, or the package
             lacks the precision asked for.
         ProviderError: as `choose`.
+        WNetEdgeError: if what refinement needs is not installed.
     """
     if options.precision is not None:
         check_held(package, options.precision)
     scan = some_frames(scan, _middle(scan))
-    part = scan_part(scan, np.arange(scan.frame_count), package.instrument, "frames")
+    part = whole = scan_part(scan, np.arange(scan.frame_count), package.instrument, "frames")
 
     def evaluated(ran: _Ran) -> Evaluated:
-        image = infer(scan, ran.opened)
-        accuracy = yardstick.accuracy(ran.patches)
-        return Evaluated(ran.opened.provider, accuracy, image.self_check, image.warnings)
+        return Evaluated(infer(scan, ran.opened), yardstick.accuracy(ran.patches))
 
     wanted = list(package.graphs) if options.precision is None else [options.precision]
     if reference is None and Precision.FP32 not in package.graphs:
@@ -136,7 +146,17 @@ def evaluate(
                 phase_rms_rad=phase_rms_rad(part, ran.patches, fp32.patches),
             )
         judged[precision] = one
-    return Evaluation(yardstick.judge, len(part.numbers), judged)
+    fits = frame_fits(whole, scan, package, judged[wanted[0]].image.stitched)
+    evaluation = Evaluation(yardstick.judge, len(part.numbers), judged, fits)
+    if refining is None:
+        return evaluation
+    opened = open_best_graph(package, replace(options, precision=wanted[0]))
+    refined = infer(scan, opened, refining=refining)
+    return replace(
+        evaluation,
+        refinement=refined.refinement,
+        refined_fits=frame_fits(whole, scan, package, refined.stitched),
+    )
 
 
 @dataclass(frozen=True)
