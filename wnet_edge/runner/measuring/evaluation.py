@@ -24,7 +24,7 @@ from wnet_edge.judging.yardstick import (
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.refining.stopping import RefineOptions
+from wnet_edge.refining.options import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph, open_best_graph
 from wnet_edge.runner.graph.open_graph import check_held
 from wnet_edge.runner.graph.run_settings import RunnerOptions
