@@ -1,12 +1,14 @@
 """A scan of 100,000 frames through `wnet-edge infer`: peak memory, frames a second, time reading.
 
-    python benchmarks/long_scan.py FOLDER [FRAMES]
+    python benchmarks/long_scan.py FOLDER [FRAMES] [--storage plain|gzip|bitshuffle] [-- OPTIONS]
 
-Simulates the scan once (128 × 128, two bytes a count, in PtyLab's layout, the embedded package's
-probe), writes it plain, with gzip and with bitshuffle and LZ4, and runs the command on each in a
-process of its own. Needs about 10 GB in FOLDER and the temporary folder together.
+OPTIONS are further ones of `infer`, such as --refine 2. Simulates the scan once (128 × 128, two
+bytes a count, in PtyLab's layout, the embedded package's probe), writes it plain, with gzip and
+with bitshuffle and LZ4, and runs the command on each in a process of its own. Needs about 10 GB in
+FOLDER and the temporary folder together.
 """
 
+import argparse
 import json
 import resource
 import subprocess
@@ -36,12 +38,19 @@ STORAGE = {
 
 def main() -> None:
     """Make the files that are not there yet; run each."""
-    folder, frames = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 100_000
-    for name in STORAGE:
-        path = folder / f"long_{frames}_{name}.h5"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("frames", type=int, nargs="?", default=100_000)
+    parser.add_argument("--storage", choices=STORAGE)
+    given = [*sys.argv[1:], "--"]
+    options = given[given.index("--") + 1 : -1]
+    asked = parser.parse_args(given[: given.index("--")])
+    for name in STORAGE if asked.storage is None else ("plain", asked.storage):
+        path = asked.folder / f"long_{asked.frames}_{name}.h5"
         if not path.exists():
-            (simulate if name == "plain" else recompress)(path, name, frames)
-        report(path, name)
+            (simulate if name == "plain" else recompress)(path, name, asked.frames)
+        if asked.storage in (None, name):
+            report(path, name, options)
 
 
 def simulate(path: Path, name: str, frames: int) -> None:
@@ -79,13 +88,13 @@ def part(path: Path) -> Path:
     return path.with_suffix(".part")
 
 
-def report(path: Path, name: str) -> None:
+def report(path: Path, name: str, options: list[str]) -> None:
     """One line: frames a second, peak memory, share of time in which nothing but reading went."""
     began = time.perf_counter()
     program = Path(sys.executable).with_name("wnet-edge")
     outputs = ["-o", path.with_suffix(".wnet.h5"), "--image", path.with_suffix(".png")]
     done = subprocess.run(
-        [program, "infer", path, *outputs, "--provider", "cpu", "--force", "--json"],
+        [program, "infer", path, *outputs, "--provider", "cpu", *options, "--force", "--json"],
         capture_output=True,
         text=True,
         check=True,

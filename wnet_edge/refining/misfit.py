@@ -1,5 +1,6 @@
 """How far modelled frames are from measured ones, and how far photon statistics put them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,3 +48,8 @@ class Misfit:
     def r_noise(self) -> float:
         """The R-factor that a perfect object would have."""
         return self.noise / self.total if self.total else 0.0
+
+    @property
+    def r_free(self) -> float:
+        """The R-factor with counting noise subtracted in quadrature, as in the self-check."""
+        return math.sqrt(max(self.r_factor**2 - self.r_noise**2, 0.0))

@@ -7,7 +7,7 @@ from wnet_edge.refining.misfit import Misfit
 from wnet_edge.refining.options import RefineOptions
 
 _LEAST_GAIN = 0.01
-"""Of the R-factor in a pass; below it another one does not pay."""
+"""Of the R-factor without counting noise in a pass; below it another one does not pay."""
 
 
 class Improving(Protocol):
@@ -39,6 +39,7 @@ def passes_that_pay(
         The R-factor before each whole pass, and why there was no further one.
     """
     r_factors: list[float] = []
+    before: Misfit | None = None
     wanted = options.most_passes
     try:
         for _ in range(wanted):
@@ -46,17 +47,18 @@ def passes_that_pay(
             r_factors.append(misfit.r_factor)
             if progress is not None:
                 progress(passes.frame_count)
-            if options.passes is None and (why := _enough(r_factors, misfit.r_noise)):
+            if options.passes is None and (why := _enough(before, misfit)):
                 return r_factors, why
+            before = misfit
     except KeyboardInterrupt:
         return r_factors, f"interrupted in pass {len(r_factors) + 1} of {wanted}"
     return r_factors, "as many as asked for" if options.passes else "the most that auto takes"
 
 
-def _enough(r_factors: list[float], r_noise: float) -> str:
+def _enough(before: Misfit | None, misfit: Misfit) -> str:
     """Why another pass does not pay; empty if it does."""
-    if r_factors[-1] <= r_noise:
+    if misfit.r_factor <= misfit.r_noise:
         return "the rest is photon noise"
-    if len(r_factors) > 1 and r_factors[-1] > (1 - _LEAST_GAIN) * r_factors[-2]:
+    if before is not None and misfit.r_free > (1 - _LEAST_GAIN) * before.r_free:
         return f"a pass gains less than {100 * _LEAST_GAIN:.0f} %"
     return ""

@@ -1,0 +1,1 @@
+"""What passes of refinement give and cost."""
