@@ -22,11 +22,11 @@ STAGE_PX = np.array([1000.0, -500.0])
 """Where on the stage the scan was taken."""
 
 
-def probe(photons: float = 1e6) -> NDArray[np.complex64]:
+def probe(width_px: float = 4.5, photons: float = 1e6) -> NDArray[np.complex64]:
     """Two round modes, (2, N, N) complex64 in √counts."""
-    y, x = np.indices((N, N)) - N // 2
-    spot = np.exp(-(y**2 + x**2) / (2 * 4.5**2) + 0.04j * (y**2 + 0.6 * x * y))
-    both = np.stack([spot, 0.5 * spot * x / 4.5])
+    y, x = (np.indices((N, N)) - N // 2) / width_px
+    spot = np.exp(-(y**2 + x**2) / 2 + 0.8j * (y**2 + 0.6 * x * y))
+    both = np.stack([spot, 0.5 * spot * x])
     return (both * np.sqrt(photons / np.sum(np.abs(both) ** 2))).astype(np.complex64)
 
 
@@ -54,21 +54,23 @@ class SmallScan:
     Attributes:
         frames: (N, n, n) uint32 counts.
         object: (H, W) complex64.
+        probe: (2, N, N) complex64.
     """
 
     frames: NDArray[np.uint32]
     object: NDArray[np.complex64]
+    probe: NDArray[np.complex64]
 
     @classmethod
-    def taken(cls) -> "SmallScan":
-        """Frames with photon noise."""
+    def taken(cls, width_px: float = 4.5) -> "SmallScan":
+        """Frames with photon noise, under a probe of this width."""
         frames = []
         for row, column in corners():
-            moved = shifted_probe(probe(), np.array([row % 1, column % 1]))
+            moved = shifted_probe(probe(width_px), np.array([row % 1, column % 1]))
             patch = known_object()[int(row) : int(row) + N, int(column) : int(column) + N]
             frames.append(expected_counts(patch[None], moved)[0])
         counts = np.random.default_rng(2).poisson(frames).astype(np.uint32)
-        return cls(counts, known_object())
+        return cls(counts, known_object(), probe(width_px))
 
     def write(self, path: Path, *, binned: bool = False, frames=None, **changes) -> Path:
         """The scan as CXI; `binned` stores its frames summed 2 × 2."""
@@ -80,16 +82,16 @@ class SmallScan:
             "positions_m": (corners() + STAGE_PX) * PIXEL_M,
             "frame_px": counts.shape[-1],
             "frame_dtype": counts.dtype,
-            "probe": probe(),
+            "probe": self.probe,
             "binning": 2 if binned else 1,
             "title": "small",
         }
         write_cxi(path, CxiHeader(**(header | changes)), [LabelledFrames(counts)])
         return path
 
-    def agreement(self, path: Path) -> float:
+    def agreement(self, path: Path | str) -> float:
         """|correlation| of an image with the object at the place that its file says."""
-        located = read_located_image(path)
+        located = read_located_image(Path(path))
         image, coverage = located.image.image, located.image.coverage
         assert located.origin_px is not None
         assert coverage is not None

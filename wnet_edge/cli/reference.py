@@ -35,8 +35,8 @@ _MAX_EPOCHS, _MAX_MODES = 100_000, 50
     type=click.Choice([engine.value for engine in Engine]),
     default=Engine.MPIE.value,
     show_default=True,
-    help="Engine of pty-chi: extended PIE, regularised PIE with momentum, difference map, relaxed "
-    "averaged alternating reflections, least-squares maximum likelihood.",
+    help="Engine of pty-chi: extended PIE, regularised PIE with momentum, difference map, or "
+    "least-squares maximum likelihood.",
 )
 @click.option(
     "--epochs",
@@ -67,7 +67,7 @@ _MAX_EPOCHS, _MAX_MODES = 100_000, 50
 @click.option(
     "--batch-size",
     type=click.IntRange(1, MAX_BATCH_SIZE),
-    help="Frames per update; for dm and raar, which update with all, those transformed at a time.  "
+    help="Frames per update; for dm, which updates with all, those transformed at a time.  "
     f"[default: {Engine.MPIE.update_frames}]",
 )
 @click.option(

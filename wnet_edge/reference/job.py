@@ -15,7 +15,8 @@ from wnet_edge.errors import ResultError, WNetEdgeError, not_installed
 from wnet_edge.framing.for_network import Turns, framed_for, own_probe
 from wnet_edge.framing.framing import FramedScan
 from wnet_edge.host.inputs import note_input, one_command
-from wnet_edge.host.outputs import check_apart, check_output, together
+from wnet_edge.host.interrupts import leaving_at_once
+from wnet_edge.host.outputs import check_apart, check_current_folder, check_output, together
 from wnet_edge.io.images.image_context import ImageContext
 from wnet_edge.io.images.located_image import coverage_of
 from wnet_edge.io.images.result_file import Provenance, Result
@@ -153,8 +154,10 @@ def _engine() -> Callable[..., Reconstruction]:
     Raises:
         WNetEdgeError: if it can't be imported, with the remedy.
     """
+    check_current_folder(Path(), WNetEdgeError)  # PyTorch's libraries end the process without one
     try:
-        from wnet_edge.reference.reconstruction import reconstruct
+        with leaving_at_once():
+            from wnet_edge.reference.reconstruction import reconstruct
     except ModuleNotFoundError as error:
         raise WNetEdgeError(not_installed("reference", error, "reference")) from error
     except (ImportError, OSError, RuntimeError) as error:  # of torchvision for another PyTorch

@@ -12,14 +12,13 @@ class Engine(str, Enum):
     EPIE = "epie"  # extended ptychographic iterative engine
     MPIE = "mpie"  # regularised PIE with momentum
     DM = "dm"  # difference map
-    RAAR = "raar"  # relaxed averaged alternating reflections
     LSQML = "lsqml"  # least-squares maximum likelihood
 
     @property
     def update_frames(self) -> int:
         """Frames of an update that serve it well on a processor.
 
-        For DM and RAAR, which update with all frames, those that are transformed at a time.
+        For the difference map, which updates with all frames, those transformed at a time.
         """
         return 10
 

@@ -7,6 +7,7 @@ is unitary: its probe is smaller by the window's edge. It places a window by its
 
 import contextlib
 import logging
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -34,15 +35,16 @@ eq. 19, take 0.9 and 1 for single ones)."""
 
 _EPIE_STEP = 1.0
 _PIE_REGULARISATION = 0.1
+_PIE_PROBE_STEP = 0.1
+"""A larger one lets the probe follow the few frames of the last update."""
+
+_POSITION_STEP = 1.0
 _OPTIONS = {
     Engine.EPIE: ptychi.EPIEOptions,
     Engine.MPIE: ptychi.RPIEOptions,
     Engine.DM: ptychi.DMOptions,
-    Engine.RAAR: ptychi.RAAROptions,
     Engine.LSQML: ptychi.LSQMLOptions,
 }
-_ALL_FRAMES = (Engine.DM, Engine.RAAR)
-"""Engines that update with all frames at a time."""
 
 
 class Task:
@@ -73,7 +75,10 @@ class Task:
                 probe_position_x_px=columns_px,
                 valid_pixel_mask=valid,
             )
-            _shift_every_mode(self._task.reconstructor)
+            reconstructor = self._task.reconstructor
+            _shift_every_mode(reconstructor)
+            # It takes the order of frames from a generator that no option seeds.
+            reconstructor.dataloader.generator.manual_seed(options.seed)
         except BaseException:
             self._opened.close()
             raise
@@ -132,17 +137,26 @@ def _task_options(scene: Scene, options: ReferenceOptions, device: str) -> Any: 
     told.probe_options.optimizable = options.refine_probe
     told.probe_options.orthogonalize_incoherent_modes.enabled = options.refine_probe
     told.probe_position_options.optimizable = options.refine_positions
+    told.probe_position_options.step_size = _POSITION_STEP
+    # pty-chi limits steps by the mean over all frames, of which those of other updates have none.
+    told.probe_position_options.correction_options.clip_update_magnitude_by_mad = False
+    told.probe_position_options.correction_options.update_magnitude_limit = None
     run = told.reconstructor_options
     run.num_epochs = options.epochs
     run.random_seed = options.seed
     run.default_device = ptychi.Devices.CPU if device == "cpu" else ptychi.Devices.GPU
     run.allow_nondeterministic_algorithms = False
-    if options.engine in _ALL_FRAMES:
+    if options.engine is Engine.DM:
         run.chunk_length = options.update_frames
     else:
-        run.batch_size = options.update_frames
+        run.batch_size = _even(len(scene.counts), options.update_frames)
     _tune(told, options)
     return told
+
+
+def _even(count: int, wanted: int) -> int:
+    """Frames of an update, about as many as wanted, so that the last one is no small rest."""
+    return math.ceil(count / max(round(count / wanted), 1))
 
 
 def _tune(told: Any, options: ReferenceOptions) -> None:  # noqa: ANN401 - as above
@@ -151,7 +165,9 @@ def _tune(told: Any, options: ReferenceOptions) -> None:  # noqa: ANN401 - as ab
         case Engine.EPIE:
             told.object_options.alpha = _EPIE_STEP
             told.probe_options.alpha = _EPIE_STEP
+            told.probe_options.step_size = _PIE_PROBE_STEP
         case Engine.MPIE:
+            told.probe_options.step_size = _PIE_PROBE_STEP
             told.object_options.alpha = _PIE_REGULARISATION
             told.object_options.step_size = _MOMENTUM_STEP
             told.object_options.optimizer_params = {"momentum": _MOMENTUM, "nesterov": True}
