@@ -23,7 +23,7 @@ pytest.importorskip("ptychi", reason="pty-chi is not installed: make reference")
 
 PROGRAM = Path(sys.executable).with_name("wnet-edge")
 SCAN = "scan.cxi"
-QUICK = ("--device", "cpu", "--threads", 1)
+QUICK = ("--device", "cpu", "--threads", 1, "--engine", "mpie")
 
 
 @pytest.fixture(scope="session")

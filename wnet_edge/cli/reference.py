@@ -33,7 +33,7 @@ _MAX_EPOCHS, _MAX_MODES = 100_000, 50
 @click.option(
     "--engine",
     type=click.Choice([engine.value for engine in Engine]),
-    default=Engine.MPIE.value,
+    default=Engine.LSQML.value,
     show_default=True,
     help="Engine of pty-chi: extended PIE, regularised PIE with momentum, difference map, or "
     "least-squares maximum likelihood.",
@@ -68,7 +68,7 @@ _MAX_EPOCHS, _MAX_MODES = 100_000, 50
     "--batch-size",
     type=click.IntRange(1, MAX_BATCH_SIZE),
     help="Frames per update; for dm, which updates with all, those transformed at a time.  "
-    f"[default: {Engine.MPIE.update_frames}]",
+    f"[default: {Engine.LSQML.update_frames} for lsqml, {Engine.MPIE.update_frames} for others]",
 )
 @click.option(
     "--device",
@@ -151,14 +151,12 @@ def command(
         command_line=command_line(),
     )
     with epoch_progress(job.scan.name, epochs) as watch:
-        done = run_job(job, watch)
+        done = run_job(job, watch, lambda told: print_note(f"Warning: {job.scan}: {told}"))
     report(job, done, as_json=as_json)
 
 
 def report(job: ReferenceJob, done: Reconstruction, *, as_json: bool) -> None:
     """What was done and where it lies: lines for people, or one line for programs."""
-    for warning in done.scene.warnings:
-        print_note(f"Warning: {job.scan}: {warning}")
     if as_json:
         print_json(
             {

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from wnet_edge.errors import ResultError, WNetEdgeError, not_installed
+from wnet_edge.errors import ResultError, ScanError, WNetEdgeError, not_installed
 from wnet_edge.framing.for_network import Turns, framed_for, own_probe
 from wnet_edge.framing.framing import FramedScan
 from wnet_edge.host.inputs import note_input, one_command
 from wnet_edge.host.interrupts import leaving_at_once
+from wnet_edge.host.memory import check_memory
 from wnet_edge.host.outputs import check_apart, check_current_folder, check_output, together
 from wnet_edge.io.images.image_context import ImageContext
 from wnet_edge.io.images.located_image import coverage_of
@@ -27,12 +28,18 @@ from wnet_edge.io.scan_file import find_scan
 from wnet_edge.io.writers.result_formats import check_image, write_image
 from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
-from wnet_edge.reference.options import ReferenceOptions
+from wnet_edge.reference.options import Engine, ReferenceOptions
 from wnet_edge.reference.outcome import Epoch, Reconstruction
 from wnet_edge.reference.scene import Scene, scene_of
 from wnet_edge.reference.start import start_object
 from wnet_edge.runner.image.provenance import as_utf8
 from wnet_edge.stitching.laid_sums import global_turn
+
+_FRAME_COPIES = 4
+"""Of all frames, at most, that lie in memory at a time, pty-chi's among them."""
+
+_WAVE_COPIES = 4
+"""Of a frame's memory that the difference map's exit wave takes, a mode, with its update."""
 
 _LEAST_COVERAGE = 0.02
 """Of the largest coverage: what is lit less is noise."""
@@ -81,13 +88,16 @@ class ReadyScene:
 
 
 def run_job(
-    job: ReferenceJob, watch: Callable[[Epoch, Scene], None] | None = None
+    job: ReferenceJob,
+    watch: Callable[[Epoch, Scene], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Reconstruction:
     """Read the scan, reconstruct it, and write result and picture atomically, both or neither.
 
     Args:
         job: scan, output files and options.
         watch: called after each epoch.
+        warn: called with each warning, before the first one.
 
     Raises:
         ScanError: if the scan can't be read, is not far-field, or has no probe.
@@ -103,6 +113,9 @@ def run_job(
         context = _context(job, ready, ready.scene)
         size_m = ready.scene.object_pixel_size_m
         check_image(job.image_format, job.outputs, size_m, context, force=job.force)
+        if warn is not None:
+            for warning in ready.scene.warnings:
+                warn(warning)
         done = reconstruct(ready.scene, job.options, watch)
         _write(job, ready, done)
         return done
@@ -143,6 +156,15 @@ def ready_scene(job: ReferenceJob) -> ReadyScene:
     job.options.check_modes(len(probe.modes))
     instrument = instrument_of(probe, max(probe.full_window_px // found.binning, 1))
     framed = framed_for(found, instrument, "the probe", job.turns)
+    modes = min(job.options.modes or len(probe.modes), len(probe.modes))
+    held = _FRAME_COPIES + (_WAVE_COPIES * modes if job.options.engine is Engine.DM else 0)
+    scan = framed.scan
+    check_memory(
+        4 * held * scan.frame_count * scan.frame_px**2,
+        f"{job.scan}: {scan.frame_count} frames in memory",
+        "reconstruct part of them: --frames-range FIRST:END",
+        ScanError,
+    )
     scene = scene_of(framed, probe.modes, probe.wavelength_m, job.options.modes)
     start = None if job.start is None else start_object(job.start, framed.scan, scene)
     return ReadyScene(scene.started(start), framed)

@@ -20,7 +20,7 @@ class Engine(str, Enum):
 
         For the difference map, which updates with all frames, those transformed at a time.
         """
-        return 10
+        return 32 if self is Engine.LSQML else 10
 
 
 class DeviceName(str, Enum):

@@ -48,7 +48,7 @@ def reconstruct(
                 error = task.run_epoch()
                 seconds = perf_counter() - began
                 state = _state(scene, task, options)
-                _check_finite(state, options.engine, number)
+                _check(state, options.engine, number)
                 r_factor = misfit_of(state, some, threads, held=held).r_factor
                 now, epochs = state, [*epochs, Epoch(number, error, r_factor, seconds)]
                 if watch is not None:
@@ -101,7 +101,19 @@ def _state(scene: Scene, task: Task, options: ReferenceOptions) -> Scene:
     return now
 
 
-def _check_finite(scene: Scene, engine: Engine, number: int) -> None:
+def _check(scene: Scene, engine: Engine, number: int) -> None:
+    """See that an epoch has left something.
+
+    Raises:
+        WNetEdgeError: if object or probe are no longer finite, or positions have left the scan.
+    """
+    corner_px = scene.corner_px - scene.origin_px
+    most_px = np.subtract(scene.object.shape, scene.full_window_px + 1)
+    if not ((corner_px >= 0) & (corner_px <= most_px)).all():
+        raise WNetEdgeError(
+            f"{engine.value} moved positions out of the scan in epoch {number}; hold them, or "
+            "begin with better ones (infer --refine-positions)"
+        )
     if not (np.isfinite(scene.object).all() and np.isfinite(scene.probe).all()):
         raise WNetEdgeError(
             f"{engine.value} diverged in epoch {number}: the object is no longer finite; give a "

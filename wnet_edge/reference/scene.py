@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.framing.framing import FramedScan
-from wnet_edge.host.memory import check_memory
 from wnet_edge.physics.forward import far_field
 from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.physics.geometry import central_window_start_px, positions_px
@@ -28,9 +27,6 @@ _MOST_MASKED = 0.25
 
 _SCALED_BY = 100
 """Frames, at most, that tell the probe's scale."""
-
-_COPIES = 4
-"""Of all frames, at most, that lie in memory at a time, pty-chi's among them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,16 +104,9 @@ def scene_of(
         modes: of the probe that are kept, at most; None: all.
 
     Raises:
-        ScanError: if too many frames or pixels are bad, or memory can't hold the frames.
+        ScanError: if too many frames or pixels are bad.
     """
     scan = framed.scan
-    size = scan.frame_count * scan.frame_px**2 * 4
-    check_memory(
-        _COPIES * size,
-        f"{scan.path}: {scan.frame_count} frames in memory",
-        "reconstruct part of them: --frames-range FIRST:END",
-        ScanError,
-    )
     prepared = prepare_frames(scan, np.arange(scan.frame_count), 1)
     usable = prepared.usable
     check_lost(scan, ~usable, prepared.frames_flat, _LARGEST_LOST_SHARE)
