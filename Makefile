@@ -17,7 +17,7 @@ REFERENCE := .venv-reference
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # Other people's readers, writers and engines, for the tests, without the programs around them.
 # pty-chi takes one filter of torchvision's: 0.16 is the last that a PyTorch of another build imports.
-PEERS := ptychodus ptylab ptychi torchvision
+PEERS := ptychodus ptylab ptychi 'torchvision; python_version < "3.13"'
 SPEED := benchmarks/test_cost.py benchmarks/test_latency.py
 # What is timed runs alone, the rest file by file on all cores: one thread each, four at most.
 TIMED := $(SPEED) benchmarks/test_gates_trip.py

@@ -1,9 +1,11 @@
 """A small scan of a known object, with fractions of pixels and several modes, to be solved for."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from wnet_edge.io.images.object_image_file import read_located_image
@@ -13,6 +15,11 @@ from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.geometry import Geometry
 from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.probe import shifted_probe
+
+needs_ptychi = pytest.mark.skipif(
+    find_spec("ptychi") is None or find_spec("torchvision") is None,
+    reason="pty-chi is not installed: make reference",
+)
 
 N = 32
 SIDE, STEP_PX = 7, 4.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from small_scan import PIXEL_M, STAGE_PX, SmallScan, corners, probe
+from small_scan import PIXEL_M, STAGE_PX, SmallScan, corners, needs_ptychi, probe
 
 from wnet_edge.comparing.comparison import compare
 from wnet_edge.io.images.located_image import read_hdf5_image
@@ -19,7 +19,7 @@ from wnet_edge.io.images.result_file import read_result
 from wnet_edge.io.writers.cxi_writer import TRANSLATION
 from wnet_edge.physics.probe import defocus
 
-pytest.importorskip("ptychi", reason="pty-chi is not installed: make reference")
+pytestmark = needs_ptychi
 
 PROGRAM = Path(sys.executable).with_name("wnet-edge")
 SCAN = "scan.cxi"

@@ -6,12 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_scan import PIXEL_M, STAGE_PX, SmallScan, corners, probe
-
-needs_ptychi = pytest.mark.skipif(
-    not any((Path(folder) / "ptychi").is_dir() for folder in sys.path),
-    reason="pty-chi is not installed: make reference",
-)
+from small_scan import PIXEL_M, STAGE_PX, SmallScan, corners, needs_ptychi, probe
 
 
 @pytest.fixture(autouse=True)
