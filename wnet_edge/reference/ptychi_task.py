@@ -69,7 +69,7 @@ class Task:
             self._task = PtychographyTask(
                 _task_options(scene, options, device),
                 diffraction_data=counts * valid,
-                object_data=scene.object[None],
+                object_data=scene.object[None].copy(),  # pty-chi works on what it is given
                 probe_data=self._start_probe()[None] / np.float32(self._size_px),
                 probe_position_y_px=rows_px,
                 probe_position_x_px=columns_px,
