@@ -1,6 +1,8 @@
 # make demo   reconstruct the embedded scan, in its own virtual environment (edge install)
 # make live   the same while it is being scanned, on a page in the browser
 # make test   everything CI runs: lint, types, tests, benchmark gates (workshop install)
+# make reference    test the reference reconstructions with pty-chi as users install it, with
+#                   PyTorch for NVIDIA's cards (6 GB)
 # make bench        run every gate; results in benchmarks/latest.json, compared with the baseline
 # make baseline     measure the throughput baseline again: benchmarks/baseline.json
 # make study        train what the study lacks (hours, resumes where it stopped), measure, write
@@ -11,16 +13,18 @@
 PYTHON ?= python3
 EDGE := .venv-edge
 WORKSHOP := .venv
+REFERENCE := .venv-reference
 PIP := -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-# Other people's readers and writers, for the tests, without the programs around them.
-PEERS := ptychodus ptylab
+# Other people's readers, writers and engines, for the tests, without the programs around them.
+# pty-chi takes one filter of torchvision's: 0.16 is the last that a PyTorch of another build imports.
+PEERS := ptychodus ptylab ptychi 'torchvision; python_version < "3.13"'
 SPEED := benchmarks/test_cost.py benchmarks/test_latency.py
 # What is timed runs alone, the rest file by file on all cores: one thread each, four at most.
 TIMED := $(SPEED) benchmarks/test_gates_trip.py
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ZOO := $(patsubst wnet_edge/zoo/%-cnm26id.safetensors,%,$(wildcard wnet_edge/zoo/*.safetensors))
 
-.PHONY: demo live test lint bench baseline study study-report packages search-w3 docs clean
+.PHONY: demo live test lint reference bench baseline study study-report packages search-w3 docs clean
 
 demo: $(EDGE)/.installed
 	$(EDGE)/bin/wnet-edge demo
@@ -38,6 +42,9 @@ lint: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/ruff check .
 	$(WORKSHOP)/bin/mypy
 	$(WORKSHOP)/bin/lint-imports
+
+reference: $(REFERENCE)/.installed
+	OMP_NUM_THREADS=1 $(REFERENCE)/bin/python -m pytest tests/reference
 
 bench: $(WORKSHOP)/.installed
 	$(WORKSHOP)/bin/python -m pytest benchmarks --benchmark-json=benchmarks/latest.json
@@ -84,5 +91,12 @@ $(WORKSHOP)/.installed: pyproject.toml constraints.txt
 	$(WORKSHOP)/bin/python $(PIP) --no-deps $(PEERS)
 	touch $@
 
+# Without the versions that were tested: pip finds a PyTorch and a torchvision that belong together.
+$(REFERENCE)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(REFERENCE)
+	$(REFERENCE)/bin/python -m pip --disable-pip-version-check install --quiet --editable \
+		'.[reference]' 'torch>=2.14' hypothesis onnx onnxscript pytest pytest-timeout
+	touch $@
+
 clean:
-	rm -rf $(EDGE) $(WORKSHOP)
+	rm -rf $(EDGE) $(WORKSHOP) $(REFERENCE)

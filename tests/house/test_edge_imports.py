@@ -31,6 +31,7 @@ EDGE_COMMANDS = [
     "follow",
     "stream",
     "replay",
+    "reference",
     "demo",
     "example",
     "evaluate",

@@ -50,6 +50,7 @@ COMMANDS = {
     "train": "Train a network on simulated or measured frames.",
     "export": "Export a trained network to a verified package file.",
     "evaluate": "Measure the accuracy of a package on a scan, per precision.",
+    "reference": "Reconstruct a scan iteratively, with pty-chi.",
     "compare": "Compare two images after removing shift, phase, ramp and scale.",
     "inspect": "Show what a package or a scan contains.",
     "verify": "Check a package's integrity and its results on this machine.",

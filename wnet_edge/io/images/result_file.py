@@ -60,6 +60,8 @@ class Provenance:
         scan: choices made in framing the scan, by name.
         refinement: passes, seconds, why they stopped, and the R-factor before each and after the
             last; empty if the image was not refined.
+        reference: engine, epochs, errors and R-factors of an iterative reconstruction; empty if the
+            image is none.
         self_check: r_factor, r_floor, r_blank, explained, contrast and the number of frames
             compared; empty if none could be.
         timing_s: seconds by step.
@@ -81,6 +83,7 @@ class Provenance:
     versions: Mapping[str, str] = field(default_factory=dict)
     scan: Mapping[str, str] = field(default_factory=dict)
     refinement: Mapping[str, RecordedValue] = field(default_factory=dict)
+    reference: Mapping[str, RecordedValue] = field(default_factory=dict)
     self_check: Mapping[str, float] = field(default_factory=dict)
     timing_s: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

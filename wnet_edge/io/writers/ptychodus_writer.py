@@ -98,6 +98,8 @@ def write_ptychodus(
 
 def _comment(result: Result) -> str:
     process = result.process
+    if process.reference:
+        return f"Reconstruction by pty-chi, {process.reference['engine']}, through wnet-edge"
     package = f", package {process.package_name}" if process.package_name else ""
     precision = f", {process.precision}" if process.precision else ""
     return f"Start image by wnet-edge{package}{precision}"

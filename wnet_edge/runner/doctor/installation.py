@@ -52,6 +52,7 @@ EXTRAS = (
         "stream, replay, --serve, --output-pv",
     ),
     Extra("refine", ("scipy",), "--refine, --refine-positions"),
+    Extra("reference", ("ptychi", "scipy"), "reference"),
     Extra("tiff", ("tifffile",), "scans in TIFF, infer --format tiff"),
     Extra("sign", ("cryptography",), "--trust, export --sign"),
     Extra("tensorboard", ("tensorboardX",), "train --tensorboard"),

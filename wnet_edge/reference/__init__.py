@@ -1,0 +1,1 @@
+"""Iterative reconstructions by pty-chi, to hold the networks' images against."""
