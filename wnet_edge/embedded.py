@@ -17,10 +17,15 @@ _EXAMPLES = _HERE / "examples"
 
 EXAMPLE_SCAN = _EXAMPLES / "cnm26id_scan247_64px.cxi"
 EXAMPLE_REFERENCE = _EXAMPLES / "cnm26id_scan247_reference.npz"
+EXAMPLE_SETTLED = _EXAMPLES / "cnm26id_scan247_settled.npz"
 EXAMPLE_LICENCE = _EXAMPLES / "LICENSE.tike"
 
 PREFIX = "example:"
-EXAMPLES = {"scan247": EXAMPLE_SCAN, "scan247-reference": EXAMPLE_REFERENCE}
+EXAMPLES = {
+    "scan247": EXAMPLE_SCAN,
+    "scan247-reference": EXAMPLE_REFERENCE,
+    "scan247-settled": EXAMPLE_SETTLED,
+}
 """Example files by name."""
 
 

@@ -88,7 +88,7 @@ def test_every_command_that_takes_a_scan_names_one_in_its_help(call):
 def test_example_copies_the_files_out_and_replaces_none(empty, call):
     code, out, _ = call("example", "data")
     assert code == 0
-    files = ["LICENSE.tike", "scan247-reference.npz", "scan247.cxi"]
+    files = ["LICENSE.tike", "scan247-reference.npz", "scan247-settled.npz", "scan247.cxi"]
     assert sorted(path.name for path in (empty / "data").iterdir()) == files
     assert sorted(out.split()) == [f"data/{name}" for name in files]
     assert (empty / "data" / "scan247.cxi").read_bytes() == EXAMPLE_SCAN.read_bytes()

@@ -11,6 +11,7 @@ from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.probe import shifted_probe
 from wnet_edge.refining.affine import affine_part
+from wnet_edge.refining.fourier import to_detector, to_object
 from wnet_edge.refining.frame_model import STEPS, FrameModel
 from wnet_edge.refining.misfit import Misfit
 from wnet_edge.refining.options import PositionCorrection, RefineOptions
@@ -97,6 +98,21 @@ def test_the_correction_is_the_gradient_of_the_misfit(binning):
         step = 1e-3
         slope = (misfit(window + step * direction) - misfit(window - step * direction)) / (2 * step)
         assert slope == pytest.approx(-2 * np.vdot(lacking, direction).real, rel=5e-3)
+
+
+def test_the_way_back_is_the_adjoint_of_the_way_to_the_detector():
+    rng = np.random.default_rng(7)
+    model = FrameModel(probe(1e3), binning=1)
+    fraction = (2, 6)
+    illumination = shifted_probe(probe(1e3), np.array(fraction) / STEPS)
+
+    def waves(*shape):
+        return (rng.standard_normal(shape) + 1j * rng.standard_normal(shape)).astype(np.complex64)
+
+    window, detector = waves(N, N), waves(2, N, N)
+    there = np.vdot(detector, to_detector(illumination * window))
+    back = np.vdot(model.on_object(to_object(detector.copy()), fraction), window)
+    assert there == pytest.approx(back, rel=1e-4)
 
 
 def test_modelled_frames_are_those_of_the_forward_model():

@@ -50,9 +50,10 @@ DATA, PART = DataFile(), DataPart()
 @click.argument("folder", metavar="FOLDER", type=FILE)
 @force_option
 def command(folder: Path, force: bool) -> None:
-    """Copy the embedded example scan and its reference reconstruction to FOLDER.
+    """Copy the embedded example scan and its reference reconstructions to FOLDER.
 
-    Commands also take them without copying, as example:scan247 and example:scan247-reference.
+    Commands also take them without copying, as example:scan247, example:scan247-reference (the
+    published one, of 60 iterations) and example:scan247-settled (one that has converged).
     """
     copies = {folder / f"{name}{path.suffix}": path for name, path in EXAMPLES.items()}
     copies[folder / EXAMPLE_LICENCE.name] = EXAMPLE_LICENCE
