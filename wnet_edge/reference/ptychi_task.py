@@ -10,7 +10,7 @@ import logging
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ class Task:
                 valid_pixel_mask=valid,
             )
             # Its type says less than every engine has.
-            self._engine: Any = self._task.reconstructor
+            self._engine = cast("Any", self._task.reconstructor)
             _shift_every_mode(self._engine)
             # It takes the order of frames from a generator that no option seeds.
             self._engine.dataloader.generator.manual_seed(options.seed)
