@@ -19,7 +19,7 @@ from wnet_edge.refining.frame_model import STEPS, Fraction, FrameModel
 from wnet_edge.refining.misfit import Misfit
 from wnet_edge.refining.options import PositionCorrection
 from wnet_edge.refining.position_steps import position_step
-from wnet_edge.refining.probe_sums import ProbeSums
+from wnet_edge.refining.probe_sums import ProbeShare, ProbeSums
 
 ReadFrames = Callable[[int, int], NDArray[np.float32]]
 """Frames of the numbers first to last (excluded), (B, h, w) float32 counts, negative where
@@ -34,9 +34,6 @@ _SCALED_BY = 50
 Done = TypeVar("Done")
 
 _MOMENTUM = 0.8
-_HELD_PASSES = 1
-"""In which the object alone improves, before positions and probe are told by it."""
-
 _LEAST_POWER = 0.02
 """Of the largest summed power of the probe: what is lit less moves less."""
 
@@ -65,16 +62,14 @@ class _Correction:
     """What a frame says.
 
     Attributes:
-        window: (n, n), the object under it.
-        waves: (modes, n, n), what its exit waves lack.
         object: (n, n), what the object lacks.
+        probe: what the probe lacks; None if it is held.
         step_px: (2,), by which its position should move; None if positions are held.
         misfit: of the frame.
     """
 
-    window: NDArray[np.complex64]
-    waves: NDArray[np.complex64]
     object: NDArray[np.complex64]
+    probe: ProbeShare | None
     step_px: NDArray[np.float64] | None
     misfit: Misfit
 
@@ -117,7 +112,8 @@ class Passes:
         self._probe_norm = float(np.linalg.norm(self.given_probe))
         self._model.illuminate(self.probe)
         self._step = self._object_step()
-        self._passes = 0
+        # The object alone improves at first, before positions and probe are told by it.
+        self._others_move = False
 
     def __enter__(self) -> "Passes":
         return self
@@ -135,27 +131,31 @@ class Passes:
         lacking = np.zeros_like(self.object)
         step_px = np.zeros(self.corner_px.shape)
         on_probe = ProbeSums(*self._model.probe.shape[:2])
-        others_move = self._passes >= _HELD_PASSES
         misfit = Misfit()
         for frame, one in self._each(self._correction):
             lacking[self._window(frame)] += one.object
             misfit += one.misfit
             if one.step_px is not None:
                 step_px[frame] = one.step_px
-            if self._improves_probe and others_move:
-                on_probe.add(one.window, one.waves, self._fraction[frame])
+            if one.probe is not None:
+                on_probe.add(one.probe, self._fraction[frame])
         improved = self._ahead + self._step * lacking
         self._ahead = improved + np.float32(_MOMENTUM) * (improved - self.object)
         self.object = improved
-        self._passes += 1
-        if others_move and (self._positions is not None or self._improves_probe):
-            self._place(self._moved(step_px))
-            if self._improves_probe:
-                probe = on_probe.improved(self._model.probe, self._probe_norm)
-                self._model.illuminate(probe + np.float32(_MOMENTUM) * (probe - self.probe))
-                self.probe = probe
-            self._step = self._object_step()
+        if self._others_move:
+            self._move(step_px, on_probe)
+        self._others_move = self._positions is not None or self._improves_probe
         return misfit
+
+    def _move(self, step_px: NDArray[np.float64], on_probe: ProbeSums) -> None:
+        """Positions and probe, by what a pass has summed."""
+        if self._positions is not None:
+            self._place(self._moved(step_px))
+        if self._improves_probe:
+            probe = on_probe.improved(self._model.probe, self._probe_norm)
+            self._model.illuminate(probe + np.float32(_MOMENTUM) * (probe - self.probe))
+            self.probe = probe
+        self._step = self._object_step()
 
     def misfit(self) -> Misfit:
         """Of object and probe as they are."""
@@ -204,7 +204,8 @@ class Passes:
         step_px = None
         if self._positions is not None:
             step_px = position_step(window, lacking, self._model.power(fraction))
-        return _Correction(window, waves, lacking, step_px, misfit)
+        share = ProbeShare.of(window, waves) if self._improves_probe else None
+        return _Correction(lacking, share, step_px, misfit)
 
     def _misfit(self, frame: int, root: NDArray[np.float32]) -> Misfit:
         counts = self._model.counts(self.object[self._window(frame)], self._fraction[frame])

@@ -4,6 +4,8 @@
 Thibault et al., Ultramicroscopy 109, 338, 2009, eq. 6 for all frames together).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +14,24 @@ from wnet_edge.refining.frame_model import STEPS, Fraction
 
 _LEAST_POWER = 0.02
 """Of the largest summed |O|²."""
+
+
+@dataclass(frozen=True, eq=False)
+class ProbeShare:
+    """Of a frame.
+
+    Attributes:
+        lacking: (modes, n, n) complex64, conj(O) Δψ.
+        power: (n, n) float32, |O|².
+    """
+
+    lacking: NDArray[np.complex64]
+    power: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, window: NDArray[np.complex64], lacking: NDArray[np.complex64]) -> "ProbeShare":
+        """The object under the frame (n, n), and what its exit waves (modes, n, n) lack."""
+        return cls(window.conj() * lacking, window.real**2 + window.imag**2)
 
 
 class ProbeSums:
@@ -27,14 +47,12 @@ class ProbeSums:
         self._power = np.zeros((window_px, window_px), np.float32)
         self._shape = modes, window_px, window_px
 
-    def add(
-        self, window: NDArray[np.complex64], lacking: NDArray[np.complex64], fraction: Fraction
-    ) -> None:
-        """A frame: the object under it (n, n), and what its exit waves (modes, n, n) lack."""
+    def add(self, share: ProbeShare, fraction: Fraction) -> None:
+        """A frame, whose position has this fraction."""
         if fraction not in self._lacking:
             self._lacking[fraction] = np.zeros(self._shape, np.complex64)
-        self._lacking[fraction] += window.conj() * lacking
-        self._power += window.real**2 + window.imag**2
+        self._lacking[fraction] += share.lacking
+        self._power += share.power
 
     def improved(self, probe: NDArray[np.complex64], norm: float) -> NDArray[np.complex64]:
         """The probe (modes, n, n) after all of these, scaled to the norm √Σ |P|².
