@@ -75,10 +75,10 @@ class Task:
                 probe_position_x_px=columns_px,
                 valid_pixel_mask=valid,
             )
-            reconstructor = self._task.reconstructor
-            _shift_every_mode(reconstructor)
+            self._reconstructor: Any = self._task.reconstructor
+            _shift_every_mode(self._reconstructor)
             # It takes the order of frames from a generator that no option seeds.
-            reconstructor.dataloader.generator.manual_seed(options.seed)
+            self._reconstructor.dataloader.generator.manual_seed(options.seed)
         except BaseException:
             self._opened.close()
             raise
@@ -92,7 +92,7 @@ class Task:
     def run_epoch(self) -> float:
         """One epoch; gives pty-chi's own error of it."""
         self._task.run(1)
-        return float(self._task.reconstructor.loss_tracker.table["loss"].iloc[-1])
+        return float(self._reconstructor.loss_tracker.table["loss"].iloc[-1])
 
     @property
     def object(self) -> NDArray[np.complex64]:
