@@ -10,7 +10,7 @@ import logging
 import math
 import warnings
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,11 +75,10 @@ class Task:
                 probe_position_x_px=columns_px,
                 valid_pixel_mask=valid,
             )
-            # Its type says less than every engine has.
-            self._engine = cast("Any", self._task.reconstructor)
-            _shift_every_mode(self._engine)
+            self._reconstructor: Any = self._task.reconstructor
+            _shift_every_mode(self._reconstructor)
             # It takes the order of frames from a generator that no option seeds.
-            self._engine.dataloader.generator.manual_seed(options.seed)
+            self._reconstructor.dataloader.generator.manual_seed(options.seed)
         except BaseException:
             self._opened.close()
             raise
@@ -93,7 +92,7 @@ class Task:
     def run_epoch(self) -> float:
         """One epoch; gives pty-chi's own error of it."""
         self._task.run(1)
-        return float(self._engine.loss_tracker.table["loss"].iloc[-1])
+        return float(self._reconstructor.loss_tracker.table["loss"].iloc[-1])
 
     @property
     def object(self) -> NDArray[np.complex64]:
