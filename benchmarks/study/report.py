@@ -159,6 +159,10 @@ def _ceiling(study: Study, results: Results) -> str:
         For contrast, the reference is no measure: the phases of *{study.converged}* have
         {slope:.2f} times its contrast. A slope of 1 against the reference is its contrast, not the
         sample's; stitched images are therefore compared with both.
+
+        A reconstruction that has settled, from two starts and by two engines, is
+        `example:scan247-settled` ([results.md](results.md#the-settled-reconstruction)): it agrees
+        with the published one to 0.961, whose phases have 0.74 of its contrast.
         """
     )
 
