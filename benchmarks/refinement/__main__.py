@@ -7,7 +7,7 @@
 
 `passes`: `wnet-edge infer` of the scan (the embedded one by default), cold, with 0 to 20 passes.
 `truth`: simulated scans of objects that no training has drawn, 1e5 to 1e8 photons: the error to the
-true object. `probe`: the same under a probe that is not the package's, held and refined.
+true object. `probe`: the star under a probe that is not the package's, held and refined.
 `positions`: the same, and SCAN, with positions that are off, before and after --refine-positions.
 Errors are relative to the object's contrast, after a common complex factor, where the image is well
 covered.
@@ -119,17 +119,15 @@ def probe(folder: Path) -> None:
 
     lights = {f"{um} µm out of focus": moved(um * 1e-6) for um in (0, 5, 10, 20)}
     lights["its first mode only"] = modes[:1]
-    head("probe", "object", "0", "20, held", "20, refined", "R held", "R refined")
+    head("probe", "0 passes", "20, held", "20, refined", "R held", "R refined")
     for name, light in lights.items():
-        for kind in ("star", "cells"):
-            scan = unseen_scan(folder, kind, 1e7, EXAMPLE_SCAN, light)
-            row = []
-            r_factors = []
-            for options in ((), refined("20"), (*refined("20"), "--refine-probe")):
-                values = run(scan, folder / "out.h5", *options)
-                row.append(f"{error_of(folder / 'out.h5', scan):.3f}")
-                r_factors.append(f"{values['r_factor']:.4f}")
-            show(name, kind, *row, *r_factors[1:])
+        scan = unseen_scan(folder, "star", 1e7, EXAMPLE_SCAN, light)
+        errors, r_factors = [], []
+        for options in ((), refined("20"), (*refined("20"), "--refine-probe")):
+            values = run(scan, folder / "out.h5", *options)
+            errors.append(f"{error_of(folder / 'out.h5', scan):.3f}")
+            r_factors.append(f"{values['r_factor']:.4f}")
+        show(name, *errors, *r_factors[1:])
 
 
 def positions(folder: Path, measured: tuple[Path, Path] | None) -> None:
