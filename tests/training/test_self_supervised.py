@@ -10,7 +10,7 @@ from tiny_training import Interrupted
 
 from wnet_edge.cli import train as train_command
 from wnet_edge.cli.main import group
-from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN
+from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN, zoo_checkpoint
 from wnet_edge.errors import WNetEdgeError
 from wnet_edge.training.checkpoint import Checkpoint, read_checkpoint
 
@@ -108,6 +108,15 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     before = path.read_bytes()
     assert "nothing to do" in done(*words, "--resume").stderr
     assert path.read_bytes() == before
+
+
+def test_another_training_is_not_resumed(tmp_path: Path):
+    path, unfinished = tmp_path / "t.safetensors", tmp_path / "t.unfinished.safetensors"
+    for other in (unfinished, path):
+        other.write_bytes(zoo_checkpoint("w3").read_bytes())
+        message = fails(*TUNE, "--data", EXAMPLE_SCAN, "--resume", "-o", path)
+        assert message.startswith(f"{other}: is no self-supervised training")
+        other.unlink()
 
 
 def test_another_seed_gives_other_weights(scan: Path, tuned: Path, tmp_path: Path):

@@ -46,6 +46,7 @@ SOURCE = "self-supervised"
 
 _CLIP_NORM = 1.0
 _SUFFIX = ".safetensors"
+_HISTORY = {"training_loss", "held_out_r_factor", "seconds"}
 _FEWEST_NEIGHBOURS = 2
 _NOT_OURS = "is no self-supervised training; name another -o, or replace it with --force"
 
@@ -113,8 +114,7 @@ class Start:
             CheckpointError: if it is missing, damaged, or to be resumed and not of this kind.
         """
         network, checkpoint = load_network(file, written_over=resumed)
-        source = checkpoint.record.settings["data"]["source"]
-        if resumed and not (source == SOURCE and "held_out" in checkpoint.record.settings):
+        if resumed and not _is_ours(checkpoint.record, ("r_factor_before",)):
             raise CheckpointError(f"{file}: {_NOT_OURS}")
         return cls(file, checkpoint, network, resumed)
 
@@ -219,11 +219,22 @@ def finished(checkpoint: Path, options: SelfSupervisedOptions) -> Tuned:
         CheckpointError: if the file is damaged, of another kind, or trained with other options.
     """
     record = read_checkpoint(checkpoint, written_over=True).record
-    told = record.settings.get("held_out")
-    if not isinstance(told, dict) or "r_factor_after" not in told:
+    if not _is_ours(record, ("r_factor_before", "r_factor_after")):
         raise CheckpointError(f"{checkpoint}: {_NOT_OURS}")
+    told = record.settings["held_out"]
     check_unchanged(record.settings, {**record.settings, **options.settings()}, checkpoint)
     return Tuned(record, told["r_factor_before"], told["r_factor_after"])
+
+
+def _is_ours(record: TrainingRecord, r_factors: tuple[str, ...]) -> bool:
+    """Whether a record, which may be anybody's, is of such a training, with these R-factors."""
+    told = record.settings.get("held_out")
+    return (
+        record.settings["data"]["source"] == SOURCE
+        and isinstance(told, dict)
+        and all(type(told.get(name)) in (int, float) for name in ("frames", *r_factors))
+        and all(entry.keys() == _HISTORY for entry in record.history)
+    )
 
 
 def _epoch(
