@@ -50,6 +50,7 @@ from wnet_edge.runner.image.verdict import CONTRAST_RANGE, LEAST_EXPLAINED, expl
 from wnet_edge.scan.preparation import fault_lines
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
+from wnet_edge.training.self_supervised import SOURCE as SELF_SUPERVISED
 
 _DIGITS = 4
 """Decimal places of the R-factors in the manifest."""
@@ -116,7 +117,7 @@ def export_package(
     """
     network, loaded = load_network(checkpoint)
     instrument, record, scan = loaded.instrument, loaded.record, material.scan
-    _check_not_trained_on(scan, record)
+    seen = _check_not_trained_on(scan, record)
     created = _created(record)
     if options.ranges is not None and options.ranges.exists():
         read_ranges(options.ranges)
@@ -188,6 +189,7 @@ def export_package(
         left_out=left_out,
         judge=source.report.yardstick.judge,
         warnings=(
+            *seen,
             *split.warnings,
             *(f"{scan.path}: {line}" for line in _faults(image)),
             *doubts,
@@ -213,13 +215,23 @@ def _created(record: TrainingRecord) -> str:
         ) from error
 
 
-def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> None:
-    """Refuse a scan that the network was trained on, which would overestimate its accuracy."""
-    if record.settings["data"].get("sha256") == scan.sha256:
+def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> tuple[str, ...]:
+    """Refuse a scan with whose labels the network was trained: its accuracy would be overestimated.
+
+    Without labels it was told no more than `infer` knows; a warning says so.
+    """
+    data = record.settings["data"]
+    if data.get("sha256") != scan.sha256:
+        return ()
+    if data["source"] != SELF_SUPERVISED:
         raise CheckpointError(
             f"{scan.path}: the network was trained on this scan; name another one of the same "
             "instrument with --calibration"
         )
+    return (
+        f"{scan.path}: the network was trained on this scan, though without labels: the figures "
+        "hold for the scan itself; for others of the sample, name one with --calibration",
+    )
 
 
 def _own_image(content: PackageContent, scan: Scan) -> Inference:

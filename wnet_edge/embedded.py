@@ -20,6 +20,9 @@ EXAMPLE_REFERENCE = _EXAMPLES / "cnm26id_scan247_reference.npz"
 EXAMPLE_SETTLED = _EXAMPLES / "cnm26id_scan247_settled.npz"
 EXAMPLE_LICENCE = _EXAMPLES / "LICENSE.tike"
 
+_CHECKPOINT_SUFFIX = ".safetensors"
+_SHIPPED_FOR = f"-cnm26id{_CHECKPOINT_SUFFIX}"
+
 PREFIX = "example:"
 EXAMPLES = {
     "scan247": EXAMPLE_SCAN,
@@ -100,13 +103,21 @@ def named(text: str) -> Path:
     return Path(text.removeprefix(PREFIX))
 
 
+def find_checkpoint(name_or_file: str) -> Path:
+    """Path of a checkpoint: the weights that ship with wnet-edge by their name, else a file."""
+    if name_or_file.endswith(_CHECKPOINT_SUFFIX) or "/" in name_or_file or "\\" in name_or_file:
+        return Path(name_or_file)
+    shipped = _HERE / "zoo" / f"{name_or_file}{_SHIPPED_FOR}"
+    return shipped if shipped.is_file() else Path(name_or_file)
+
+
 def zoo_checkpoint(model: str) -> Path:
     """Path of the trained weights of a network that ship with wnet-edge.
 
     Raises:
         CheckpointError: if there are none of that name.
     """
-    path = _HERE / "zoo" / f"{model}-cnm26id.safetensors"
+    path = _HERE / "zoo" / f"{model}{_SHIPPED_FOR}"
     if not path.is_file():
         raise CheckpointError(
             f"no trained weights of {model} ship with wnet-edge; train it, and give --checkpoint"

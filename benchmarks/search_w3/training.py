@@ -92,7 +92,7 @@ def train_shape(shape: Shape, frames: SearchFrames, *, seed: int) -> tuple[Count
     network = build_shape(shape, seed=seed, probe=frames.instrument.probe, window_px=WINDOW_PX)
     # Depthwise convolutions train several times faster in this memory layout on a CPU.
     network.network.to(memory_format=torch.channels_last)
-    optimizer = optimizer_for(network, RECIPE)
+    optimizer = optimizer_for(network, RECIPE.learning_rate, RECIPE.weight_decay)
     weight = torch.from_numpy(frames.instrument.weight)
     steps = -(-len(frames.training) // BATCH_FRAMES)
     network.train()

@@ -1,5 +1,6 @@
 """Training of a network, as `wnet-edge train` does it."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.api.scans import File, Part, Scan, part_of, read_scan
 from wnet_edge.choices import chosen
-from wnet_edge.embedded import path_of
+from wnet_edge.embedded import find_checkpoint, path_of
 from wnet_edge.errors import CheckpointError, OptionError
 from wnet_edge.framing.for_network import Turns
 from wnet_edge.host.outputs import check_output
@@ -126,7 +127,7 @@ def run_training(
         CheckpointError: if a checkpoint can't be written, or does not match.
     """
     device = training_device(run.device)
-    with _alone(run.checkpoint, tell):
+    with alone(run.checkpoint, tell):
         for output in (run.checkpoint, curve_path(run.checkpoint)):
             check_output(output, CheckpointError, force=run.force or run.resume)
         first = this_rank().first
@@ -207,7 +208,7 @@ def train(
         lr: peak learning rate; None: the recipe's.
         phase_error: "chord" or "absolute"; None: the recipe's.
         freeze_norm: batch norms keep their running statistics.
-        init: checkpoint whose weights to start from.
+        init: checkpoint whose weights to start from, or the name of shipped weights, "w3".
         seed: same seed, same weights.
         device: "cpu", "cuda" or "auto".
         resume: go on from the checkpoint if it exists.
@@ -268,7 +269,7 @@ def train(
         path_of(checkpoint),
         chosen(DeviceName, device, "device"),
         resume,
-        None if init is None else path_of(init),
+        None if init is None else find_checkpoint(os.fspath(init)),
         None if tensorboard is None else path_of(tensorboard),
         force,
     )
@@ -282,7 +283,7 @@ def train(
 
 
 @contextmanager
-def _alone(checkpoint: Path, tell: Callable[[str], None]) -> Iterator[None]:
+def alone(checkpoint: Path, tell: Callable[[str], None]) -> Iterator[None]:
     """No other training writes the checkpoint; of several processes the first one does."""
     if not this_rank().first:
         yield

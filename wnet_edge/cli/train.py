@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from wnet_edge.cli.scan_options import (
 )
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
+from wnet_edge.cli.train_self_supervised import check_usage, train_self_supervised
 from wnet_edge.errors import OptionError, TrainingError
 from wnet_edge.host.interrupts import exit_code
 from wnet_edge.models.registry import ModelName, NetworkInput
@@ -27,6 +30,7 @@ from wnet_edge.training.distributed import joined, this_rank
 from wnet_edge.training.frame_supply import FrameOptions
 from wnet_edge.training.options import PhaseError, RecipeName
 from wnet_edge.training.progress import Progress
+from wnet_edge.training.self_supervised import unfinished_path
 
 FROM_COMMAND_LINE = (
     *("probe", "frames_per_epoch", "fixed", "families"),
@@ -43,12 +47,12 @@ _TURNS = ("--orientation", "--position-orientation")
 @no_links_option
 @force_option
 def command(
-    model: str,
+    model: str | None,
     seen: str | None,
     width: float,
     recipe: str,
     epochs: int | None,
-    batch_size: int,
+    batch_size: int | None,
     lr: float | None,
     phase_error: str | None,
     freeze_norm: bool,
@@ -57,6 +61,7 @@ def command(
     checkpoint: Path,
     device: str,
     resume: bool,
+    self_supervised: bool,
     tensorboard: Path | None,
     force: bool,
     **values: Any,  # noqa: ANN401 - those of FrameOptions, and flags of the scan
@@ -64,17 +69,29 @@ def command(
     """Train a network, writing a checkpoint after every epoch.
 
     Frames are simulated on the fly with a measured probe (--probe), or read from a scan (--data)
-    whose labels are in its file or are cut from its reconstruction (--labels). Under torchrun,
-    several processes train together.
+    whose labels are in its file or are cut from its reconstruction (--labels), or without labels
+    (--self-supervised). Under torchrun, several processes train together.
     """
-    _check_scan_flags(values, typed_scan_flags(click.get_current_context()))
-    window_px = values["window_px"]
+    context = click.get_current_context()
     shown: list[Progress] = []
 
     def watch(epochs: int, batches: int) -> Progress:
         shown.append(Progress(epochs, batches, shown=this_rank().first))
         return shown[0]
 
+    try:
+        run = Run(checkpoint, DeviceName(device), resume, init, tensorboard, force)
+    except OptionError as error:
+        raise click.UsageError(str(error)) from error
+    if self_supervised:
+        check_usage(context)
+        with joined(), _resumable(unfinished_path(checkpoint), shown, resume=resume):
+            train_self_supervised(context.params, run, watch)
+        return
+    if model is None:
+        raise click.UsageError("Missing option '--model'.")
+    _check_scan_flags(values, typed_scan_flags(context))
+    window_px = values["window_px"]
     try:
         frames = FrameOptions(
             **{name: values[name] for name in FROM_COMMAND_LINE},
@@ -83,7 +100,6 @@ def command(
             reading=read_options_from(dict(values)),
             turns=turns_from(values),
         )
-        run = Run(checkpoint, DeviceName(device), resume, init, tensorboard, force)
     except OptionError as error:
         raise click.UsageError(str(error)) from error
     options = training_options(
@@ -92,23 +108,34 @@ def command(
         width=width,
         recipe=RecipeName(recipe),
         epochs=epochs,
-        batch_size=batch_size,
+        batch_size=32 if batch_size is None else batch_size,
         lr=lr,
         phase_error=None if phase_error is None else PhaseError(phase_error),
         freeze_norm=freeze_norm,
         seed=seed,
     )
     with joined():
-        try:
+        with _resumable(checkpoint, shown, resume=resume):
             record = run_training(frames, options, run, watch, print_note)
-        except KeyboardInterrupt as error:
-            if not this_rank().first:
-                sys.exit(exit_code())
-            begun = bool(shown) and shown[0].epochs_written > 0
-            written = begun or (resume and checkpoint.exists())
-            raise TrainingError(_interrupted(checkpoint, written=written)) from error
         if this_rank().first:
             print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {record.device}")
+
+
+@contextmanager
+def _resumable(checkpoint: Path, shown: list[Progress], *, resume: bool) -> Iterator[None]:
+    """Context of a training that writes `checkpoint` every epoch; says how to go on after Ctrl-C.
+
+    Raises:
+        TrainingError: if it is interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if not this_rank().first:
+            sys.exit(exit_code())
+        begun = bool(shown) and shown[0].epochs_written > 0
+        written = begun or (resume and checkpoint.exists())
+        raise TrainingError(_interrupted(checkpoint, written=written)) from error
 
 
 def _check_scan_flags(values: dict[str, Any], typed: list[str]) -> None:

@@ -1,6 +1,8 @@
 """The options of `wnet-edge train`, in the sections in which its help shows them."""
 
 from enum import Enum
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -8,6 +10,7 @@ from wnet_edge.cli.example import DATA, PART
 from wnet_edge.cli.number_types import SEED, Number
 from wnet_edge.cli.options import FILE
 from wnet_edge.cli.scan_options import is_scan_flag
+from wnet_edge.embedded import find_checkpoint
 from wnet_edge.models.registry import MAX_WIDTH, MIN_WIDTH, ModelName, NetworkInput
 from wnet_edge.physics.objects import Family
 from wnet_edge.training.device import DeviceName
@@ -21,10 +24,27 @@ def _choices(names: type[Enum]) -> click.Choice[str]:
     return click.Choice([name.value for name in names])
 
 
+class _WeightsFile(click.ParamType[Path]):
+    """A checkpoint, or the name of weights that ship with wnet-edge."""
+
+    name = "weights"
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - click's own signature
+        param: click.Parameter | None,  # noqa: ARG002 - likewise
+        ctx: click.Context | None,  # noqa: ARG002
+    ) -> Path:
+        """The file's path."""
+        return find_checkpoint(str(value))
+
+
 SECTIONS = {
     "Network": (
         click.Option(
-            ["--model"], type=_choices(ModelName), required=True, help="Network architecture."
+            ["--model"],
+            type=_choices(ModelName),
+            help="Network architecture; required, unless --self-supervised takes that of --init.",
         ),
         click.Option(
             ["--input", "seen"],
@@ -77,6 +97,14 @@ SECTIONS = {
             "the scan, is held out for validation, behind a gap of a full window.",
         ),
         click.Option(
+            ["--self-supervised"],
+            is_flag=True,
+            help="Train the network of --init further on the scan of --data without labels: its "
+            "stitched image must give the measured frames. For live images and further scans of "
+            "the same sample. One fifth of the scan is held out; unless its R-factor falls, "
+            "nothing is written.",
+        ),
+        click.Option(
             ["--labels"],
             type=DATA,
             help="Reconstruction of that scan to cut labels from: a result file, or an .npz with "
@@ -102,19 +130,17 @@ SECTIONS = {
         click.Option(
             ["--epochs"],
             type=click.IntRange(1, MAX_EPOCHS),
-            help="Number of epochs.  [default: 8; paper: 60]",
+            help="Number of epochs.  [default: 8; paper: 60; --self-supervised: 12]",
         ),
         click.Option(
             ["--batch-size"],
             type=click.IntRange(2, MAX_BATCH_FRAMES),
-            default=32,
-            show_default=True,
-            help="Frames per training step.",
+            help="Frames per training step.  [default: 32; --self-supervised: 16 neighbours]",
         ),
         click.Option(
             ["--lr"],
             type=Number(0, 1, min_open=True, max_open=True),
-            help="Peak learning rate.  [default: 3e-3; paper: 1e-3]",
+            help="Peak learning rate.  [default: 3e-3; paper: 1e-3; --self-supervised: 1e-4]",
         ),
         click.Option(
             ["--phase-error"],
@@ -127,7 +153,13 @@ SECTIONS = {
             is_flag=True,
             help="Keep the running statistics of batch norm, for fine-tuning with --init.",
         ),
-        click.Option(["--init"], type=FILE, help="Checkpoint with the initial weights."),
+        click.Option(
+            ["--init"],
+            type=_WeightsFile(),
+            metavar="NAME|FILE",
+            help="Initial weights: a checkpoint, or the name of a network whose trained weights "
+            "ship with wnet-edge, e.g. w3.",
+        ),
         click.Option(
             ["--seed"],
             type=SEED,

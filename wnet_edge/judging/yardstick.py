@@ -26,6 +26,7 @@ from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.scan.preparation import prepare_frames
 from wnet_edge.scan.scan import Scan
+from wnet_edge.stitching.laid_sums import Stitched
 from wnet_edge.stitching.stitcher import Stitcher
 
 SINGLE_MEASURES = ("phase_psnr_db", "phase_ssim", "amplitude_psnr_db", "amplitude_ssim")
@@ -59,6 +60,13 @@ class ScanPart:
     positions_px: NDArray[np.float64]
     instrument: Instrument
     pixel_size_m: float
+
+    @property
+    def scale(self) -> NDArray[np.float32]:
+        """(N,) float32, amplitude of each patch relative to that of the median frame."""
+        totals = np.maximum(self.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
+        scale: NDArray[np.float32] = np.sqrt(totals / np.median(totals)).astype(np.float32)
+        return scale
 
     def only(self, kept: NDArray[np.bool_]) -> "ScanPart":
         """The part restricted to frames where `kept` (N,) is True."""
@@ -181,15 +189,18 @@ def against_fp32(part: ScanPart, patches: PatchArrays) -> Yardstick:
 
 
 def stitched(part: ScanPart, patches: PatchArrays) -> ObjectImage:
-    """Stitch patches (N, 1, n, n) of a part's frames; amplitude scale relative to the median."""
-    totals = np.maximum(part.counts, 0).sum(axis=(1, 2, 3), dtype=np.float64)
-    scale = np.sqrt(totals / np.median(totals)).astype(np.float32)
+    """Image of patches (N, 1, n, n) of a part's frames; amplitude relative to the median frame."""
+    made = stitched_patches(part, patches)
+    return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
+
+
+def stitched_patches(part: ScanPart, patches: PatchArrays) -> Stitched:
+    """As `stitched`, with the phase offsets of the patches and their place on the object."""
     amplitude, phase_rad = (values[:, 0] for values in patches)
     seen, places = part.instrument, part.positions_px
     with Stitcher(seen.frame_px, seen.window_px, seen.weight, expected_px=places) as stitcher:
-        stitcher.add(places, amplitude, phase_rad, scale)
-        made = stitcher.finish().stitched()
-    return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
+        stitcher.add(places, amplitude, phase_rad, part.scale)
+        return stitcher.finish().stitched()
 
 
 def loss(fp32: Accuracy, other: Accuracy, judge: Judge) -> Loss:

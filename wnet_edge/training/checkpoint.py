@@ -120,13 +120,13 @@ def read_checkpoint(path: Path, *, written_over: bool = False) -> Checkpoint:
         ) from error
 
 
-def load_network(path: Path) -> tuple[CountsNetwork, Checkpoint]:
-    """Load the trained network in evaluation mode, and its checkpoint.
+def load_network(path: Path, *, written_over: bool = False) -> tuple[CountsNetwork, Checkpoint]:
+    """Load the trained network in evaluation mode, and its checkpoint, as `read_checkpoint`.
 
     Raises:
         CheckpointError: as `read_checkpoint`, and if the weights are of another network.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_checkpoint(path, written_over=written_over)
     instrument = checkpoint.instrument
     network = build(
         checkpoint.record.network, seed=0, probe=instrument.probe, window_px=instrument.window_px

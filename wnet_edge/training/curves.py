@@ -5,6 +5,7 @@ uninterrupted one.
 """
 
 import csv
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,32 @@ class EpochErrors:
     seconds: float
 
 
+@dataclass(frozen=True)
+class EpochFit:
+    """One epoch of a self-supervised training: a row of its CSV.
+
+    Attributes:
+        epoch: number of the epoch, from 1.
+        training_loss: mean over the epoch's steps.
+        held_out_r_factor: of the held-out frames in their own image.
+        learning_rate: in the epoch.
+        seconds: duration of the epoch.
+    """
+
+    epoch: int
+    training_loss: float
+    held_out_r_factor: float
+    learning_rate: float
+    seconds: float
+
+
 def curve_path(checkpoint: Path) -> Path:
     """Path of a checkpoint's CSV file: NAME.csv beside NAME.safetensors."""
     return checkpoint.with_name(checkpoint.name.removesuffix(_CHECKPOINT_SUFFIX) + ".csv")
 
 
-def write_curve(path: Path, rows: list[EpochErrors]) -> None:
-    """Write the CSV file atomically, replacing an existing one.
+def write_curve(path: Path, rows: Sequence[EpochErrors | EpochFit]) -> None:
+    """Write the CSV file of an epoch or more atomically, replacing an existing one.
 
     Raises:
         TrainingError: if it can't be written.
@@ -51,7 +71,7 @@ def write_curve(path: Path, rows: list[EpochErrors]) -> None:
         replacing(path, TrainingError, force=True) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as file,
     ):
-        writer = csv.DictWriter(file, [f.name for f in fields(EpochErrors)], lineterminator="\n")
+        writer = csv.DictWriter(file, [f.name for f in fields(rows[0])], lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(row) for row in rows)
 

@@ -141,7 +141,7 @@ def train(
         while state.epoch < options.epochs:
             # Closed in any case, so that no worker goes on simulating after Ctrl-C.
             with closing(supply.epoch(state.epoch, options.batch_size)) as batches:
-                _epoch(run, progress.batches(batches, state.epoch), held_out)
+                _epoch(run, progress.steps(batches, state.epoch), held_out)
             record = _record(state, options, settings, device)
             if here.first:
                 with together():

@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from tqdm import tqdm
 
-from wnet_edge.training.batch import Batch
+Step = TypeVar("Step")
 
 
 class Progress:
@@ -26,10 +27,10 @@ class Progress:
         self._shown = shown
         self.epochs_written = 0
 
-    def batches(self, batches: Iterable[Batch], epoch: int) -> Iterator[Batch]:
-        """Pass the batches on, advancing the progress bar."""
+    def steps(self, steps: Iterable[Step], epoch: int) -> Iterator[Step]:
+        """Pass batches or the like on, advancing the progress bar."""
         yield from tqdm(
-            batches,
+            steps,
             total=self._batches,
             desc=f"epoch {epoch + 1}/{self._epochs}",
             unit="batch",
@@ -44,6 +45,18 @@ class Progress:
             f"epoch {epoch}/{self._epochs}: loss {errors['training_loss']:.4f}, validation phase "
             f"{errors['validation_phase_mae_rad']:.4f} rad, amplitude "
             f"{errors['validation_amplitude_mae']:.4f}, {errors['seconds']:.0f} s"
+        )
+
+    def held_out(self, frames: int, r_factor: float) -> None:
+        """Report how well held-out frames are explained before a self-supervised training."""
+        self._say(f"R-factor of {frames} held-out frames before: {r_factor:.4f}")
+
+    def fit(self, epoch: int, values: dict[str, float]) -> None:
+        """Report a finished epoch of a self-supervised training in one line."""
+        self.epochs_written += 1
+        self._say(
+            f"epoch {epoch}/{self._epochs}: loss {values['training_loss']:.5f}, R-factor of "
+            f"held-out frames {values['held_out_r_factor']:.4f}, {values['seconds']:.0f} s"
         )
 
     def moved(self, before: str, now: str) -> None:

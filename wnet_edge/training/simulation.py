@@ -1,8 +1,7 @@
 """Simulation of training frames and labels on the fly, in torch.
 
 canvas (`wnet_edge.physics.objects`) → patches → far field under a perturbed probe → binning →
-Poisson counts → batch. The forward model is the torch twin of `wnet_edge.physics.forward`; a test
-compares the two.
+Poisson counts → batch.
 """
 
 import json
@@ -23,6 +22,7 @@ from wnet_edge.physics.objects import Family, draw_object
 from wnet_edge.physics.probe import spatial_frequencies_per_m
 from wnet_edge.scan.counts import MASKED
 from wnet_edge.training.batch import Batch, joined_batches, split_batches
+from wnet_edge.training.forward import expected_counts
 from wnet_edge.training.workers import in_order
 
 _VALIDATION_STREAM = 2**31
@@ -192,7 +192,9 @@ class SimulatedFrames:
     ) -> Batch:
         turns = rng.integers(0, 8, len(patches))
         full = np.stack([_turn(p, t) for p, t in zip(patches, turns, strict=True)])
-        expected = self.expected(torch.from_numpy(full), self._wrong_probe(rng, noise))
+        expected = expected_counts(
+            torch.from_numpy(full), self._wrong_probe(rng, noise), self.instrument.binning
+        )
         counts = detect(expected, self.options, noise)
         amplitude, phase_rad = labels(full, self.probe, self.instrument.window_px)
         return Batch(
@@ -200,20 +202,6 @@ class SimulatedFrames:
             amplitude=torch.from_numpy(amplitude)[:, None],
             phase_rad=torch.from_numpy(phase_rad)[:, None],
         )
-
-    def expected(self, patches: torch.Tensor, probe: torch.Tensor) -> torch.Tensor:
-        """Expected binned intensity of patches (B, full, full) under a probe (modes, full, full).
-
-        (B, window, window) float32, relative to the incident counts. The shift of the exit wave's
-        origin is omitted: it only changes the phase of the detector wave.
-        """
-        spectrum = torch.fft.fft2(patches[:, None] * probe[None], norm="ortho")
-        intensity = (spectrum.real**2 + spectrum.imag**2).sum(dim=1)
-        binning, window_px = self.instrument.binning, self.instrument.window_px
-        half = self._full_px // 2
-        # Centring combined with the roll of the binning convention.
-        rolled = torch.roll(intensity, (half + binning // 2,) * 2, dims=(1, 2))
-        return rolled.reshape(-1, window_px, binning, window_px, binning).sum(dim=(2, 4))
 
     def _wrong_probe(self, rng: np.random.Generator, noise: torch.Generator) -> torch.Tensor:
         errors = self.options.probe_errors

@@ -12,7 +12,7 @@ from wnet_edge.models.dynamo import no_compiler_folder
 from wnet_edge.models.registry import CountsNetwork, NetworkSpec, build
 from wnet_edge.physics.instrument import Instrument
 from wnet_edge.training.checkpoint import Checkpoint, load_weights, read_checkpoint, select
-from wnet_edge.training.options import Recipe, TrainingOptions
+from wnet_edge.training.options import TrainingOptions
 
 
 @dataclass
@@ -49,6 +49,7 @@ def start(
         probe=instrument.probe,
         window_px=instrument.window_px,
     )
+    recipe = options.recipe
     if options.freeze_norm and not any(isinstance(m, nn.BatchNorm2d) for m in network.modules()):
         raise TrainingError(
             f"{options.network.model.value} has no batch norms to freeze; leave out --freeze-norm"
@@ -62,7 +63,9 @@ def start(
         load_weights(network, begun, initial)
     # Depthwise convolutions train several times faster in this memory layout on a CPU.
     network.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingState(network, optimizer_for(network, options.recipe), 0, 0, [])
+    return TrainingState(
+        network, optimizer_for(network, recipe.learning_rate, recipe.weight_decay), 0, 0, []
+    )
 
 
 def tensors(state: TrainingState) -> dict[str, torch.Tensor]:
@@ -82,13 +85,7 @@ def restore(
     Raises:
         CheckpointError: if it was trained with other settings, or its weights do not match.
     """
-    trained = checkpoint.record.settings
-    changed = sorted(k for k in {*settings, *trained} if trained.get(k) != settings.get(k))
-    if changed:
-        raise CheckpointError(
-            f"{path}: trained with a different {', '.join(changed)}; resume with the same options, "
-            "or start from its weights with --init"
-        )
+    check_unchanged(checkpoint.record.settings, settings, path)
     load_weights(state.network, checkpoint, path)
     try:
         _restore_optimizer(state, checkpoint)
@@ -99,6 +96,20 @@ def restore(
         ) from error
     state.epoch = checkpoint.record.epoch
     state.history = list(checkpoint.record.history)
+
+
+def check_unchanged(trained: dict[str, Any], settings: dict[str, Any], path: Path) -> None:
+    """See that a checkpoint was trained with these settings.
+
+    Raises:
+        CheckpointError: naming those that differ.
+    """
+    changed = sorted(k for k in {*settings, *trained} if trained.get(k) != settings.get(k))
+    if changed:
+        raise CheckpointError(
+            f"{path}: trained with a different {', '.join(changed)}; resume with the same options, "
+            "or start from its weights with --init"
+        )
 
 
 def _restore_optimizer(state: TrainingState, checkpoint: Checkpoint) -> None:
@@ -125,7 +136,9 @@ def _named(spec: NetworkSpec) -> str:
     return f"{spec.model.value} on the {spec.input.value} input, width {spec.width:g}"
 
 
-def optimizer_for(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
+def optimizer_for(
+    network: CountsNetwork, learning_rate: float, weight_decay: float
+) -> torch.optim.AdamW:
     """AdamW without weight decay on biases and normalisation gains, as in ConvNeXt's recipe."""
     parameters = list(network.parameters())
     groups: list[dict[str, Any]] = [
@@ -133,4 +146,4 @@ def optimizer_for(network: CountsNetwork, recipe: Recipe) -> torch.optim.AdamW:
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     with no_compiler_folder():
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        return torch.optim.AdamW(groups, lr=learning_rate, weight_decay=weight_decay)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.judging.frame_fit import ImageModel, frame_fit
 from wnet_edge.judging.yardstick import ScanPart
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.image.frame_fit import ImageModel, frame_fit
 from wnet_edge.scan.scan import Scan
 from wnet_edge.stitching.laid_sums import Stitched
 

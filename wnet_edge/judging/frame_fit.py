@@ -1,16 +1,17 @@
 """Frames simulated from an image, and how well they fit the measured ones.
 
 All modes of the probe, binned as measured, with one fitted scale per frame. Used by the
-self-check for a sample of the frames, and by `wnet-edge evaluate` for each of them.
+self-check for a sample of the frames, by `wnet-edge evaluate` for each of them, and by
+self-supervised training for those held out.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.package.manifest import FrameFit, Manifest
+from wnet_edge.package.manifest import FrameFit
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import far_field
 from wnet_edge.physics.gauge import probe_intensity
@@ -20,11 +21,25 @@ from wnet_edge.physics.probe import fitted_probe, shifted_probe
 from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.stitching.laid_sums import Stitched
 
-_COVERED_POWER = 0.999
+COVERED_POWER = 0.999
 """Fraction of the probe's power that must fall on covered pixels."""
 
 _CONTRASTS = np.geomspace(1 / 4, 4, 9)
 """Contrast factors that are tried; the minimum is interpolated by a parabola."""
+
+
+class Window(Protocol):
+    """Of a network, as a package's manifest or an instrument has it."""
+
+    @property
+    def window_px(self) -> int:
+        """Edge of the network's window."""
+        ...
+
+    @property
+    def frame_px(self) -> int:
+        """Edge of the full window."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -53,11 +68,11 @@ class ImageModel:
         setup: FrameSetup,
         positions_m: NDArray[np.float64],
         probe: NDArray[np.complex64],
-        manifest: Manifest,
+        window: Window,
         stitched: Stitched,
     ) -> "ImageModel":
         """For a scan's frames at `positions_m` (N, 2), all of them in order, and their image."""
-        size_px = max(setup.frame_px, manifest.frame_px)
+        size_px = max(setup.frame_px, window.frame_px)
         probe = fitted_probe(probe, size_px)
         power = probe_intensity(probe).astype(np.float64)
         top_left = positions_px(positions_m, setup.object_pixel_size_m)
@@ -68,13 +83,13 @@ class ImageModel:
             wave=far_field(probe).astype(np.complex64),
             power=power / power.sum(),
             corner_px=top_left + start - stitched.origin_px,
-            binning=size_px // manifest.window_px,
+            binning=size_px // window.window_px,
         )
 
-    def covers(self, frame: int) -> bool:
-        """Whether the image covers the area illuminated by the probe."""
+    def covers(self, frame: int, least_power: float = COVERED_POWER) -> bool:
+        """Whether that share of the probe's power falls on pixels that the image covers."""
         coverage = self._cut(self.stitched.coverage, frame)
-        return bool(np.sum(self.power[coverage > 0]) >= _COVERED_POWER)
+        return bool(np.sum(self.power[coverage > 0]) >= least_power)
 
     def counts(self, frame: int) -> NDArray[np.float32]:
         """Expected counts of a frame, (3, h, w) float32, in the units of the probe's power.
