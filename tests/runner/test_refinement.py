@@ -88,6 +88,23 @@ def test_passes_take_positions_and_probe_further(infer, tmp_path):
     assert 0.9 < likeness < 0.9999
 
 
+def test_an_image_that_passes_would_spoil_is_left_as_it_was(call, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    few = ("--frames", "25", "--step-px", "6", "--photons", "100")
+    assert call("simulate", "-o", "dim.cxi", "--probe", "example:scan247", *few)[0] == 0
+    images = []
+    for refine in ((), ("--refine", "3", "--refine-probe")):
+        code, out, _ = call(
+            "infer", "dim.cxi", "-o", "out.h5", "--no-image", "--force", "--json", *refine
+        )
+        assert code == 0
+        images.append(read_result(tmp_path / "out.h5").phase)
+    told = json.loads(out.splitlines()[-1])["refinement"]
+    assert told["passes"] == told["probe_change"] == 0
+    assert told["stopped"].startswith("passes raise it to")
+    np.testing.assert_array_equal(*images)
+
+
 @pytest.mark.usefixtures("here")
 def test_a_probe_is_refined_in_passes_only(call):
     code, _, err = call("infer", "scan.cxi", "--package", "known.wnet", "--refine-probe")

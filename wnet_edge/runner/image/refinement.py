@@ -99,7 +99,8 @@ def refine(
 ) -> tuple[Assembled, Refinement]:
     """Improve an image until its frames are explained, under the package's probe.
 
-    Ctrl-C ends it with the last whole pass.
+    Ctrl-C ends it with the last whole pass. If the passes explain the frames worse than the image
+    did, as they may with far less than a photon a pixel, the image is left as it was.
 
     Args:
         gathered: the frames' setup and positions.
@@ -138,9 +139,13 @@ def refine(
     with Passes(scanned, window.start, threads, options.positions, probe=options.probe) as passes:
         r_factors, stopped = passes_that_pay(passes, options, progress)
         last = passes.misfit()
-    moved_px = passes.corner_px - window.corner_px
-    done = Refinement((*r_factors, last.r_factor), last.r_noise, stopped, perf_counter() - began)
+    first, seconds = r_factors[0] if r_factors else last.r_factor, perf_counter() - began
+    if last.r_factor > first:
+        why = f"passes raise it to {last.r_factor:.4f}, and the image is left as it was"
+        return assembled, Refinement((first,), last.r_noise, why, seconds)
+    done = Refinement((*r_factors, last.r_factor), last.r_noise, stopped, seconds)
     if options.positions is not None:
+        moved_px = passes.corner_px - window.corner_px
         positions_m = gathered.positions_m + moved_px * setup.object_pixel_size_m
         rms_px = float(np.sqrt(np.mean(np.sum(moved_px[stitched.used] ** 2, axis=1))))
         done = replace(done, positions_m=positions_m, moved_px=rms_px)
