@@ -3,6 +3,8 @@
 import shutil
 import socket
 import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from loopback import LOOPBACK
 
 pytest.importorskip("p4p")
 
-SIMULATOR = shutil.which("pvapy-ad-sim-server")
+SIMULATOR = shutil.which("pvapy-ad-sim-server", path=Path(sys.executable).parent)
 PV = "test:sim:Image"
 
 
