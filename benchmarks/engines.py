@@ -19,7 +19,7 @@ from wnet_edge.embedded import EXAMPLE_SCAN
 
 _PROGRAM = Path(sys.executable).with_name("wnet-edge")
 _PASSES = (0, 3, 10)
-_EPOCHS = {"lsqml": 36, "mpie": 36, "epie": 20, "dm": 15}
+_EPOCHS = {"lsqml": 36, "mpie": 20, "epie": 16, "dm": 12}
 
 
 def run(*words: object) -> tuple[float, dict[str, Any]]:
