@@ -14,6 +14,7 @@ from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.options import (
     FILE,
     force_option,
+    format_option,
     frame_progress,
     json_option,
     no_links_option,
@@ -66,14 +67,7 @@ from wnet_edge.runner.image.job import Done, Job, check_jobs, run_job
     help="Picture of the result.  [default: ./SCAN.wnet.png, or OUT.png next to -o OUT.h5]",
 )
 @click.option("--no-image", is_flag=True, help="Write no picture.")
-@click.option(
-    "--format",
-    "image_format",
-    type=click.Choice([kind.value for kind in ResultFormat]),
-    default=ResultFormat.NEXUS.value,
-    show_default=True,
-    help="Format of the result; tiff writes phase and amplitude to one file each.",
-)
+@format_option
 @click.option(
     "--refine",
     type=PASSES,

@@ -12,6 +12,7 @@ import click
 
 from wnet_edge.cli.terminal import print_line
 from wnet_edge.io.containers.hdf5.faults import links_refused
+from wnet_edge.io.images.result_format import ResultFormat
 from wnet_edge.one_line import one_line
 from wnet_edge.package.manifest import MAX_BATCH_SIZE, Precision
 from wnet_edge.package.opening import Package
@@ -52,6 +53,14 @@ trust_option = click.option(
     metavar="PUBKEY",
     type=FILE,
     help="Refuse a package that is not signed with this public key (PEM file).",
+)
+format_option = click.option(
+    "--format",
+    "image_format",
+    type=click.Choice([kind.value for kind in ResultFormat]),
+    default=ResultFormat.NEXUS.value,
+    show_default=True,
+    help="Format of the result; tiff writes phase and amplitude to one file each.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print the result as one JSON object on the last line."

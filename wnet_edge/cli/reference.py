@@ -7,7 +7,14 @@ import click
 
 from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.number_types import SEED
-from wnet_edge.cli.options import FILE, force_option, json_option, no_links_option, print_json
+from wnet_edge.cli.options import (
+    FILE,
+    force_option,
+    format_option,
+    json_option,
+    no_links_option,
+    print_json,
+)
 from wnet_edge.cli.reference_progress import epoch_progress
 from wnet_edge.cli.scan_options import (
     known_orientation_options,
@@ -85,14 +92,7 @@ _MAX_EPOCHS, _MAX_MODES = 100_000, 50
 )
 @click.option("--image", "picture", type=FILE, help="Picture.  [default: OUT.png next to OUT.h5]")
 @click.option("--no-image", is_flag=True, help="Write no picture.")
-@click.option(
-    "--format",
-    "image_format",
-    type=click.Choice([kind.value for kind in ResultFormat]),
-    default=ResultFormat.NEXUS.value,
-    show_default=True,
-    help="Format of the result; tiff writes phase and amplitude to one file each.",
-)
+@format_option
 @known_orientation_options
 @scan_options
 @no_links_option
