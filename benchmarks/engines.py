@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
+from benchmarks.markdown import head, show
 from wnet_edge.embedded import EXAMPLE_SCAN
 
 _PROGRAM = Path(sys.executable).with_name("wnet-edge")
@@ -35,19 +36,13 @@ def run(*words: object) -> tuple[float, dict[str, Any]]:
     return perf_counter() - began, values
 
 
-def show(*cells: object) -> None:
-    """A row of a table."""
-    print(f"| {' | '.join(map(str, cells))} |", flush=True)  # noqa: T201
-
-
 def main() -> None:
     """First what refinement reaches, then when each engine does."""
     scan = Path(sys.argv[1]) if sys.argv[1:] else EXAMPLE_SCAN
     with TemporaryDirectory() as folder:
         output = ("-o", Path(folder) / "out.h5", "--force")
         wanted = []
-        show("infer", "seconds, whole command", "R")
-        show("---", "---", "---")
+        head("infer", "seconds, whole command", "R")
         for passes in _PASSES:
             # One pass more measures the image without any.
             refine = ("--refine", passes or 1)
@@ -58,8 +53,7 @@ def main() -> None:
             wanted.append(r_factors[0] if not passes else r_factors[-1])
             show(f"--refine {passes}" if passes else "", f"{seconds:.1f}", f"{wanted[-1]:.4f}")
         print()  # noqa: T201
-        show("engine", "s an epoch", *(f"seconds to R ≤ {r:.4f} (epochs)" for r in wanted))
-        show(*["---"] * (2 + len(wanted)))
+        head("engine", "s an epoch", *(f"seconds to R ≤ {r:.4f} (epochs)" for r in wanted))
         for engine, epochs in _EPOCHS.items():
             options = ("--engine", engine, "--epochs", epochs, "--batch-size", "10")
             _, values = run("reference", scan, *options, *output)

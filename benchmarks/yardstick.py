@@ -22,6 +22,8 @@ from typing import Any
 import h5py
 import numpy as np
 
+from benchmarks.markdown import head, show
+
 _PROGRAM = Path(sys.executable).with_name("wnet-edge")
 _REFINED = ("--refine-probe", "--refine-positions", "--batch-size", "37")
 _RUNS = {
@@ -42,18 +44,12 @@ def call(*words: object) -> dict[str, Any]:
     return values
 
 
-def show(*cells: object) -> None:
-    """A row of a table."""
-    print(f"| {' | '.join(map(str, cells))} |", flush=True)  # noqa: T201
-
-
 def make(scan: Path, folder: Path) -> None:
     """Reconstructions, how far they agree, and the first as an archive."""
     network = folder / "w3.h5"
     if not network.exists():
         call("infer", scan, "-o", network)
-    show("reconstruction", "epochs", "seconds", "R over all frames")
-    show("---", "---", "---", "---")
+    head("reconstruction", "epochs", "seconds", "R over all frames")
     made = {}
     for name, (engine, epochs, started) in _RUNS.items():
         path = folder / f"{name.replace(', ', '_').replace(' ', '_')}.h5"
@@ -66,8 +62,7 @@ def make(scan: Path, folder: Path) -> None:
         show(name, epochs, f"{values['seconds']:.0f}", f"{values['r_factor']:.4f}")
         made[name] = path
     print()  # noqa: T201
-    show("reconstruction", "and", "phase correlation", "slope")
-    show("---", "---", "---", "---")
+    head("reconstruction", "and", "phase correlation", "slope")
     for one, other in combinations(made, 2):
         measured = call("compare", made[one], made[other])
         show(one, other, f"{measured['phase_correlation']:.4f}", f"{measured['phase_slope']:.3f}")
@@ -92,8 +87,7 @@ def write_archive(result: Path, archive: Path) -> None:
 def table(scan: Path, packages: list[str]) -> None:
     """Images of the scan against both reconstructions, and of its halves against each other."""
     against = [f"{name}: phase, slope" for name in _YARDSTICKS]
-    show("package", "passes", "R", *against, "of halves: phase", "resolution, nm")
-    show(*["---"] * (5 + len(against)))
+    head("package", "passes", "R", *against, "of halves: phase", "resolution, nm")
     with TemporaryDirectory() as name:
         folder = Path(name)
         whole, halves = folder / "whole.h5", (folder / "even.h5", folder / "odd.h5")

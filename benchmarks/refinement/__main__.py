@@ -23,6 +23,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.markdown import head, show
 from benchmarks.refinement.unseen import OBJECTS, error, unseen_scan
 from wnet_edge.embedded import EXAMPLE_SCAN
 from wnet_edge.io.probe_file import find_probe
@@ -66,17 +67,6 @@ def correlation(result: Path, reference: Path) -> float:
     call = [_PROGRAM, "compare", result, reference, "--json"]
     done = subprocess.run(call, check=True, capture_output=True, text=True)
     return float(json.loads(done.stdout)["phase_correlation"])
-
-
-def show(*cells: object) -> None:
-    """A row of a table."""
-    print(f"| {' | '.join(map(str, cells))} |", flush=True)  # noqa: T201
-
-
-def head(*cells: str) -> None:
-    """The first rows of a table."""
-    show(*cells)
-    show(*["---"] * len(cells))
 
 
 def passes(folder: Path, scan: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -66,6 +67,14 @@ class ReadOptions:
     pixel_size_m: float | None = None
     beam_centre_px: tuple[float, float] | None = None
     zero_frequency: ZeroFrequency | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files that positions, probe and mask may name, with a dataset's path or without."""
+        texts = [one for one in (self.positions, self.probe, self.mask) if isinstance(one, str)]
+        return tuple(
+            Path(named) for text in texts for named in (text, text.rpartition(":")[0]) if named
+        )
 
 
 NONE = "none"

@@ -131,10 +131,8 @@ def check_job(job: ReferenceJob) -> None:
     note_input(job.scan, ResultError, "the scan to read")
     if job.start is not None:
         note_input(job.start, ResultError, "the image to begin with")
-    for text in (job.reading.positions, job.reading.probe, job.reading.mask):
-        if isinstance(text, str):
-            for named in filter(None, (text, text.rpartition(":")[0])):
-                note_input(Path(named), ResultError)
+    for named in job.reading.files:
+        note_input(named, ResultError)
     files = job.outputs if job.picture is None else (*job.outputs, job.picture)
     for output in files:
         check_output(output, ResultError, force=job.force)

@@ -10,6 +10,7 @@ from wnet_edge.io.images.placed_image import read_placed_image
 from wnet_edge.physics.geometry import positions_px
 from wnet_edge.reference.scene import Scene
 from wnet_edge.scan.scan import Scan
+from wnet_edge.stitching.laid_sums import blank_value
 
 _LEAST_COVERAGE = 0.02
 """Of the largest coverage: what has been seen less of is begun empty."""
@@ -45,8 +46,7 @@ def start_object(path: Path, scan: Scan, scene: Scene) -> NDArray[np.complex64]:
             f"{path}: does not show the places where the frames of {scan.path.name} were taken; "
             "give an image of this scan"
         )
-    empty = np.median(np.abs(start[filled])) * np.exp(1j * np.angle(start[filled].sum()))
-    return np.where(filled, start, empty).astype(np.complex64)
+    return np.where(filled, start, blank_value(start[filled])).astype(np.complex64)
 
 
 def _overlap(

@@ -159,7 +159,8 @@ class Passes:
 
     def misfit(self) -> Misfit:
         """Of object and probe as they are."""
-        self._model.illuminate(self.probe)
+        if self._improves_probe:  # the model is lit by the probe that the next pass looks from
+            self._model.illuminate(self.probe)
         found = Misfit()
         for _, one in self._each(self._misfit):
             found += one

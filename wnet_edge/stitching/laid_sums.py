@@ -95,6 +95,15 @@ def global_turn(weighted: NDArray[np.complex64]) -> complex:
     return total.conjugate() / abs(total) if total else 1.0 + 0j
 
 
+def blank_value(image: NDArray[np.complex64]) -> complex:
+    """What stands for pixels that nothing is known of: median amplitude and mean phase of others.
+
+    Args:
+        image: the pixels that are known.
+    """
+    return complex(np.median(np.abs(image)) * np.exp(1j * np.angle(image.sum())))
+
+
 def check_any(used: NDArray[np.bool_]) -> None:
     """See that some frame had a usable patch.
 

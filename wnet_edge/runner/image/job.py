@@ -89,10 +89,8 @@ def check_jobs(jobs: Iterable[Job], package: Package) -> None:
     note_input(package.path, ResultError, "the package")
     for job in jobs:
         note_input(job.scan, ResultError, "a scan to read")
-        for text in (job.reading.positions, job.reading.probe, job.reading.mask):
-            if isinstance(text, str):
-                for named in filter(None, (text, text.rpartition(":")[0])):
-                    note_input(Path(named), ResultError)
+        for named in job.reading.files:
+            note_input(named, ResultError)
     for job in jobs:
         for output in _files(job):
             check_output(output, ResultError, force=job.force)

@@ -16,7 +16,7 @@ from wnet_edge.runner.graph.device import usable_cores
 from wnet_edge.runner.image.gathered import Assembled, Gathered
 from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.scan.preparation import Preparation
-from wnet_edge.stitching.laid_sums import Stitched, global_turn
+from wnet_edge.stitching.laid_sums import Stitched, blank_value, global_turn
 
 _LEAST_COVERAGE = 0.02
 """Of the largest coverage: what the network has seen less of is begun blank."""
@@ -194,10 +194,7 @@ class _Window:
             stitched.origin_px + shape,
         )
         seen = stitched.coverage > _LEAST_COVERAGE * stitched.coverage.max()
-        blank = np.median(np.abs(stitched.image[seen])) * np.exp(
-            1j * np.angle(stitched.image[seen].sum())
-        )
-        start = np.full(tuple(high - low), blank, np.complex64)
+        start = np.full(tuple(high - low), blank_value(stitched.image[seen]), np.complex64)
         row, column = (stitched.origin_px - low).tolist()
         image = slice(row, row + shape[0]), slice(column, column + shape[1])
         np.copyto(start[image], stitched.image, where=seen)
