@@ -5,6 +5,7 @@ processor's vector units) are done once and stored as ONNX: starting takes less 
 same. The patches are checked against the portable package's golden ones before anything is written.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from wnet_edge.errors import ExportError
 from wnet_edge.export.graph import serialise
 from wnet_edge.package.manifest import Compiled, Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.package.packing import Graph, PackageContent, pack, write_package
+from wnet_edge.package.packing import Graph, PackageContent, content_of, pack, write_package
 from wnet_edge.package.signature import PrivateKey
 from wnet_edge.runner.choosing.choice import opening_fault
 from wnet_edge.runner.graph.compiled_here import mark_compiled
@@ -65,24 +66,9 @@ def compile_package(
 
 
 def _content(package: Package, provider: Provider) -> PackageContent:
-    manifest = package.manifest
-    return PackageContent(
-        model=manifest.model,
-        parameter_count=manifest.parameter_count,
-        window_px=manifest.window_px,
-        binning=manifest.binning,
-        object_pixel_size_m=manifest.object_pixel_size_m,
-        probe=package.probe,
+    return replace(
+        content_of(package),
         graphs={kind: _compiled(package, kind, provider) for kind in package.graphs},
-        golden=package.golden,
-        tolerance=manifest.golden.tolerance,
-        training=manifest.training,
-        versions=manifest.versions,
-        created=manifest.created,
-        batch_size=manifest.batch_size,
-        calibration=manifest.calibration,
-        self_check=manifest.self_check,
-        orientation=manifest.orientation,
         compiled=Compiled(
             provider=provider.value,
             onnxruntime=onnxruntime.__version__,

@@ -417,7 +417,7 @@ PACKAGES = [
     ),
     Case(
         "a package of another instrument",
-        (SCAN, "w3", "window of 128 px", "train a package"),
+        (SCAN, "w3", "window of 128 px", "wnet-edge adapt"),
         nothing,
         ("infer", SCAN),
     ),

@@ -111,14 +111,20 @@ def find_checkpoint(name_or_file: str) -> Path:
     return shipped if shipped.is_file() else Path(name_or_file)
 
 
+def shipped_weights(model: str) -> Path | None:
+    """Path of the trained weights of a network that ship with wnet-edge; None if none do."""
+    path = _HERE / "zoo" / f"{model}{_SHIPPED_FOR}"
+    return path if path.is_file() else None
+
+
 def zoo_checkpoint(model: str) -> Path:
     """Path of the trained weights of a network that ship with wnet-edge.
 
     Raises:
         CheckpointError: if there are none of that name.
     """
-    path = _HERE / "zoo" / f"{model}{_SHIPPED_FOR}"
-    if not path.is_file():
+    path = shipped_weights(model)
+    if path is None:
         raise CheckpointError(
             f"no trained weights of {model} ship with wnet-edge; train it, and give --checkpoint"
         )

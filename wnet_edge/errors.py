@@ -25,6 +25,20 @@ class PackageError(WNetEdgeError):
     """A package file is missing, damaged, of an unknown schema or does not fit the scan."""
 
 
+class OtherInstrumentError(PackageError):
+    """A package was made for another instrument than a scan's.
+
+    Args:
+        scan: file of the scan.
+        fault: what does not fit, for the user.
+        command: that makes a package for the scan.
+    """
+
+    def __init__(self, scan: object, fault: str, command: str = "wnet-edge adapt SCAN") -> None:
+        self.scan, self.fault = scan, fault
+        super().__init__(f"{scan}: {fault}; make a package for this instrument: {command}")
+
+
 class SignatureError(PackageError):
     """A key can't be read, or a package lacks the required signature."""
 

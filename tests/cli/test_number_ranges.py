@@ -95,6 +95,7 @@ def test_both_ends_are_survived(call, name, flag, value):
         "train": ("--model", "w3", "--data", "scan.cxi", "-o", "out.safetensors"),
         "export": ("--model", "w3", "--calibration", "scan.cxi"),
         "reference": ("scan.cxi", "-o", "out.h5", "--epochs", "1"),
+        "adapt": ("scan.cxi", "-o", "out.wnet"),
     }[name]
     if name == "simulate" and flag in ("--energy-ev", "--distance-m", "--pixel-size-m"):
         words = (*words, "--probe", "scan.cxi")

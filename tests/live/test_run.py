@@ -104,7 +104,7 @@ def test_a_scan_that_can_not_be_is_told_and_the_next_one_goes_on(known, opened):
     run(told, opened, replace(OPTIONS, scans=2), told)
     ((name, message),) = told.failures
     assert name == "near"
-    assert "train a package for this window" in message
+    assert "make a package for this instrument" in message
     assert [image.scan.name for image, ended in told.saved if ended] == ["good"]
 
 

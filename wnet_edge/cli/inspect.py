@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from wnet_edge.cli.inspect_scan import readiness, scan_report
+from wnet_edge.cli.model_card import model_card
 from wnet_edge.cli.options import (
     FILE,
     force_option,
@@ -47,6 +48,12 @@ from wnet_edge.physics.orientation import Orientation
     metavar="NAME|FILE",
     help="Package to check the scan against: says whether infer will run, or what is missing.",
 )
+@click.option(
+    "--card",
+    is_flag=True,
+    help="Print the package's model card as Markdown: what it is for, how it was made, how good it "
+    "is.",
+)
 @trust_option
 @orientation_options
 @scan_options
@@ -57,6 +64,7 @@ def command(
     file: str,
     picture: Path | None,
     package: str | None,
+    card: bool,
     trust: Path | None,
     orientation: str | None,
     position_orientation: str,
@@ -76,10 +84,16 @@ def command(
     if is_package:
         if picture is not None or package is not None:
             raise click.UsageError("--image and --package are for scans")
+        if card:
+            if as_json:
+                raise click.UsageError("give either --card or --json")
+            for line in model_card(opened_package(file, trust)).splitlines():
+                print_line(line)
+            return
         _show(_package(file, trust), as_json=as_json)
         return
-    if trust is not None and package is None:
-        raise click.UsageError("--trust is for packages")
+    if card or (trust is not None and package is None):
+        raise click.UsageError(f"{'--card' if card else '--trust'} is for packages")
     note_input(Path(file), ResultError, "a scan to read")
     opened = None if package is None else opened_package(package, trust)
     if picture is not None:
@@ -135,6 +149,6 @@ def _readable(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
         return "; ".join(value)
     return str(getattr(value, "value", value))

@@ -24,9 +24,10 @@ from typing import Any
 
 import click
 
+from wnet_edge.cli.adapt_command import with_adapt_command
 from wnet_edge.cli.command_line import command_line
 from wnet_edge.cli.terminal import ClosedPipeError, prepared_streams, print_note
-from wnet_edge.errors import ProviderError, WNetEdgeError, not_installed
+from wnet_edge.errors import OtherInstrumentError, ProviderError, WNetEdgeError, not_installed
 from wnet_edge.host.inputs import one_command
 from wnet_edge.host.interrupts import (
     FAILED,
@@ -46,6 +47,7 @@ COMMANDS = {
     "follow": "Reconstruct a scan while its file is being written.",
     "stream": "Reconstruct scans while a detector streams their frames.",
     "replay": "Publish a recorded scan as a detector would.",
+    "adapt": "Make a package for a new instrument from one scan.",
     "simulate": "Simulate a scan of a procedural object, with labels.",
     "train": "Train a network on simulated or measured frames.",
     "export": "Export a trained network to a verified package file.",
@@ -61,7 +63,7 @@ COMMANDS = {
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
 LIVE_COMMANDS = ("follow", "stream")
-WORKSHOP_COMMANDS = ("train", "export")
+WORKSHOP_COMMANDS = ("adapt", "train", "export")
 WORKSHOP_MODULES = frozenset({"torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"})
 
 
@@ -77,6 +79,8 @@ class LazyGroup(click.Group):
         try:
             with one_command():
                 return super().invoke(ctx)
+        except OtherInstrumentError as error:
+            raise with_adapt_command(error) from error
         except KeyboardInterrupt as error:
             raise WNetEdgeError(
                 f"interrupted, no output is left half-written; run again: {command_line()}"

@@ -41,6 +41,10 @@ _PROFILED = (
 )
 
 
+SCAN_FLAGS = tuple(f"--{name.replace('_', '-')}" for name in (*_PROFILED, "profile"))
+"""As they are typed; each takes one value."""
+
+
 class _Pair(click.ParamType[tuple[float, float]]):
     """Two numbers with a separator between: ROW,COLUMN or ROWSxCOLUMNS."""
 

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import PackageError, ScanError
+from wnet_edge.errors import OtherInstrumentError, PackageError, ScanError
 from wnet_edge.io.found import FoundScan, PositionUnit
 from wnet_edge.io.parts.complete_scan import known_geometry, required_frames
 from wnet_edge.physics.geometry import same_pixel_size
@@ -60,7 +60,7 @@ def window_size_px(found: FoundScan, manifest: Window) -> int:
 
     Raises:
         PackageError: if object pixels or windows are incompatible, with the numbers.
-        ScanError: if there are no frames, or too much of the window lies outside the detector.
+        ScanError: if there are no frames.
     """
     frames = required_frames(found)
     height, width = frames.value.shape[1:]
@@ -82,16 +82,17 @@ def window_size_px(found: FoundScan, manifest: Window) -> int:
     size_px = max(round(exact_px / manifest.window_px), 1) * manifest.window_px
     found_m = manifest.object_pixel_size_m * exact_px / size_px
     if not same_pixel_size(found_m, manifest.object_pixel_size_m):
-        raise PackageError(
-            f"{found.path}: an object pixel is {found_m * 1e9:.4g} nm on a window of {size_px} px, "
-            f"but {manifest.model} was trained for {manifest.object_pixel_size_m * 1e9:.4g} nm; "
-            "correct energy, distance and detector pixel, or train a package for this geometry"
+        raise OtherInstrumentError(
+            found.path,
+            f"an object pixel is {found_m * 1e9:.4g} nm on a window of {size_px} px, but "
+            f"{manifest.model} was trained for {manifest.object_pixel_size_m * 1e9:.4g} nm; "
+            "correct energy, distance and detector pixel if they are wrong",
         )
     if min(size_px, height) * min(size_px, width) < LEAST_INSIDE * size_px**2:
-        raise ScanError(
-            f"{found.path}: {frames.where} has frames of {height} × {width} px, but "
-            f"{manifest.model} needs a window of {size_px} px of this detector; "
-            "record larger frames, or train a package for this window"
+        raise OtherInstrumentError(
+            found.path,
+            f"{frames.where} has frames of {height} × {width} px, but {manifest.model} needs a "
+            f"window of {size_px} px of this detector; record larger frames if there are",
         )
     return size_px
 
@@ -106,10 +107,11 @@ def remaining_binning(scan: Scan, network: Sampling) -> int:
     binning = scan.binning_to(network.window_px)
     expected_m, found_m = network.object_pixel_size_m, scan.object_pixel_size_m
     if not same_pixel_size(found_m, expected_m):
-        raise PackageError(
-            f"{scan.path}: an object pixel is {found_m * 1e9:.4g} nm, but the network was trained "
-            f"for {expected_m * 1e9:.4g} nm; correct energy, distance and detector pixel, or train "
-            "a package for this geometry"
+        raise OtherInstrumentError(
+            scan.path,
+            f"an object pixel is {found_m * 1e9:.4g} nm, but the network was trained for "
+            f"{expected_m * 1e9:.4g} nm; correct energy, distance and detector pixel if they are "
+            "wrong",
         )
     return binning
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import PackageError, ScanError
+from wnet_edge.errors import OtherInstrumentError, ScanError
 from wnet_edge.framing.beam_centre import CONVINCING, BeamCentre, find_beam_centre
 from wnet_edge.framing.compatibility import (
     LEAST_INSIDE,
@@ -144,7 +144,7 @@ class Framing:
         try:
             self._far_field = probe_far_field(package.probe, self._size_px)
         except ValueError as error:
-            raise PackageError(f"{found.path}: {error}; train a package for this window") from error
+            raise OtherInstrumentError(found.path, str(error)) from error
 
     def framed(self, orientation: Orientation, position_orientation: Orientation) -> FramedScan:
         """The scan framed with these orientations of frames and positions.

@@ -13,7 +13,7 @@ from enum import Enum
 
 from wnet_edge.physics.orientation import Orientation
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 MANIFEST_FILE = "manifest.json"
 PROBE_FILE = "probe.npy"
 GOLDEN_FILE = "golden.npz"
@@ -191,6 +191,51 @@ class FrameFit:
         return 1 - self.unexplained
 
 
+class Grade(str, Enum):
+    """Worth of a package on the scan that it was adapted to."""
+
+    GOOD = "good"
+    USABLE = "usable"
+    NOT_USABLE = "not usable"
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How a package was made for one instrument from one of its scans, and how good it is there.
+
+    No frame of the scan was trained on.
+
+    Attributes:
+        scan: name of the scan's file.
+        scan_sha256: fingerprint of the scan.
+        frames: number of its frames.
+        median_counts: of a frame.
+        probe_from: where the probe comes from.
+        choices: what was chosen and what was mended, one line each.
+        image: R-factors of the network's image; None if no frame could be compared.
+        refined: likewise, after passes of refinement.
+        passes: number of those.
+        phase_correlation: of the network's image with a reference; None without one.
+        refined_phase_correlation: likewise, after refinement.
+        grade: what the package is worth.
+        reason: why it is no better, and what to do; None if it is good.
+    """
+
+    scan: str
+    scan_sha256: str
+    frames: int
+    median_counts: float
+    probe_from: str
+    choices: tuple[str, ...]
+    image: FrameFit | None
+    refined: FrameFit | None
+    passes: int
+    phase_correlation: float | None
+    refined_phase_correlation: float | None
+    grade: Grade
+    reason: str | None
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """Largest permitted deviation of other hardware's outputs from the golden ones.
@@ -250,6 +295,7 @@ class Manifest:
         precisions: the graphs.
         calibration: frames of the golden outputs and of the quantiser's ranges; None if unknown.
         self_check: reference R-factors for the self-check of `infer`; None if export had no scan.
+        adaptation: how it was adapted to an instrument; None if it was not by `wnet-edge adapt`.
         training: provenance of the weights.
         versions: software name to version.
         created: ISO 8601, UTC, to the second: 2024-05-01T12:00:00Z.
@@ -270,6 +316,7 @@ class Manifest:
     precisions: dict[Precision, GraphEntry]
     calibration: Calibration | None
     self_check: FrameFit | None
+    adaptation: Adaptation | None
     training: Training
     versions: dict[str, str]
     created: str

@@ -46,6 +46,21 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "self_check.r_blank": (1e-6, 10),
     "self_check.contrast": (1e-6, 100),
     "self_check.frames": (1, 10**7),
+    "adaptation.frames": (1, 10**9),
+    "adaptation.median_counts": (0, 1e15),
+    "adaptation.image.r_factor": (1e-6, 10),
+    "adaptation.image.r_floor": (0, 10),
+    "adaptation.image.r_blank": (1e-6, 10),
+    "adaptation.image.contrast": (1e-6, 100),
+    "adaptation.image.frames": (1, 10**7),
+    "adaptation.refined.r_factor": (1e-6, 10),
+    "adaptation.refined.r_floor": (0, 10),
+    "adaptation.refined.r_blank": (1e-6, 10),
+    "adaptation.refined.contrast": (1e-6, 100),
+    "adaptation.refined.frames": (1, 10**7),
+    "adaptation.passes": (0, 1000),
+    "adaptation.phase_correlation": (-1, 1),
+    "adaptation.refined_phase_correlation": (-1, 1),
     "training.seed": (0, _LARGEST),
     "training.epochs": (0, 10**7),
     "training.frames": (0, 10**10),
@@ -115,6 +130,7 @@ def _check_members(manifest: Manifest) -> None:
     hashes = [entry.sha256 for entry in manifest.members()] + [manifest.training.data_sha256]
     hashes += [manifest.calibration.sha256] if manifest.calibration else []
     hashes += [manifest.compiled.source_sha256] if manifest.compiled else []
+    hashes += [manifest.adaptation.scan_sha256] if manifest.adaptation else []
     if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in hashes):
         raise ValueError("a SHA-256 is not 64 hexadecimal digits")
 
@@ -154,6 +170,11 @@ def _leaves(
         for name, item in value.items():
             yield where, key, name
             yield from _leaves(item, f"{where}.{getattr(name, 'value', name)}", f"{key}.*")
+    elif isinstance(value, tuple):
+        if len(value) > _MOST_ENTRIES:
+            raise ValueError(f"{where} has more than {_MOST_ENTRIES} entries")
+        for number, item in enumerate(value):
+            yield from _leaves(item, f"{where}.{number}", f"{key}.*")
     elif is_dataclass(value):
         dot = "." if where else ""
         for field in fields(value):

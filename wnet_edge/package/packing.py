@@ -17,6 +17,7 @@ from wnet_edge.package.manifest import (
     MANIFEST_FILE,
     PROBE_FILE,
     SCHEMA_VERSION,
+    Adaptation,
     Calibration,
     Compiled,
     FrameFit,
@@ -82,8 +83,38 @@ class PackageContent:
     batch_size: int | None = None
     calibration: Calibration | None = None
     self_check: FrameFit | None = None
+    adaptation: Adaptation | None = None
     orientation: Orientation = Orientation.IDENTITY
     compiled: Compiled | None = None
+
+
+def content_of(package: Package) -> PackageContent:
+    """What a package holds, to be packed again with something changed."""
+    manifest = package.manifest
+    return PackageContent(
+        model=manifest.model,
+        parameter_count=manifest.parameter_count,
+        window_px=manifest.window_px,
+        binning=manifest.binning,
+        object_pixel_size_m=manifest.object_pixel_size_m,
+        probe=package.probe,
+        graphs={
+            kind: Graph(content, entry.opset, entry.quantisation, entry.retention)
+            for kind, content in package.graphs.items()
+            for entry in (manifest.precisions[kind],)
+        },
+        golden=package.golden,
+        tolerance=manifest.golden.tolerance,
+        training=manifest.training,
+        versions=manifest.versions,
+        created=manifest.created,
+        batch_size=manifest.batch_size,
+        calibration=manifest.calibration,
+        self_check=manifest.self_check,
+        adaptation=manifest.adaptation,
+        orientation=manifest.orientation,
+        compiled=manifest.compiled,
+    )
 
 
 def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> bytes:
@@ -114,6 +145,7 @@ def package_bytes(content: PackageContent, key: PrivateKey | None = None) -> byt
         },
         calibration=content.calibration,
         self_check=content.self_check,
+        adaptation=content.adaptation,
         training=content.training,
         versions=dict(content.versions),
         created=content.created,

@@ -161,3 +161,15 @@ def _blur(field: Wave, optics: ZonePlate, pixel_size_m: float) -> Wave:
     kept = strength[: optics.modes, None] * modes[: optics.modes]
     shaped: Wave = kept.reshape(optics.modes, window_px, window_px)
     return shaped
+
+
+def resampled_probe(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.complex64]:
+    """Probe (modes, n, n) on `size_px` × `size_px` pixels of the same field of view.
+
+    Its far field is cropped or padded, as on a smaller or larger detector.
+    """
+    if probe.shape[-1] == size_px:
+        return probe
+    wave = fitted_probe(far_field(probe).astype(np.complex64), size_px)
+    resampled: NDArray[np.complex64] = inverse_far_field(wave).astype(np.complex64)
+    return resampled

@@ -33,7 +33,9 @@ _SCALED_BY = 50
 
 Done = TypeVar("Done")
 
-_MOMENTUM = 0.8
+MOMENTUM = 0.8
+"""Of the steps of object and probe, from a guess that is nearly right."""
+
 _LEAST_POWER = 0.02
 """Of the largest summed power of the probe: what is lit less moves less."""
 
@@ -83,6 +85,7 @@ class Passes:
         threads: that share the work.
         positions: what of them is corrected; None: nothing.
         probe: whether it is improved, too.
+        momentum: of the steps; less of it from a poor guess, which it would carry too far.
 
     Attributes:
         object: (H, W) complex64, after the last whole pass.
@@ -99,7 +102,9 @@ class Passes:
         positions: PositionCorrection | None = None,
         *,
         probe: bool = False,
+        momentum: float = MOMENTUM,
     ) -> None:
+        self._momentum = np.float32(momentum)
         self.object = start
         self._ahead = start  # where the next pass looks from
         self._scanned = scanned
@@ -140,7 +145,7 @@ class Passes:
             if one.probe is not None:
                 on_probe.add(one.probe, self._fraction[frame])
         improved = self._ahead + self._step * lacking
-        self._ahead = improved + np.float32(_MOMENTUM) * (improved - self.object)
+        self._ahead = improved + self._momentum * (improved - self.object)
         self.object = improved
         if self._others_move:
             self._move(step_px, on_probe)
@@ -153,7 +158,7 @@ class Passes:
             self._place(self._moved(step_px))
         if self._improves_probe:
             probe = on_probe.improved(self._model.probe, self._probe_norm)
-            self._model.illuminate(probe + np.float32(_MOMENTUM) * (probe - self.probe))
+            self._model.illuminate(probe + self._momentum * (probe - self.probe))
             self.probe = probe
         self._step = self._object_step()
 

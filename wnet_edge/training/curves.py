@@ -22,7 +22,8 @@ class EpochErrors:
 
     Attributes:
         epoch: number of the epoch, from 1.
-        training_loss: mean over the epoch's frames, amplitude and phase together.
+        frames: trained on in the epoch.
+        training_loss: mean over them, amplitude and phase together.
         validation_amplitude_mae: weighted mean absolute error over the validation frames.
         validation_phase_mae_rad: likewise, of the phase.
         learning_rate: at the epoch's last step.
@@ -30,6 +31,7 @@ class EpochErrors:
     """
 
     epoch: int
+    frames: float
     training_loss: float
     validation_amplitude_mae: float
     validation_phase_mae_rad: float

@@ -8,9 +8,9 @@ torchrun several processes train together (`wnet_edge.training.distributed`); ra
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import islice
 from pathlib import Path
@@ -35,6 +35,9 @@ from wnet_edge.training.state import TrainingState, restore, start, tensors
 _RISE = 0.2
 """Fraction of the steps in which the learning rate rises."""
 
+_WARMING_BATCHES = 2
+"""Before a timing: PyTorch prepares its kernels in them."""
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -45,7 +48,7 @@ class _Run:
         state: network, optimiser and history.
         network: network to call in training; averages gradients over processes.
         loss_weight: (window, window), weights of the pixels, mean 1.
-        steps_per_epoch: batches per epoch.
+        steps_per_epoch: batches of the epoch at hand.
         device: device of the network.
     """
 
@@ -56,22 +59,26 @@ class _Run:
     steps_per_epoch: int
     device: torch.device
 
-    def learning_rate(self, step: int) -> float:
-        """Learning rate at a step, counted from 0 over the whole training."""
-        recipe = self.options.recipe
+    def learning_rate(self, epoch: int, step: int) -> float:
+        """Learning rate at a step of an epoch, both counted from 0.
+
+        Each epoch is an equal part of the schedule, however many steps it has.
+        """
+        recipe, steps = self.options.recipe, self.steps_per_epoch
         if recipe.schedule is Schedule.CONSTANT:
             return recipe.learning_rate
-        return recipe.learning_rate * one_cycle(step, self.options.epochs * self.steps_per_epoch)
+        done = epoch * steps + step
+        return recipe.learning_rate * one_cycle(done, self.options.epochs * steps)
 
     def curve(self) -> list[EpochErrors]:
         """Errors of all epochs so far."""
         return [
             EpochErrors(
-                epoch=epoch,
-                learning_rate=self.learning_rate(epoch * self.steps_per_epoch - 1),
+                epoch=epoch + 1,
+                learning_rate=self.learning_rate(epoch, self.steps_per_epoch - 1),
                 **errors,
             )
-            for epoch, errors in enumerate(self.state.history, 1)
+            for epoch, errors in enumerate(self.state.history)
         ]
 
 
@@ -125,20 +132,14 @@ def train(
     if state.epoch >= options.epochs:
         progress.nothing_left()
         return record
-    run = _Run(
-        options=options,
-        state=state,
-        network=data_parallel(state.network),
-        loss_weight=_loss_weight(supply, options).to(device),
-        steps_per_epoch=-(-supply.frames_per_epoch // options.batch_size),
-        device=device,
-    )
+    run = _run(state, supply, options, device)
     with ExitStack() as opened:
         board = None
         if tensorboard is not None and here.first:
             board = opened.enter_context(closing(TensorBoard(tensorboard, run.curve())))
         held_out = list(supply.validation(options.validation_frames, options.batch_size))
         while state.epoch < options.epochs:
+            run = replace(run, steps_per_epoch=_steps(supply, options))
             # Closed in any case, so that no worker goes on simulating after Ctrl-C.
             with closing(supply.epoch(state.epoch, options.batch_size)) as batches:
                 _epoch(run, progress.steps(batches, state.epoch), held_out)
@@ -151,6 +152,35 @@ def train(
                 board.add(run.curve()[-1])
             progress.epoch(state.epoch, state.history[-1])
     return record
+
+
+def seconds_per_frame(
+    supply: FrameSupply,
+    options: TrainingOptions,
+    batches: Sequence[Batch],
+    device: torch.device = PROCESSOR,
+) -> float:
+    """Time of training on a frame that is there, measured with weights that are thrown away.
+
+    Args:
+        supply: source of the batches.
+        options: training options.
+        batches: to train on; the first two only warm up.
+        device: device to train on.
+
+    Raises:
+        TrainingError: if a batch does not fit in the device's memory.
+    """
+    state = start(options, supply.instrument)
+    state.network.to(device)
+    run = _run(state, supply, options, device)
+    began_s = time.perf_counter()
+    for step, batch in enumerate(batches):
+        if step == _WARMING_BATCHES:
+            began_s = time.perf_counter()
+        _step(run, batch, step)
+    frames = sum(len(batch.counts) for batch in batches[_WARMING_BATCHES:])
+    return (time.perf_counter() - began_s) / frames
 
 
 def validate(
@@ -197,8 +227,8 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
                 module.eval()
     total, frames = 0.0, 0
     try:
-        for batch in batches:
-            total += _step(run, batch) * len(batch.counts)
+        for step, batch in enumerate(batches):
+            total += _step(run, batch, step) * len(batch.counts)
             frames += len(batch.counts)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
@@ -210,6 +240,7 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
     state.epoch += 1
     state.history.append(
         {
+            "frames": frames,
             "training_loss": total / frames,
             "validation_amplitude_mae": amplitude,
             "validation_phase_mae_rad": phase_rad,
@@ -218,8 +249,8 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
     )
 
 
-def _step(run: _Run, batch: Batch) -> float:
-    """One optimiser step on a whole batch; returns the batch's mean loss before it."""
+def _step(run: _Run, batch: Batch, step: int) -> float:
+    """The epoch's `step` on a whole batch; returns the batch's mean loss before it."""
     state, here = run.state, this_rank()
     own, share = here.share(batch)
     own = own.on(run.device)
@@ -235,13 +266,31 @@ def _step(run: _Run, batch: Batch) -> float:
             f"the loss is {mean} in epoch {state.epoch + 1}: lower the learning rate"
         )
     for group in state.optimizer.param_groups:
-        group["lr"] = run.learning_rate(state.step)
+        group["lr"] = run.learning_rate(state.epoch, step)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), run.options.recipe.clip_norm)
     state.optimizer.step()
     state.step += 1
     return mean
+
+
+def _run(
+    state: TrainingState, supply: FrameSupply, options: TrainingOptions, device: torch.device
+) -> _Run:
+    return _Run(
+        options=options,
+        state=state,
+        network=data_parallel(state.network),
+        loss_weight=_loss_weight(supply, options).to(device),
+        steps_per_epoch=_steps(supply, options),
+        device=device,
+    )
+
+
+def _steps(supply: FrameSupply, options: TrainingOptions) -> int:
+    """Batches of the next epoch."""
+    return -(-supply.frames_per_epoch // options.batch_size)
 
 
 def _loss_weight(supply: FrameSupply, options: TrainingOptions) -> torch.Tensor:

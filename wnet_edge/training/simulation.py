@@ -98,13 +98,21 @@ class SimulatedFrames:
         options: parameters of the simulation.
         seed: seed of objects, positions and noise.
         workers: number of worker processes; the frames do not depend on it.
+        dark: (window, window) bool, True for the network's pixels that this detector never
+            measures: beamstop, gaps; None for none.
 
     Raises:
         SimulationError: if a canvas is too small for a window, or the wavelength is not known.
     """
 
     def __init__(
-        self, instrument: Instrument, options: SimulationOptions, *, seed: int, workers: int = 0
+        self,
+        instrument: Instrument,
+        options: SimulationOptions,
+        *,
+        seed: int,
+        workers: int = 0,
+        dark: NDArray[np.bool_] | None = None,
     ) -> None:
         self._full_px = instrument.frame_px
         if instrument.wavelength_m is None:
@@ -118,6 +126,7 @@ class SimulatedFrames:
         self.options = options
         self._seed = seed
         self._workers = workers
+        self._dark = None if dark is None or not dark.any() else torch.from_numpy(dark)
         power = math.sqrt(float(np.sum(np.abs(instrument.probe) ** 2)))
         self.probe = (instrument.probe / np.float32(power)).astype(np.complex64)
         squared = spatial_frequencies_per_m(self._full_px, instrument.object_pixel_size_m)
@@ -131,17 +140,23 @@ class SimulatedFrames:
 
     def describe(self) -> dict[str, Any]:
         """All options, and the probe's fingerprint."""
+        dark = {} if self._dark is None else {"dark_pixels": int(self._dark.sum())}
         return {
             "source": "simulation",
             "probe_sha256": self.instrument.probe_sha256,
+            **dark,
             **json.loads(json.dumps(asdict(self.options))),
         }
 
     def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
         """Batches of one epoch."""
-        return self._batches(
-            epoch, self.frames_per_epoch, batch_size, self.options.frames_per_canvas
-        )
+        return self.first_frames(epoch, self.frames_per_epoch, batch_size)
+
+    def first_frames(
+        self, epoch: int, frames: int, batch_size: int
+    ) -> Generator[Batch, None, None]:
+        """Batches of an epoch of any number of frames."""
+        return self._batches(epoch, frames, batch_size, self.options.frames_per_canvas)
 
     def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
         """Validation batches, which are in no epoch; the same at each call."""
@@ -196,6 +211,8 @@ class SimulatedFrames:
             torch.from_numpy(full), self._wrong_probe(rng, noise), self.instrument.binning
         )
         counts = detect(expected, self.options, noise)
+        if self._dark is not None:
+            counts = counts.masked_fill(self._dark, float(MASKED))
         amplitude, phase_rad = labels(full, self.probe, self.instrument.window_px)
         return Batch(
             counts=counts[:, None],

@@ -99,7 +99,7 @@ def judge(fit: FrameFit | None, level: FrameFit | None) -> tuple[Verdict, Cause 
         return Verdict.UNKNOWN, Cause.NOT_COVERED
     if level is None:
         return Verdict.UNKNOWN, Cause.NO_LEVEL
-    if fit.r_blank < _NOISE_RATIO * fit.r_floor:
+    if too_noisy(fit):
         return Verdict.UNKNOWN, Cause.NOISE
     if not explains(level):
         return Verdict.NOT_TRUSTED, Cause.UNTRAINED
@@ -109,6 +109,11 @@ def judge(fit: FrameFit | None, level: FrameFit | None) -> tuple[Verdict, Cause 
     if max(fit.r_free, fit.r_blank_free) <= level.r_free:
         return Verdict.UNKNOWN, Cause.WEAK_SAMPLE
     return Verdict.NOT_TRUSTED, _cause(fit)
+
+
+def too_noisy(fit: FrameFit) -> bool:
+    """Whether counting noise hides what an image explains."""
+    return fit.r_blank < _NOISE_RATIO * fit.r_floor
 
 
 def explains(fit: FrameFit) -> bool:

@@ -1,0 +1,55 @@
+"""What a user asks of an adaptation."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from wnet_edge.errors import OptionError
+from wnet_edge.framing.for_network import Turns
+from wnet_edge.io.read_options import ReadOptions
+from wnet_edge.models.registry import ModelName
+from wnet_edge.physics.optics import Optics
+
+DEFAULT_MINUTES = 10.0
+REFINING_PASSES = 5
+
+
+@dataclass(frozen=True)
+class AdaptOptions:
+    """Options of an adaptation.
+
+    Attributes:
+        scan: the scan's file, or (N, H, W) counts.
+        reading: what the user says of the scan; with a probe from elsewhere, if it is named.
+        turns: orientations applied to its frames and positions.
+        optics: what lights the sample, where there is no probe.
+        model: network to train.
+        window_px: edge of its window; None to choose by the probe.
+        binning: stored pixels along an edge of one of the network's; None to choose.
+        minutes: for everything, from start to package.
+        initial: checkpoint of weights to start from; None for random ones.
+        reference: reconstruction of the scan to compare with; None for none.
+        seed: of everything random.
+
+    Raises:
+        OptionError: if options contradict each other.
+    """
+
+    scan: Path | NDArray[Any]
+    reading: ReadOptions = field(default_factory=ReadOptions)
+    turns: Turns = field(default_factory=Turns)
+    optics: Optics | None = None
+    model: ModelName = ModelName.W3
+    window_px: int | None = None
+    binning: int | None = None
+    minutes: float = DEFAULT_MINUTES
+    initial: Path | None = None
+    reference: Path | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself."""
+        if self.optics is not None and self.reading.probe not in (None, "none"):
+            raise OptionError("--probe is a probe, --optics describes one: give either")

@@ -1,0 +1,102 @@
+"""The plan of an adaptation: what this machine trains in the time that is given.
+
+Measured, not guessed: a few batches of this very training are simulated and trained on, with
+weights that are thrown away.
+"""
+
+import time
+from dataclasses import dataclass, replace
+
+from wnet_edge.errors import TrainingError
+from wnet_edge.training.loop import seconds_per_frame
+from wnet_edge.training.options import TrainingOptions
+from wnet_edge.training.simulation import SimulatedFrames
+
+_TIMED_BATCHES = 12
+
+_EPOCH_S = 40.0
+_FEWEST_EPOCHS, _MOST_EPOCHS = 4, 24
+"""Epochs of about that length: each is a checkpoint, and the machine's speed is looked at anew."""
+
+_FEWEST_FRAMES = 1_000
+"""In all: an image from less is not worth looking at."""
+
+_VALIDATION_SHARE = 0.4
+"""Of the time to train on a frame, that validation takes for one: the forward part of it."""
+
+_EXPORT_FRAMES = 9_000
+"""Frames that are trained on in the time that export and evaluation take (W3 at 64 px, three
+precisions); both are made of the network's runs, so that they scale with the machine's speed."""
+
+_LEAST_EXPORT_S = 15.0
+"""For what does not scale: imports, the scan, files."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained, and when it ends.
+
+    Attributes:
+        epochs: number of epochs.
+        frames: per epoch.
+        training_s: for all epochs that are left.
+        export_s: for export and evaluation after them.
+        frames_per_s: measured.
+    """
+
+    epochs: int
+    frames: int
+    training_s: float = 0.0
+    export_s: float = 0.0
+    frames_per_s: float = 0.0
+
+    def going_on(self, seconds: float, seconds_per_frame: float) -> "Plan":
+        """The same epochs, with the time that is left of the budget."""
+        export_s = _export_s(seconds_per_frame)
+        left_s = max(seconds - export_s, 0.0)
+        return replace(
+            self, training_s=left_s, export_s=export_s, frames_per_s=1 / seconds_per_frame
+        )
+
+
+def measured_speed(supply: SimulatedFrames, options: TrainingOptions) -> float:
+    """Seconds per frame, to simulate it and to train on it, on this machine as busy as it is.
+
+    Raises:
+        TrainingError: if the training can't start.
+    """
+    began_s = time.perf_counter()
+    batches = list(supply.first_frames(0, _TIMED_BATCHES * options.batch_size, options.batch_size))
+    simulated_s = (time.perf_counter() - began_s) / (_TIMED_BATCHES * options.batch_size)
+    return simulated_s + seconds_per_frame(supply, options, batches)
+
+
+def make_plan(seconds: float, seconds_per_frame: float, options: TrainingOptions) -> Plan:
+    """Plan what is left of the budget.
+
+    Args:
+        seconds: until the end, export and evaluation included.
+        seconds_per_frame: as `measured_speed` gives it.
+        options: their batch and validation sizes.
+
+    Raises:
+        TrainingError: if the time is too short for any training, with the least that would do.
+    """
+    export_s = _export_s(seconds_per_frame)
+    training_s = seconds - export_s
+    epochs = min(max(round(training_s / _EPOCH_S), _FEWEST_EPOCHS), _MOST_EPOCHS)
+    validated = epochs * options.validation_frames * _VALIDATION_SHARE
+    frames = int((training_s / seconds_per_frame - validated) / epochs)
+    frames = frames // options.batch_size * options.batch_size
+    if epochs * frames < _FEWEST_FRAMES:
+        short_s = (_FEWEST_FRAMES + validated) * seconds_per_frame - training_s
+        raise TrainingError(
+            f"the time is too short: this machine trains {1 / seconds_per_frame:.0f} frames a "
+            f"second, and export takes {export_s:.0f} s; give at least {short_s / 60:.1f} "
+            "--minutes more"
+        )
+    return Plan(epochs, frames, training_s, export_s, 1 / seconds_per_frame)
+
+
+def _export_s(seconds_per_frame: float) -> float:
+    return _LEAST_EXPORT_S + _EXPORT_FRAMES * seconds_per_frame
