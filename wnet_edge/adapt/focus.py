@@ -21,6 +21,11 @@ _FINE_PASSES = 4
 _MODE_PASSES = 12
 """Passes: to try a focus, to try it more finely, to improve one mode before others join it."""
 
+_COARSE_FRAMES = 64
+
+_WORTH_MODES = 0.97
+"""Ratio of R-factors of held-out frames below which further modes are kept."""
+
 _MOST_STEPS = 60
 _FINE_STEPS = 5
 
@@ -66,7 +71,7 @@ def find_probe_by_focus(
         optics: as described; with a defocus, only near that is searched.
         sampling: of the full window.
         name: of the scan, for messages.
-        modes: number of modes of the probe.
+        modes: number of modes of the probe, if more than one explain held-out frames better.
         passes: that improve it.
         tell: called with a line at the start of each step.
 
@@ -80,16 +85,19 @@ def find_probe_by_focus(
         guess = guessed_probe(optics, sampling, mean, 0.0)
     else:
         tell("finding the focus")
-        steps_m = defocus_steps(optics, sampling, mean)
-        defocus_m = _best(part, optics, sampling, mean, steps_m, _COARSE_PASSES)
+        steps_m, few = defocus_steps(optics, sampling, mean), part.middle(_COARSE_FRAMES)
+        defocus_m = _best(few, optics, sampling, mean, steps_m, _COARSE_PASSES)
         near_m = defocus_m + _step(steps_m) * np.linspace(
             -0.75, 0.75, _FINE_STEPS, dtype=np.float64
         )
         defocus_m = _best(part, optics, sampling, mean, near_m, _FINE_PASSES)
         guess = guessed_probe(optics, sampling, mean, defocus_m)
     tell("reconstructing the probe from a part of the scan")
-    found = tried(part, guess, _MODE_PASSES, improve_probe=True)
-    found = tried(part, with_side_modes(found.probe, modes), passes, improve_probe=True)
+    one = tried(part, guess, _MODE_PASSES, improve_probe=True).probe
+    several = tried(part, with_side_modes(one, modes), passes, improve_probe=True)
+    found = tried(part, one, passes, improve_probe=True)
+    if several.r_held_out < _WORTH_MODES * found.r_held_out:
+        found = several
     if 1 - found.r_held_out / found.r_blank < _LEAST_EXPLAINED:
         raise ScanError(
             f"{name}: no focus of these optics explains its frames (R-factor "

@@ -28,7 +28,7 @@ from wnet_edge.physics.optics import Lens, Optics, Sampling, guessed_probe
 from wnet_edge.runner.graph.device import usable_cores
 from wnet_edge.scan.detector_window import DetectorWindow
 
-_MODES, _PASSES = 3, 40
+_MODES, _PASSES = 3, 25
 """Of a probe that is found from optics, and passes that improve it."""
 
 _POWER_IN_DIAMETER = 0.9

@@ -87,9 +87,9 @@ def choose_window(
         )
     largest_px = min(_BEYOND_DETECTOR * detector_px, _LARGEST_FULL_PX)
     windows = WINDOWS_PX if window_px is None else (window_px,)
-    most = int(largest_px // min(windows))
-    every = range(stored_binning, most + 1, stored_binning)
-    factors = every if binning is None else (binning * stored_binning,)
+    factors = [binning * stored_binning] if binning is not None else []
+    if binning is None:
+        factors += range(stored_binning, int(largest_px // min(windows)) + 1, stored_binning)
     fitting = [
         (factor, size)
         for factor in factors
@@ -98,7 +98,17 @@ def choose_window(
         and (binning is not None or _inside(power, 1 / factor) >= LEAST_INSIDE)
     ]
     if not fitting:
-        raise ScanError(f"{name}: {_unfit(windows, binning, detector_px, largest_px)}")
+        smallest = min(windows) * (binning or 1) * stored_binning
+        if smallest > largest_px:
+            raise ScanError(
+                f"{name}: frames of {detector_px} px are too small for a window of {smallest} px; "
+                "record more of the detector, or take a smaller --window or --binning"
+            )
+        raise ScanError(
+            f"{name}: frames that sum {stored_binning} × {stored_binning} detector pixels show "
+            "less of the object than its probe lights; give frames as the detector has them, or "
+            "focus more tightly"
+        )
     # Most of the detector first, for the resolution; then the smaller network.
     full_px = max(size * factor for factor, size in fitting)
     factor, size = min(
@@ -115,21 +125,6 @@ def _inside(power: NDArray[np.float32], share: float) -> float:
     start = central_window_start_px(full_px, size)
     central = power[start : start + size, start : start + size]
     return float(central.sum(dtype=np.float64) / power.sum(dtype=np.float64))
-
-
-def _unfit(
-    windows: tuple[int, ...], binning: int | None, detector_px: int, largest_px: float
-) -> str:
-    smallest = min(windows) * (binning or 1)
-    if smallest > largest_px:
-        return (
-            f"frames of {detector_px} px are too small for a window of {smallest} px; record more "
-            "of the detector, or take a smaller --window or --binning"
-        )
-    return (
-        "no binning of the detector leaves a window that is wide enough for the probe; take "
-        f"--window {max(WINDOWS_PX)}, or focus more tightly"
-    )
 
 
 def _why(size: int, factor: int, inside: float, detector_px: int, span_m: float) -> str:

@@ -5,7 +5,7 @@ wrong probe lets every frame explain itself, but not its neighbours (cross-valid
 R-factor of crystallography: Brünger, Nature 355, 472, 1992).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,17 @@ class ScanPart:
         rows, columns = (int(np.ceil(edge)) + size for edge in self.corner_px.max(axis=0))
         return rows, columns
 
+    def middle(self, most: int) -> "ScanPart":
+        """The frames that lie nearest to its middle, at most `most`."""
+        kept = _nearest_to_middle(self.corner_px, most)
+        corner_px = self.corner_px[kept]
+        return replace(
+            self,
+            counts=self.counts[kept],
+            corner_px=corner_px - corner_px.min(axis=0),
+            held_out=_held_out(len(kept)),
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -82,15 +93,13 @@ def scan_part(scan: Scan, threads: int, most: int = MOST_FRAMES) -> ScanPart:
     """
     at_px = positions_px(scan.positions_m, scan.object_pixel_size_m)
     known = np.flatnonzero(~scan.left_out)
-    away = np.abs(at_px[known] - np.median(at_px[known], axis=0)).max(axis=1)
-    numbers = np.sort(known[np.argsort(away, kind="stable")[:most]])
+    numbers = known[_nearest_to_middle(at_px[known], most)]
     prepared = Preparation(scan.mask, binning=1).prepare(
         np.asarray(SelectedFrames(scan.frames, numbers)[:], dtype=np.float32)
     )
     numbers, counts = numbers[prepared.usable], prepared.counts[prepared.usable, 0]
     corner_px = at_px[numbers] - at_px[numbers].min(axis=0)
-    held_out = np.arange(len(numbers)) % _HELD_OUT_EVERY == _HELD_OUT_EVERY // 2
-    return ScanPart(counts, scan.full_window_px, corner_px, held_out, threads)
+    return ScanPart(counts, scan.full_window_px, corner_px, _held_out(len(numbers)), threads)
 
 
 def tried(
@@ -112,6 +121,17 @@ def tried(
         found, improved = run.object, run.probe
     with _passes(part, improved, found, part.held_out) as test:
         return Trial(test.misfit().r_factor, r_blank, improved)
+
+
+def _nearest_to_middle(at_px: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+    """Indices of positions (N, 2), ascending."""
+    away = np.abs(at_px - np.median(at_px, axis=0)).max(axis=1)
+    return np.sort(np.argsort(away, kind="stable")[:most])
+
+
+def _held_out(count: int) -> NDArray[np.bool_]:
+    held_out: NDArray[np.bool_] = np.arange(count) % _HELD_OUT_EVERY == _HELD_OUT_EVERY // 2
+    return held_out
 
 
 def _passes(
