@@ -107,7 +107,7 @@ def export_package(
     Raises:
         CheckpointError: if the checkpoint is missing or damaged, trained for another instrument, or
             trained on this scan.
-        ScanError: if the scan is too small to be split.
+        ScanError: if the scan has too few frames to be split.
         CalibrationError: if its frames are of another kind than declared, or the file of ranges
             belongs to another graph or other frames.
         ResultError: if the reference does not explain its frames.
@@ -122,7 +122,7 @@ def export_package(
     if options.ranges is not None and options.ranges.exists():
         read_ranges(options.ranges)
     tell(f"reading {scan.path.name}")
-    split = held_out(material, instrument)
+    split = held_out(material, instrument, choosing={*options.precisions} != {Precision.FP32})
     tell(f"tracing {record.network.model.value}")
     graph = export_fp32(network, instrument.window_px, options.opset)
     graph = serialise(named(onnx.load_from_string(graph)))
@@ -200,10 +200,7 @@ def export_package(
 
 def _left_out(error: OverBudgetError) -> str:
     """Warning about a precision that was left out of the package."""
-    return (
-        f"{error.precision.value} is left out of the package: {error.reason}; allow more with "
-        "--max-ssim-drop and --max-psnr-drop-db"
-    )
+    return f"{error.precision.value} is left out of the package: {error.reason}; {error.cure}"
 
 
 def _created(record: TrainingRecord) -> str:
@@ -226,7 +223,8 @@ def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> tuple[str, ...]
     if data["source"] != SELF_SUPERVISED:
         raise CheckpointError(
             f"{scan.path}: the network was trained on this scan; name another one of the same "
-            "instrument with --calibration"
+            "instrument with --calibration, or have frames simulated for it: --calibration-source "
+            "simulated without --calibration"
         )
     return (
         f"{scan.path}: the network was trained on this scan, though without labels: the figures "

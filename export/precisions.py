@@ -166,12 +166,14 @@ def _judged(
     report = source.report
     accuracy = report.yardstick.accuracy(patches)
     lost = loss(report.accuracy, accuracy, report.yardstick.judge)
-    if not source.budget.holds(lost):
+    budget = source.budget
+    if not budget.holds(lost):
         raise OverBudgetError(
             f"the {precision.value} graph does not keep to the budget on the report strip: "
-            f"{described(lost)}",
+            f"{described(lost)}, {budget.allows}",
             precision,
             () if made.found is None else made.found.trials,
+            budget.flags_for(lost),
         )
     rms = phase_rms_rad(report.yardstick.part, patches, report.fp32)
     measures = accuracy.measures() | {"phase_rms_rad_from_fp32": rms, "ssim_drop": lost.ssim}

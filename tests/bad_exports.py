@@ -60,7 +60,7 @@ MATERIAL = [
         "measured frames declared as simulated",
         (EXAMPLE_SCAN.name, "--calibration-source"),
         nothing,
-        export("--calibration-source", "simulated"),
+        export("--calibration", _EXAMPLE, "--calibration-source", "simulated"),
     ),
     Case(
         "no such reference",

@@ -75,13 +75,14 @@ class OverBudgetError(ExportError):
         reason: its loss, without the remedy.
         precision: the precision.
         trials: schemes that were tried, in order.
+        cure: what to do about it.
     """
 
-    def __init__(self, reason: str, precision: Precision, trials: tuple[Trial, ...]) -> None:
-        super().__init__(
-            f"{reason}; allow more with --max-ssim-drop and --max-psnr-drop-db, or leave this "
-            "precision out"
-        )
+    def __init__(
+        self, reason: str, precision: Precision, trials: tuple[Trial, ...], flags: str
+    ) -> None:
+        self.cure = f"allow it with {flags}" if flags else "train the network longer"
+        super().__init__(f"{reason}; {self.cure}, or leave this precision out")
         self.reason, self.precision, self.trials = reason, precision, trials
 
 
@@ -210,7 +211,14 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
         f"own image {described(nearest.change)}",
         problem.layout,
         tuple(trials),
+        problem.budget.flags_for(
+            _times(nearest.loss, 1 / MARGIN), _times(nearest.change, 1 / MOST_CHANGE)
+        ),
     )
+
+
+def _times(loss: Loss, factor: float) -> Loss:
+    return Loss(factor * loss.ssim, None if loss.psnr_db is None else factor * loss.psnr_db)
 
 
 def _spared(costs: Sequence[LayerCost], most_bytes: float) -> frozenset[str]:
