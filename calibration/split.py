@@ -78,7 +78,7 @@ def split_by_region(
     if min(map(len, blocks)) < LEAST_FRAMES:
         raise ScanError(
             f"{len(positions_px)} frames are too few to be split into three blocks of at least "
-            f"{LEAST_FRAMES}"
+            f"{LEAST_FRAMES} frames"
         )
     return RegionSplit(*blocks, 0.0)
 

@@ -24,8 +24,8 @@ from wnet_edge.errors import (
 )
 from wnet_edge.export.compiled import compile_package
 from wnet_edge.export.export_package import Exported, export_package
-from wnet_edge.export.int8.search import OverBudgetError
 from wnet_edge.export.options import ExportOptions, Material
+from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.export.report_file import write_refusal, write_report
 from wnet_edge.export.simulated_scan import simulated_material
 from wnet_edge.export.triton import check_repository, write_repository
@@ -178,7 +178,8 @@ def run_export(job: ExportJob, watch: Watch) -> Outputs:
         PackageError: if it is of another instrument, or a package can't be written.
         ResultError: if the reference can't be read or does not fit.
         CalibrationError: if its frames are of another kind than declared.
-        OverBudgetError: if a precision that is not optional exceeds the budget.
+        PrecisionError: if a precision that is not optional exceeds the budget, or this processor
+            computes its graph wrongly.
         ExportError: if a graph deviates from the network, or the network is hardly trained.
     """
     if job.package is not None:
@@ -240,7 +241,7 @@ def _package(job: ExportJob, source: Path, output: Path, watch: Watch) -> Packag
             made = export_package(source, material, output, options, force=force, tell=watch.tell)
             if report is not None:
                 write_report(made, report, force=force)
-    except OverBudgetError as error:
+    except PrecisionError as error:
         if report is not None:
             write_refusal(error, report, force=force)
         raise

@@ -94,7 +94,8 @@ def make(precision: Precision, source: Source) -> Made:
 
     Raises:
         OverBudgetError: if no graph within the budget is found.
-        ExportError: if ONNX Runtime's outputs deviate from the graph's definition here.
+        PrecisionError: if ONNX Runtime's outputs deviate from the graph's definition here.
+        ExportError: if they are not finite.
     """
     if precision is Precision.FP32:
         return _make_fp32(source)

@@ -15,11 +15,11 @@ import onnx
 from numpy.typing import NDArray
 
 from wnet_edge.calibration.ranges import RangeMethod, Ranges
-from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget, described
 from wnet_edge.export.held_out import MeasuredStrip
 from wnet_edge.export.int8.layers import Layer, layers_of
 from wnet_edge.export.int8.quantise import Scheme, quantised
+from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.judging.yardstick import Judge, Loss, against_fp32, phase_rms_rad
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
@@ -68,22 +68,19 @@ class Trial:
     size_bytes: int
 
 
-class OverBudgetError(ExportError):
+class OverBudgetError(PrecisionError):
     """A precision loses more accuracy than the budget allows.
 
     Attributes:
-        reason: its loss, without the remedy.
-        precision: the precision.
         trials: schemes that were tried, in order.
-        cure: what to do about it.
     """
 
     def __init__(
         self, reason: str, precision: Precision, trials: tuple[Trial, ...], flags: str
     ) -> None:
-        self.cure = f"allow it with {flags}" if flags else "train the network longer"
-        super().__init__(f"{reason}; {self.cure}, or leave this precision out")
-        self.reason, self.precision, self.trials = reason, precision, trials
+        cure = f"allow it with {flags}" if flags else "train the network longer"
+        super().__init__(reason, cure, precision)
+        self.trials = trials
 
 
 @dataclass(frozen=True)
