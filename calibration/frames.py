@@ -26,6 +26,14 @@ _LEAST_AGREEMENT = 0.5
 numbers."""
 
 
+_OTHER_SCAN = {
+    CalibrationSource.MEASURED: "name a measured scan of that probe",
+    CalibrationSource.SIMULATED: "leave --calibration out to have frames simulated for that probe",
+    CalibrationSource.RANDOM: "name random ones",
+}
+"""Cure for frames of another kind than declared."""
+
+
 def choose_frames(
     counts: NDArray[np.float32], positions_px: NDArray[np.float64], largest: int
 ) -> NDArray[np.int64]:
@@ -81,8 +89,7 @@ def check_source(
         }[found]
         raise CalibrationError(
             f"{name}: holds {looks}, and INT8 is to be calibrated on frames that are "
-            f"{declared.value}; name a measured scan of that probe, or say "
-            f"--calibration-source {found.value}"
+            f"{declared.value}; {_OTHER_SCAN[declared]}, or say --calibration-source {found.value}"
         )
 
 

@@ -30,7 +30,7 @@ class Budget:
         """Refuse negative values and NaN."""
         for name, value in asdict(self).items():
             if not 0 <= value < math.inf:
-                flag = f"--{name.replace('_', '-')}"
+                flag = _flag(name)
                 raise ExportError(
                     f"{flag} {value:g}: a budget is a number from 0 up; give {flag} "
                     f"{getattr(type(self), name):g}, say"
@@ -49,11 +49,44 @@ class Budget:
             shares.append(_share(loss.psnr_db, self.max_psnr_drop_db))
         return max(shares)
 
+    @property
+    def allows(self) -> str:
+        """What it allows, for messages."""
+        return f"where {self.max_ssim_drop:g} and {self.max_psnr_drop_db:g} dB are allowed"
+
+    def flags_for(self, *losses: Loss) -> str:
+        """Flags of the smallest round budget that holds all of these losses; empty if none does."""
+        needed = {
+            "max_ssim_drop": [loss.ssim for loss in losses],
+            "max_psnr_drop_db": [loss.psnr_db for loss in losses if loss.psnr_db is not None],
+        }
+        flags = []
+        for name, drops in needed.items():
+            most = max(drops, default=0.0)
+            if not all(map(math.isfinite, drops)):
+                return ""
+            if most > getattr(self, name):
+                flags.append(f"{_flag(name)} {_rounded_up(most):g}")
+        return " ".join(flags)
+
 
 def described(loss: Loss) -> str:
     """Text of a loss, for messages."""
+    if math.isnan(loss.ssim):
+        return "SSIM has no value, since what it is compared with is constant"
     psnr = "" if loss.psnr_db is None else f", PSNR by {loss.psnr_db:.3f} dB"
     return f"SSIM falls by {loss.ssim:.4f}{psnr}"
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _rounded_up(value: float) -> float:
+    """Two significant digits, at least a ten-thousandth, never less than the value."""
+    digits = min(1 - math.floor(math.log10(value)), 4)
+    rounded = round(value, digits)
+    return rounded if rounded >= value else round(rounded + 10.0**-digits, digits)
 
 
 def _share(lost: float, allowed: float) -> float:

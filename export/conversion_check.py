@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.errors import ExportError
 from wnet_edge.export.half.half_rounding import extreme_frames
 from wnet_edge.export.parity import PARITY_BATCH_SIZES, varied
+from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.export.run_graph import patches_on_processor
 from wnet_edge.package.golden import Deviation, PatchArrays
 from wnet_edge.package.manifest import Precision, Setting, Tolerance
@@ -43,7 +43,8 @@ def assert_conversion(
         quantisation: quantisation settings of the graph in the manifest.
 
     Raises:
-        ExportError: if ONNX Runtime's outputs deviate too much here, or are not finite.
+        PrecisionError: if ONNX Runtime's outputs deviate too much here.
+        ExportError: if they are not finite.
     """
     worst = Deviation(0.0, 0.0, 0.0)
     for size in PARITY_BATCH_SIZES:
@@ -53,10 +54,11 @@ def assert_conversion(
     worst = worst.or_worse(_deviation(graph, exact, counts, quantisation))
     # Written so that NaN fails.
     if not worst.phase_rms_rad <= LARGEST_RMS_RAD:
-        raise ExportError(
+        raise PrecisionError(
             f"this processor computes the {precision.value} graph wrongly: phases are "
-            f"{worst.phase_rms_rad:.2g} rad from what the graph says; leave --precision "
-            f"{precision.value} out, or update onnxruntime"
+            f"{worst.phase_rms_rad:.2g} rad from what the graph says",
+            "update onnxruntime",
+            precision,
         )
     return Tolerance(
         amplitude=_rounded(max(2 * worst.amplitude, _SMALLEST.amplitude)),

@@ -14,12 +14,20 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN, zoo_checkpoint
-from wnet_edge.errors import CalibrationError, ExportError, OptionError, PackageError
+from wnet_edge.errors import (
+    CalibrationError,
+    CheckpointError,
+    ExportError,
+    OptionError,
+    PackageError,
+    ScanError,
+)
 from wnet_edge.export.compiled import compile_package
 from wnet_edge.export.export_package import Exported, export_package
-from wnet_edge.export.int8.search import OverBudgetError
 from wnet_edge.export.options import ExportOptions, Material
+from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.export.report_file import write_refusal, write_report
+from wnet_edge.export.simulated_scan import simulated_material
 from wnet_edge.export.triton import check_repository, write_repository
 from wnet_edge.framing.for_network import Turns, framed_for
 from wnet_edge.host.outputs import check_apart, check_output, together
@@ -49,7 +57,8 @@ class Calibration:
     """The scan that calibrates, selects and reports, as the user names it.
 
     Attributes:
-        scan: file, or (N, H, W) counts; None: the embedded example.
+        scan: file, or (N, H, W) counts; None: the embedded example, or frames simulated for the
+            network's instrument if `source` is simulated.
         reading: what replaces what its file says.
         reference: its reconstruction; None: FP32 is the judge, but for the embedded example.
         source: declared kind of its frames; None: measured.
@@ -61,6 +70,11 @@ class Calibration:
     reference: Path | None = None
     source: CalibrationSource | None = None
     turns: Turns = field(default_factory=Turns)
+
+    @property
+    def simulates(self) -> bool:
+        """Whether frames are to be simulated for the network's instrument."""
+        return self.scan is None and self.source is CalibrationSource.SIMULATED
 
 
 @dataclass(frozen=True)
@@ -105,6 +119,8 @@ class ExportJob:
             raise OptionError("--package goes with --target ort or triton")
         if self.target is Target.TRITON and self.options.key is not None:
             raise OptionError(NO_SIGNATURE)
+        if self.calibration.simulates and self.calibration.reference is not None:
+            raise OptionError("--reference is of a scan: it goes with --calibration")
         if self.report is not None and (self.target is Target.TRITON or self.package is not None):
             raise OptionError("--report is for new graphs; export a package first")
 
@@ -162,7 +178,8 @@ def run_export(job: ExportJob, watch: Watch) -> Outputs:
         PackageError: if it is of another instrument, or a package can't be written.
         ResultError: if the reference can't be read or does not fit.
         CalibrationError: if its frames are of another kind than declared.
-        OverBudgetError: if a precision that is not optional exceeds the budget.
+        PrecisionError: if a precision that is not optional exceeds the budget, or this processor
+            computes its graph wrongly.
         ExportError: if a graph deviates from the network, or the network is hardly trained.
     """
     if job.package is not None:
@@ -224,7 +241,7 @@ def _package(job: ExportJob, source: Path, output: Path, watch: Watch) -> Packag
             made = export_package(source, material, output, options, force=force, tell=watch.tell)
             if report is not None:
                 write_report(made, report, force=force)
-    except OverBudgetError as error:
+    except PrecisionError as error:
         if report is not None:
             write_refusal(error, report, force=force)
         raise
@@ -235,12 +252,23 @@ def _package(job: ExportJob, source: Path, output: Path, watch: Watch) -> Packag
 def _material(calibration: Calibration, source: Path) -> Material:
     """The scan as the network in `source` sees it, and its reference."""
     given, reference = calibration.scan, calibration.reference
+    checkpoint = read_checkpoint(source)
+    record, instrument = checkpoint.record, checkpoint.instrument
+    if calibration.simulates:
+        return simulated_material(instrument, record, calibration.turns.frames)
     if given is None:
         given, reference = EXAMPLE_SCAN, reference or EXAMPLE_REFERENCE
-    checkpoint = read_checkpoint(source)
     found = find_scan(given, calibration.reading)
-    name = checkpoint.record.network.model.value
-    scan = framed_for(found, checkpoint.instrument, name, calibration.turns).scan
+    try:
+        scan = framed_for(found, instrument, record.network.model.value, calibration.turns).scan
+    except (PackageError, ScanError) as error:
+        if calibration.scan is not None:
+            raise
+        raise CheckpointError(
+            f"{source}: trained for another instrument than that of {EXAMPLE_SCAN.name}, which "
+            "calibrates by default; name a scan of its own with --calibration, or have frames "
+            "simulated for it: --calibration-source simulated"
+        ) from error
     return Material(
         scan=scan,
         reference=None if reference is None else read_placed_image(reference, scan),

@@ -22,12 +22,12 @@ from wnet_edge.export.graph import serialise
 from wnet_edge.export.held_out import held_out, measured
 from wnet_edge.export.int8.layers import named
 from wnet_edge.export.int8.quantise import LAYOUTS
-from wnet_edge.export.int8.search import OverBudgetError
 from wnet_edge.export.options import ExportOptions, Material
 from wnet_edge.export.parity import assert_parity
 from wnet_edge.export.passes.compact import compacted
 from wnet_edge.export.passes.finish import finished
 from wnet_edge.export.precisions import Made, Source, make
+from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.export.trace import export_fp32
 from wnet_edge.judging.yardstick import Judge
 from wnet_edge.models.registry import parameter_count
@@ -46,7 +46,12 @@ from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions
 from wnet_edge.runner.image.infer import Inference, infer
-from wnet_edge.runner.image.verdict import CONTRAST_RANGE, LEAST_EXPLAINED, explains
+from wnet_edge.runner.image.verdict import (
+    CONTRAST_RANGE,
+    LEAST_EXPLAINED,
+    MEASURED_R,
+    explains,
+)
 from wnet_edge.scan.preparation import fault_lines
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
@@ -54,10 +59,6 @@ from wnet_edge.training.self_supervised import SOURCE as SELF_SUPERVISED
 
 _DIGITS = 4
 """Decimal places of the R-factors in the manifest."""
-
-_WEAK_R_BLANK = 0.1
-"""Noise-free R-factor of a blank object below which a sample scatters too weakly to judge: about
-what good images leave unexplained of a measured scan."""
 
 
 def _quietly(_step: str) -> None:
@@ -72,7 +73,7 @@ class Exported:
         package: the package as written.
         parity: deviation of its FP32 graph from the trained network.
         made: graphs and their measurements, by precision.
-        left_out: optional precisions that exceed the budget, with the reason and the trials.
+        left_out: optional precisions that exceed the budget or go wrong here, with the reason.
         judge: origin of the ground truth for the accuracy.
         warnings: warnings for the user, one line each.
     """
@@ -80,7 +81,7 @@ class Exported:
     package: Package
     parity: Deviation
     made: dict[Precision, Made]
-    left_out: dict[Precision, OverBudgetError]
+    left_out: dict[Precision, PrecisionError]
     judge: Judge
     warnings: tuple[str, ...]
 
@@ -107,11 +108,12 @@ def export_package(
     Raises:
         CheckpointError: if the checkpoint is missing or damaged, trained for another instrument, or
             trained on this scan.
-        ScanError: if the scan is too small to be split.
+        ScanError: if the scan has too few frames to be split.
         CalibrationError: if its frames are of another kind than declared, or the file of ranges
             belongs to another graph or other frames.
         ResultError: if the reference does not explain its frames.
-        OverBudgetError: if a precision that is not optional exceeds the budget.
+        PrecisionError: if a precision that is not optional exceeds the budget (with the trials,
+            `OverBudgetError`), or this processor computes its graph wrongly.
         ExportError: if the graph deviates from the network, or the network is hardly trained.
         PackageError: if the package can't be written.
     """
@@ -122,7 +124,7 @@ def export_package(
     if options.ranges is not None and options.ranges.exists():
         read_ranges(options.ranges)
     tell(f"reading {scan.path.name}")
-    split = held_out(material, instrument)
+    split = held_out(material, instrument, choosing={*options.precisions} != {Precision.FP32})
     tell(f"tracing {record.network.model.value}")
     graph = export_fp32(network, instrument.window_px, options.opset)
     graph = serialise(named(onnx.load_from_string(graph)))
@@ -172,12 +174,12 @@ def export_package(
     fit = _own_fit(image.self_check.fit)
     doubts = _check_trained(fit, scan, allow_untrained=options.allow_untrained)
     made: dict[Precision, Made] = {}
-    left_out: dict[Precision, OverBudgetError] = {}
+    left_out: dict[Precision, PrecisionError] = {}
     for precision in options.precisions:
         tell(f"making and measuring {precision.value}")
         try:
             made[precision] = fp32 if precision is Precision.FP32 else make(precision, source)
-        except OverBudgetError as error:
+        except PrecisionError as error:
             if precision not in options.optional:
                 raise
             left_out[precision] = error
@@ -198,12 +200,9 @@ def export_package(
     )
 
 
-def _left_out(error: OverBudgetError) -> str:
+def _left_out(error: PrecisionError) -> str:
     """Warning about a precision that was left out of the package."""
-    return (
-        f"{error.precision.value} is left out of the package: {error.reason}; allow more with "
-        "--max-ssim-drop and --max-psnr-drop-db"
-    )
+    return f"{error.precision.value} is left out of the package: {error.reason}; {error.cure}"
 
 
 def _created(record: TrainingRecord) -> str:
@@ -226,7 +225,8 @@ def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> tuple[str, ...]
     if data["source"] != SELF_SUPERVISED:
         raise CheckpointError(
             f"{scan.path}: the network was trained on this scan; name another one of the same "
-            "instrument with --calibration"
+            "instrument with --calibration, or have frames simulated for it: --calibration-source "
+            "simulated without --calibration"
         )
     return (
         f"{scan.path}: the network was trained on this scan, though without labels: the figures "
@@ -256,11 +256,11 @@ def _own_fit(fit: FrameFit | None) -> FrameFit | None:
     """R-factors of the package's own image, for `infer` to compare others with.
 
     Rounded to four decimal places, so that they do not depend on the order of summation. None if
-    the scan is too small, too dim or scatters too weakly.
+    the scan is too small, too dim or scatters too weakly: no more than good images leave of it.
     """
     if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
         return None
-    if not explains(fit) and fit.r_blank_free < _WEAK_R_BLANK:
+    if not explains(fit) and fit.r_blank_free < MEASURED_R:
         return None
     return FrameFit(
         round(fit.r_factor, _DIGITS),

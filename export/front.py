@@ -86,7 +86,8 @@ def export(
         output: package file, or folder for "triton"; None: named after the network.
         precisions: "fp32", "fp16", "int8" …; empty: those of them within the budget.
         calibration: measured scan of the same instrument, not trained on, from
-            `wnet_edge.read_scan` or a file; None: the embedded example.
+            `wnet_edge.read_scan` or a file; None: the embedded example, or frames simulated for the
+            network's own probe if `calibration_source` is "simulated".
         reference: reconstruction of that scan to measure accuracy against; None: FP32's patches.
         calibration_source: what its frames are; any but "measured" must be named.
         calibrators: methods to find INT8's ranges; empty: all but entropy.

@@ -105,6 +105,7 @@ class Material:
         reference: reconstruction of the scan; None to compare with FP32's own patches.
         source: declared kind of the scan's frames.
         simulated: whether its file states that they are simulated.
+        own: whether they were simulated for this very network's instrument.
         orientation: orientation applied to its frames, which becomes the package's.
     """
 
@@ -112,4 +113,5 @@ class Material:
     reference: PlacedImage | None = None
     source: CalibrationSource = CalibrationSource.MEASURED
     simulated: bool = False
+    own: bool = False
     orientation: Orientation = Orientation.IDENTITY

@@ -94,7 +94,8 @@ def make(precision: Precision, source: Source) -> Made:
 
     Raises:
         OverBudgetError: if no graph within the budget is found.
-        ExportError: if ONNX Runtime's outputs deviate from the graph's definition here.
+        PrecisionError: if ONNX Runtime's outputs deviate from the graph's definition here.
+        ExportError: if they are not finite.
     """
     if precision is Precision.FP32:
         return _make_fp32(source)
@@ -166,12 +167,14 @@ def _judged(
     report = source.report
     accuracy = report.yardstick.accuracy(patches)
     lost = loss(report.accuracy, accuracy, report.yardstick.judge)
-    if not source.budget.holds(lost):
+    budget = source.budget
+    if not budget.holds(lost):
         raise OverBudgetError(
             f"the {precision.value} graph does not keep to the budget on the report strip: "
-            f"{described(lost)}",
+            f"{described(lost)}, {budget.allows}",
             precision,
             () if made.found is None else made.found.trials,
+            budget.flags_for(lost),
         )
     rms = phase_rms_rad(report.yardstick.part, patches, report.fp32)
     measures = accuracy.measures() | {"phase_rms_rad_from_fp32": rms, "ssim_drop": lost.ssim}

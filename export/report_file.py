@@ -11,6 +11,7 @@ from wnet_edge.errors import ExportError
 from wnet_edge.export.export_package import Exported
 from wnet_edge.export.int8.search import OverBudgetError
 from wnet_edge.export.precisions import Made
+from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.host.outputs import replacing
 from wnet_edge.package.manifest import GraphEntry
 
@@ -36,8 +37,8 @@ def write_report(exported: Exported, path: Path, *, force: bool) -> None:
     _write(values, path, force=force)
 
 
-def write_refusal(error: OverBudgetError, path: Path, *, force: bool) -> None:
-    """What was tried for a precision that did not keep to the budget, as JSON.
+def write_refusal(error: PrecisionError, path: Path, *, force: bool) -> None:
+    """What was tried for a precision that can't be in the package, as JSON.
 
     Raises:
         ExportError: if the file can't be written.
@@ -49,8 +50,9 @@ def write_refusal(error: OverBudgetError, path: Path, *, force: bool) -> None:
     _write(values, path, force=force)
 
 
-def _refused(error: OverBudgetError) -> dict[str, object]:
-    return {"reason": error.reason, "trials": [asdict(trial) for trial in error.trials]}
+def _refused(error: PrecisionError) -> dict[str, object]:
+    trials = error.trials if isinstance(error, OverBudgetError) else ()
+    return {"reason": error.reason, "trials": [asdict(trial) for trial in trials]}
 
 
 def _write(values: Mapping[str, object], path: Path, *, force: bool) -> None:

@@ -6,6 +6,9 @@ import numpy as np
 from bad_case import SCAN, Arguments, Case, Spoil, all_of, nothing, write
 
 from wnet_edge.embedded import EXAMPLE_REFERENCE, EXAMPLE_SCAN, zoo_checkpoint
+from wnet_edge.io.scan_file import open_scan
+from wnet_edge.io.writers.cxi_writer import CxiHeader, write_cxi
+from wnet_edge.physics.labelled_frames import LabelledFrames
 
 
 def export(*words: str) -> Arguments:
@@ -26,6 +29,18 @@ def _weights(share: float) -> Spoil:
 
 def _unplaced(folder: Path) -> None:
     np.savez(folder / "object.npz", object=np.ones((99, 99), np.complex64))
+
+
+def _nine_frames(folder: Path) -> None:
+    scan = open_scan(EXAMPLE_SCAN)
+    header = CxiHeader(
+        geometry=scan.known_geometry,
+        positions_m=scan.positions_m[:9],
+        frame_px=scan.frame_px,
+        probe=scan.probe,
+        binning=scan.binning,
+    )
+    write_cxi(folder / "nine.cxi", header, [LabelledFrames(np.asarray(scan.frames[:9]))])
 
 
 _CHECKPOINT = ("export", "--checkpoint", "w3.safetensors")
@@ -57,10 +72,16 @@ MATERIAL = [
         export("--calibration", SCAN),
     ),
     Case(
+        "calibration on too few frames",
+        ("nine.cxi", "9 frames", "--calibration", "--calibration-source simulated"),
+        _nine_frames,
+        export("--calibration", "nine.cxi"),
+    ),
+    Case(
         "measured frames declared as simulated",
         (EXAMPLE_SCAN.name, "--calibration-source"),
         nothing,
-        export("--calibration-source", "simulated"),
+        export("--calibration", _EXAMPLE, "--calibration-source", "simulated"),
     ),
     Case(
         "no such reference",

@@ -51,6 +51,10 @@ class ResultError(WNetEdgeError):
     """A result, reference or other image can't be read, written or compared."""
 
 
+class OverlapError(ResultError):
+    """Two images have too little in common to be compared."""
+
+
 class OptionError(WNetEdgeError):
     """Options contradict each other, or one is missing that another needs."""
 

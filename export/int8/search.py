@@ -15,11 +15,11 @@ import onnx
 from numpy.typing import NDArray
 
 from wnet_edge.calibration.ranges import RangeMethod, Ranges
-from wnet_edge.errors import ExportError
 from wnet_edge.export.budget import Budget, described
 from wnet_edge.export.held_out import MeasuredStrip
 from wnet_edge.export.int8.layers import Layer, layers_of
 from wnet_edge.export.int8.quantise import Scheme, quantised
+from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.judging.yardstick import Judge, Loss, against_fp32, phase_rms_rad
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
@@ -68,21 +68,19 @@ class Trial:
     size_bytes: int
 
 
-class OverBudgetError(ExportError):
+class OverBudgetError(PrecisionError):
     """A precision loses more accuracy than the budget allows.
 
     Attributes:
-        reason: its loss, without the remedy.
-        precision: the precision.
         trials: schemes that were tried, in order.
     """
 
-    def __init__(self, reason: str, precision: Precision, trials: tuple[Trial, ...]) -> None:
-        super().__init__(
-            f"{reason}; allow more with --max-ssim-drop and --max-psnr-drop-db, or leave this "
-            "precision out"
-        )
-        self.reason, self.precision, self.trials = reason, precision, trials
+    def __init__(
+        self, reason: str, precision: Precision, trials: tuple[Trial, ...], flags: str
+    ) -> None:
+        cure = f"allow it with {flags}" if flags else "train the network longer"
+        super().__init__(reason, cure, precision)
+        self.trials = trials
 
 
 @dataclass(frozen=True)
@@ -210,7 +208,14 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
         f"own image {described(nearest.change)}",
         problem.layout,
         tuple(trials),
+        problem.budget.flags_for(
+            _times(nearest.loss, 1 / MARGIN), _times(nearest.change, 1 / MOST_CHANGE)
+        ),
     )
+
+
+def _times(loss: Loss, factor: float) -> Loss:
+    return Loss(factor * loss.ssim, None if loss.psnr_db is None else factor * loss.psnr_db)
 
 
 def _spared(costs: Sequence[LayerCost], most_bytes: float) -> frozenset[str]:

@@ -82,6 +82,32 @@ def test_psnr_and_ssim_agree_with_scikit_image():
     assert metrics.ssim(masked, PHASE, span, mask) == pytest.approx(field[inside].mean(), abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(9, 9), (64, 64)])
+def test_ssim_of_few_pixels_is_that_of_their_parts_of_the_windows(shape):
+    """A focus of a few pixels, or an image smaller than a window: no 11 × 11 window fits."""
+    rows, columns = np.indices(shape) - shape[0] // 2
+    mask = np.hypot(rows, columns) < 4.5
+    truth = PHASE[: shape[0], : shape[1]]
+    noise = np.random.default_rng(3).normal(size=shape)
+    span = metrics.data_range(truth[mask])
+    found = [metrics.ssim(truth + s * noise, truth, span, mask) for s in (0.0, 0.05, 0.2)]
+    assert found[0] == pytest.approx(1)
+    assert 1 > found[1] > found[2] > 0
+    elsewhere = np.where(mask, truth + 0.2 * noise, 1e3)
+    assert metrics.ssim(elsewhere, truth, span, mask) == pytest.approx(found[2], abs=1e-12)
+    by_hand = []
+    for row, column in np.argwhere(mask):
+        there = np.abs(np.indices(shape) - np.array([row, column])[:, None, None])
+        weight = np.exp(-(there**2).sum(axis=0) / (2 * 1.5**2)) * mask * (there.max(axis=0) < 6)
+        x, y = truth + 0.2 * noise, truth
+        (xx, xy), (_, yy) = np.cov(x.ravel(), y.ravel(), aweights=weight.ravel(), ddof=0)
+        mean_x, mean_y = (np.average(v, weights=weight) for v in (x, y))
+        c1, c2 = (0.01 * span) ** 2, (0.03 * span) ** 2
+        alike = (2 * mean_x * mean_y + c1) * (2 * xy + c2)
+        by_hand.append(alike / ((mean_x**2 + mean_y**2 + c1) * (xx + yy + c2)))
+    assert found[2] == pytest.approx(np.mean(by_hand), rel=1e-9)
+
+
 def test_what_cannot_be_told_is_nan():
     flat = np.full(100, 0.1)
     assert np.isnan(metrics.pearson_correlation(PHASE.ravel()[:100], flat))

@@ -185,6 +185,10 @@ def test_triton_takes_a_network_or_a_package(call, tmp_path, monkeypatch):
         (("--package", "w3", "--target", "triton", "--opset", "20"), "--opset is for new graphs"),
         (("--package", "w3", "--target", "triton", "--batch", "2"), "--batch is for new graphs"),
         (("--model", "w3", "--target", "triton", "--sign", "k"), "--sign is for packages"),
+        (
+            ("--model", "w3", "--calibration-source", "simulated", "--reference", "r.npz"),
+            "--reference is of a scan: it goes with --calibration",
+        ),
         (("--model", "w3", "--opset", "17"), "18<=x<=25"),
         (("--model", "w3", "--batch", "0"), "neither dynamic nor within 1 to 1024"),
         (("--model", "w3", "--batch", "some"), "neither dynamic nor within 1 to 1024"),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wnet_edge.calibration.split import Region, split_by_region
+from wnet_edge.calibration.split import LEAST_FRAMES, Region, split_by_region
 from wnet_edge.errors import ScanError
 
 
@@ -32,7 +32,42 @@ def test_the_first_and_last_frame_are_in_a_strip(scale, offset):
     assert split.calibration[-1] == 300
 
 
-def test_a_scan_of_a_few_windows_is_refused():
-    positions = np.random.default_rng(0).uniform(0, 100, (50, 2))
-    with pytest.raises(ScanError, match="too small to be split"):
-        split_by_region(positions, 64)
+def raster(rows, columns, step_px=4.0):
+    """Positions of a dense scan."""
+    return np.stack(np.divmod(np.arange(rows * columns), columns), axis=1) * step_px
+
+
+@pytest.mark.parametrize(("window_px", "lit_px"), [(64, 64), (64, 40), (128, 25)])
+@pytest.mark.parametrize("rows", [6, 22, 27])
+def test_strips_of_a_small_scan_are_closer_but_never_share_a_frame(rows, window_px, lit_px):
+    positions = raster(rows, 22)
+    split = split_by_region(positions, window_px, lit_px)
+    assert split.gap_px < window_px
+    strips = [split.frames(region) for region in Region]
+    assert min(map(len, strips)) >= LEAST_FRAMES
+    together = np.concatenate(strips)
+    assert len(np.unique(together)) == len(together)
+    along = int(np.argmax(np.ptp(positions, axis=0)))
+    for one, next_one in pairwise(positions[strip, along] for strip in strips):
+        assert next_one.min() - one.max() >= split.gap_px
+
+
+def test_gaps_are_as_wide_as_the_beam_where_a_window_s_are_too_wide():
+    positions = raster(40, 40)
+    assert split_by_region(positions, 64, 25).gap_px == 64
+    assert split_by_region(positions, 128, 25).gap_px == 25
+    assert split_by_region(raster(8, 8), 128, 25).gap_px < 25
+
+
+def test_frames_in_one_place_are_split_by_their_order():
+    split = split_by_region(np.zeros((32, 2)), 64)
+    assert [split.frames(region).tolist() for region in Region] == [
+        list(range(8)),
+        list(range(8, 24)),
+        list(range(24, 32)),
+    ]
+
+
+def test_too_few_frames_are_refused():
+    with pytest.raises(ScanError, match="27 frames are too few to be split into three blocks"):
+        split_by_region(raster(3, 9), 64)

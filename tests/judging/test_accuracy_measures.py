@@ -114,6 +114,42 @@ def test_dark_frames_are_no_part(scan):
         scan_part(dark, np.arange(4), seen(scan), "report strip")
 
 
+def focused(part):
+    """The part, as if the beam were a focus of a few pixels with faint tails."""
+    rows, columns = np.indices((WINDOW_PX, WINDOW_PX)) - WINDOW_PX // 2
+    radius = np.hypot(rows, columns)
+    probe = (np.exp(-((radius / 3) ** 2)) + 0.03)[None].astype(np.complex64)
+    return replace(part, instrument=replace(part.instrument, probe=probe, binning=1))
+
+
+def test_a_tight_focus_is_judged_by_the_pixels_it_lights(yardstick, perfect):
+    tight = against_fp32(focused(yardstick.part), perfect)
+    lit = tight.image.coverage > 0
+    assert 1000 < np.count_nonzero(lit) < 0.8 * lit.size
+    best = tight.accuracy(perfect)
+    assert best.single.phase_ssim == pytest.approx(1)
+    losses = [
+        loss(best, tight.accuracy(noisy(perfect, sigma)), Judge.FP32).ssim for sigma in (0.1, 0.3)
+    ]
+    assert 0 < losses[0] < losses[1] < 2
+    dark = perfect[0], perfect[1].copy()
+    dark[1][:, :, :16] += np.random.default_rng(0).normal(0, 1, dark[1][:, :, :16].shape)
+    assert tight.accuracy(dark).single.phase_ssim == pytest.approx(1, abs=1e-3)
+
+
+def test_an_image_too_small_to_compare_leaves_the_patches(yardstick, perfect):
+    part = yardstick.part
+    single = tuple(values[:1] for values in perfect)
+    one = against_fp32(focused(part.only(np.arange(len(part.numbers)) < 1)), single)
+    best = one.accuracy(single)
+    assert best.stitched is None
+    assert np.isnan(best.measures()["stitched_phase_ssim"])
+    other = one.accuracy(noisy(single, 0.3))
+    lost = loss(best, other, Judge.FP32)
+    assert lost.ssim == pytest.approx(1 - other.single.phase_ssim)
+    assert lost.psnr_db is None
+
+
 @pytest.mark.parametrize(
     ("lost", "holds", "share"),
     [

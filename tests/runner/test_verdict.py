@@ -12,7 +12,7 @@ import wnet_edge
 from wnet_edge.embedded import find_package
 from wnet_edge.framing.framing import Framing
 from wnet_edge.io.scan_file import find_scan
-from wnet_edge.package.manifest import FrameFit
+from wnet_edge.package.manifest import CalibrationSource, FrameFit
 from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.runner.choosing.choice import open_best_graph
@@ -63,12 +63,20 @@ def test_an_image_of_ones_is_never_trusted(seen, level):
     assert result.fit.r_factor == pytest.approx(result.fit.r_blank, rel=1e-3)
 
 
-@given(r_floor=shares, r_blank=shares, contrast=shares, level_r=shares, level_blank=shares)
+@given(
+    r_floor=shares,
+    r_blank=shares,
+    contrast=shares,
+    level_r=shares,
+    level_blank=shares,
+    simulated=st.booleans(),
+)
 def test_what_explains_no_more_than_a_blank_object_is_never_trusted(
-    r_floor, r_blank, contrast, level_r, level_blank
+    r_floor, r_blank, contrast, level_r, level_blank, simulated
 ):
     fit = FrameFit(r_blank, r_floor, r_blank, contrast, 10)
-    verdict, cause = judge(fit, FrameFit(level_r, 0.0, level_blank, 1.0, 10))
+    level = FrameFit(level_r, 0.0, level_blank, 1.0, 10)
+    verdict, cause = judge(fit, level, simulated=simulated)
     assert verdict is not Verdict.TRUSTED
     assert cause is not None
 
@@ -95,6 +103,44 @@ def test_the_image_as_it_is_is_trusted_and_told_in_full(seen):
 def test_a_level_from_simulated_frames_is_none_for_measured_ones():
     """Once refused: an image that correlates 0.970 with the true object, at R 0.096."""
     assert judge(FrameFit(0.096, 0.004, 0.210, 1.0, 100), SIMULATED) == (Verdict.TRUSTED, None)
+
+
+@pytest.mark.parametrize(
+    ("r_blank", "contrast", "verdict", "cause"),
+    [
+        (0.210, 1.0, Verdict.TRUSTED, None),
+        (0.176, 1.0, Verdict.TRUSTED, None),
+        (0.150, 1.0, Verdict.UNKNOWN, Cause.SIMULATED_LEVEL),
+        (0.095, 1.0, Verdict.UNKNOWN, Cause.SIMULATED_LEVEL),
+        (0.150, 0.5, Verdict.NOT_TRUSTED, Cause.FLAT),
+        (0.210, 0.5, Verdict.NOT_TRUSTED, Cause.FLAT),
+    ],
+)
+def test_a_good_r_factor_is_not_called_wrong_by_a_level_from_simulation(
+    r_blank, contrast, verdict, cause
+):
+    """However weakly the sample scatters: R 0.096 is what good images leave of measured frames."""
+    fit = FrameFit(0.096, 0.004, r_blank, contrast, 100)
+    assert judge(fit, SIMULATED, simulated=True) == (verdict, cause)
+    assert judge(replace(fit, r_factor=0.15), SIMULATED, simulated=True)[0] is Verdict.NOT_TRUSTED
+
+
+def test_the_package_says_whether_its_level_is_from_simulation(seen, monkeypatch):
+    """An image that explains two fifths, where measured frames are known to be as far off."""
+    monkeypatch.setattr("wnet_edge.runner.image.verdict.MEASURED_R", 0.15)
+    scan, package, sample, stitched = seen
+    noise_rad = np.random.default_rng(0).normal(0, 0.25, stitched.image.shape)
+    noisy = (stitched.image * np.exp(1j * noise_rad)).astype(np.complex64)
+    image = replace(stitched, image=noisy)
+    causes = {}
+    for source in CalibrationSource:
+        calibration = replace(package.manifest.calibration, source=source)
+        manifest = replace(package.manifest, self_check=SIMULATED, calibration=calibration)
+        other = replace(package, manifest=manifest)
+        result = self_check(sample, scan.setup, scan.positions_m, package.probe, other, image, 100)
+        causes[source] = result.cause
+    assert causes[CalibrationSource.MEASURED] is Cause.PARTLY
+    assert causes[CalibrationSource.SIMULATED] is Cause.SIMULATED_LEVEL
 
 
 def test_a_hardly_trained_network_is_told_and_not_trusted():

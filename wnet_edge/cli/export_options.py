@@ -71,7 +71,8 @@ _OPTIONS = (
         "--calibration-source",
         type=click.Choice([source.value for source in CalibrationSource]),
         help="Kind of the calibration frames; frames that are not measured are refused unless "
-        "this says so.  [default: measured]",
+        "this says so. simulated without --calibration: frames are simulated for the network's own "
+        "probe, where no other scan was measured or it is too small.  [default: measured]",
     ),
     click.option(
         "--calibrator",

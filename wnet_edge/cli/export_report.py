@@ -6,7 +6,7 @@ from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.export.export_package import Exported
 from wnet_edge.export.precisions import Made
 from wnet_edge.judging.yardstick import Judge
-from wnet_edge.package.manifest import GraphEntry, Precision
+from wnet_edge.package.manifest import CalibrationSource, GraphEntry, Precision
 
 
 def print_report(exported: Exported) -> None:
@@ -17,15 +17,19 @@ def print_report(exported: Exported) -> None:
         Judge.REFERENCE: "the reference",
         Judge.FP32: "fp32's own patches, as there is no reference",
     }[exported.judge]
-    print_line(f"accuracy on the scan's report strip, against {against}:")
+    source = CalibrationSource.MEASURED
+    if manifest.calibration is not None:
+        source = manifest.calibration.source
+    kind = "" if source is CalibrationSource.MEASURED else f"{source.value} "
+    print_line(f"accuracy on the {kind}scan's report strip, against {against}:")
     for precision in manifest.kinds():
         entry = manifest.precisions[precision]
         print_line(_line(precision, entry, exported.made[precision]))
     fit = manifest.self_check
     if fit is not None:
         print_line(
-            f"its image of the whole scan explains {100 * fit.explained:.0f} % of the misfit of a "
-            f"blank object (R-factor {fit.r_factor:.3f}, blank {fit.r_blank:.3f}, contrast "
+            f"its image of the whole {kind}scan explains {100 * fit.explained:.0f} % of the misfit "
+            f"of a blank object (R-factor {fit.r_factor:.3f}, blank {fit.r_blank:.3f}, contrast "
             f"{fit.contrast:.2f})"
         )
     print_line(

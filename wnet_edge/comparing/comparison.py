@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.comparing import metrics
 from wnet_edge.comparing.registration import Registration, register, whole_pixel_shift
-from wnet_edge.errors import ResultError
+from wnet_edge.errors import OverlapError, ResultError
 from wnet_edge.physics.gauge import wrap_rad
 from wnet_edge.physics.geometry import same_pixel_size
 
@@ -111,8 +111,8 @@ def compare(image: ObjectImage, reference: ObjectImage) -> Comparison:
     pixels.
 
     Raises:
-        ResultError: if pixel sizes differ by more than 1 %, an image is empty, or the images
-            overlap too little.
+        ResultError: if pixel sizes differ by more than 1 %, or an image is empty.
+        OverlapError: if the images overlap too little.
     """
     pixel_size_m = _common_pixel_size_m(image, reference)
     covered, well = _masks(image)
@@ -129,13 +129,13 @@ def compare(image: ObjectImage, reference: ObjectImage) -> Comparison:
             for with_ramp in (False, True)
         )
     except ResultError as error:
-        raise ResultError(f"{image.name} and {reference.name}: {error}") from error
+        raise OverlapError(f"{image.name} and {reference.name}: {error}") from error
     # NaN, the correlation with a flat reference, is no gain either.
     ramp_removed = ramped.phase_correlation > level.phase_correlation + _RAMP_GAIN
     pair = ramped if ramp_removed else level
     overlap_px = int(np.count_nonzero(pair.mask))
     if overlap_px < LEAST_OVERLAP_PX:
-        raise ResultError(
+        raise OverlapError(
             f"{image.name} and {reference.name} have {overlap_px} well covered pixels in common, "
             f"too few to compare (at least {LEAST_OVERLAP_PX}): do they show the same object?"
         )

@@ -5,6 +5,7 @@ arrays (`fourier_ring_correlation` complex ones too) that are registered, with g
 scale removed; what is undefined, such as the correlation with a constant, is NaN.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,9 @@ def ssim(image: Real, reference: Real, data_range: float, mask: Mask | None = No
     """Mean structural similarity (Wang et al., IEEE Trans. Image Process. 13, 600, 2004, eq. 13).
 
     Gaussian window of 11 × 11 pixels, σ = 1.5, population covariance. The mean runs over pixels
-    whose whole window lies in the image and in `mask`.
+    whose whole window lies in the image and in `mask`. Where there are none, as under a tight
+    focus, it runs over all pixels of the mask, each with the part of its window that lies in it
+    (normalised convolution, Knutsson and Westin, Proc. CVPR, 515, 1993).
 
     Args:
         image: (H, W).
@@ -78,22 +81,48 @@ def ssim(image: Real, reference: Real, data_range: float, mask: Mask | None = No
         mask: (H, W) bool, pixels to compare; None for all.
 
     Returns:
-        −1 to 1; NaN if no window fits or the data range is zero.
+        −1 to 1; NaN if the mask is empty or the data range is zero.
     """
-    if min(image.shape) <= 2 * SSIM_RADIUS_PX or not data_range > 0:
-        return float("nan")
     whole = np.ones(image.shape, dtype=bool) if mask is None else mask
+    if not (data_range > 0 and whole.any()):
+        return float("nan")
     x = np.where(whole, image, 0).astype(np.float64)
     y = np.where(whole, reference, 0).astype(np.float64)
-    mean_x, mean_y = _gaussian(x), _gaussian(y)
-    variance_x = _gaussian(x * x) - mean_x**2
-    variance_y = _gaussian(y * y) - mean_y**2
-    covariance = _gaussian(x * y) - mean_x * mean_y
+    inside = whole_windows(whole)
+    if inside.any():
+        return float(_similarity(x, y, data_range, _gaussian)[inside].mean())
+    share = _gaussian(np.pad(whole.astype(np.float64), SSIM_RADIUS_PX))
+
+    def local(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        sums = _gaussian(np.pad(values, SSIM_RADIUS_PX))
+        mean: NDArray[np.float64] = sums / np.where(whole, share, 1)
+        return mean
+
+    return float(_similarity(x, y, data_range, local)[whole].mean())
+
+
+def whole_windows(mask: Mask) -> Mask:
+    """Windows of SSIM that lie whole in a mask (H, W): (H − 10, W − 10) bool, by their centres."""
+    if min(mask.shape) <= 2 * SSIM_RADIUS_PX:
+        return np.zeros((0, 0), dtype=bool)
+    return _gaussian(mask.astype(np.float64)) > 1 - 1e-9
+
+
+def _similarity(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    data_range: float,
+    local_mean: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+) -> NDArray[np.float64]:
+    """Structural similarity of each pixel from local means, of the shape that they have."""
+    mean_x, mean_y = local_mean(x), local_mean(y)
+    variance_x = local_mean(x * x) - mean_x**2
+    variance_y = local_mean(y * y) - mean_y**2
+    covariance = local_mean(x * y) - mean_x * mean_y
     c1, c2 = (_SSIM_K1 * data_range) ** 2, (_SSIM_K2 * data_range) ** 2
-    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity: NDArray[np.float64] = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
     similarity /= (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
-    inside = _gaussian(whole.astype(np.float64)) > 1 - 1e-9
-    return float(similarity[inside].mean()) if inside.any() else float("nan")
+    return similarity
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,12 @@ def illuminated(intensity: Maps) -> NDArray[np.bool_]:
     return bright
 
 
+def illuminated_px(intensity: Maps) -> int:
+    """Largest extent of the illuminated pixels of a patch along rows or columns."""
+    rows, columns = np.nonzero(illuminated(intensity))
+    return int(max(np.ptp(rows), np.ptp(columns))) + 1
+
+
 def phase_aligned(amplitude: Maps, phase_rad: Maps, truth: PatchLabels, weight: Maps) -> Maps:
     """Phases (N, n, n) float32 rad, aligned per frame with the labels and within π of them."""
     patch = amplitude * np.exp(1j * phase_rad)

@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
+from wnet_edge.comparing.metrics import whole_windows
 from wnet_edge.comparing.patch_errors import (
     PatchErrors,
     illuminated,
     patch_errors,
     phase_aligned,
 )
-from wnet_edge.errors import ScanError
+from wnet_edge.errors import OverlapError, ScanError
 from wnet_edge.io.images.placed_image import PlacedImage
 from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.package.golden import PatchArrays
-from wnet_edge.physics.geometry import positions_px
+from wnet_edge.physics.geometry import central_window_start_px, positions_px
 from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.scan.preparation import prepare_frames
@@ -80,16 +81,20 @@ class ScanPart:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Accuracy of patches against the ground truth: single-shot and stitched."""
+    """Accuracy of patches against the ground truth: single-shot and stitched.
+
+    `stitched` is None where the image is too small to be compared.
+    """
 
     single: PatchErrors
-    stitched: Comparison
+    stitched: Comparison | None
 
     def measures(self) -> dict[str, float]:
-        """Reported measures by name, such as `single_phase_ssim`."""
+        """Reported measures by name, such as `single_phase_ssim`; NaN for those undefined."""
         single = {f"single_{name}": float(getattr(self.single, name)) for name in SINGLE_MEASURES}
         return single | {
-            f"stitched_{name}": float(getattr(self.stitched, name)) for name in STITCHED_MEASURES
+            f"stitched_{name}": float(getattr(self.stitched, name, np.nan))
+            for name in STITCHED_MEASURES
         }
 
 
@@ -99,7 +104,8 @@ class Loss:
 
     With a reference, over single patches and the stitched image. Without one the loss is relative
     to FP32's own output, and only the stitched image counts: without a reference, single-patch
-    rounding errors are not masked by model error; stitching averages them out.
+    rounding errors are not masked by model error; stitching averages them out. Where the image is
+    too small to be compared, single patches are all there is.
 
     Attributes:
         ssim: loss of SSIM.
@@ -127,16 +133,16 @@ class Yardstick:
     image: ObjectImage
 
     def accuracy(self, patches: PatchArrays) -> Accuracy:
-        """Accuracy of patches (N, 1, n, n) of the part's frames.
-
-        Raises:
-            ResultError: if the stitched image and the ground truth overlap too little.
-        """
+        """Accuracy of patches (N, 1, n, n) of the part's frames."""
         instrument = self.part.instrument
         amplitude, phase_rad = (values[:, 0] for values in patches)
         mask = illuminated(instrument.intensity)
         errors = patch_errors(amplitude, phase_rad, self.labels, instrument.weight, mask)
-        return Accuracy(errors, compare(stitched(self.part, patches), self.image))
+        try:
+            image = compare(stitched(self.part, patches), self.image)
+        except OverlapError:
+            image = None
+        return Accuracy(errors, image)
 
 
 def scan_part(
@@ -189,9 +195,26 @@ def against_fp32(part: ScanPart, patches: PatchArrays) -> Yardstick:
 
 
 def stitched(part: ScanPart, patches: PatchArrays) -> ObjectImage:
-    """Image of patches (N, 1, n, n) of a part's frames; amplitude relative to the median frame."""
+    """Image of patches (N, 1, n, n) of a part's frames; amplitude relative to the median frame.
+
+    Under a focus so tight that no window of SSIM fits into it, only pixels that it illuminated
+    count as covered: in the rest of the network's window no photon decides the image.
+    """
     made = stitched_patches(part, patches)
-    return ObjectImage(part.name, made.image, made.coverage, part.pixel_size_m)
+    coverage, lit = made.coverage, illuminated(part.instrument.intensity)
+    if not whole_windows(lit).any():
+        coverage = np.where(_swept(lit, part, made), coverage, 0)
+    return ObjectImage(part.name, made.image, coverage, part.pixel_size_m)
+
+
+def _swept(lit: NDArray[np.bool_], part: ScanPart, made: Stitched) -> NDArray[np.bool_]:
+    """Image pixels (H, W) that are in the illuminated pixels `lit` (n, n) of any frame."""
+    swept = np.zeros(made.coverage.shape, dtype=bool)
+    start = central_window_start_px(part.instrument.frame_px, len(lit))
+    corners = np.floor(np.round(part.positions_px + start, 6)).astype(np.int64) - made.origin_px
+    for row, column in corners[made.used]:
+        swept[row : row + len(lit), column : column + len(lit)] |= lit
+    return swept
 
 
 def stitched_patches(part: ScanPart, patches: PatchArrays) -> Stitched:
@@ -210,15 +233,17 @@ def loss(fp32: Accuracy, other: Accuracy, judge: Judge) -> Loss:
     drops = {
         name: 0.0 if before[name] == after[name] else before[name] - after[name] for name in before
     }
-    if judge is Judge.FP32:
-        return Loss(_largest(drops, "stitched_", "_ssim"), None)
-    return Loss(_largest(drops, "", "_ssim"), _largest(drops, "", "_psnr_db"))
+    if fp32.stitched is None or other.stitched is None:
+        drops = {name: drop for name, drop in drops.items() if name.startswith("single_")}
+    elif judge is Judge.FP32:
+        drops = {name: drop for name, drop in drops.items() if name.startswith("stitched_")}
+    psnr_db = None if judge is Judge.FP32 else _largest(drops, "_psnr_db")
+    return Loss(_largest(drops, "_ssim"), psnr_db)
 
 
-def _largest(drops: dict[str, float], start: str, end: str) -> float:
-    """Largest drop of the measures named START…END; NaN if any is NaN."""
-    chosen = [drop for name, drop in drops.items() if name.startswith(start) and name.endswith(end)]
-    return float(np.max(chosen))
+def _largest(drops: dict[str, float], end: str) -> float:
+    """Largest drop of the measures named …END; NaN if any is NaN."""
+    return float(np.max([drop for name, drop in drops.items() if name.endswith(end)]))
 
 
 def phase_rms_rad(part: ScanPart, patches: PatchArrays, fp32: PatchArrays) -> float:

@@ -19,9 +19,6 @@ from wnet_edge.physics.gauge import labels
 from wnet_edge.physics.labelled_frames import LabelledFrames
 from wnet_edge.physics.objects import Family, draw_object
 
-_TILE_PX = 384
-"""Edge of a mosaic's tiles: a few windows, so that most frames see a single family."""
-
 _LARGEST_CANVAS_PX = 16_384
 
 _BYTES_PER_CANVAS_PX = 64
@@ -36,6 +33,7 @@ class ScanOptions:
         frames: number of positions, on the smallest raster that holds them.
         step_px: raster step in object pixels; positions are jittered by up to a quarter of it.
         family: family of the object; None for a mosaic of all.
+        tile_px: edge of a mosaic's tiles: a few windows, so that most frames see a single family.
         window_px: edge of the labels, the central part of the probe's window.
         detector: flux, background, dead pixels.
         seed: seed of all random numbers.
@@ -44,6 +42,7 @@ class ScanOptions:
     frames: int = 400
     step_px: int = 10
     family: Family | None = None
+    tile_px: int = 384
     window_px: int = 64
     detector: Detector = field(default_factory=lambda: Detector((5e7, 5e7)))
     seed: int = 0
@@ -94,7 +93,7 @@ class VirtualScan:
             "fewer or closer frames",
             SimulationError,
         )
-        self.object = _draw_sample(options.family, canvas_px, rng)
+        self.object = _draw_sample(options, canvas_px, rng)
         self.mask = draw_mask((window_px, window_px), options.detector, rng=rng)
 
     def batches(self, size: int) -> Iterator[LabelledFrames]:
@@ -122,16 +121,16 @@ def _raster(options: ScanOptions, rng: np.random.Generator) -> NDArray[np.int64]
 
 
 def _draw_sample(
-    family: Family | None, canvas_px: int, rng: np.random.Generator
+    options: ScanOptions, canvas_px: int, rng: np.random.Generator
 ) -> NDArray[np.complex64]:
-    if family is not None:
-        return draw_object(family, canvas_px, rng=rng)
-    families = list(Family)
+    if options.family is not None:
+        return draw_object(options.family, canvas_px, rng=rng)
+    families, tile_px = list(Family), options.tile_px
     sample = np.empty((canvas_px, canvas_px), np.complex64)
-    for row in range(0, canvas_px, _TILE_PX):
-        for column in range(0, canvas_px, _TILE_PX):
+    for row in range(0, canvas_px, tile_px):
+        for column in range(0, canvas_px, tile_px):
             chosen = families[rng.integers(len(families))]
-            hole = sample[row : row + _TILE_PX, column : column + _TILE_PX]
-            tile = draw_object(chosen, _TILE_PX, rng=rng)
+            hole = sample[row : row + tile_px, column : column + tile_px]
+            tile = draw_object(chosen, tile_px, rng=rng)
             hole[:] = tile[: hole.shape[0], : hole.shape[1]]
     return sample

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wnet_edge.judging.frame_fit import ImageModel, frame_fit
-from wnet_edge.package.manifest import FrameFit
+from wnet_edge.package.manifest import CalibrationSource, FrameFit
 from wnet_edge.package.opening import Package
 from wnet_edge.runner.image.verdict import Cause, Verdict, judge
 from wnet_edge.scan.frame_setup import FrameSetup
@@ -129,4 +129,7 @@ def self_check(
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
     chosen = np.linspace(0, len(usable) - 1, min(len(usable), compared_frames)).astype(int)
     fit = frame_fit(model, {usable[index]: sample.counts[usable[index]] for index in chosen})
-    return SelfCheck(fit, *judge(fit, package.manifest.self_check))
+    manifest = package.manifest
+    source = None if manifest.calibration is None else manifest.calibration.source
+    simulated = source is CalibrationSource.SIMULATED
+    return SelfCheck(fit, *judge(fit, manifest.self_check, simulated=simulated))
