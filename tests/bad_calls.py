@@ -654,6 +654,42 @@ WORKSHOP = [
         ("train", "--model", "w3", "-o", "w3.safetensors", "--data", SCAN),
     ),
     Case(
+        "adapt to a scan without a probe",
+        (SCAN, "no probe", "--probe FILE", "--optics zone-plate:"),
+        without(PROBE),
+        ("adapt", SCAN),
+    ),
+    Case(
+        "adapt to a scan without a geometry",
+        (SCAN, "energy, distance and detector pixel", "--distance-m"),
+        without("/entry_1/instrument_1/detector_1/distance"),
+        ("adapt", SCAN),
+    ),
+    Case(
+        "adapt to frames too small for any network",
+        (SCAN, "frames of 32 px are too small", "64 px", "record more"),
+        nothing,
+        ("adapt", SCAN),
+    ),
+    Case(
+        "adapt where an earlier run was interrupted",
+        ("scan.safetensors", "is there already", "--resume", "--force"),
+        write("scan.safetensors", "weights"),
+        ("adapt", SCAN),
+    ),
+    Case(
+        "adapt to no package file",
+        ("a.h5", "must end in .wnet"),
+        nothing,
+        ("adapt", SCAN, "-o", "a.h5"),
+    ),
+    Case(
+        "adapt --resume of what is no checkpoint",
+        ("scan.safetensors", "not a wnet-edge checkpoint"),
+        write("scan.safetensors", "weights"),
+        ("adapt", SCAN, "--resume"),
+    ),
+    Case(
         "export --checkpoint of a pipe",
         ("pipe", "device or a pipe", "name a checkpoint"),
         lambda folder: os.mkfifo(folder / "pipe"),

@@ -31,6 +31,14 @@ if NEAR_FIELD.is_file():
             bad_scans.called(str(NEAR_FIELD)),
         )
     )
+    CASES.append(
+        Case(
+            "adapt to a real near-field scan",
+            (NEAR_FIELD.name, "near-field", "far-field"),
+            nothing,
+            ("adapt", str(NEAR_FIELD), "-o", "near.wnet"),
+        )
+    )
 
 
 def error_line(err: str) -> str:

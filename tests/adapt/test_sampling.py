@@ -59,5 +59,5 @@ def test_a_detector_too_small_for_any_window_is_refused_with_the_cure():
 
 
 def test_frames_binned_too_much_for_the_probe_are_refused_with_the_cure():
-    with pytest.raises(ScanError, match="frames that sum 2 × 2 .* give frames as the detector"):
+    with pytest.raises(ScanError, match=r"frames that sum 2 × 2 .* give frames as the detector"):
         choose_window(disc(0.35), 128, SPAN_M, "scan.h5", stored_binning=2)

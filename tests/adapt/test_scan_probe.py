@@ -57,17 +57,17 @@ def test_a_probe_off_by_half_a_detector_pixel_is_moved(small):
     assert abs(centre(tilted) - centre(small.probe)) > 0.4
 
 
-def test_the_focus_is_found_without_any_probe(small):
+def test_the_probe_is_found_without_any_guess_of_the_focus(small):
     found = find_probe_by_focus(
-        small.part, Lens(), SAMPLING, "scan.h5", modes=2, passes=15, tell=quietly
+        small.part, Lens(), SAMPLING, "scan.h5", modes=2, passes=20, tell=quietly
     )
-    assert found.defocus_m == pytest.approx(DEFOCUS_M, abs=12e-6)
+    assert 0 < found.defocus_m < 2 * DEFOCUS_M
     known = tried(small.part, small.probe, 6).r_held_out
-    assert tried(small.part, found.modes, 6).r_held_out < 2 * known
+    assert tried(small.part, found.modes, 6).r_held_out < 1.1 * known
 
 
 def test_optics_that_explain_nothing_are_refused_with_the_cure(small):
-    with pytest.raises(ScanError, match="no focus of these optics explains .* --probe"):
+    with pytest.raises(ScanError, match=r"no focus of these optics explains .* --probe"):
         find_probe_by_focus(
             small.part,
             Pinhole(0.8e-6, 1e-4),
@@ -84,7 +84,7 @@ def test_a_told_defocus_is_searched_around():
     wide, near = (defocus_steps(Lens(told), SAMPLING, mean) for told in (None, 80e-6))
     assert wide[0] < -50e-6
     assert wide[-1] == -wide[0]
-    assert 0 < near[0] < 80e-6 < near[-1]
+    assert near[0] < 80e-6 < near[-1]
     assert len(near) < len(wide)
 
 

@@ -15,6 +15,8 @@ from wnet_edge.training.checkpoint import read_checkpoint
 ADAPTED_TO = "adapted_to"
 """Key of the training data's description, under which `about` stands."""
 
+_MOST_THREADS = 1024
+
 
 @dataclass(frozen=True, eq=False)
 class Begun:
@@ -26,6 +28,7 @@ class Begun:
         probe_from: where the probe came from.
         choices: what was chosen and mended.
         scan_sha256: fingerprint of its scan.
+        threads: of PyTorch.
         plan: of the whole training.
         epochs: whole epochs.
         trained_s: that they took.
@@ -36,6 +39,7 @@ class Begun:
     probe_from: str
     choices: tuple[str, ...]
     scan_sha256: str
+    threads: int
     plan: Plan
     epochs: int
     trained_s: float
@@ -53,13 +57,14 @@ class Begun:
             )
 
 
-def about(options: AdaptOptions, seen: SeenInstrument) -> dict[str, Any]:
+def about(options: AdaptOptions, seen: SeenInstrument, threads: int) -> dict[str, Any]:
     """What a checkpoint says of the adaptation it belongs to, as JSON values."""
     scan = seen.framed.scan
     return {
         "scan": scan.path.name,
         "scan_sha256": scan.sha256,
         "minutes": options.minutes,
+        "threads": threads,
         "probe_from": seen.probe_from,
         "choices": list(seen.choices),
     }
@@ -83,6 +88,7 @@ def read_begun(path: Path, options: AdaptOptions) -> Begun:
             probe_from=str(told["probe_from"]),
             choices=tuple(str(line) for line in told["choices"]),
             scan_sha256=str(told["scan_sha256"]),
+            threads=min(max(int(told["threads"]), 1), _MOST_THREADS),
             plan=Plan(int(settings["epochs"]), frames),
             epochs=record.epoch,
             trained_s=sum(float(epoch["seconds"]) for epoch in record.history),

@@ -16,18 +16,19 @@ from wnet_edge.adapt.scan_part import ScanPart, Trial, tried
 from wnet_edge.errors import ScanError
 from wnet_edge.physics.optics import Optics, Pinhole, Sampling, guessed_probe, pupil
 
-_COARSE_PASSES = 3
-_FINE_PASSES = 4
-_MODE_PASSES = 12
-"""Passes: to try a focus, to try it more finely, to improve one mode before others join it."""
+_COARSE_PASSES, _COARSE_FRAMES = 3, 64
+"""Passes, and frames, to try a focus."""
 
-_COARSE_FRAMES = 64
+_MODE_PASSES = 12
+"""Passes to improve one mode, before others join it."""
+
+_MOST_FOCI = 2
+"""Foci from which a probe is improved, before the better one goes on."""
 
 _WORTH_MODES = 0.97
 """Ratio of R-factors of held-out frames below which further modes are kept."""
 
 _MOST_STEPS = 60
-_FINE_STEPS = 5
 
 _SIDE_MODE_POWER = 0.05
 """Of the first mode, in each further one at the start."""
@@ -79,23 +80,18 @@ def find_probe_by_focus(
         SimulationError: if the optics are impossible or do not fit the window.
         ScanError: if no focus explains the frames.
     """
-    mean = part.mean_frame
-    defocus_m: float | None = None
-    if isinstance(optics, Pinhole):
-        guess = guessed_probe(optics, sampling, mean, 0.0)
-    else:
-        tell("finding the focus")
-        steps_m, few = defocus_steps(optics, sampling, mean), part.middle(_COARSE_FRAMES)
-        defocus_m = _best(few, optics, sampling, mean, steps_m, _COARSE_PASSES)
-        near_m = defocus_m + _step(steps_m) * np.linspace(
-            -0.75, 0.75, _FINE_STEPS, dtype=np.float64
-        )
-        defocus_m = _best(part, optics, sampling, mean, near_m, _FINE_PASSES)
-        guess = guessed_probe(optics, sampling, mean, defocus_m)
+    mean, focuses = part.mean_frame, not isinstance(optics, Pinhole)
+    tell("finding the focus")
+    foci = _foci(part.middle(_COARSE_FRAMES), optics, sampling, mean) if focuses else [0.0]
     tell("reconstructing the probe from a part of the scan")
-    one = tried(part, guess, _MODE_PASSES, improve_probe=True).probe
-    several = tried(part, with_side_modes(one, modes), passes, improve_probe=True)
-    found = tried(part, one, passes, improve_probe=True)
+    begun = {}
+    for at_m in foci:
+        guess = guessed_probe(optics, sampling, mean, at_m)
+        begun[at_m] = tried(part, guess, _MODE_PASSES, improve_probe=True)
+    defocus_m = min(begun, key=lambda at_m: begun[at_m].r_held_out)
+    best = begun[defocus_m]
+    several = tried(part, with_side_modes(best.probe, modes), passes, improve_probe=True)
+    found = tried(part, best.probe, passes, improve_probe=True)
     if several.r_held_out < _WORTH_MODES * found.r_held_out:
         found = several
     if 1 - found.r_held_out / found.r_blank < _LEAST_EXPLAINED:
@@ -105,7 +101,7 @@ def find_probe_by_focus(
             "check the numbers of --optics and the orientation of frames and positions, or give a "
             "reconstructed probe with --probe"
         )
-    return FoundProbe(found.probe, defocus_m, found)
+    return FoundProbe(found.probe, defocus_m if focuses else None, found)
 
 
 def defocus_steps(
@@ -150,21 +146,18 @@ def with_side_modes(first: NDArray[np.complex64], modes: int) -> NDArray[np.comp
     return np.stack(made).astype(np.complex64)
 
 
-def _best(
-    part: ScanPart,
-    optics: Optics,
-    sampling: Sampling,
-    mean: NDArray[np.float32],
-    steps_m: NDArray[np.float64],
-    passes: int,
-) -> float:
-    """The distance with the least R-factor of the frames held out."""
-    r = [
-        tried(part, guessed_probe(optics, sampling, mean, float(at)), passes).r_held_out
-        for at in steps_m
-    ]
-    return float(steps_m[int(np.argmin(r))])
-
-
-def _step(steps_m: NDArray[np.float64]) -> float:
-    return float(steps_m[1] - steps_m[0])
+def _foci(
+    part: ScanPart, optics: Optics, sampling: Sampling, mean: NDArray[np.float32]
+) -> list[float]:
+    """The most promising distances from the focus: local minima of the held-out R-factor."""
+    steps_m = defocus_steps(optics, sampling, mean)
+    r = np.array(
+        [
+            tried(part, guessed_probe(optics, sampling, mean, at_m), _COARSE_PASSES).r_held_out
+            for at_m in steps_m.tolist()
+        ]
+    )
+    padded = np.pad(r, 1, constant_values=np.inf)
+    lowest = np.flatnonzero((r <= padded[:-2]) & (r <= padded[2:]))
+    chosen = lowest[np.argsort(r[lowest], kind="stable")][:_MOST_FOCI]
+    return [float(at_m) for at_m in steps_m[chosen]]

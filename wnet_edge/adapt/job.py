@@ -33,6 +33,7 @@ from wnet_edge.package.manifest import Adaptation, CalibrationSource
 from wnet_edge.package.opening import PACKAGE_SUFFIX, Package
 from wnet_edge.package.packing import content_of, write_package
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
+from wnet_edge.runner.graph.device import usable_cores
 from wnet_edge.training.curves import curve_path
 from wnet_edge.training.loop import train
 from wnet_edge.training.options import TrainingOptions
@@ -206,11 +207,15 @@ def _check_outputs(outputs: AdaptOutputs) -> None:
 def _train(setup: _Setup, begun: Begun | None, outputs: AdaptOutputs, watch: Watch) -> int:
     """Plan and train, or go on with the plan of the run that was interrupted; frames in all."""
     watch.step("measuring this machine's speed")
-    speed, left_s = measured_speed(setup.supply(1), setup.training), 60 * setup.options.minutes
+    threads = sorted({1, usable_cores()}) if begun is None else [begun.threads]
+    speed = measured_speed(setup.supply(1), setup.training, threads)
+    per_frame_s = speed.seconds_per_frame
+    left_s, quantises = 60 * setup.options.minutes, setup.options.quantises
     if begun is None:
-        plan = make_plan(left_s - setup.spent_s, speed, setup.training)
+        plan = make_plan(left_s - setup.spent_s, per_frame_s, setup.training, quantises=quantises)
     else:
-        plan = begun.plan.going_on(left_s - setup.spent_s - begun.trained_s, speed)
+        left_s -= begun.trained_s
+        plan = begun.plan.going_on(left_s - setup.spent_s, per_frame_s, quantises=quantises)
     done = 0 if begun is None else begun.epochs
     watch.planned(Start(plan, done, setup.spent_s))
     supply = PacedFrames(
@@ -218,7 +223,7 @@ def _train(setup: _Setup, begun: Begun | None, outputs: AdaptOutputs, watch: Wat
         Pace(plan.epochs, plan.frames, plan.training_s),
         done=done,
         batch_size=setup.training.batch_size,
-        about={ADAPTED_TO: about(setup.options, setup.seen)},
+        about={ADAPTED_TO: about(setup.options, setup.seen, speed.threads)},
     )
     record = train(
         supply,
@@ -257,7 +262,7 @@ def _finish(
 def _export(setup: _Setup, checkpoint: Path, output: Path, watch: Watch) -> Exported:
     """Export with the scan's own frames, or with simulated ones where it has too few."""
     # What misses its budget, or hardly explains its scan, is reported and graded, not refused.
-    options = chosen_options(allow_untrained=True)
+    options = chosen_options(precisions=setup.options.precisions, allow_untrained=True)
     job, scan = setup.options, setup.seen.framed.scan
     simulated = isinstance(job.scan, Path) and is_simulated(job.scan)
     material = Material(

@@ -10,6 +10,7 @@ from wnet_edge.errors import OptionError
 from wnet_edge.framing.for_network import Turns
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.models.registry import ModelName
+from wnet_edge.package.manifest import Precision
 from wnet_edge.physics.optics import Optics
 
 DEFAULT_MINUTES = 10.0
@@ -31,6 +32,7 @@ class AdaptOptions:
         minutes: for everything, from start to package.
         initial: checkpoint of weights to start from; None for random ones.
         reference: reconstruction of the scan to compare with; None for none.
+        precisions: of the package; empty for all within their budget.
         seed: of everything random.
 
     Raises:
@@ -47,9 +49,15 @@ class AdaptOptions:
     minutes: float = DEFAULT_MINUTES
     initial: Path | None = None
     reference: Path | None = None
+    precisions: tuple[Precision, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what contradicts itself."""
         if self.optics is not None and self.reading.probe not in (None, "none"):
             raise OptionError("--probe is a probe, --optics describes one: give either")
+
+    @property
+    def quantises(self) -> bool:
+        """Whether the package is to hold a precision that is searched for: any INT8."""
+        return not self.precisions or any("int8" in kind.value for kind in self.precisions)

@@ -5,14 +5,18 @@ weights that are thrown away.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import torch
 
 from wnet_edge.errors import TrainingError
 from wnet_edge.training.loop import seconds_per_frame
 from wnet_edge.training.options import TrainingOptions
 from wnet_edge.training.simulation import SimulatedFrames
 
-_TIMED_BATCHES = 12
+_TIMED_BATCHES, _TRIED_BATCHES = 12, 6
+"""Batches with the first number of threads, and with any other, which may be very slow."""
 
 _EPOCH_S = 40.0
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 24
@@ -24,9 +28,10 @@ _FEWEST_FRAMES = 1_000
 _VALIDATION_SHARE = 0.4
 """Of the time to train on a frame, that validation takes for one: the forward part of it."""
 
-_EXPORT_FRAMES = 9_000
-"""Frames that are trained on in the time that export and evaluation take (W3 at 64 px, three
-precisions); both are made of the network's runs, so that they scale with the machine's speed."""
+_INT8_FRAMES, _FLOAT_FRAMES = 9_000, 1_000
+"""Frames that are trained on in the time that export and evaluation take (W3 at 64 px), with the
+search for an INT8 graph and without; made of the network's runs, they scale with the machine's
+speed."""
 
 _LEAST_EXPORT_S = 15.0
 """For what does not scale: imports, the scan, files."""
@@ -50,39 +55,66 @@ class Plan:
     export_s: float = 0.0
     frames_per_s: float = 0.0
 
-    def going_on(self, seconds: float, seconds_per_frame: float) -> "Plan":
+    def going_on(self, seconds: float, seconds_per_frame: float, *, quantises: bool) -> "Plan":
         """The same epochs, with the time that is left of the budget."""
-        export_s = _export_s(seconds_per_frame)
+        export_s = _export_s(seconds_per_frame, quantises=quantises)
         left_s = max(seconds - export_s, 0.0)
         return replace(
             self, training_s=left_s, export_s=export_s, frames_per_s=1 / seconds_per_frame
         )
 
 
-def measured_speed(supply: SimulatedFrames, options: TrainingOptions) -> float:
-    """Seconds per frame, to simulate it and to train on it, on this machine as busy as it is.
+@dataclass(frozen=True)
+class Speed:
+    """How fast this machine trains, as busy as it is.
+
+    Attributes:
+        seconds_per_frame: to simulate a frame and to train on it.
+        threads: of PyTorch, with which it is fastest: on a busy machine threads that wait for one
+            another lose more than they gain.
+    """
+
+    seconds_per_frame: float
+    threads: int
+
+
+def measured_speed(
+    supply: SimulatedFrames, options: TrainingOptions, threads: Sequence[int]
+) -> Speed:
+    """Measure the speed with each number of threads, the safest first; PyTorch takes the fastest.
 
     Raises:
         TrainingError: if the training can't start.
     """
-    began_s = time.perf_counter()
-    batches = list(supply.first_frames(0, _TIMED_BATCHES * options.batch_size, options.batch_size))
-    simulated_s = (time.perf_counter() - began_s) / (_TIMED_BATCHES * options.batch_size)
-    return simulated_s + seconds_per_frame(supply, options, batches)
+    speeds: list[Speed] = []
+    for count in threads:
+        batches = _TRIED_BATCHES if speeds else _TIMED_BATCHES
+        torch.set_num_threads(count)
+        began_s = time.perf_counter()
+        frames = batches * options.batch_size
+        made = list(supply.first_frames(0, frames, options.batch_size))
+        simulated_s = (time.perf_counter() - began_s) / frames
+        speeds.append(Speed(simulated_s + seconds_per_frame(supply, options, made), count))
+    fastest = min(speeds, key=lambda speed: speed.seconds_per_frame)
+    torch.set_num_threads(fastest.threads)
+    return fastest
 
 
-def make_plan(seconds: float, seconds_per_frame: float, options: TrainingOptions) -> Plan:
+def make_plan(
+    seconds: float, seconds_per_frame: float, options: TrainingOptions, *, quantises: bool
+) -> Plan:
     """Plan what is left of the budget.
 
     Args:
         seconds: until the end, export and evaluation included.
         seconds_per_frame: as `measured_speed` gives it.
         options: their batch and validation sizes.
+        quantises: whether export searches for an INT8 graph.
 
     Raises:
         TrainingError: if the time is too short for any training, with the least that would do.
     """
-    export_s = _export_s(seconds_per_frame)
+    export_s = _export_s(seconds_per_frame, quantises=quantises)
     training_s = seconds - export_s
     epochs = min(max(round(training_s / _EPOCH_S), _FEWEST_EPOCHS), _MOST_EPOCHS)
     validated = epochs * options.validation_frames * _VALIDATION_SHARE
@@ -98,5 +130,6 @@ def make_plan(seconds: float, seconds_per_frame: float, options: TrainingOptions
     return Plan(epochs, frames, training_s, export_s, 1 / seconds_per_frame)
 
 
-def _export_s(seconds_per_frame: float) -> float:
-    return _LEAST_EXPORT_S + _EXPORT_FRAMES * seconds_per_frame
+def _export_s(seconds_per_frame: float, *, quantises: bool) -> float:
+    frames = _INT8_FRAMES if quantises else _FLOAT_FRAMES
+    return _LEAST_EXPORT_S + frames * seconds_per_frame

@@ -27,9 +27,10 @@ from wnet_edge.cli.scan_options import (
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.embedded import find_checkpoint, named, resolved, shipped_weights
 from wnet_edge.errors import OptionError, TrainingError
+from wnet_edge.export.options import DEFAULT_PRECISIONS
 from wnet_edge.io.images.result_format import picture_beside
 from wnet_edge.models.registry import ModelName
-from wnet_edge.package.manifest import FrameFit
+from wnet_edge.package.manifest import FrameFit, Precision
 from wnet_edge.package.opening import PACKAGE_SUFFIX
 from wnet_edge.physics.optics import Optics
 from wnet_edge.training.progress import Progress
@@ -106,6 +107,14 @@ class _OpticsWords(click.ParamType[Optics]):
     "[default: by the probe's size]",
 )
 @click.option(
+    "--precision",
+    "precisions",
+    type=click.Choice([kind.value for kind in Precision]),
+    multiple=True,
+    help="Precision to export; repeatable.  [default: "
+    f"those of {', '.join(kind.value for kind in DEFAULT_PRECISIONS)} within the accuracy budget]",
+)
+@click.option(
     "--reference",
     type=DATA,
     help="Reconstruction of the scan to compare the image with.",
@@ -139,6 +148,7 @@ def command(
     init: str | None,
     window_px: str | None,
     binning: int | None,
+    precisions: tuple[str, ...],
     reference: Path | None,
     seed: int,
     resume: bool,
@@ -171,6 +181,7 @@ def command(
             minutes=minutes,
             initial=_initial(init, model),
             reference=reference,
+            precisions=tuple(Precision(name) for name in precisions),
             seed=seed,
         )
     except OptionError as error:

@@ -15,7 +15,7 @@ from wnet_edge.training.batch import Batch
 from wnet_edge.training.simulation import SimulatedFrames
 
 _STEADY = 0.03
-"""Of the planned number of frames: a smaller change is not worth other weights."""
+"""Of the time for all epochs: to end so much earlier or later is not worth other weights."""
 
 _FEWEST, _MOST = 0.1, 3.0
 """Of the planned number of frames, in one epoch."""
@@ -80,7 +80,9 @@ class PacedFrames:
             _, last_frames, began_s = self._decided
             frames_per_s = last_frames / max(now_s - began_s, 1e-6)
             epochs = max(self._pace.epochs - epoch, 1)
-            frames = self._whole(max(self._end_s - now_s, 0) * frames_per_s / epochs)
+            late_s = now_s + epochs * planned / frames_per_s - self._end_s
+            if abs(late_s) > _STEADY * self._pace.seconds:
+                frames = self._whole(max(self._end_s - now_s, 0) * frames_per_s / epochs)
         self._decided = epoch, frames, now_s
         return frames
 
@@ -98,9 +100,7 @@ class PacedFrames:
         return self._supply.validation(frames, batch_size)
 
     def _whole(self, frames: float) -> int:
-        """The planned number where about that many are possible, else whole batches."""
+        """As many in whole batches, within what an epoch may have."""
         planned = self._pace.frames
-        if abs(frames - planned) <= _STEADY * planned:
-            return planned
         within = min(max(frames, _FEWEST * planned), _MOST * planned)
         return max(round(within / self._batch_size), 1) * self._batch_size
