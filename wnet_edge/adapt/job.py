@@ -18,7 +18,7 @@ from wnet_edge.adapt.grade import grade_of
 from wnet_edge.adapt.instrument_of_scan import SeenInstrument, seen_again, seen_instrument
 from wnet_edge.adapt.measured_as import MeasuredAs, measured_as
 from wnet_edge.adapt.options import REFINING_PASSES, AdaptOptions
-from wnet_edge.adapt.plan import Plan, make_plan, measured_speed
+from wnet_edge.adapt.plan import Plan, make_plan, measured_speed, threads_to_try
 from wnet_edge.api.training import alone, training_options
 from wnet_edge.comparing.comparison import ObjectImage
 from wnet_edge.errors import CheckpointError, PackageError, ResultError
@@ -207,8 +207,9 @@ def _check_outputs(outputs: AdaptOutputs) -> None:
 def _train(setup: _Setup, begun: Begun | None, outputs: AdaptOutputs, watch: Watch) -> int:
     """Plan and train, or go on with the plan of the run that was interrupted; frames in all."""
     watch.step("measuring this machine's speed")
-    threads = sorted({1, usable_cores()}) if begun is None else [begun.threads]
-    speed = measured_speed(setup.supply(1), setup.training, threads)
+    cores = usable_cores()
+    threads = threads_to_try(cores) if begun is None else [begun.threads]
+    speed = measured_speed(setup.supply(1), setup.training, threads, cores)
     per_frame_s = speed.seconds_per_frame
     left_s, quantises = 60 * setup.options.minutes, setup.options.quantises
     if begun is None:

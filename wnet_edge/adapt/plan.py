@@ -18,6 +18,9 @@ from wnet_edge.training.simulation import SimulatedFrames
 _TIMED_BATCHES, _TRIED_BATCHES = 12, 6
 """Batches with the first number of threads, and with any other, which may be very slow."""
 
+_BESIDE = 1.15
+"""By which simulation in a thread beside the training slows it down."""
+
 _EPOCH_S = 40.0
 _FEWEST_EPOCHS, _MOST_EPOCHS = 4, 24
 """Epochs of about that length: each is a checkpoint, and the machine's speed is looked at anew."""
@@ -69,7 +72,7 @@ class Speed:
     """How fast this machine trains, as busy as it is.
 
     Attributes:
-        seconds_per_frame: to simulate a frame and to train on it.
+        seconds_per_frame: to train on a frame while others are simulated.
         threads: of PyTorch, with which it is fastest: on a busy machine threads that wait for one
             another lose more than they gain.
     """
@@ -78,8 +81,13 @@ class Speed:
     threads: int
 
 
+def threads_to_try(cores: int) -> list[int]:
+    """Numbers of PyTorch's threads: one core is for the simulation, where there are several."""
+    return sorted({1, max(cores // 2, 1), max(cores - 1, 1)})
+
+
 def measured_speed(
-    supply: SimulatedFrames, options: TrainingOptions, threads: Sequence[int]
+    supply: SimulatedFrames, options: TrainingOptions, threads: Sequence[int], cores: int
 ) -> Speed:
     """Measure the speed with each number of threads, the safest first; PyTorch takes the fastest.
 
@@ -94,7 +102,9 @@ def measured_speed(
         frames = batches * options.batch_size
         made = list(supply.first_frames(0, frames, options.batch_size))
         simulated_s = (time.perf_counter() - began_s) / frames
-        speeds.append(Speed(simulated_s + seconds_per_frame(supply, options, made), count))
+        trained_s = seconds_per_frame(supply, options, made)
+        beside_s = _BESIDE * max(simulated_s, trained_s)
+        speeds.append(Speed(beside_s if cores > 1 else simulated_s + trained_s, count))
     fastest = min(speeds, key=lambda speed: speed.seconds_per_frame)
     torch.set_num_threads(fastest.threads)
     return fastest

@@ -92,6 +92,8 @@ class LazyGroup(click.Group):
             return None
         if cmd_name in LIVE_COMMANDS:  # where the network has the other cores
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+        if cmd_name == "adapt":  # threads that spin while they wait stop a busy machine
+            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         if cmd_name in WORKSHOP_COMMANDS:  # PyTorch's libraries end the process without one
             check_current_folder(Path(), WNetEdgeError)
         try:

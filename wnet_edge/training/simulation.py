@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from wnet_edge.errors import SimulationError
+from wnet_edge.host.prefetch import prefetched
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.gauge import labels
 from wnet_edge.physics.instrument import Instrument
@@ -33,6 +34,9 @@ _VALIDATION_FRAMES_PER_CANVAS = 8
 
 _CHUNK_FRAMES = 1600
 """Frames simulated at a time by one process: bounded memory, but many objects in a batch."""
+
+_AHEAD_FRAMES = 800
+"""Likewise by a thread, for the first of which an epoch waits."""
 
 
 @dataclass(frozen=True)
@@ -150,13 +154,18 @@ class SimulatedFrames:
 
     def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
         """Batches of one epoch."""
-        return self.first_frames(epoch, self.frames_per_epoch, batch_size)
+        return self._batches(
+            epoch, self.frames_per_epoch, batch_size, self.options.frames_per_canvas
+        )
 
     def first_frames(
         self, epoch: int, frames: int, batch_size: int
     ) -> Generator[Batch, None, None]:
-        """Batches of an epoch of any number of frames."""
-        return self._batches(epoch, frames, batch_size, self.options.frames_per_canvas)
+        """Batches of an epoch of any number of frames, simulated in a thread beside their use."""
+        chunks = _chunks(epoch, frames, batch_size, self.options.frames_per_canvas, _AHEAD_FRAMES)
+        with prefetched(self._chunk, chunks, "simulate") as made:
+            for _, arrays in made:
+                yield from split_batches(arrays, batch_size)
 
     def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:
         """Validation batches, which are in no epoch; the same at each call."""
@@ -166,11 +175,7 @@ class SimulatedFrames:
         self, stream: int, frames: int, batch_size: int, frames_per_canvas: int
     ) -> Generator[Batch, None, None]:
         """Batches in chunks, each with its own random numbers, so that any process can do it."""
-        size = max(_CHUNK_FRAMES // batch_size, 1) * batch_size
-        chunks = [
-            _Chunk(stream, index, min(size, frames - start), batch_size, frames_per_canvas)
-            for index, start in enumerate(range(0, frames, size))
-        ]
+        chunks = _chunks(stream, frames, batch_size, frames_per_canvas, _CHUNK_FRAMES)
         for arrays in in_order(self._chunk, chunks, self._workers):
             yield from split_batches(arrays, batch_size)
 
@@ -240,6 +245,17 @@ class SimulatedFrames:
         index = torch.arange(self._full_px) - self._full_px // 2
         rows, columns = (2 * math.pi / self._full_px * float(s) * index for s in shift)
         return rows[:, None] + columns[None]
+
+
+def _chunks(
+    stream: int, frames: int, batch_size: int, frames_per_canvas: int, most: int
+) -> list[_Chunk]:
+    """Frames of a stream in chunks of whole batches, `most` at a time."""
+    size = max(most // batch_size, 1) * batch_size
+    return [
+        _Chunk(stream, index, min(size, frames - start), batch_size, frames_per_canvas)
+        for index, start in enumerate(range(0, frames, size))
+    ]
 
 
 def _phasor(phase_rad: torch.Tensor) -> torch.Tensor:

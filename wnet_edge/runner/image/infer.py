@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import ScanError
 from wnet_edge.framing.compatibility import remaining_binning
+from wnet_edge.host.prefetch import prefetched
 from wnet_edge.io.parts.complete_scan import LARGEST_BAD_SHARE
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
@@ -25,7 +26,6 @@ from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
 from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Assembled, Faults
 from wnet_edge.runner.image.laps import Laps, Timing
-from wnet_edge.runner.image.prefetch import prefetched
 from wnet_edge.runner.image.refinement import Refinement, refine
 from wnet_edge.runner.image.self_check import SelfCheck
 from wnet_edge.scan.preparation import Prepared, check_lost, fault_lines

@@ -1,4 +1,4 @@
-"""Prefetching in a background thread: reading overlaps with inference, inference with stitching.
+"""Prefetching in a background thread: reading overlaps with inference, simulation with training.
 
 One thread per step, in order and at most a few items ahead, so that memory does not grow with the
 scan and results are the same as without threads.

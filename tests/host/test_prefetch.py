@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from wnet_edge.runner.image.prefetch import prefetched
+from wnet_edge.host.prefetch import prefetched
 
 
 def threads_named(name):
