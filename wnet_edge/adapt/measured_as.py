@@ -20,12 +20,12 @@ _DIMMER, _BRIGHTER = 0.1, 3.0
 """Range of the counts in training, relative to those of the scan: a scan ten times as short keeps
 its quality, and what is brighter looks the same to a network that sees counts over their mean."""
 
-_LEAST_BACKGROUND, _MOST_BACKGROUND = 1e-4, 0.2
+_LEAST_BACKGROUND, _MOST_BACKGROUND = 0.1, 1.0
 _DARKEST = 5
 """Percentile of the mean frame's pixels that bounds the background from above."""
 
-_STRAY_DEAD = 1e-3
-"""Fraction of further pixels that fail at random, beyond those that the detector never measures."""
+_STRAY_DEAD = 1e-2
+"""Largest fraction of pixels that fail at random, beyond those that the detector never measures."""
 
 _CANVAS_WINDOWS = 2
 _LEAST_CANVAS_PX = 512

@@ -5,6 +5,7 @@ transmission, with absorption tied to phase as in one material, or free as in a 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -26,13 +27,44 @@ class Family(str, Enum):
     SMOOTH = "smooth"
 
 
-def draw_object(family: Family, size_px: int, *, rng: np.random.Generator) -> NDArray[np.complex64]:
+@dataclass(frozen=True)
+class Contrast:
+    """How strong objects are.
+
+    Attributes:
+        phase_rad: phase of the whole relief (lowest, highest), drawn evenly.
+        absorption: largest −log |O| of objects whose absorption does not follow their phase.
+        odd: fraction of objects outside that: as many weaker ones, down to a tenth of the lowest
+            phase, as stronger ones, up to twice both.
+    """
+
+    phase_rad: tuple[float, float] = (0.2, 3.0)
+    absorption: float = 0.7
+    odd: float = 0.0
+
+    def draw(self, rng: np.random.Generator) -> tuple[float, float]:
+        """Phase in rad, and largest absorption, of one object."""
+        low, high = self.phase_rad
+        if not self.odd or rng.random() >= self.odd:
+            return rng.uniform(low, high), self.absorption
+        if rng.random() < 0.5:
+            return float(np.exp(rng.uniform(np.log(low / 10), np.log(low)))), self.absorption
+        return rng.uniform(high, 2 * high), 2 * self.absorption
+
+
+def draw_object(
+    family: Family,
+    size_px: int,
+    *,
+    rng: np.random.Generator,
+    contrast: Contrast | None = None,
+) -> NDArray[np.complex64]:
     """Draw an object of a family, (size_px, size_px) complex64, |O| ≤ 1.
 
     O = exp(−(2π/λ)(β + iδ)t) with thickness t ∝ relief: phase −φ·relief and log-amplitude
-    −(β/δ)·φ·relief, φ between 0.2 and 3 rad, β/δ between 0.005 and 0.3 (log-uniform). One in three
-    objects has absorption independent of phase, from a second relief; half of the reliefs are
-    inverted.
+    −(β/δ)·φ·relief, φ between 0.2 and 3 rad by default, β/δ between 0.005 and 0.3 (log-uniform).
+    One in three objects has absorption independent of phase, from a second relief; half of the
+    reliefs are inverted.
 
     Raises:
         SimulationError: if the canvas is smaller than 32 px.
@@ -40,10 +72,11 @@ def draw_object(family: Family, size_px: int, *, rng: np.random.Generator) -> ND
     if size_px < 32:
         raise SimulationError(f"an object needs at least 32 pixels, not {size_px}")
     relief = _relief(family, size_px, rng)
-    phase_rad = np.float32(rng.uniform(0.2, 3.0)) * relief
+    phase, most_absorption = (contrast or Contrast()).draw(rng)
+    phase_rad = np.float32(phase) * relief
     if rng.random() < 1 / 3:
         other = _relief(list(Family)[rng.integers(len(Family))], size_px, rng)
-        absorption = np.float32(rng.uniform(0.0, 0.7)) * other
+        absorption = np.float32(rng.uniform(0.0, most_absorption)) * other
     else:
         absorption = np.float32(np.exp(rng.uniform(np.log(0.005), np.log(0.3)))) * phase_rad
     drawn: NDArray[np.complex64] = np.exp(-absorption - 1j * phase_rad).astype(np.complex64)

@@ -19,7 +19,7 @@ from wnet_edge.host.prefetch import prefetched
 from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.gauge import labels
 from wnet_edge.physics.instrument import Instrument
-from wnet_edge.physics.objects import Family, draw_object
+from wnet_edge.physics.objects import Contrast, Family, draw_object
 from wnet_edge.physics.probe import spatial_frequencies_per_m
 from wnet_edge.scan.counts import MASKED
 from wnet_edge.training.batch import Batch, joined_batches, split_batches
@@ -68,6 +68,11 @@ class SimulationOptions:
         frames_per_canvas: patches cut from one canvas.
         families: families of objects, drawn with equal probability.
         detector: flux, background, dead pixels.
+        contrast: how strong the objects are.
+        least_background: counts per pixel, relative to the mean count, from which the background
+            of a frame is drawn, log-uniform, up to the detector's.
+        blur_px: largest RMS blur of frames, detector pixels, by a source larger than the probe's
+            modes tell; drawn for every second batch.
         gain_error: RMS relative error of the intensity in a bin, beyond counting noise.
         probe_errors: perturbations of the probe.
     """
@@ -77,8 +82,11 @@ class SimulationOptions:
     frames_per_canvas: int = 50
     families: tuple[Family, ...] = tuple(Family)
     detector: Detector = field(
-        default_factory=lambda: Detector((1e6, 1e8), background=1e-4, dead_fraction=1e-3)
+        default_factory=lambda: Detector((1e6, 1e8), background=0.1, dead_fraction=1e-2)
     )
+    contrast: Contrast = field(default_factory=lambda: Contrast(odd=0.15))
+    least_background: float = 1e-5
+    blur_px: float = 1.2
     gain_error: float = 0.03
     probe_errors: ProbeErrors = field(default_factory=ProbeErrors)
 
@@ -198,7 +206,7 @@ class SimulatedFrames:
         patches: list[NDArray[np.complex64]] = []
         for _ in range(math.ceil(frames / frames_per_canvas)):
             family = options.families[rng.integers(len(options.families))]
-            canvas = draw_object(family, options.canvas_px, rng=rng)
+            canvas = draw_object(family, options.canvas_px, rng=rng, contrast=options.contrast)
             corners = rng.integers(0, options.canvas_px - full_px + 1, (frames_per_canvas, 2))
             patches += [canvas[r : r + full_px, c : c + full_px] for r, c in corners]
         order = rng.permutation(len(patches))[:frames]
@@ -212,8 +220,9 @@ class SimulatedFrames:
     ) -> Batch:
         turns = rng.integers(0, 8, len(patches))
         full = np.stack([_turn(p, t) for p, t in zip(patches, turns, strict=True)])
+        blur_px = self.options.blur_px * rng.random() if rng.random() < 0.5 else 0.0
         expected = expected_counts(
-            torch.from_numpy(full), self._wrong_probe(rng, noise), self.instrument.binning
+            torch.from_numpy(full), self._wrong_probe(rng, noise), self.instrument.binning, blur_px
         )
         counts = detect(expected, self.options, noise)
         if self._dark is not None:
@@ -274,10 +283,14 @@ def detect(
     low, high = np.log(detector.photons)
     draw = torch.rand(len(expected), 1, 1, generator=noise)
     mean = expected * torch.exp(low + (high - low) * draw)
-    mean = mean + detector.background * mean.mean(dim=(1, 2), keepdim=True)
+    if detector.background > 0:
+        low, high = min(options.least_background, detector.background), detector.background
+        level = low * (high / low) ** torch.rand(len(mean), 1, 1, generator=noise)
+        mean = mean + level * mean.mean(dim=(1, 2), keepdim=True)
     mean = mean * (1 + options.gain_error * torch.randn(mean.shape, generator=noise)).clamp(min=0)
     counts = torch.poisson(mean, generator=noise)
-    dead = torch.rand(counts.shape, generator=noise) < detector.dead_fraction
+    share = detector.dead_fraction * torch.rand(len(counts), 1, 1, generator=noise)
+    dead = torch.rand(counts.shape, generator=noise) < share
     return counts.masked_fill(dead, float(MASKED))
 
 
