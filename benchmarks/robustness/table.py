@@ -1,0 +1,77 @@
+"""One row: a scan through the package and, once more, refined, both against the true object."""
+
+from dataclasses import dataclass
+
+from benchmarks.markdown import head, show
+from benchmarks.robustness.conditions import Conditions, Series
+from benchmarks.robustness.measurement import FRAMES, measured
+from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
+from wnet_edge.errors import WNetEdgeError
+from wnet_edge.physics.orientation import Orientation
+from wnet_edge.refining.options import RefineOptions
+from wnet_edge.runner.choosing.choice import ChosenGraph
+from wnet_edge.runner.image.infer import Inference, infer
+from wnet_edge.runner.image.scan_image import made_ready
+
+PASSES = 5
+_UP = Orientation.IDENTITY
+_COLUMNS = ("correlation", "slope", "R", "explained", "verdict")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An image, and how far it is from the truth."""
+
+    inference: Inference
+    error: Comparison
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """As in `_COLUMNS`."""
+        check = self.inference.self_check
+        error = (f"{self.error.phase_correlation:.3f}", f"{self.error.phase_slope:.2f}")
+        if check.fit is None:
+            return (*error, "–", "–", check.verdict.value)
+        fit = check.fit
+        explained = f"{100 * fit.explained:.0f} %"
+        return (*error, f"{fit.r_factor:.3f}", explained, check.verdict.value)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a package makes of a scan: after the network alone, and after five passes."""
+
+    network: Judged
+    refined: Judged
+    hidden: float
+
+
+def row_of(opened: ChosenGraph, conditions: Conditions, frames: int = FRAMES) -> Row:
+    """Simulate, infer, refine, compare.
+
+    Raises:
+        WNetEdgeError: if the package refuses the scan, or nothing of the image can be compared.
+    """
+    measurement = measured(opened.package, conditions, frames)
+    ready = made_ready(measurement.scan.found, opened, _UP, _UP)
+    judged = []
+    for refining in (None, RefineOptions(PASSES)):
+        made = infer(ready.framed.scan, opened, refining=refining)
+        stitched = made.stitched
+        image = ObjectImage("image", stitched.image, stitched.coverage, made.pixel_size_m)
+        judged.append(Judged(made, compare(image, measurement.truth)))
+    return Row(judged[0], judged[1], measurement.hidden)
+
+
+def print_table(opened: ChosenGraph, series: Series) -> None:
+    """Every row of a series, as Markdown."""
+    refined = [f"refined: {_COLUMNS[0]}", *_COLUMNS[1:]]
+    head(series.quantity, *_COLUMNS, *refined)
+    for name, conditions in series.rows:
+        try:
+            row = row_of(opened, conditions)
+        except WNetEdgeError as error:
+            show(name, f"refused: {error}", *[""] * (2 * len(_COLUMNS) - 1))
+            continue
+        hides = f", hides {100 * row.hidden:.0f} % of the counts" if conditions.beamstop_px else ""
+        show(f"{name}{hides}", *row.network.cells, *row.refined.cells)
