@@ -1,11 +1,16 @@
 """Scans of instruments that no training has seen: they read, and are of the right instrument."""
 
+import shutil
+
 import numpy as np
 import pytest
 
 from benchmarks.instruments.optics import BEAMLINES, InstrumentName
 from benchmarks.instruments.scans import ScanName, scan_names, write_scans
+from benchmarks.instruments.table import judged, package_path, print_table
+from benchmarks.refinement.unseen import unseen_scan
 from wnet_edge.comparing.comparison import compare
+from wnet_edge.embedded import EXAMPLE_SCAN, find_package
 from wnet_edge.framing.compatibility import check_far_field
 from wnet_edge.io.images.object_image_file import read_object_image
 from wnet_edge.io.scan_file import find_scan, open_scan
@@ -64,3 +69,36 @@ def test_the_set_is_three_objects_at_four_fluxes_with_and_without_the_probe(tmp_
     files = {name.scan(tmp_path) for name in scan_names()}
     assert len(files) == 3 * 3 * 4 * 2
     assert tmp_path / "pinhole_cells_1e4_noprobe.cxi" in files
+
+
+def test_the_table_says_what_is_missing_and_how_it_is_made(tmp_path, capsys):
+    print_table(tmp_path)
+    assert f"benchmarks.instruments simulate {tmp_path}" in capsys.readouterr().out
+    write_scans(tmp_path, InstrumentName.PINHOLE, "star", 6, frames=4)
+    print_table(tmp_path)
+    scan, package = tmp_path / "pinhole_star_1e6.cxi", tmp_path / "pinhole.wnet"
+    assert f"`wnet-edge adapt {scan} -o {package}`" in capsys.readouterr().out
+
+
+def test_a_scan_that_is_refused_has_its_row(tmp_path, capsys):
+    write_scans(tmp_path, InstrumentName.PINHOLE, "star", 6, frames=4)
+    shutil.copy(find_package("w3"), tmp_path / "pinhole.wnet")
+    print_table(tmp_path)
+    row = next(line for line in capsys.readouterr().out.splitlines() if "star" in line)
+    assert row.startswith("| pinhole | yes | star | 1e6 | Error: ")
+    assert "an object pixel is" in row
+
+
+@pytest.mark.slow
+def test_an_image_is_compared_with_its_object(tmp_path):
+    """The example's package on a scan of its own probe, as if that were the instrument."""
+    instrument = InstrumentName.ZONE_PLATE
+    name = ScanName(instrument, "cells", 6)
+    known = unseen_scan(tmp_path, "cells", 1e6, EXAMPLE_SCAN)
+    shutil.copy(known, name.scan(tmp_path))
+    shutil.copy(known.with_suffix(".npz"), name.truth(tmp_path))
+    shutil.copy(find_package("w3"), package_path(tmp_path, name))
+    alone, refined = judged(tmp_path, name), judged(tmp_path, name, "--refine", "2")
+    assert alone.trusted
+    assert 0.9 < alone.correlation < refined.correlation < 1
+    assert refined.r_factor < alone.r_factor
