@@ -97,7 +97,7 @@ SERIES: dict[str, Series] = {
         "flat background relative to the mean count", "background", (0.01, 0.03, 0.1, 0.3, 1)
     ),
     "beamstop": _series(
-        "diameter of a beamstop, detector px", "beamstop_px", (4, 8, 16, 32, 48, 56, 64, 72, 80)
+        "diameter of a beamstop, detector px", "beamstop_px", (8, 16, 32, 48, 56, 64, 72, 80)
     ),
     "modes": _series("incoherent modes of the probe", "modes", (1, 2, 3, 4, 5)),
     "coherence": _series(

@@ -13,8 +13,6 @@ from wnet_edge.physics.probe import defocus, shifted_probe
 ENERGY_EV, DETECTOR_PIXEL_M = 10_000.0, 55e-6
 _FURTHER_POWER = 0.2
 """Of a mode that the package's probe has not, relative to the mean of those that it has."""
-_LIT_POWER = 0.9
-"""Share of the power within the area whose diameter is the probe's."""
 
 
 def geometry_of(object_pixel_size_m: float, window_px: int) -> Geometry:
@@ -22,12 +20,6 @@ def geometry_of(object_pixel_size_m: float, window_px: int) -> Geometry:
     wavelength_m = Geometry(ENERGY_EV, 1, 1).wavelength_m
     distance_m = object_pixel_size_m * window_px * DETECTOR_PIXEL_M / wavelength_m
     return Geometry(ENERGY_EV, distance_m, DETECTOR_PIXEL_M)
-
-
-def diameter_px(probe: NDArray[np.complex64]) -> float:
-    """Of a disc of the area that holds most of the probe's power."""
-    power = np.sort(np.sum(np.abs(probe) ** 2, axis=0), axis=None)[::-1].cumsum()
-    return float(2 * np.sqrt(np.searchsorted(power, _LIT_POWER * power[-1]) / np.pi))
 
 
 def with_modes(probe: NDArray[np.complex64], count: int | None) -> NDArray[np.complex64]:
@@ -46,6 +38,13 @@ def with_modes(probe: NDArray[np.complex64], count: int | None) -> NDArray[np.co
         modes.append(mode * norm)
     more: NDArray[np.complex64] = np.stack(modes).astype(np.complex64)
     return more
+
+
+def first_light(
+    probe: NDArray[np.complex64], conditions: Conditions, object_pixel_size_m: float
+) -> Wave:
+    """Probe (modes, n, n) of the first frame at its place, as a reconstruction would give it."""
+    return next(lights(probe, conditions, np.zeros((1, 2)), object_pixel_size_m))
 
 
 def lights(

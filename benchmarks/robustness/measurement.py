@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.robustness.conditions import Conditions
-from benchmarks.robustness.light import diameter_px, geometry_of, lights, propagated
+from benchmarks.robustness.light import first_light, geometry_of, lights, propagated
 from benchmarks.robustness.sample import sample
 from wnet_edge.api.scans import Scan, read_scan
 from wnet_edge.comparing.comparison import ObjectImage
 from wnet_edge.package.opening import Package
 from wnet_edge.physics.forward import far_field
+from wnet_edge.physics.probe import probe_diameter_px
 
 FRAMES = 306
 _COLUMNS = 18
@@ -27,7 +28,7 @@ class Measurement:
     """A simulated scan, the truth, and what can be said of it.
 
     Attributes:
-        scan: with the probe that the package knows.
+        scan: with the probe that lit its first frame.
         truth: the object.
         hidden: share of the counts that the mask hides.
     """
@@ -42,7 +43,7 @@ def measured(package: Package, conditions: Conditions, frames: int = FRAMES) -> 
     rng = np.random.default_rng(_SEED)
     probe, pixel_m = package.probe, package.manifest.object_pixel_size_m
     size_px = probe.shape[-1]
-    known_px = _raster(frames, conditions.step * diameter_px(probe), rng)
+    known_px = _raster(frames, conditions.step * probe_diameter_px(probe), rng)
     true_px = known_px + conditions.position_noise_px * _noise(frames, rng)
     corners_px = np.floor(true_px).astype(int)
     drawn = sample(int(known_px.max()) + size_px + _MARGIN_PX, conditions)
@@ -60,7 +61,7 @@ def measured(package: Package, conditions: Conditions, frames: int = FRAMES) -> 
     scan = read_scan(
         counts,
         positions=known_px * pixel_m,
-        probe=(probe * np.float32(math.sqrt(conditions.photons) / np.linalg.norm(probe))),
+        probe=first_light(probe, conditions, pixel_m) * np.float32(math.sqrt(conditions.photons)),
         mask=mask.astype(np.uint8),
         energy_ev=geometry.energy_ev,
         distance_m=geometry.distance_m,

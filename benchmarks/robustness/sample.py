@@ -1,4 +1,7 @@
-"""The object of all scans: four kinds that no training has drawn, side by side."""
+"""The object of all scans: four kinds that no training has drawn, in a chequered field.
+
+It repeats after about a scan's width, so that scans of larger steps see the same object.
+"""
 
 from functools import lru_cache
 
@@ -8,14 +11,15 @@ from numpy.typing import NDArray
 from benchmarks.refinement.unseen import OBJECTS
 from benchmarks.robustness.conditions import Conditions
 
-_KINDS = ("star", "grains", "circuit", "cells")
-_BLOCK_PX = 320
+_TILES = (("star", "grains"), ("circuit", "cells"))
+_TILE_PX = 112
+_DRAWN_PX = 320
 _SEED = 11
 
 
 def sample(size_px: int, conditions: Conditions) -> NDArray[np.complex64]:
     """Transmission (size_px, size_px) complex64 with these ranges of phase and absorption."""
-    repeats = -(-size_px // (2 * _BLOCK_PX))
+    repeats = -(-size_px // (2 * _TILE_PX))
     exponent = np.tile(_exponent(), (repeats, repeats))[:size_px, :size_px]
     absorbed = exponent.real * (conditions.absorption / np.ptp(_exponent().real))
     turned = exponent.imag * (conditions.phase_rad / np.ptp(_exponent().imag))
@@ -25,18 +29,14 @@ def sample(size_px: int, conditions: Conditions) -> NDArray[np.complex64]:
 
 @lru_cache(maxsize=1)
 def _exponent() -> NDArray[np.complex128]:
-    """Logarithm of O, of two by two blocks, in each of which every kind has another quarter."""
-    drawn = [np.log(OBJECTS[kind](_BLOCK_PX, np.random.default_rng(_SEED))) for kind in _KINDS]
-    half = _BLOCK_PX // 2
-    quarters = [
-        (slice(row, row + half), slice(column, column + half))
-        for row in (0, half)
-        for column in (0, half)
-    ]
-    blocks = []
-    for turn in range(4):
-        block = np.empty((_BLOCK_PX, _BLOCK_PX), np.complex128)
-        for number, quarter in enumerate(quarters):
-            block[quarter] = drawn[(number + turn) % 4][quarter]
-        blocks.append(block)
-    return np.block([blocks[:2], blocks[2:]])
+    """Logarithm of the transmission of two by two tiles, each cut beside its drawing's middle."""
+    cut = slice(_DRAWN_PX // 2, _DRAWN_PX // 2 + _TILE_PX)
+    return np.block(
+        [
+            [
+                np.log(OBJECTS[kind](_DRAWN_PX, np.random.default_rng(_SEED))[cut, cut])
+                for kind in row
+            ]
+            for row in _TILES
+        ]
+    )

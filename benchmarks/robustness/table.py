@@ -7,6 +7,7 @@ from benchmarks.robustness.conditions import Conditions, Series
 from benchmarks.robustness.measurement import FRAMES, measured
 from wnet_edge.comparing.comparison import Comparison, ObjectImage, compare
 from wnet_edge.errors import WNetEdgeError
+from wnet_edge.framing.training_domain import Observed, outside_training_domain
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.refining.options import RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
@@ -39,11 +40,21 @@ class Judged:
 
 @dataclass(frozen=True)
 class Row:
-    """What a package makes of a scan: after the network alone, and after five passes."""
+    """What a package makes of a scan.
+
+    Attributes:
+        network: after the network alone.
+        refined: after five passes.
+        hidden: share of the counts that the mask hides.
+        observed: what `infer` knows of the scan.
+        warnings: what it says of that.
+    """
 
     network: Judged
     refined: Judged
     hidden: float
+    observed: Observed
+    warnings: tuple[str, ...]
 
 
 def row_of(opened: ChosenGraph, conditions: Conditions, frames: int = FRAMES) -> Row:
@@ -60,18 +71,32 @@ def row_of(opened: ChosenGraph, conditions: Conditions, frames: int = FRAMES) ->
         stitched = made.stitched
         image = ObjectImage("image", stitched.image, stitched.coverage, made.pixel_size_m)
         judged.append(Judged(made, compare(image, measurement.truth)))
-    return Row(judged[0], judged[1], measurement.hidden)
+    observed = ready.observed(judged[0].inference.median_counts)
+    warnings = outside_training_domain(opened.package, observed)
+    return Row(judged[0], judged[1], measurement.hidden, observed, warnings)
 
 
 def print_table(opened: ChosenGraph, series: Series) -> None:
     """Every row of a series, as Markdown."""
     refined = [f"refined: {_COLUMNS[0]}", *_COLUMNS[1:]]
-    head(series.quantity, *_COLUMNS, *refined)
+    head(series.quantity, *_COLUMNS, *refined, "warns")
     for name, conditions in series.rows:
         try:
             row = row_of(opened, conditions)
         except WNetEdgeError as error:
-            show(name, f"refused: {error}", *[""] * (2 * len(_COLUMNS) - 1))
+            show(name, f"refused: {error}", *[""] * (2 * len(_COLUMNS)))
             continue
-        hides = f", hides {100 * row.hidden:.0f} % of the counts" if conditions.beamstop_px else ""
-        show(f"{name}{hides}", *row.network.cells, *row.refined.cells)
+        warns = "yes" if row.warnings else ""
+        show(f"{name}{_told(conditions, row)}", *row.network.cells, *row.refined.cells, warns)
+
+
+def _told(conditions: Conditions, row: Row) -> str:
+    """What the name of a row leaves open."""
+    if conditions.beamstop_px:
+        masked, hidden = 100 * row.observed.masked, 100 * row.hidden
+        return f", over {masked:.0f} % of the pixels, {hidden:.0f} % of the counts"
+    if conditions.step != Conditions.step:
+        return f", {100 * row.observed.overlap:.0f} % by the nearest neighbours"
+    if conditions.defocus_um:
+        return f", {100 * (row.observed.similarity or 0):.0f} % similar"
+    return ""
