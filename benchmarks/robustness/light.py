@@ -32,10 +32,9 @@ def with_modes(probe: NDArray[np.complex64], count: int | None) -> NDArray[np.co
     modes = list(probe.astype(np.complex128))
     for number in range(count - len(probe)):
         mode = probe[power.argmax()] * tilts[number % 2] ** (1 + number // 2)
-        for other in modes:
-            mode = mode - other * (np.vdot(other, mode) / np.vdot(other, other))
-        norm = np.sqrt(_FURTHER_POWER * power.mean()) / np.linalg.norm(mode)
-        modes.append(mode * norm)
+        basis, _ = np.linalg.qr(np.stack([other.ravel() for other in modes], axis=1))
+        mode = mode - (basis @ (basis.conj().T @ mode.ravel())).reshape(mode.shape)
+        modes.append(mode * np.sqrt(_FURTHER_POWER * power.mean()) / np.linalg.norm(mode))
     more: NDArray[np.complex64] = np.stack(modes).astype(np.complex64)
     return more
 
