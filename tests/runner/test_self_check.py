@@ -11,6 +11,7 @@ import wnet_edge
 from wnet_edge.embedded import find_package
 from wnet_edge.framing.framing import Framing
 from wnet_edge.framing.training_domain import (
+    Observed,
     outside_training_domain,
     probe_similarity,
     upright_probe,
@@ -135,16 +136,11 @@ def test_similarity_of_probes(package):
     assert probe_similarity(probe, probe[:, ::-1, ::-1]) < 0.8
 
 
-def test_what_is_unfamiliar_is_told(package):
-    assert (
-        outside_training_domain(package, 5e7, None)
-        == outside_training_domain(package, 5e7, 1.0)
-        == ()
-    )
-    assert "fewer than the 1e+05" in outside_training_domain(package, 9e4, None)[0]
+def test_another_probe_is_unfamiliar(package):
     even = np.ones((1, 128, 128), np.complex64)
     _, similarity = upright_probe(even, UP, package)
-    assert "% like the package's" in outside_training_domain(package, 5e7, similarity)[0]
+    observed = Observed(5e7, similarity, overlap=0.8, masked=0, hidden=0, background=0)
+    assert "% like the package's" in outside_training_domain(package, observed)[0]
 
 
 def test_middle_frames_lie_together(example, package):

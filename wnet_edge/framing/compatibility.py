@@ -181,8 +181,9 @@ def nearest_neighbour_m(positions_m: NDArray[np.float64]) -> float:
     if count < 2:
         return 0.0
     nearest = []
+    rows, columns = np.ascontiguousarray(positions.T)
     for index in np.linspace(0, count - 1, min(count, _SAMPLED_FRAMES)).astype(int):
-        squared = np.sum((positions - positions[index]) ** 2, axis=1)
+        squared = (rows - rows[index]) ** 2 + (columns - columns[index]) ** 2
         squared[index] = math.inf
         nearest.append(math.sqrt(squared.min()))
     return float(np.median(nearest))

@@ -19,6 +19,7 @@ from wnet_edge.framing.compatibility import (
     check_overlap,
     window_size_px,
 )
+from wnet_edge.framing.mean_frame import background_level, hidden_share
 from wnet_edge.framing.survey import Survey, survey
 from wnet_edge.io.found import Found, FoundScan, Unreadable, ZeroFrequency
 from wnet_edge.io.parts.complete_scan import (
@@ -69,6 +70,8 @@ class FramedScan:
         format: format of the scan file.
         energy_ev: photon energy, None if unknown.
         distance_m: sample-to-detector distance, None if unknown.
+        hidden: share of the far field of the package's probe on masked pixels.
+        background: counts in the darkest pixels, relative to the mean count.
     """
 
     scan: Scan
@@ -79,6 +82,8 @@ class FramedScan:
     format: str
     energy_ev: float | None
     distance_m: float | None
+    hidden: float
+    background: float
 
     def cropped(self, frames: FrameSource) -> NDArray[np.float32]:
         """Other frames (B, H, W) of the same detector as these are cropped: (B, n, n) counts."""
@@ -180,6 +185,10 @@ class Framing:
             format=self._found.format,
             energy_ev=None if energy is None else energy.value,
             distance_m=None if distance is None else distance.value,
+            hidden=hidden_share(self._far_field, scan.mask),
+            background=background_level(
+                window.cut(self._survey.mean, fill=0), self._far_field, scan.mask
+            ),
         )
 
     @property

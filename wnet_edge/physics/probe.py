@@ -16,6 +16,9 @@ from wnet_edge.physics.forward import Wave, far_field, inverse_far_field
 from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.physics.geometry import central_window_start_px
 
+_LIT_POWER = 0.9
+"""Share of a probe's power within its diameter."""
+
 
 @dataclass(frozen=True)
 class ZonePlate:
@@ -129,6 +132,16 @@ def probe_far_field(probe: NDArray[np.complex64], size_px: int) -> NDArray[np.fl
         raise ValueError(f"a window of {size_px} px does not divide a probe of {probe_px} px")
     intensity = probe_intensity(far_field(fitted_probe(probe, max(size_px, probe_px))))
     return bin_frames(intensity, max(probe_px // size_px, 1))
+
+
+def probe_diameter_px(probe: NDArray[np.complex64]) -> float:
+    """Diameter of a disc whose area is that of the brightest pixels with 90 % of the power.
+
+    For probes of any shape and place (modes, n, n): a ring counts without its hole.
+    """
+    power = np.sort(probe_intensity(probe), axis=None)[::-1].cumsum(dtype=np.float64)
+    lit_px = 1 + int(np.searchsorted(power, _LIT_POWER * power[-1]))
+    return 2 * math.sqrt(lit_px / math.pi)
 
 
 def _check(optics: ZonePlate, pixel_size_m: float) -> None:

@@ -14,7 +14,12 @@ from numpy.typing import NDArray
 
 from wnet_edge.errors import WNetEdgeError
 from wnet_edge.framing.framing import FramedScan, Framing
-from wnet_edge.framing.training_domain import outside_training_domain, upright_probe
+from wnet_edge.framing.training_domain import (
+    Observed,
+    outside_training_domain,
+    probe_overlap,
+    upright_probe,
+)
 from wnet_edge.host.outputs import together
 from wnet_edge.io.found import FoundScan
 from wnet_edge.io.images.image_context import ImageContext
@@ -62,6 +67,18 @@ class ReadyScan:
     def framed(self) -> FramedScan:
         """The scan."""
         return self.choice.framed
+
+    def observed(self, median_counts: float) -> Observed:
+        """How it was measured, its frames having these counts."""
+        scan = self.framed.scan
+        return Observed(
+            median_counts,
+            self.probe_similarity,
+            overlap=probe_overlap(scan, self.opened.package),
+            masked=float(scan.mask.mean()),
+            hidden=self.framed.hidden,
+            background=self.framed.background,
+        )
 
     def at(self, positions_m: NDArray[np.float64]) -> "ReadyScan":
         """The same with other positions (N, 2) row, column."""
@@ -189,9 +206,7 @@ def image_of(
     inference = infer(ready.framed.scan, opened, progress, refining=refining)
     if inference.refinement is not None:
         ready = ready.refined(inference.refinement)
-    strange = outside_training_domain(
-        opened.package, inference.median_counts, ready.probe_similarity
-    )
+    strange = outside_training_domain(opened.package, ready.observed(inference.median_counts))
     hint = _position_hint(ready, inference) if correction is None else ()
     warnings = (*ready.choice.warnings, *strange, *inference.warnings, *hint)
     return ScanImage(ready, replace(inference, warnings=warnings), corrected)

@@ -1,0 +1,1 @@
+"""How an image falls off as a scan differs from what its package was trained for."""
