@@ -21,17 +21,15 @@ from wnet_edge.framing.framing import FramedScan
 from wnet_edge.framing.survey import survey
 from wnet_edge.io.found import Found, FoundScan
 from wnet_edge.io.parts.complete_scan import known_geometry, required_frames
-from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.physics.geometry import Geometry, same_pixel_size
 from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.optics import Lens, Optics, Sampling, guessed_probe
+from wnet_edge.physics.probe import probe_diameter_px
 from wnet_edge.runner.graph.device import usable_cores
 from wnet_edge.scan.detector_window import DetectorWindow
 
 _MODES, _PASSES = 3, 25
 """Of a probe that is found from optics, and passes that improve it."""
-
-_POWER_IN_DIAMETER = 0.9
 
 _STEP_PX = 64
 _MOST_PX = 256
@@ -264,9 +262,7 @@ def _check_overlap(seen: SeenInstrument) -> None:
         ScanError: if they do not.
     """
     scan, instrument = seen.framed.scan, seen.instrument
-    power = np.sort(probe_intensity(instrument.probe).ravel())[::-1].astype(np.float64)
-    bright = int(np.searchsorted(np.cumsum(power), _POWER_IN_DIAMETER * power.sum())) + 1
-    diameter_m = 2 * float(np.sqrt(bright / np.pi)) * instrument.object_pixel_size_m
+    diameter_m = probe_diameter_px(instrument.probe) * instrument.object_pixel_size_m
     step_m = nearest_neighbour_m(scan.positions_m[~scan.left_out])
     if step_m >= diameter_m:
         raise ScanError(

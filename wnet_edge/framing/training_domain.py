@@ -116,14 +116,14 @@ def outside_training_domain(package: Package, observed: Observed) -> tuple[str, 
         lines.append(
             f"frames have {observed.median_counts:.2g} counts, fewer than the "
             f"{trained.low / HARMLESS_DIMNESS:.2g} down to which the package's images keep their "
-            "quality: expose longer, or train for fewer"
+            "quality: expose longer, or make a package for them with wnet-edge adapt SCAN"
         )
     similarity = observed.similarity
     if similarity is not None and similarity < LEAST_SIMILARITY:
         lines.append(
             f"the scan's probe is {100 * similarity:.0f} % like the package's, less than the "
-            f"{100 * LEAST_SIMILARITY:.0f} % down to which images keep their quality: train a "
-            "package for this probe"
+            f"{100 * LEAST_SIMILARITY:.0f} % down to which images keep their quality: make a "
+            "package for this probe with wnet-edge adapt SCAN"
         )
     if observed.overlap < LEAST_OVERLAP:
         lines.append(

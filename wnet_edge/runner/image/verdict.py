@@ -90,13 +90,13 @@ class Cause(str, Enum):
     )
     FLAT = (
         "the contrast of the image does not match its frames: most likely the network was trained "
-        "too briefly or for another probe; train a package with this scan's probe "
-        "(wnet-edge train --probe SCAN)"
+        "too briefly or for another probe; make a package for this scan's probe "
+        "(wnet-edge adapt SCAN)"
     )
     PARTLY = (
         "the image explains its frames only in part: most likely the positions are inaccurate, or "
         "pixel size (--pixel-size-m, --distance-m, --energy-ev) or probe differ from the package's "
-        "(train a package with this scan's probe: wnet-edge train --probe SCAN)"
+        "(make a package for this scan's probe: wnet-edge adapt SCAN)"
     )
 
 
