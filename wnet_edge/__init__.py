@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # of `typing`, whose import takes longer than all the res
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
+    from wnet_edge.adapt.front import adapt
     from wnet_edge.api.images import Image, compare
     from wnet_edge.api.runner import Patches, Runner
     from wnet_edge.api.runner import open_runner as open
@@ -35,6 +36,7 @@ __all__ = [
     "Runner",
     "Scan",
     "WNetEdgeError",
+    "adapt",
     "compare",
     "export",
     "open",
@@ -50,6 +52,7 @@ _PLACES = {
     "Runner": ("api.runner", "Runner"),
     "Scan": ("api.scans", "Scan"),
     "WNetEdgeError": ("errors", "WNetEdgeError"),
+    "adapt": ("adapt", ""),
     "compare": ("api.images", "compare"),
     "export": ("export", ""),
     "open": ("api.runner", "open_runner"),
@@ -72,7 +75,7 @@ def __getattr__(name: str) -> object:
         from wnet_edge.errors import not_installed
 
         raise ImportError(not_installed(f"wnet_edge.{name}", error, "train")) from error
-    # `export` is a room, which can be called.
+    # `adapt` and `export` are rooms, which can be called.
     value: object = getattr(loaded, attribute) if attribute else loaded
     globals()[name] = value
     return value

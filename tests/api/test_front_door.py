@@ -21,6 +21,7 @@ OFFERED = {
     "Runner": "an opened package",
     "Scan": "the parts of a scan",
     "WNetEdgeError": "the base of all errors",
+    "adapt": "a scan to a package for its instrument",
     "compare": "two images",
     "export": "a network to a package",
     "open": "a package",

@@ -131,7 +131,9 @@ def test_a_package_is_laid_out_for_triton(here):
     assert sorted(path.name for path in (here / "models").iterdir())
 
 
-@pytest.mark.parametrize("call", ["train('c', model='w3')", "export('w3')"])
+@pytest.mark.parametrize(
+    "call", ["train('c', model='w3')", "export('w3')", "adapt('scan.h5', 'a.wnet')"]
+)
 def test_an_edge_install_says_what_the_workshop_needs(call):
     script = (
         "import sys; sys.modules['torch'] = sys.modules['onnx'] = None; import wnet_edge\n"

@@ -7,6 +7,7 @@ instrument → simulation as it measures → plan → training → export, calib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -100,12 +101,22 @@ class Start:
     Attributes:
         plan: what is trained.
         done_epochs: whole epochs of earlier runs.
-        spent_s: time of this run so far.
     """
 
     plan: Plan
     done_epochs: int
-    spent_s: float
+
+    @property
+    def text(self) -> str:
+        """In a line, with the time of day at which all is ready."""
+        plan, more = self.plan, "more " if self.done_epochs else ""
+        left = timedelta(seconds=plan.training_s + plan.export_s)
+        ready = (datetime.now().astimezone() + left).strftime("%H:%M:%S")
+        return (
+            f"plan: {plan.epochs - self.done_epochs} {more}epochs of {plan.frames} frames at "
+            f"{plan.frames_per_s:.0f} frames/s, {plan.training_s:.0f} s, then {plan.export_s:.0f} "
+            f"s for export and evaluation: ready at {ready}"
+        )
 
 
 @dataclass(frozen=True)
@@ -218,7 +229,7 @@ def _train(setup: _Setup, begun: Begun | None, outputs: AdaptOutputs, watch: Wat
         left_s -= begun.trained_s
         plan = begun.plan.going_on(left_s - setup.spent_s, per_frame_s, quantises=quantises)
     done = 0 if begun is None else begun.epochs
-    watch.planned(Start(plan, done, setup.spent_s))
+    watch.planned(Start(plan, done))
     supply = PacedFrames(
         setup.supply(plan.frames),
         Pace(plan.epochs, plan.frames, plan.training_s),

@@ -4,7 +4,6 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -217,15 +216,7 @@ def _step(line: str) -> None:
 
 
 def _print_plan(start: Start) -> None:
-    plan = start.plan
-    left = timedelta(seconds=plan.training_s + plan.export_s)
-    ends = (datetime.now() + left).strftime("%H:%M:%S")
-    epochs = plan.epochs - start.done_epochs
-    print_note(
-        f"plan: {epochs} {'more ' if start.done_epochs else ''}epochs of {plan.frames} frames at "
-        f"{plan.frames_per_s:.0f} frames/s, {plan.training_s:.0f} s, then {plan.export_s:.0f} s "
-        f"for export and evaluation: ready at {ends}"
-    )
+    print_note(start.text)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.hdf5.faults import BEING_WRITTEN
 from wnet_edge.io.found import Found, FoundScan, Positions, PositionUnit, ZeroFrequency
 from wnet_edge.physics.geometry import Geometry
+from wnet_edge.physics.probe import resampled_probe
 from wnet_edge.scan.detector_window import DetectorWindow, WindowFrames
 from wnet_edge.scan.frame_source import FrameSource
 from wnet_edge.scan.scan import Scan
@@ -252,6 +253,10 @@ def _probe(found: FoundScan, full_px: int) -> NDArray[np.complex64] | None:
     if found.probe is None:
         return None
     probe, where = found.probe.value, found.probe.where
+    stored = tuple(edge * found.binning for edge in required_frames(found).value.shape[1:])
+    if probe.shape[1:] == stored and stored[0] == stored[1] and found.probe_pixel_size_m is None:
+        # The frames' own, whose far field is cropped with them.
+        probe = resampled_probe(probe, full_px)
     if probe.shape[1:] != (full_px, full_px):
         raise ScanError(
             f"{found.path}: {where} is {probe.shape}, not (modes, {full_px}, {full_px}) for the "
