@@ -94,6 +94,7 @@ def export_package(
     *,
     force: bool,
     tell: Callable[[str], None] = _quietly,
+    own_checkpoint: bool = False,
 ) -> Exported:
     """Export a checkpoint to a package file with a graph for every requested precision.
 
@@ -104,6 +105,7 @@ def export_package(
         options: export options.
         force: replace an existing file.
         tell: called with one line at the start of each step.
+        own_checkpoint: the caller has written the checkpoint itself, which is no input then.
 
     Raises:
         CheckpointError: if the checkpoint is missing or damaged, trained for another instrument, or
@@ -117,7 +119,7 @@ def export_package(
         ExportError: if the graph deviates from the network, or the network is hardly trained.
         PackageError: if the package can't be written.
     """
-    network, loaded = load_network(checkpoint)
+    network, loaded = load_network(checkpoint, written_over=own_checkpoint)
     instrument, record, scan = loaded.instrument, loaded.record, material.scan
     seen = _check_not_trained_on(scan, record)
     created = _created(record)

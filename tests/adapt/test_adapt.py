@@ -10,6 +10,7 @@ from small_instrument import write_small_scan
 from wnet_edge.adapt.job import AdaptOutputs, Watch, run_adapt
 from wnet_edge.adapt.options import AdaptOptions
 from wnet_edge.errors import CheckpointError, TrainingError
+from wnet_edge.host.inputs import one_command
 from wnet_edge.package.manifest import Grade, Precision
 from wnet_edge.package.opening import open_package
 from wnet_edge.training.checkpoint import read_checkpoint
@@ -56,7 +57,8 @@ def adapted(tmp_path_factory):
     first = read_checkpoint(folder / "mine.safetensors")
     picture = folder / "mine.png"
     outputs = AdaptOutputs(package, picture, resume=True)
-    done = run_adapt(options, outputs, told.watch(Progress))
+    with one_command():  # as on the command line, where no input may be written over
+        done = run_adapt(options, outputs, told.watch(Progress))
     return folder, told, first, done
 
 

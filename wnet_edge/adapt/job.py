@@ -284,7 +284,15 @@ def _export(setup: _Setup, checkpoint: Path, output: Path, watch: Watch) -> Expo
         simulated=simulated,
         orientation=job.turns.frames,
     )
-    return export_package(checkpoint, material, output, options, force=False, tell=watch.step)
+    return export_package(
+        checkpoint,
+        material,
+        output,
+        options,
+        force=False,
+        tell=watch.step,
+        own_checkpoint=True,
+    )
 
 
 def _adaptation(setup: _Setup, judged: Evaluation) -> Adaptation:
