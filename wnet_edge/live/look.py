@@ -87,9 +87,9 @@ class Look:
     @cached_property
     def _judged(self) -> tuple[Assembled, SelfCheck, float]:
         """The image, whether it explains its frames, and the seconds that took."""
-        assembled, _ = self._refined
-        began = perf_counter()
-        check = self.gathered.check(assembled, self.compared_frames)
+        assembled, refinement = self._refined
+        began, refined = perf_counter(), refinement is not None
+        check = self.gathered.check(assembled, self.compared_frames, refined=refined)
         return assembled, check, perf_counter() - began
 
     def snapshot(self) -> Snapshot:

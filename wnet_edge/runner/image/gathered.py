@@ -88,8 +88,14 @@ class Gathered:
             reference.median_counts,
         )
 
-    def check(self, assembled: Assembled, compared_frames: int = COMPARED_FRAMES) -> SelfCheck:
-        """Self-check of the image with up to `compared_frames` of its frames."""
+    def check(
+        self,
+        assembled: Assembled,
+        compared_frames: int = COMPARED_FRAMES,
+        *,
+        refined: bool = False,
+    ) -> SelfCheck:
+        """Self-check of the image, `refined` or not, with up to `compared_frames` of its frames."""
         return self_check(
             self.sample,
             self.setup,
@@ -98,4 +104,5 @@ class Gathered:
             self.package,
             assembled.stitched,
             compared_frames,
+            refined=refined,
         )

@@ -169,7 +169,7 @@ def infer(
             )
             gathered = refinement.applied_to(gathered)
             laps.lap("refine")
-        checked = gathered.check(assembled, effort.compared_frames)
+        checked = gathered.check(assembled, effort.compared_frames, refined=refinement is not None)
         laps.lap("check")
     timing = laps.timing(opened.open_s)
     inference = inference_of(scan, opened, assembled, checked, gathered.faults, timing)

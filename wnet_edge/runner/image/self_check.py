@@ -111,6 +111,8 @@ def self_check(
     package: Package,
     stitched: Stitched,
     compared_frames: int,
+    *,
+    refined: bool = False,
 ) -> SelfCheck:
     """Simulate up to `compared_frames` frames of the sample from the image, and judge the image.
 
@@ -124,6 +126,8 @@ def self_check(
         package: package with the R-factors to compare with.
         stitched: the image.
         compared_frames: largest number of frames to compare.
+        refined: whether the image is refined: it is judged by what refinement has reached on the
+            package's own scan, where that is known.
     """
     model = ImageModel.of(setup, positions_m, probe, package.manifest, stitched)
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
@@ -132,4 +136,7 @@ def self_check(
     manifest = package.manifest
     source = None if manifest.calibration is None else manifest.calibration.source
     simulated = source is CalibrationSource.SIMULATED
-    return SelfCheck(fit, *judge(fit, manifest.self_check, simulated=simulated))
+    level = manifest.self_check
+    if refined and manifest.adaptation is not None:
+        level = manifest.adaptation.refined
+    return SelfCheck(fit, *judge(fit, level, simulated=simulated))
