@@ -21,7 +21,7 @@ in memory."""
 FEWEST_COUNT = 32
 """Number of frames below which ranges depend on chance; a warning, not an error."""
 
-_LEAST_AGREEMENT = 0.5
+LEAST_AGREEMENT = 0.5
 """Least correlation of the mean frame with the probe's far field: 0.99 for scan 247, 0 for random
 numbers."""
 
@@ -79,7 +79,7 @@ def check_source(
         CalibrationError: if they are of another kind.
     """
     found = CalibrationSource.SIMULATED if simulated else CalibrationSource.MEASURED
-    if _agreement(counts, probe) < _LEAST_AGREEMENT:
+    if agreement(counts, probe) < LEAST_AGREEMENT:
         found = CalibrationSource.RANDOM
     if found is not declared:
         looks = {
@@ -111,7 +111,7 @@ def _features(lit: NDArray[np.float32], positions_px: NDArray[np.float64]) -> ND
     return scaled
 
 
-def _agreement(counts: NDArray[np.float32], probe: NDArray[np.complex64]) -> float:
+def agreement(counts: NDArray[np.float32], probe: NDArray[np.complex64]) -> float:
     """Correlation of the square roots of the mean frame and of the empty beam's frame."""
     mean = np.sqrt(np.maximum(counts[:, 0], 0).mean(axis=0, dtype=np.float64))
     beam = np.sqrt(probe_far_field(probe, counts.shape[-1]).astype(np.float64))

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from small_instrument import write_small_scan
 
-from wnet_edge.adapt.job import AdaptOutputs, Watch, run_adapt
-from wnet_edge.adapt.options import AdaptOptions
+from wnet_edge.adapt.job import run_adapt
+from wnet_edge.adapt.options import AdaptOptions, AdaptOutputs
+from wnet_edge.adapt.watch import Watch
 from wnet_edge.errors import CheckpointError, TrainingError
 from wnet_edge.host.inputs import one_command
 from wnet_edge.package.manifest import Grade, Precision

@@ -5,9 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wnet_edge.adapt.job import AdaptOutputs, Start, Watch, run_adapt
+from wnet_edge.adapt.job import run_adapt
 from wnet_edge.adapt.optics_text import optics_from
-from wnet_edge.adapt.options import DEFAULT_MINUTES, AdaptOptions
+from wnet_edge.adapt.options import DEFAULT_MINUTES, AdaptOptions, AdaptOutputs
+from wnet_edge.adapt.watch import Start, Watch
 from wnet_edge.api.scans import File, Scan
 from wnet_edge.choices import chosen
 from wnet_edge.embedded import find_checkpoint, path_of

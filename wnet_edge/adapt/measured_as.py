@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.calibration.frames import LEAST_AGREEMENT, agreement
 from wnet_edge.errors import ScanError
 from wnet_edge.physics.detector import MAX_PHOTONS, Detector
 from wnet_edge.physics.instrument import Instrument
@@ -77,7 +78,7 @@ def measured_as(scan: Scan, instrument: Instrument) -> MeasuredAs:
         instrument: of the network.
 
     Raises:
-        ScanError: if its frames can't be read, or hold no counts.
+        ScanError: if its frames can't be read, hold no counts, or are not of the probe.
     """
     binning = scan.binning_to(instrument.window_px)
     spread = np.linspace(0, scan.frame_count - 1, min(scan.frame_count, _SAMPLED_FRAMES))
@@ -85,6 +86,12 @@ def measured_as(scan: Scan, instrument: Instrument) -> MeasuredAs:
     prepared = prepare_frames(scan, numbers, binning)
     if not prepared.usable.any():
         raise ScanError(f"{scan.path}: its frames have no counts; give another scan")
+    alike = agreement(prepared.counts[prepared.usable], instrument.probe)
+    if alike < LEAST_AGREEMENT:
+        raise ScanError(
+            f"{scan.path}: its mean frame is no far field of the probe (correlation {alike:.2f}); "
+            "give the probe of this scan with --probe, or describe its optics with --optics"
+        )
     counts = prepared.counts[prepared.usable, 0]
     median = float(np.median(prepared.totals[prepared.usable]))
     mean = np.maximum(counts, 0).mean(axis=0, dtype=np.float64)

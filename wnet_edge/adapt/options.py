@@ -6,12 +6,15 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from wnet_edge.errors import OptionError
+from wnet_edge.errors import OptionError, PackageError
 from wnet_edge.framing.for_network import Turns
 from wnet_edge.io.read_options import ReadOptions
 from wnet_edge.models.registry import ModelName
 from wnet_edge.package.manifest import Precision
+from wnet_edge.package.opening import PACKAGE_SUFFIX
 from wnet_edge.physics.optics import Optics
+
+CHECKPOINT_SUFFIX = ".safetensors"
 
 DEFAULT_MINUTES = 10.0
 REFINING_PASSES = 5
@@ -61,3 +64,35 @@ class AdaptOptions:
     def quantises(self) -> bool:
         """Whether the package is to hold a precision that is searched for: any INT8."""
         return not self.precisions or any("int8" in kind.value for kind in self.precisions)
+
+
+@dataclass(frozen=True)
+class AdaptOutputs:
+    """Files of an adaptation.
+
+    Attributes:
+        package: package file.
+        picture: PNG of the scan's image; None for none.
+        resume: go on from the checkpoint of an interrupted run.
+        force: replace existing files.
+
+    Raises:
+        PackageError: if the package's name does not end in .wnet.
+    """
+
+    package: Path
+    picture: Path | None
+    resume: bool = False
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse another suffix."""
+        if self.package.suffix != PACKAGE_SUFFIX:
+            raise PackageError(
+                f"{self.package}: a package file's name must end in {PACKAGE_SUFFIX}"
+            )
+
+    @property
+    def checkpoint(self) -> Path:
+        """Weights after every epoch, beside the package."""
+        return self.package.with_suffix(CHECKPOINT_SUFFIX)

@@ -9,10 +9,12 @@ from typing import Any
 
 import click
 
-from wnet_edge.adapt.job import Adapted, AdaptOutputs, Start, Watch, run_adapt
+from wnet_edge.adapt.finish import Adapted
+from wnet_edge.adapt.job import run_adapt
 from wnet_edge.adapt.optics_text import FORMS, optics_from
-from wnet_edge.adapt.options import DEFAULT_MINUTES, AdaptOptions
+from wnet_edge.adapt.options import DEFAULT_MINUTES, AdaptOptions, AdaptOutputs
 from wnet_edge.adapt.sampling import WINDOWS_PX
+from wnet_edge.adapt.watch import Start, Watch
 from wnet_edge.cli.example import DATA
 from wnet_edge.cli.export_report import print_warnings
 from wnet_edge.cli.number_types import SEED, Number

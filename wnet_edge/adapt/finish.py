@@ -1,0 +1,157 @@
+"""From the trained network to the package: export, its image of the scan, grade, picture."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from wnet_edge.adapt.evaluation import Evaluation, evaluate, rounded
+from wnet_edge.adapt.grade import grade_of
+from wnet_edge.adapt.options import REFINING_PASSES, AdaptOutputs
+from wnet_edge.adapt.setup import Setup
+from wnet_edge.adapt.watch import Watch
+from wnet_edge.comparing.comparison import ObjectImage
+from wnet_edge.errors import ScanError
+from wnet_edge.export.export_package import Exported, export_package
+from wnet_edge.export.options import Material, chosen_options
+from wnet_edge.export.simulated_scan import simulated_material
+from wnet_edge.host.outputs import together
+from wnet_edge.io.images.placed_image import read_placed_image
+from wnet_edge.io.readers.cxi import is_simulated
+from wnet_edge.package.manifest import Adaptation, CalibrationSource
+from wnet_edge.package.opening import Package
+from wnet_edge.package.packing import content_of, write_package
+from wnet_edge.pictures.object_picture import PictureOptions, write_picture
+from wnet_edge.training.checkpoint import read_checkpoint
+
+_TOO_FEW = "has too few frames to calibrate on and to measure precisions: they are simulated"
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A finished adaptation.
+
+    Attributes:
+        package: as written.
+        adaptation: what it is worth on its scan.
+        exported: precisions, with what was left out, and warnings.
+        evaluation: images of the scan.
+        seconds: that this run has taken.
+        frames_trained: in all epochs.
+    """
+
+    package: Package
+    adaptation: Adaptation
+    exported: Exported
+    evaluation: Evaluation
+    seconds: float
+    frames_trained: int
+
+
+def finish(
+    setup: Setup,
+    frames: int,
+    reference: ObjectImage | None,
+    outputs: AdaptOutputs,
+    watch: Watch,
+) -> Adapted:
+    """Export, judge, and write package and picture: both or neither.
+
+    Args:
+        setup: scan and instrument.
+        frames: that were trained on.
+        reference: reconstruction of the scan; None for none.
+        outputs: files to write, and the checkpoint.
+        watch: told about steps.
+
+    Raises:
+        ExportError: if the graph deviates from the network.
+        PackageError: if the package can't be written.
+        ResultError: if the picture can't be written, or no frame has anything to show.
+    """
+    scan = setup.seen.framed.scan
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / outputs.package.name
+        exported = _export(setup, outputs.checkpoint, file, watch)
+        watch.step("imaging the scan, as it is and refined")
+        judged = evaluate(exported.package, scan, reference, REFINING_PASSES)
+        adaptation = _adaptation(setup, judged)
+        content = replace(content_of(exported.package), adaptation=adaptation)
+    with together():
+        package = write_package(outputs.package, content, force=outputs.force)
+        if outputs.picture is not None:
+            _write_picture(outputs.picture, setup, judged, adaptation, force=outputs.force)
+    return Adapted(package, adaptation, exported, judged, setup.spent_s, frames)
+
+
+def _export(setup: Setup, checkpoint: Path, output: Path, watch: Watch) -> Exported:
+    """Export with the scan's own frames, or with simulated ones where it has too few."""
+    # What misses its budget, or hardly explains its scan, is reported and graded, not refused.
+    options = chosen_options(precisions=setup.options.precisions, allow_untrained=True)
+    job, scan = setup.options, setup.seen.framed.scan
+    simulated = isinstance(job.scan, Path) and is_simulated(job.scan)
+    material = Material(
+        scan=scan,
+        reference=None if job.reference is None else read_placed_image(job.reference, scan),
+        source=CalibrationSource.SIMULATED if simulated else CalibrationSource.MEASURED,
+        simulated=simulated,
+        orientation=job.turns.frames,
+    )
+
+    def exported(material: Material) -> Exported:
+        return export_package(
+            checkpoint,
+            material,
+            output,
+            options,
+            force=False,
+            tell=watch.step,
+            own_checkpoint=True,
+        )
+
+    try:
+        return exported(material)
+    except ScanError:
+        watch.tell(f"{scan.path}: {_TOO_FEW}")
+        made = read_checkpoint(checkpoint, written_over=True)
+        return exported(simulated_material(made.instrument, made.record, job.turns.frames))
+
+
+def _adaptation(setup: Setup, judged: Evaluation) -> Adaptation:
+    scan, seen = setup.seen.framed.scan, setup.seen
+    image, refined = (rounded(one.self_check.fit) for one in (judged.image, judged.refined))
+    grade, reason = grade_of(image, refined, REFINING_PASSES)
+    return Adaptation(
+        scan=scan.path.name,
+        scan_sha256=scan.sha256,
+        frames=scan.frame_count,
+        median_counts=float(f"{setup.measured.median_counts:.4g}"),
+        probe_from=seen.probe_from,
+        choices=seen.choices,
+        image=image,
+        refined=refined,
+        passes=REFINING_PASSES,
+        phase_correlation=judged.phase_correlation,
+        refined_phase_correlation=judged.refined_phase_correlation,
+        grade=grade,
+        reason=reason,
+    )
+
+
+def _write_picture(
+    path: Path, setup: Setup, judged: Evaluation, adaptation: Adaptation, *, force: bool
+) -> None:
+    stitched = judged.image.stitched
+    shown = np.where(stitched.coverage > 0, stitched.image, 0)
+    name = setup.seen.framed.scan.path.name
+    caption = f"{judged.image.self_check.text} · as single frames show it, without refinement"
+    write_picture(
+        path,
+        np.angle(shown).astype(np.float32),
+        np.abs(shown).astype(np.float32),
+        stitched.coverage,
+        judged.image.pixel_size_m,
+        PictureOptions(f"{name}: {adaptation.grade.value}", caption),
+        force=force,
+    )
