@@ -16,7 +16,7 @@ from wnet_edge.physics.forward import (
 )
 from wnet_edge.physics.gauge import amplitude_scale, fix_gauge, illumination_weight, probe_intensity
 from wnet_edge.physics.objects import Family, draw_object
-from wnet_edge.physics.probe import ZonePlate, defocus, zone_plate_probe
+from wnet_edge.physics.probe import ZonePlate, defocus, space_bandwidth, zone_plate_probe
 from wnet_edge.physics.virtual_scan import ScanOptions, VirtualScan
 
 OPTICS = {"wavelength_m": 1.24e-10, "window_px": 64, "pixel_size_m": 10e-9}
@@ -184,3 +184,14 @@ def test_impossible_scans_are_refused(options, message):
     probe = zone_plate_probe(ZonePlate(), **OPTICS)
     with pytest.raises(SimulationError, match=message):
         VirtualScan(probe, ScanOptions(**options))
+
+
+def test_structure_raises_the_space_bandwidth_product_of_a_probe():
+    window = {"wavelength_m": 1.24e-10, "window_px": 128, "pixel_size_m": 15e-9}
+    focus, near, far = (
+        space_bandwidth(zone_plate_probe(ZonePlate(defocus_m=at_m), **window))
+        for at_m in (0.0, 20e-6, 150e-6)
+    )
+    assert focus < 4 < near < 15 < 100 < far
+    turned = zone_plate_probe(ZonePlate(defocus_m=150e-6), **window) * np.complex64(3j)
+    assert space_bandwidth(turned) == pytest.approx(far, rel=1e-4)

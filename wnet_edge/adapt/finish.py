@@ -22,6 +22,7 @@ from wnet_edge.io.readers.cxi import is_simulated
 from wnet_edge.package.manifest import Adaptation, CalibrationSource
 from wnet_edge.package.opening import Package
 from wnet_edge.package.packing import content_of, write_package
+from wnet_edge.physics.probe import space_bandwidth
 from wnet_edge.pictures.object_picture import PictureOptions, write_picture
 from wnet_edge.training.checkpoint import read_checkpoint
 
@@ -121,7 +122,9 @@ def _export(setup: Setup, checkpoint: Path, output: Path, watch: Watch) -> Expor
 def _adaptation(setup: Setup, judged: Evaluation) -> Adaptation:
     scan, seen = setup.seen.framed.scan, setup.seen
     image, refined = (rounded(one.self_check.fit) for one in (judged.image, judged.refined))
-    grade, reason = grade_of(image, refined, REFINING_PASSES)
+    grade, reason = grade_of(
+        image, refined, REFINING_PASSES, space_bandwidth(seen.instrument.probe)
+    )
     return Adaptation(
         scan=scan.path.name,
         scan_sha256=scan.sha256,

@@ -144,6 +144,22 @@ def probe_diameter_px(probe: NDArray[np.complex64]) -> float:
     return 2 * math.sqrt(lit_px / math.pi)
 
 
+def space_bandwidth(probe: NDArray[np.complex64]) -> float:
+    """Space-bandwidth product of a probe (modes, n, n): lit area on the object × on the detector.
+
+    About 2, the smallest, for a focus, a pinhole or an Airy disc, hundreds far out of focus or
+    behind a diffuser (Lohmann et al., J. Opt. Soc. Am. A 13, 470, 1996). Areas are participation
+    ratios, (Σ I)² / Σ I².
+    """
+    size_px = probe.shape[-1]
+    lit = (probe_intensity(probe), probe_far_field(probe, size_px))
+    on_object, on_detector = (
+        float(np.sum(one, dtype=np.float64) ** 2 / np.sum(one.astype(np.float64) ** 2))
+        for one in lit
+    )
+    return on_object * on_detector / size_px**2
+
+
 def _check(optics: ZonePlate, pixel_size_m: float) -> None:
     if optics.modes < 1 or not 0 <= optics.central_stop_fraction < 1 or optics.source_size_m < 0:
         raise SimulationError(
