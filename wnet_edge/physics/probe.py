@@ -157,7 +157,7 @@ def space_bandwidth(probe: NDArray[np.complex64]) -> float:
         float(np.sum(one, dtype=np.float64) ** 2 / np.sum(one.astype(np.float64) ** 2))
         for one in lit
     )
-    return on_object * on_detector / size_px**2
+    return float(on_object * on_detector / size_px**2)
 
 
 def _check(optics: ZonePlate, pixel_size_m: float) -> None:
