@@ -69,6 +69,7 @@ def seen_instrument(
         SimulationError: if the optics are impossible.
         PackageError: if probe and detector are of different instruments.
     """
+    required_frames(found)
     geometry = _required_geometry(found)
     check_far_field(found)
     if options.optics is None:
