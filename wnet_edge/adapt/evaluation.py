@@ -78,6 +78,17 @@ def rounded(fit: FrameFit | None) -> FrameFit | None:
     )
 
 
+def described(fit: FrameFit | None) -> str:
+    """R-factors of an image in a line."""
+    if fit is None:
+        return "no frame could be compared"
+    return (
+        f"R-factor {fit.r_factor:.3f} on frames that training never saw (blank object "
+        f"{fit.r_blank:.3f}, counting noise {fit.r_floor:.3f}), {100 * fit.explained:.0f} % "
+        f"explained, contrast {fit.contrast:.2f}"
+    )
+
+
 def _middle(scan: Scan) -> Scan:
     """The scan, or the part of a long one that lies around its middle."""
     if scan.frame_count <= _MOST_FRAMES:

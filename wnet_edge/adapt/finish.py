@@ -5,8 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wnet_edge.adapt.evaluation import Evaluation, evaluate, rounded
+from wnet_edge.adapt.evaluation import Evaluation, described, evaluate, rounded
 from wnet_edge.adapt.grade import grade_of
 from wnet_edge.adapt.options import REFINING_PASSES, AdaptOutputs
 from wnet_edge.adapt.setup import Setup
@@ -23,7 +24,10 @@ from wnet_edge.package.manifest import Adaptation, CalibrationSource
 from wnet_edge.package.opening import Package
 from wnet_edge.package.packing import content_of, write_package
 from wnet_edge.physics.probe import space_bandwidth
-from wnet_edge.pictures.object_picture import PictureOptions, write_picture
+from wnet_edge.pictures.panel_row import draw_panels, write_panels
+from wnet_edge.pictures.phase_panel import phase_panel, phase_range
+from wnet_edge.pictures.probe_panel import probe_panel
+from wnet_edge.runner.image.infer import Inference
 from wnet_edge.training.checkpoint import read_checkpoint
 
 _TOO_FEW = "has too few frames to calibrate on and to measure precisions: they are simulated"
@@ -145,16 +149,38 @@ def _adaptation(setup: Setup, judged: Evaluation) -> Adaptation:
 def _write_picture(
     path: Path, setup: Setup, judged: Evaluation, adaptation: Adaptation, *, force: bool
 ) -> None:
-    stitched = judged.image.stitched
-    shown = np.where(stitched.coverage > 0, stitched.image, 0)
-    name = setup.seen.framed.scan.path.name
-    caption = f"{judged.image.self_check.text} · as single frames show it, without refinement"
-    write_picture(
-        path,
-        np.angle(shown).astype(np.float32),
-        np.abs(shown).astype(np.float32),
-        stitched.coverage,
-        judged.image.pixel_size_m,
-        PictureOptions(f"{name}: {adaptation.grade.value}", caption),
-        force=force,
+    """Probe, the network's phase and the refined one, side by side."""
+    instrument, name = setup.seen.instrument, setup.seen.framed.scan.path.name
+    panels = [
+        probe_panel(
+            "Probe (brightness: amplitude, colour: phase in rad)",
+            instrument.probe,
+            instrument.object_pixel_size_m,
+        )
+    ]
+    phases = [_phase(one) for one in (judged.image, judged.refined)]
+    colours = phase_range(phases[1], judged.refined.stitched.coverage)
+    for heading, phase, shown in zip(
+        ("Phase (rad) from single frames", f"after {REFINING_PASSES} refinement passes"),
+        phases,
+        (judged.image, judged.refined),
+        strict=True,
+    ):
+        coverage, pixel_m = shown.stitched.coverage, shown.pixel_size_m
+        panels.append(phase_panel(heading, phase, coverage, pixel_m, colours))
+    captions = (
+        f"single frames: {described(adaptation.image)}",
+        f"refined: {described(adaptation.refined)}",
+        *(() if adaptation.reason is None else (adaptation.reason,)),
     )
+    title = f"{name}: {adaptation.grade.value}"
+    write_panels(draw_panels(title, captions, panels), path, force=force)
+
+
+def _phase(image: Inference) -> NDArray[np.float32]:
+    """(H, W) float32 rad, around 0 where frames lie."""
+    stitched = image.stitched
+    mean = np.sum(stitched.coverage * stitched.image)
+    turned = stitched.image * np.conj(mean) / max(abs(mean), 1e-30)
+    phase: NDArray[np.float32] = np.angle(turned).astype(np.float32)
+    return phase

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from wnet_edge.adapt.evaluation import described
 from wnet_edge.adapt.finish import Adapted
 from wnet_edge.adapt.job import run_adapt
 from wnet_edge.adapt.optics_text import FORMS, optics_from
@@ -256,21 +257,11 @@ def _print_verdict(adapted: Adapted, outputs: AdaptOutputs) -> None:
         ("its image", done.image, done.phase_correlation),
         (f"after {done.passes} refinement passes", done.refined, done.refined_phase_correlation),
     ):
-        print_line(f"{name}: {_fit_text(fit)}{_correlation_text(correlation)}")
+        print_line(f"{name}: {described(fit)}{_correlation_text(correlation)}")
     reason = "" if done.reason is None else f": {done.reason}"
     print_line(f"{done.grade.value}{reason}")
     if outputs.picture is not None:
         print_line(f"picture: {outputs.picture}")
-
-
-def _fit_text(fit: FrameFit | None) -> str:
-    if fit is None:
-        return "no frame could be compared"
-    return (
-        f"R-factor {fit.r_factor:.3f} on frames that training never saw (blank object "
-        f"{fit.r_blank:.3f}, counting noise {fit.r_floor:.3f}), {100 * fit.explained:.0f} % "
-        f"explained, contrast {fit.contrast:.2f}"
-    )
 
 
 def _correlation_text(correlation: float | None) -> str:
