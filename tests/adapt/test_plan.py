@@ -45,7 +45,7 @@ def test_going_on_keeps_the_plan_and_takes_the_time_that_is_left():
 
 
 @pytest.mark.parametrize(
-    ("cores", "threads"), [(1, [1]), (2, [1]), (4, [1, 2, 3]), (16, [1, 8, 15])]
+    ("cores", "threads"), [(1, [1]), (2, [1, 2]), (4, [1, 2, 4]), (64, [1, 8])]
 )
-def test_one_core_is_left_for_the_simulation(cores, threads):
+def test_numbers_of_threads_to_try(cores, threads):
     assert threads_to_try(cores) == threads

@@ -28,7 +28,7 @@ class Begun:
         probe_from: where the probe came from.
         choices: what was chosen and mended.
         scan_sha256: fingerprint of its scan.
-        threads: of PyTorch.
+        threads: that shared each batch.
         plan: of the whole training.
         epochs: whole epochs.
         trained_s: that they took.

@@ -12,7 +12,7 @@ from wnet_edge.adapt.finish import Adapted, finish
 from wnet_edge.adapt.instrument_of_scan import seen_again, seen_instrument
 from wnet_edge.adapt.measured_as import measured_as
 from wnet_edge.adapt.options import AdaptOptions, AdaptOutputs
-from wnet_edge.adapt.plan import make_plan, measured_speed, threads_to_try
+from wnet_edge.adapt.plan import make_plan, measured_speed, simulating_threads, threads_to_try
 from wnet_edge.adapt.setup import Setup
 from wnet_edge.adapt.watch import Start, Watch
 from wnet_edge.api.training import alone
@@ -97,6 +97,7 @@ def _train(setup: Setup, begun: Begun | None, outputs: AdaptOutputs, watch: Watc
         Pace(plan.epochs, plan.frames, plan.training_s),
         done=done,
         batch_size=setup.training.batch_size,
+        threads=simulating_threads(cores),
         about={ADAPTED_TO: about(setup.options, setup.seen, speed.threads)},
     )
     record = train(
@@ -105,6 +106,7 @@ def _train(setup: Setup, begun: Begun | None, outputs: AdaptOutputs, watch: Watc
         outputs.checkpoint,
         resume=begun is not None,
         initial=None if begun is not None else setup.options.initial,
+        copies=speed.threads,
         progress=watch.training(plan.epochs, -(-plan.frames // setup.training.batch_size)),
     )
     return sum(int(epoch["frames"]) for epoch in record.history)

@@ -18,6 +18,9 @@ from wnet_edge.training.simulation import SimulatedFrames
 _TIMED_BATCHES, _TRIED_BATCHES = 12, 6
 """Batches with the first number of threads, and with any other, which may be very slow."""
 
+_MOST_THREADS = 8
+"""That share a batch of 32 frames."""
+
 _BESIDE = 1.15
 """By which simulation in a thread beside the training slows it down."""
 
@@ -73,8 +76,8 @@ class Speed:
 
     Attributes:
         seconds_per_frame: to train on a frame while others are simulated.
-        threads: of PyTorch, with which it is fastest: on a busy machine threads that wait for one
-            another lose more than they gain.
+        threads: that share each batch, with which it is fastest: on a busy machine threads that
+            wait for one another may lose more than they gain.
     """
 
     seconds_per_frame: float
@@ -82,32 +85,39 @@ class Speed:
 
 
 def threads_to_try(cores: int) -> list[int]:
-    """Numbers of PyTorch's threads: one core is for the simulation, where there are several."""
-    return sorted({1, max(cores // 2, 1), max(cores - 1, 1)})
+    """Numbers of threads that may share a batch."""
+    return sorted({1, *(min(max(n, 1), _MOST_THREADS) for n in (cores // 2, cores))})
+
+
+def simulating_threads(cores: int) -> int:
+    """Number of threads that simulate beside the training."""
+    return max(cores // 4, 1)
 
 
 def measured_speed(
     supply: SimulatedFrames, options: TrainingOptions, threads: Sequence[int], cores: int
 ) -> Speed:
-    """Measure the speed with each number of threads, the safest first; PyTorch takes the fastest.
+    """Measure the speed with each number of threads, the safest first, and take the fastest.
+
+    PyTorch itself has one thread from here on: the network's layers are too small to be shared.
 
     Raises:
         TrainingError: if the training can't start.
     """
+    torch.set_num_threads(1)
     speeds: list[Speed] = []
     for count in threads:
         batches = _TRIED_BATCHES if speeds else _TIMED_BATCHES
-        torch.set_num_threads(count)
         began_s = time.perf_counter()
         frames = batches * options.batch_size
         made = list(supply.first_frames(0, frames, options.batch_size))
         simulated_s = (time.perf_counter() - began_s) / frames
-        trained_s = seconds_per_frame(supply, options, made)
-        beside_s = _BESIDE * max(simulated_s, trained_s)
-        speeds.append(Speed(beside_s if cores > 1 else simulated_s + trained_s, count))
-    fastest = min(speeds, key=lambda speed: speed.seconds_per_frame)
-    torch.set_num_threads(fastest.threads)
-    return fastest
+        trained_s = seconds_per_frame(supply, options, made, copies=count)
+        # Threads that train leave the simulation what they do not use of the cores.
+        busy_s = (simulated_s + count * trained_s) / cores
+        beside_s = simulated_s / simulating_threads(cores)
+        speeds.append(Speed(_BESIDE * max(busy_s, beside_s, trained_s), count))
+    return min(speeds, key=lambda speed: speed.seconds_per_frame)
 
 
 def make_plan(

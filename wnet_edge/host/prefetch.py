@@ -1,7 +1,7 @@
 """Prefetching in a background thread: reading overlaps with inference, simulation with training.
 
-One thread per step, in order and at most a few items ahead, so that memory does not grow with the
-scan and results are the same as without threads.
+One thread per step, or a few, in order and at most some items ahead, so that memory does not grow
+with the scan and results are the same as without threads.
 """
 
 from collections import deque
@@ -14,24 +14,25 @@ Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 _AHEAD = 2
+"""Items for each thread that are made before they are asked for."""
 
 
 @contextmanager
 def prefetched(
-    make: Callable[[Item], Made], items: Iterable[Item], name: str
+    make: Callable[[Item], Made], items: Iterable[Item], name: str, threads: int = 1
 ) -> Iterator[Iterator[tuple[Item, Made]]]:
-    """Context with an iterator of (item, make(item)) in order, computed ahead in thread `name`.
+    """Context with an iterator of (item, make(item)) in order, computed ahead in threads `name`.
 
     Items are drawn in the caller's thread. An exception of `make` is raised in place of its result.
-    The thread has stopped when the context ends, also after an error.
+    The threads have stopped when the context ends, also after an error.
     """
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix=name) as maker:
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix=name) as maker:
         pending: deque[tuple[Item, Future[Made]]] = deque()
 
         def made() -> Iterator[tuple[Item, Made]]:
             for item in items:
                 pending.append((item, maker.submit(make, item)))
-                if len(pending) > _AHEAD:
+                if len(pending) > _AHEAD * threads:
                     yield first_made()
             while pending:
                 yield first_made()

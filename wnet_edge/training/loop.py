@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from wnet_edge.training.distributed import average_statistics, data_parallel, th
 from wnet_edge.training.loss import weighted_chord, weighted_mae
 from wnet_edge.training.options import PhaseError, Schedule, TrainingOptions, Weighting
 from wnet_edge.training.progress import Progress
+from wnet_edge.training.replicas import Replicas, replicas
 from wnet_edge.training.state import TrainingState, restore, start, tensors
 
 _RISE = 0.2
@@ -50,6 +52,7 @@ class _Run:
         loss_weight: (window, window), weights of the pixels, mean 1.
         steps_per_epoch: batches of the epoch at hand.
         device: device of the network.
+        copies: of the network, in threads of their own; None for none.
     """
 
     options: TrainingOptions
@@ -58,6 +61,7 @@ class _Run:
     loss_weight: torch.Tensor
     steps_per_epoch: int
     device: torch.device
+    copies: Replicas | None = None
 
     def learning_rate(self, epoch: int, step: int) -> float:
         """Learning rate at a step of an epoch, both counted from 0.
@@ -91,6 +95,7 @@ def train(
     initial: Path | None = None,
     tensorboard: Path | None = None,
     device: torch.device = PROCESSOR,
+    copies: int = 1,
     progress: Progress,
 ) -> TrainingRecord:
     """Train a network; writes `checkpoint` after every epoch, and the errors to a CSV beside it.
@@ -103,6 +108,8 @@ def train(
         initial: checkpoint of the same model whose weights to start from.
         tensorboard: folder for event files; None for none.
         device: device to train on.
+        copies: of the network, each of which takes a share of every batch in a thread of its own;
+            on the processor only.
         progress: notified of every batch and epoch.
 
     Raises:
@@ -137,6 +144,7 @@ def train(
         board = None
         if tensorboard is not None and here.first:
             board = opened.enter_context(closing(TensorBoard(tensorboard, run.curve())))
+        run = replace(run, copies=opened.enter_context(replicas(state.network, copies)))
         held_out = list(supply.validation(options.validation_frames, options.batch_size))
         while state.epoch < options.epochs:
             run = replace(run, steps_per_epoch=_steps(supply, options))
@@ -159,6 +167,7 @@ def seconds_per_frame(
     options: TrainingOptions,
     batches: Sequence[Batch],
     device: torch.device = PROCESSOR,
+    copies: int = 1,
 ) -> float:
     """Time of training on a frame that is there, measured with weights that are thrown away.
 
@@ -167,18 +176,20 @@ def seconds_per_frame(
         options: training options.
         batches: to train on; the first two only warm up.
         device: device to train on.
+        copies: as for `train`.
 
     Raises:
         TrainingError: if a batch does not fit in the device's memory.
     """
     state = start(options, supply.instrument)
     state.network.to(device)
-    run = _run(state, supply, options, device)
     began_s = time.perf_counter()
-    for step, batch in enumerate(batches):
-        if step == _WARMING_BATCHES:
-            began_s = time.perf_counter()
-        _step(run, batch, step)
+    with replicas(state.network, copies) as together:
+        run = replace(_run(state, supply, options, device), copies=together)
+        for step, batch in enumerate(batches):
+            if step == _WARMING_BATCHES:
+                began_s = time.perf_counter()
+            _step(run, batch, step)
     frames = sum(len(batch.counts) for batch in batches[_WARMING_BATCHES:])
     return (time.perf_counter() - began_s) / frames
 
@@ -221,10 +232,13 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
     started = time.perf_counter()
     state = run.state
     run.network.train()
+    if run.copies is not None:
+        run.copies.train()
     if run.options.freeze_norm:
-        for module in state.network.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+        for network in (state.network,) if run.copies is None else run.copies.all:
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
     total, frames = 0.0, 0
     try:
         for step, batch in enumerate(batches):
@@ -236,6 +250,8 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
             "a smaller --batch-size, or --device cpu"
         ) from error
     average_statistics(state.network.network)
+    if run.copies is not None:
+        run.copies.average_statistics()
     amplitude, phase_rad = validate(state.network, held_out, run.loss_weight)
     state.epoch += 1
     state.history.append(
@@ -251,28 +267,42 @@ def _epoch(run: _Run, batches: Iterable[Batch], held_out: Iterable[Batch]) -> No
 
 def _step(run: _Run, batch: Batch, step: int) -> float:
     """The epoch's `step` on a whole batch; returns the batch's mean loss before it."""
-    state, here = run.state, this_rank()
-    own, share = here.share(batch)
-    own = own.on(run.device)
-    counts = own.counts.contiguous(memory_format=torch.channels_last)
-    said, label = run.network(counts), (own.amplitude, own.phase_rad)
-    amplitude_error, phase_error = weighted_mae(said, label, run.loss_weight)
-    if run.options.recipe.phase_error is PhaseError.CHORD:
-        phase_error = weighted_chord(said[1], own.phase_rad, run.loss_weight)
-    loss = (amplitude_error + phase_error) * share
-    mean = here.summed(loss.detach().clone()).item() / here.count
+    state = run.state
+    state.optimizer.zero_grad(set_to_none=True)
+    if run.copies is None:
+        mean = _backward(run, batch)
+    else:
+        mean = run.copies.backward(batch, partial(_loss, run))
     if not math.isfinite(mean):
         raise TrainingError(
             f"the loss is {mean} in epoch {state.epoch + 1}: lower the learning rate"
         )
     for group in state.optimizer.param_groups:
         group["lr"] = run.learning_rate(state.epoch, step)
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), run.options.recipe.clip_norm)
     state.optimizer.step()
     state.step += 1
     return mean
+
+
+def _backward(run: _Run, batch: Batch) -> float:
+    """Gradients of a batch's mean loss, of which each process takes a share; gives that loss."""
+    here = this_rank()
+    own, share = here.share(batch)
+    loss = _loss(run, run.network, own.on(run.device)) * share
+    mean = here.summed(loss.detach().clone()).item() / here.count
+    loss.backward()  # type: ignore[no-untyped-call]
+    return mean
+
+
+def _loss(run: _Run, network: nn.Module, batch: Batch) -> torch.Tensor:
+    """Mean loss of a batch."""
+    counts = batch.counts.contiguous(memory_format=torch.channels_last)
+    said, label = network(counts), (batch.amplitude, batch.phase_rad)
+    amplitude_error, phase_error = weighted_mae(said, label, run.loss_weight)
+    if run.options.recipe.phase_error is PhaseError.CHORD:
+        phase_error = weighted_chord(said[1], batch.phase_rad, run.loss_weight)
+    return amplitude_error + phase_error
 
 
 def _run(

@@ -46,6 +46,7 @@ class PacedFrames:
         pace: the time, which begins now.
         done: number of whole epochs of earlier runs.
         batch_size: frames per step.
+        threads: that simulate.
         about: what the frames are for, by name, in the description; JSON values.
     """
 
@@ -56,10 +57,11 @@ class PacedFrames:
         *,
         done: int,
         batch_size: int,
+        threads: int = 1,
         about: dict[str, Any],
     ) -> None:
         self._supply, self._pace, self._batch_size = supply, pace, batch_size
-        self._about = about
+        self._about, self._threads = about, threads
         self._done = done
         self._decided: tuple[int, int, float] | None = None
         self._end_s = pace.clock() + pace.seconds
@@ -92,7 +94,8 @@ class PacedFrames:
 
     def epoch(self, epoch: int, batch_size: int) -> Generator[Batch, None, None]:
         """Batches of one epoch."""
-        yield from self._supply.first_frames(epoch, self.frames_per_epoch, batch_size)
+        frames = self.frames_per_epoch
+        yield from self._supply.first_frames(epoch, frames, batch_size, self._threads)
         self._done = epoch + 1
 
     def validation(self, frames: int, batch_size: int) -> Generator[Batch, None, None]:

@@ -167,11 +167,11 @@ class SimulatedFrames:
         )
 
     def first_frames(
-        self, epoch: int, frames: int, batch_size: int
+        self, epoch: int, frames: int, batch_size: int, threads: int = 1
     ) -> Generator[Batch, None, None]:
-        """Batches of an epoch of any number of frames, simulated in a thread beside their use."""
+        """Batches of an epoch of any number of frames, simulated in threads beside their use."""
         chunks = _chunks(epoch, frames, batch_size, self.options.frames_per_canvas, _AHEAD_FRAMES)
-        with prefetched(self._chunk, chunks, "simulate") as made:
+        with prefetched(self._chunk, chunks, "simulate", threads) as made:
             for _, arrays in made:
                 yield from split_batches(arrays, batch_size)
 
