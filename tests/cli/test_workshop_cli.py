@@ -110,7 +110,7 @@ def test_the_paper_s_way_trains_on_measured_frames(tmp_path: Path):
     data = read_checkpoint(checkpoint).record.settings["data"]
     assert data["labels"]["file"] == REFERENCE.name
     assert "augmentation" not in data
-    assert (tmp_path / "c.csv").read_text("utf-8").startswith("epoch,training_loss,")
+    assert (tmp_path / "c.csv").read_text("utf-8").startswith("epoch,frames,training_loss,")
     again = call("train", "--model", "w3", *words, "-o", checkpoint, "--resume")
     assert "nothing to do" in again.stderr
     assert "exists already" in fails("train", "--model", "w3", *words, "-o", checkpoint)

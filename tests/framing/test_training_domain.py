@@ -67,7 +67,7 @@ def test_a_good_scan_is_within(package, example):
     ("observed", "says", "cure"),
     [
         (replace(GOOD, median_counts=9e4), "fewer than the 1e+05", "expose longer"),
-        (replace(GOOD, similarity=0.3), "30 % like the package's", "train a package"),
+        (replace(GOOD, similarity=0.3), "30 % like the package's", "wnet-edge adapt SCAN"),
         (replace(GOOD, overlap=-0.5), "1.50 probe diameters apart", "smaller steps"),
         (replace(GOOD, hidden=0.6), "hide 60 % of the beam", "smaller beamstop"),
         (replace(GOOD, background=0.1), "darkest pixels have 10 % of", "subtract it"),

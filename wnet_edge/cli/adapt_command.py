@@ -4,11 +4,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from wnet_edge.errors import OtherInstrumentError
+from wnet_edge.errors import OtherInstrumentError, WNetEdgeError
 
 
-def with_adapt_command(error: OtherInstrumentError) -> OtherInstrumentError:
-    """The error with a command that can be pasted, where its scan is a file."""
+def with_adapt_command(error: WNetEdgeError) -> WNetEdgeError:
+    """The error, with a command that can be pasted if the scan of another instrument is a file."""
+    if not isinstance(error, OtherInstrumentError):
+        return error
     scan = str(error.scan)
     if not Path(scan).exists():
         return error

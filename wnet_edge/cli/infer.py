@@ -34,7 +34,7 @@ from wnet_edge.cli.scan_options import (
 )
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.embedded import named, opened_package, resolved
-from wnet_edge.errors import OtherInstrumentError, ResultError, ScanError, WNetEdgeError
+from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
 from wnet_edge.io.containers.image_files import is_of_images
 from wnet_edge.io.containers.tiff.frames import check_several_scans
 from wnet_edge.io.images.result_format import (
@@ -239,9 +239,8 @@ def _run_all(jobs: list[Job], opened: ChosenGraph) -> None:
         try:
             done = run_job(job, opened, frame_progress)
         except WNetEdgeError as error:
-            told = with_adapt_command(error) if isinstance(error, OtherInstrumentError) else error
             failed.append(str(job.scan))
-            print_json({"scan": str(job.scan), "error": str(told)})
+            print_json({"scan": str(job.scan), "error": str(with_adapt_command(error))})
         else:
             print_json(summary(job, opened.package, done))
     if failed:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.cli.adapt_command import with_adapt_command
 from wnet_edge.errors import ScanError, WNetEdgeError
 from wnet_edge.framing.compatibility import check_far_field, nearest_neighbour_m
 from wnet_edge.io.found import Found, FoundScan, Positions
@@ -101,7 +102,7 @@ def readiness(
             position_orientation,
         )
     except WNetEdgeError as error:
-        missing = str(error)
+        missing = str(with_adapt_command(error))
     else:
         seen |= choice.framed.choices
         notes = [*choice.search_lines, *choice.warnings, *choice.framed.scan.notes]
