@@ -44,7 +44,7 @@ EXTRAS = (
     Extra(
         "train",
         ("torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"),
-        "simulate, train, export",
+        "simulate, train, export, adapt",
     ),
     Extra(
         "live",
