@@ -1,7 +1,7 @@
 """What is known of a scan and its instrument before training begins."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wnet_edge.adapt.instrument_of_scan import SeenInstrument
 from wnet_edge.adapt.measured_as import MeasuredAs
@@ -9,6 +9,9 @@ from wnet_edge.adapt.options import AdaptOptions
 from wnet_edge.api.training import training_options
 from wnet_edge.training.options import TrainingOptions
 from wnet_edge.training.simulation import SimulatedFrames
+
+_VALIDATION_FRAMES = 256
+"""After every epoch: enough to see an error fall, and soon done."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,8 @@ class Setup:
     @property
     def training(self) -> TrainingOptions:
         """Options of the training, but for the number of epochs."""
-        return training_options(self.options.model, seed=self.options.seed)
+        options = training_options(self.options.model, seed=self.options.seed)
+        return replace(options, validation_frames=_VALIDATION_FRAMES)
 
     @property
     def spent_s(self) -> float:
