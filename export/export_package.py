@@ -57,9 +57,6 @@ from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
 from wnet_edge.training.self_supervised import SOURCE as SELF_SUPERVISED
 
-_DIGITS = 4
-"""Decimal places of the R-factors in the manifest."""
-
 
 def _quietly(_step: str) -> None:
     """Default report of the steps: none."""
@@ -257,20 +254,14 @@ def _faults(image: Inference) -> tuple[str, ...]:
 def _own_fit(fit: FrameFit | None) -> FrameFit | None:
     """R-factors of the package's own image, for `infer` to compare others with.
 
-    Rounded to four decimal places, so that they do not depend on the order of summation. None if
-    the scan is too small, too dim or scatters too weakly: no more than good images leave of it.
+    None if the scan is too small, too dim or scatters too weakly: no more than good images leave
+    of it.
     """
     if fit is None or fit.r_floor >= min(fit.r_factor, fit.r_blank):
         return None
     if not explains(fit) and fit.r_blank_free < MEASURED_R:
         return None
-    return FrameFit(
-        round(fit.r_factor, _DIGITS),
-        round(fit.r_floor, _DIGITS),
-        round(fit.r_blank, _DIGITS),
-        round(fit.contrast, _DIGITS),
-        fit.frames,
-    )
+    return fit.rounded
 
 
 def _check_trained(fit: FrameFit | None, scan: Scan, *, allow_untrained: bool) -> tuple[str, ...]:

@@ -65,19 +65,6 @@ def evaluate(
     )
 
 
-def rounded(fit: FrameFit | None) -> FrameFit | None:
-    """R-factors to four decimal places, which do not depend on the order of summation."""
-    if fit is None:
-        return None
-    return FrameFit(
-        round(fit.r_factor, _DIGITS),
-        round(fit.r_floor, _DIGITS),
-        round(fit.r_blank, _DIGITS),
-        round(fit.contrast, _DIGITS),
-        fit.frames,
-    )
-
-
 def described(fit: FrameFit | None) -> str:
     """R-factors of an image in a line."""
     if fit is None:

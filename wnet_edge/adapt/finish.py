@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.adapt.evaluation import Evaluation, described, evaluate, rounded
+from wnet_edge.adapt.evaluation import Evaluation, described, evaluate
 from wnet_edge.adapt.grade import grade_of
 from wnet_edge.adapt.options import REFINING_PASSES, AdaptOutputs
 from wnet_edge.adapt.setup import Setup
@@ -125,7 +125,10 @@ def _export(setup: Setup, checkpoint: Path, output: Path, watch: Watch) -> Expor
 
 def _adaptation(setup: Setup, judged: Evaluation) -> Adaptation:
     scan, seen = setup.seen.framed.scan, setup.seen
-    image, refined = (rounded(one.self_check.fit) for one in (judged.image, judged.refined))
+    image, refined = (
+        None if fit is None else fit.rounded
+        for fit in (judged.image.self_check.fit, judged.refined.self_check.fit)
+    )
     grade, reason = grade_of(
         image, refined, REFINING_PASSES, space_bandwidth(seen.instrument.probe)
     )

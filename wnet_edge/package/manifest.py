@@ -22,6 +22,9 @@ MIN_WINDOW_PX, MAX_WINDOW_PX, MAX_FRAME_PX = 8, 1024, 4096
 MAX_PROBE_MODES = 32
 MAX_BATCH_SIZE = 1024
 
+_DIGITS = 4
+"""Decimal places of R-factors."""
+
 Setting = str | int | float | bool | None
 """A value of the free-form quantisation and training settings."""
 
@@ -166,6 +169,17 @@ class FrameFit:
     r_blank: float
     contrast: float
     frames: int
+
+    @property
+    def rounded(self) -> "FrameFit":
+        """To four decimal places, which do not depend on the order of summation."""
+        return FrameFit(
+            round(self.r_factor, _DIGITS),
+            round(self.r_floor, _DIGITS),
+            round(self.r_blank, _DIGITS),
+            round(self.contrast, _DIGITS),
+            self.frames,
+        )
 
     @property
     def r_free(self) -> float:
