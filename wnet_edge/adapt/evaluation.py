@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from wnet_edge.adapt.scan_part import nearest_to_middle
 from wnet_edge.comparing.comparison import ObjectImage, compare
 from wnet_edge.errors import ResultError
 from wnet_edge.package.manifest import FrameFit, Precision
@@ -81,8 +80,7 @@ def _middle(scan: Scan) -> Scan:
     if scan.frame_count <= _MOST_FRAMES:
         return scan
     at_px = positions_px(scan.positions_m, scan.object_pixel_size_m)
-    away = np.abs(at_px - np.median(at_px, axis=0)).max(axis=1)
-    return some_frames(scan, np.sort(np.argsort(away, kind="stable")[:_MOST_FRAMES]))
+    return some_frames(scan, nearest_to_middle(at_px, _MOST_FRAMES))
 
 
 def _correlation(image: Inference, reference: ObjectImage | None) -> float | None:

@@ -5,7 +5,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wnet_edge.adapt.evaluation import Evaluation, described, evaluate
 from wnet_edge.adapt.grade import grade_of
@@ -27,7 +26,6 @@ from wnet_edge.physics.probe import space_bandwidth
 from wnet_edge.pictures.panel_row import draw_panels, write_panels
 from wnet_edge.pictures.phase_panel import phase_panel, phase_range
 from wnet_edge.pictures.probe_panel import probe_panel
-from wnet_edge.runner.image.infer import Inference
 from wnet_edge.training.checkpoint import read_checkpoint
 
 _TOO_FEW = "has too few frames to calibrate on and to measure precisions: they are simulated"
@@ -41,7 +39,6 @@ class Adapted:
         package: as written.
         adaptation: what it is worth on its scan.
         exported: precisions, with what was left out, and warnings.
-        evaluation: images of the scan.
         seconds: that this run has taken.
         frames_trained: in all epochs.
     """
@@ -49,7 +46,6 @@ class Adapted:
     package: Package
     adaptation: Adaptation
     exported: Exported
-    evaluation: Evaluation
     seconds: float
     frames_trained: int
 
@@ -87,7 +83,7 @@ def finish(
         package = write_package(outputs.package, content, force=outputs.force)
         if outputs.picture is not None:
             _write_picture(outputs.picture, setup, judged, adaptation, force=outputs.force)
-    return Adapted(package, adaptation, exported, judged, setup.spent_s, frames)
+    return Adapted(package, adaptation, exported, setup.spent_s, frames)
 
 
 def _export(setup: Setup, checkpoint: Path, output: Path, watch: Watch) -> Exported:
@@ -161,16 +157,13 @@ def _write_picture(
             instrument.object_pixel_size_m,
         )
     ]
-    phases = [_phase(one) for one in (judged.image, judged.refined)]
-    colours = phase_range(phases[1], judged.refined.stitched.coverage)
-    for heading, phase, shown in zip(
-        ("Phase (rad) from single frames", f"after {REFINING_PASSES} refinement passes"),
-        phases,
-        (judged.image, judged.refined),
-        strict=True,
-    ):
-        coverage, pixel_m = shown.stitched.coverage, shown.pixel_size_m
-        panels.append(phase_panel(heading, phase, coverage, pixel_m, colours))
+    shown = (judged.image.stitched, judged.refined.stitched)
+    phases = [np.angle(one.image).astype(np.float32) for one in shown]
+    colours = phase_range(phases[1], shown[1].coverage)
+    headings = ("Phase (rad) from single frames", f"after {REFINING_PASSES} refinement passes")
+    for heading, phase, one in zip(headings, phases, shown, strict=True):
+        pixel_m = judged.image.pixel_size_m
+        panels.append(phase_panel(heading, phase, one.coverage, pixel_m, colours))
     captions = (
         f"single frames: {described(adaptation.image)}",
         f"refined: {described(adaptation.refined)}",
@@ -178,12 +171,3 @@ def _write_picture(
     )
     title = f"{name}: {adaptation.grade.value}"
     write_panels(draw_panels(title, captions, panels), path, force=force)
-
-
-def _phase(image: Inference) -> NDArray[np.float32]:
-    """(H, W) float32 rad, around 0 where frames lie."""
-    stitched = image.stitched
-    mean = np.sum(stitched.coverage * stitched.image)
-    turned = stitched.image * np.conj(mean) / max(abs(mean), 1e-30)
-    phase: NDArray[np.float32] = np.angle(turned).astype(np.float32)
-    return phase

@@ -78,8 +78,9 @@ def seen_instrument(
         part = scan_part(placed.framed.scan, usable_cores())
         if len(part.counts) >= FEWEST_FRAMES:
             right = put_right(placed.instrument.probe, part, tell)
-            placed, chosen = _placed(found, options, geometry, right.modes)
             notes = right.notes
+            if notes:
+                placed, chosen = _placed(found, options, geometry, right.modes)
         else:
             notes = (f"the probe is taken as it is: {len(part.counts)} frames can't test it",)
     else:

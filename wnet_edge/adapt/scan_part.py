@@ -16,9 +16,12 @@ from wnet_edge.scan.frame_source import SelectedFrames
 from wnet_edge.scan.preparation import Preparation
 from wnet_edge.scan.scan import Scan
 
-MOST_FRAMES = 160
+_MOST_FRAMES = 160
 FEWEST_FRAMES = 25
 """Frames of the part; with fewer there is too little overlap to tell probes apart."""
+
+_MOMENTUM = 0.5
+"""Of the passes' steps: probes may be far from right."""
 
 _HELD_OUT_EVERY = 5
 _MARGIN_PX = 2
@@ -60,7 +63,7 @@ class ScanPart:
 
     def middle(self, most: int) -> "ScanPart":
         """The frames that lie nearest to its middle, at most `most`."""
-        kept = _nearest_to_middle(self.corner_px, most)
+        kept = nearest_to_middle(self.corner_px, most)
         corner_px = self.corner_px[kept]
         return replace(
             self,
@@ -85,15 +88,15 @@ class Trial:
     probe: NDArray[np.complex64]
 
 
-def scan_part(scan: Scan, threads: int, most: int = MOST_FRAMES) -> ScanPart:
-    """The frames that lie nearest to the middle of a scan, at most `most`.
+def scan_part(scan: Scan, threads: int) -> ScanPart:
+    """The frames that lie nearest to the middle of a scan, at most 160.
 
     Raises:
         ScanError: if they can't be read.
     """
     at_px = positions_px(scan.positions_m, scan.object_pixel_size_m)
     known = np.flatnonzero(~scan.left_out)
-    numbers = known[_nearest_to_middle(at_px[known], most)]
+    numbers = known[nearest_to_middle(at_px[known], _MOST_FRAMES)]
     prepared = Preparation(scan.mask, binning=1).prepare(
         np.asarray(SelectedFrames(scan.frames, numbers)[:], dtype=np.float32)
     )
@@ -108,13 +111,10 @@ def tried(
     passes: int,
     *,
     improve_probe: bool = False,
-    momentum: float = 0.5,
 ) -> Trial:
     """Reconstruct the part under a probe (modes, F, F), and test it on the frames held out."""
     blank = np.ones(part.object_shape, np.complex64)
-    with _passes(
-        part, probe, blank, ~part.held_out, improve=improve_probe, momentum=momentum
-    ) as run:
+    with _passes(part, probe, blank, ~part.held_out, improve=improve_probe) as run:
         r_blank = run.improve().r_factor
         for _ in range(passes - 1):
             run.improve()
@@ -123,7 +123,7 @@ def tried(
         return Trial(test.misfit().r_factor, r_blank, improved)
 
 
-def _nearest_to_middle(at_px: NDArray[np.float64], most: int) -> NDArray[np.int64]:
+def nearest_to_middle(at_px: NDArray[np.float64], most: int) -> NDArray[np.int64]:
     """Indices of positions (N, 2), ascending."""
     away = np.abs(at_px - np.median(at_px, axis=0)).max(axis=1)
     return np.sort(np.argsort(away, kind="stable")[:most])
@@ -141,10 +141,9 @@ def _passes(
     used: NDArray[np.bool_],
     *,
     improve: bool = False,
-    momentum: float = 0.5,
 ) -> Passes:
     binning = part.full_px // part.counts.shape[-1]
     scanned = Scanned(
         probe, part.corner_px, used, binning, lambda first, last: part.counts[first:last]
     )
-    return Passes(scanned, start, part.threads, probe=improve, momentum=momentum)
+    return Passes(scanned, start, part.threads, probe=improve, momentum=_MOMENTUM)

@@ -1,9 +1,6 @@
 """`wnet-edge adapt`: a scan to a package for its instrument, in a given time."""
 
-import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from wnet_edge.cli.example import DATA
 from wnet_edge.cli.export_report import print_warnings
 from wnet_edge.cli.number_types import SEED, Number
 from wnet_edge.cli.options import FILE, force_option, json_option, no_links_option, print_json
+from wnet_edge.cli.resumable import resumable
 from wnet_edge.cli.scan_options import (
     known_orientation_options,
     read_options_from,
@@ -28,13 +26,14 @@ from wnet_edge.cli.scan_options import (
 )
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.embedded import find_checkpoint, named, resolved, shipped_weights
-from wnet_edge.errors import OptionError, TrainingError
+from wnet_edge.errors import OptionError
 from wnet_edge.export.options import DEFAULT_PRECISIONS
 from wnet_edge.io.images.result_format import picture_beside
 from wnet_edge.models.registry import ModelName
-from wnet_edge.package.manifest import FrameFit, Precision
+from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import PACKAGE_SUFFIX
 from wnet_edge.physics.optics import Optics
+from wnet_edge.runner.image.provenance import fit_values
 from wnet_edge.training.progress import Progress
 
 _NO_WEIGHTS = "none"
@@ -197,7 +196,7 @@ def command(
         shown.append(Progress(epochs, batches))
         return shown[0]
 
-    with _resumable(outputs, shown):
+    with resumable(outputs.checkpoint, shown, resume=resume):
         adapted = run_adapt(options, outputs, Watch(print_note, _step, _print_plan, training))
     print_warnings(adapted.exported)
     if as_json:
@@ -220,29 +219,6 @@ def _step(line: str) -> None:
 
 def _print_plan(start: Start) -> None:
     print_note(start.text)
-
-
-@contextmanager
-def _resumable(outputs: AdaptOutputs, shown: list[Progress]) -> Iterator[None]:
-    """Context of a run that keeps its epochs; says how to go on after Ctrl-C.
-
-    Raises:
-        TrainingError: if it is interrupted.
-    """
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        kept = outputs.checkpoint.exists() and (
-            outputs.resume or any(p.epochs_written for p in shown)
-        )
-        words = [word for word in sys.argv[1:] if word not in ("--resume", "--force")]
-        again = shlex.join([*words, "--resume"] if kept else sys.argv[1:])
-        state = (
-            f"{outputs.checkpoint} holds all completed epochs; continue"
-            if kept
-            else "nothing is kept; run again"
-        )
-        raise TrainingError(f"interrupted, {state}: wnet-edge {again}") from error
 
 
 def _print_verdict(adapted: Adapted, outputs: AdaptOutputs) -> None:
@@ -274,17 +250,6 @@ def _summary(adapted: Adapted, outputs: AdaptOutputs) -> dict[str, object]:
     """The last line of `--json`."""
     done, package = adapted.adaptation, adapted.package
 
-    def fit(found: FrameFit | None) -> dict[str, float] | None:
-        if found is None:
-            return None
-        return {
-            "r_factor": found.r_factor,
-            "r_floor": found.r_floor,
-            "r_blank": found.r_blank,
-            "explained": found.explained,
-            "contrast": found.contrast,
-        }
-
     return {
         "package": str(package.path),
         "package_sha256": package.sha256,
@@ -299,8 +264,8 @@ def _summary(adapted: Adapted, outputs: AdaptOutputs) -> dict[str, object]:
         "frames_trained": adapted.frames_trained,
         "epochs": package.manifest.training.epochs,
         "seconds": adapted.seconds,
-        "image": fit(done.image),
-        "refined": fit(done.refined),
+        "image": done.image and fit_values(done.image),
+        "refined": done.refined and fit_values(done.refined),
         "refined_passes": done.passes,
         "phase_correlation": done.phase_correlation,
         "refined_phase_correlation": done.refined_phase_correlation,

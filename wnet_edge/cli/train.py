@@ -1,9 +1,5 @@
 """`wnet-edge train`: a network on simulated, stored or measured frames, to a checkpoint."""
 
-import shlex
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +7,7 @@ import click
 
 from wnet_edge.api.training import Run, run_training, training_options
 from wnet_edge.cli.options import force_option, no_links_option
+from wnet_edge.cli.resumable import resumable
 from wnet_edge.cli.scan_options import (
     GEOMETRY_FLAGS,
     known_orientation_options,
@@ -22,8 +19,7 @@ from wnet_edge.cli.scan_options import (
 from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.cli.train_options import PARAMETERS, SectionedCommand
 from wnet_edge.cli.train_self_supervised import check_usage, train_self_supervised
-from wnet_edge.errors import OptionError, TrainingError
-from wnet_edge.host.interrupts import exit_code
+from wnet_edge.errors import OptionError
 from wnet_edge.models.registry import ModelName, NetworkInput
 from wnet_edge.training.device import DeviceName
 from wnet_edge.training.distributed import joined, this_rank
@@ -85,7 +81,7 @@ def command(
         raise click.UsageError(str(error)) from error
     if self_supervised:
         check_usage(context)
-        with joined(), _resumable(unfinished_path(checkpoint), shown, resume=resume):
+        with joined(), resumable(unfinished_path(checkpoint), shown, resume=resume):
             train_self_supervised(context.params, run, watch)
         return
     if model is None:
@@ -115,27 +111,10 @@ def command(
         seed=seed,
     )
     with joined():
-        with _resumable(checkpoint, shown, resume=resume):
+        with resumable(checkpoint, shown, resume=resume):
             record = run_training(frames, options, run, watch, print_note)
         if this_rank().first:
             print_line(f"{checkpoint}: {model} after {record.epoch} epochs, on {record.device}")
-
-
-@contextmanager
-def _resumable(checkpoint: Path, shown: list[Progress], *, resume: bool) -> Iterator[None]:
-    """Context of a training that writes `checkpoint` every epoch; says how to go on after Ctrl-C.
-
-    Raises:
-        TrainingError: if it is interrupted.
-    """
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        if not this_rank().first:
-            sys.exit(exit_code())
-        begun = bool(shown) and shown[0].epochs_written > 0
-        written = begun or (resume and checkpoint.exists())
-        raise TrainingError(_interrupted(checkpoint, written=written)) from error
 
 
 def _check_scan_flags(values: dict[str, Any], typed: list[str]) -> None:
@@ -147,19 +126,3 @@ def _check_scan_flags(values: dict[str, Any], typed: list[str]) -> None:
         raise click.UsageError(f"{idle[0]} is an option for scans: it goes with --data{hint}")
     if values["labels"] is None and any(flag in _TURNS for flag in typed):
         raise click.UsageError(f"{_TURNS[0]} and {_TURNS[1]} go with --labels")
-
-
-def _interrupted(checkpoint: Path, *, written: bool) -> str:
-    """What to say after Ctrl-C: where the training stands, and the command that goes on."""
-    words = iter(sys.argv[1:])
-    kept = []
-    for word in words:
-        if written and word == "--init":
-            next(words, None)
-        elif not (written and (word in ("--force", "--resume") or word.startswith("--init="))):
-            kept.append(word)
-    program = "wnet-edge" if this_rank().count == 1 else "torchrun … wnet-edge"
-    again = shlex.join([*kept, "--resume"] if written else kept)
-    if written:
-        return f"interrupted, {checkpoint} holds all completed epochs; continue: {program} {again}"
-    return f"interrupted before the first epoch ended; run again: {program} {again}"

@@ -20,7 +20,6 @@ from wnet_edge.pictures.drawing import (
     GREY,
     INK,
     MARGIN,
-    NOTHING,
     PAPER,
     PLATE,
     QUIET,
@@ -32,20 +31,19 @@ from wnet_edge.pictures.drawing import (
     ColourScale,
     axes_arrows,
     colour_bar,
-    coloured,
     linear_ticks,
     round_length,
     text_line,
     text_width,
     unit_text,
 )
+from wnet_edge.pictures.faded import certainty_of, faded, sure_range
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
 
 _LEAST_PANEL, _MOST_PANEL = 500, 1000  # range of an image's longer edge in the picture
 _LEAST_FOR_ARROWS = 160
-_RANGE_PERCENT = (0.5, 99.5)
 _PNG_EFFORT = 4  # of 9; Pillow's default, 6, takes twice as long for a file 4 % smaller
 
 
@@ -116,8 +114,7 @@ def draw_picture(
     options = options or PictureOptions()
     size, source_px = _panel_size(phase.shape)
     phase, amplitude, coverage = _reduced(phase, amplitude, coverage)
-    median = float(np.median(coverage[coverage > 0])) if (coverage > 0).any() else 1.0
-    certainty = np.clip(2 * coverage / median, 0, 1)
+    certainty = certainty_of(coverage)
     certainty[~(np.isfinite(phase) & np.isfinite(amplitude))] = 0
     panels = [
         _panel("Phase (rad)", VIRIDIS, phase, certainty, size),
@@ -188,14 +185,8 @@ def _panel(
 ) -> _Panel:
     from PIL import Image
 
-    sure = values[certainty >= 1]
-    low, high = np.percentile(sure, _RANGE_PERCENT).tolist() if sure.size else (0.0, 1.0)
-    if high - low < 1e-3:  # a flat image: a range that does not show its rounding errors
-        low, high = low - 0.5, high + 0.5
-    level = np.clip((np.where(certainty > 0, values, low) - low) / (high - low), 0, 1)
-    rgb = coloured(level, colours) * certainty[..., None]
-    rgb += np.asarray(NOTHING, np.float32) * (1 - certainty[..., None])
-    image = Image.fromarray(np.rint(rgb).astype(np.uint8))
+    low, high = sure_range(values, certainty)
+    image = Image.fromarray(faded(values, certainty, (low, high), colours))
     larger = size[0] >= image.width
     filtered = Image.Resampling.NEAREST if larger else Image.Resampling.BOX
     scale = ColourScale(colours, low, high, linear_ticks(low, high))

@@ -3,18 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.pictures.drawing import NOTHING, VIRIDIS, ColourScale, coloured, linear_ticks
+from wnet_edge.pictures.drawing import VIRIDIS, ColourScale, linear_ticks
+from wnet_edge.pictures.faded import certainty_of, faded, sure_range
 from wnet_edge.pictures.panel import BOX, Panel, fitted, length_key
-
-_RANGE_PERCENT = (0.5, 99.5)
-_LEAST_RANGE = 1e-3
 
 
 def phase_range(phase: NDArray[np.float32], coverage: NDArray[np.float32]) -> tuple[float, float]:
     """From the lowest to the highest phase (H, W) where half the median coverage is, in rad."""
-    sure = phase[_certainty(coverage) >= 1]
-    low, high = np.percentile(sure, _RANGE_PERCENT).tolist() if sure.size else (0.0, 1.0)
-    return low, max(high, low + _LEAST_RANGE)
+    return sure_range(phase, certainty_of(coverage))
 
 
 def phase_panel(
@@ -36,18 +32,8 @@ def phase_panel(
     from PIL import Image
 
     low, high = colour_range
-    certainty = _certainty(coverage)
-    level = np.clip((np.where(certainty > 0, phase, low) - low) / (high - low), 0, 1)
-    rgb = coloured(level.astype(np.float32), VIRIDIS) * certainty[..., None]
-    rgb += np.asarray(NOTHING, np.float32) * (1 - certainty[..., None])
-    image = fitted(Image.fromarray(np.rint(rgb).astype(np.uint8)), BOX)
+    image = Image.fromarray(faded(phase, certainty_of(coverage), colour_range, VIRIDIS))
+    image = fitted(image, BOX)
     unit_per_px = max(phase.shape) / max(image.size) * pixel_size_m
     scale = ColourScale(VIRIDIS, low, high, linear_ticks(low, high))
     return Panel(heading, image, scale, (length_key(BOX / 3, unit_per_px, metres=True),))
-
-
-def _certainty(coverage: NDArray[np.float32]) -> NDArray[np.float32]:
-    covered = coverage[coverage > 0]
-    median = float(np.median(covered)) if covered.size else 1.0
-    certain: NDArray[np.float32] = np.clip(2 * coverage / median, 0, 1).astype(np.float32)
-    return certain
