@@ -2,7 +2,7 @@
 
 import pytest
 
-from wnet_edge.adapt.grade import NOISE, SHORT, SMALL, SMOOTH, WRONG, grade_of
+from wnet_edge.adapt.grade import LIT, NOISE, SHORT, SMALL, SMOOTH, WRONG, grade_of
 from wnet_edge.package.manifest import FrameFit, Grade
 
 GOOD = FrameFit(0.09, 0.01, 0.21, 0.95, 100)
@@ -34,3 +34,8 @@ def test_a_smooth_probe_is_told_where_it_is_why():
     assert SMOOTH in grade_of(HALF, GOOD, 5, 2.0)[1]
     assert grade_of(HALF, HALF, 5, 2.0) == (Grade.NOT_USABLE, SMOOTH)
     assert grade_of(GOOD, GOOD, 5, 2.0) == (Grade.GOOD, None)
+
+
+def test_a_refined_image_of_frames_with_a_background_says_nothing():
+    assert grade_of(HALF, GOOD, 5, 100.0, lit=True) == (Grade.NOT_USABLE, LIT)
+    assert grade_of(GOOD, GOOD, 5, 100.0, lit=True) == (Grade.GOOD, None)

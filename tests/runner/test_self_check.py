@@ -22,11 +22,13 @@ from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation, orient
 from wnet_edge.physics.poisson import expected_root_deviation
 from wnet_edge.physics.probe import shifted_probe
+from wnet_edge.refining.options import RefineOptions
 from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import RunnerOptions
 from wnet_edge.runner.image.infer import infer
 from wnet_edge.runner.image.orientation_search import choose_orientation, middle_frames
+from wnet_edge.runner.image.verdict import explains
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +49,9 @@ def example():
     return replace(found, frames=Found(np.asarray(found.frames.value[:]), found.frames.where))
 
 
-def check(found, package, orientation=UP, position_orientation=UP):
+def check(found, package, orientation=UP, position_orientation=UP, refining=None):
     scan = Framing(found, package).framed(orientation, position_orientation).scan
-    return infer(scan, open_best_graph(package, OPTIONS))
+    return infer(scan, open_best_graph(package, OPTIONS), refining=refining)
 
 
 def test_the_right_image_explains_its_frames(example, package):
@@ -103,6 +105,17 @@ def test_frames_that_were_normalised_are_judged_without_a_floor(example, package
     assert result.trusted
     assert result.fit.r_floor == 0
     assert result.fit.explained == pytest.approx(package.manifest.self_check.explained, abs=0.02)
+
+
+def test_a_background_that_passes_put_into_the_image_earns_no_trust(example, package):
+    counts = example.frames.value
+    level = np.uint32(0.5 * counts.mean())
+    lit = replace(example, frames=Found(counts + level, "with stray light"))
+    refined = check(lit, package, refining=RefineOptions(3)).self_check
+    assert explains(refined.fit)
+    assert refined.trusted is None
+    assert "subtract it" in refined.warning
+    assert check(example, package, refining=RefineOptions(3)).self_check.trusted
 
 
 def test_a_scan_too_small_to_be_checked_says_so(example, package):

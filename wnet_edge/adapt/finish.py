@@ -26,6 +26,7 @@ from wnet_edge.physics.probe import space_bandwidth
 from wnet_edge.pictures.panel_row import draw_panels, write_panels
 from wnet_edge.pictures.phase_panel import phase_panel, phase_range
 from wnet_edge.pictures.probe_panel import probe_panel
+from wnet_edge.runner.image.verdict import Cause
 from wnet_edge.training.checkpoint import read_checkpoint
 
 _TOO_FEW = "has too few frames to calibrate on and to measure precisions: they are simulated"
@@ -126,7 +127,11 @@ def _adaptation(setup: Setup, judged: Evaluation) -> Adaptation:
         for fit in (judged.image.self_check.fit, judged.refined.self_check.fit)
     )
     grade, reason = grade_of(
-        image, refined, REFINING_PASSES, space_bandwidth(seen.instrument.probe)
+        image,
+        refined,
+        REFINING_PASSES,
+        space_bandwidth(seen.instrument.probe),
+        lit=judged.refined.self_check.cause is Cause.BACKGROUND,
     )
     return Adaptation(
         scan=scan.path.name,

@@ -29,11 +29,20 @@ SMOOTH = (
     "the probe has little structure, so that one frame tells little of its patch: a diffuser, or "
     "the sample further out of focus, would help more than training"
 )
+LIT = (
+    "even the darkest pixels of the frames are lit, which no image explains: subtract the "
+    "background, or shield the detector from stray light"
+)
 REFINED = "the image is good after refinement only: wnet-edge infer --refine {passes}"
 
 
 def grade_of(
-    image: FrameFit | None, refined: FrameFit | None, passes: int, space_bandwidth: float
+    image: FrameFit | None,
+    refined: FrameFit | None,
+    passes: int,
+    space_bandwidth: float,
+    *,
+    lit: bool = False,
 ) -> tuple[Grade, str | None]:
     """Grade, and why it is no better, with what to do.
 
@@ -42,6 +51,7 @@ def grade_of(
         refined: likewise, after refinement.
         passes: of the refinement.
         space_bandwidth: of the probe.
+        lit: whether the frames have a background, which passes put into the image.
     """
     smooth = space_bandwidth < SMOOTH_BELOW
     if image is None or refined is None:
@@ -50,6 +60,8 @@ def grade_of(
         return Grade.USABLE, NOISE
     if explains(image):
         return Grade.GOOD, None
+    if lit:
+        return Grade.NOT_USABLE, LIT
     if explains(refined):
         how = REFINED.format(passes=passes)
         return Grade.USABLE, f"{how}; {SMOOTH}" if smooth else how

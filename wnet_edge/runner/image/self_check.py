@@ -6,15 +6,20 @@ with the measurement: R = Σ|√I − |Ψ|| / Σ√I. The same is done for a bla
 with its contrast scaled up and down. `wnet_edge.runner.image.verdict` judges these numbers.
 """
 
+from collections.abc import Collection
 from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.framing.mean_frame import background_level
+from wnet_edge.framing.training_domain import MOST_BACKGROUND
 from wnet_edge.judging.frame_fit import ImageModel, frame_fit
 from wnet_edge.package.manifest import CalibrationSource, FrameFit
 from wnet_edge.package.opening import Package
+from wnet_edge.physics.binning import bin_frames
+from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.runner.image.verdict import Cause, Verdict, judge
 from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.stitching.laid_sums import Stitched
@@ -132,11 +137,24 @@ def self_check(
     model = ImageModel.of(setup, positions_m, probe, package.manifest, stitched)
     usable = [frame for frame in sample.counts if stitched.used[frame] and model.covers(frame)]
     chosen = np.linspace(0, len(usable) - 1, min(len(usable), compared_frames)).astype(int)
-    fit = frame_fit(model, {usable[index]: sample.counts[usable[index]] for index in chosen})
+    frames = {usable[index]: sample.counts[usable[index]] for index in chosen}
+    fit = frame_fit(model, frames)
     manifest = package.manifest
     source = None if manifest.calibration is None else manifest.calibration.source
     simulated = source is CalibrationSource.SIMULATED
     level = manifest.self_check
     if refined and manifest.adaptation is not None:
         level = manifest.adaptation.refined
-    return SelfCheck(fit, *judge(fit, level, simulated=simulated))
+    lit = refined and _have_background(frames.values(), model)
+    return SelfCheck(fit, *judge(fit, level, simulated=simulated, absorbs_background=lit))
+
+
+def _have_background(frames: Collection[NDArray[np.float32]], model: ImageModel) -> bool:
+    """Whether even the darkest pixels of the frames (h, w) are lit."""
+    if not frames:
+        return False
+    counts = np.stack(list(frames))
+    masked = np.any(counts < 0, axis=0)
+    mean: NDArray[np.float32] = np.maximum(counts, 0).mean(axis=0, dtype=np.float32)
+    empty = bin_frames(probe_intensity(model.wave), model.binning)
+    return background_level(mean, empty, masked) > MOST_BACKGROUND

@@ -93,6 +93,11 @@ class Cause(str, Enum):
         "too briefly or for another probe; make a package for this scan's probe "
         "(wnet-edge adapt SCAN)"
     )
+    BACKGROUND = (
+        "even the darkest pixels of the frames are lit, and refinement puts a background into the "
+        "image, so that its frames look explained: subtract it, or shield the detector from stray "
+        "light"
+    )
     PARTLY = (
         "the image explains its frames only in part: most likely the positions are inaccurate, or "
         "pixel size (--pixel-size-m, --distance-m, --energy-ev) or probe differ from the package's "
@@ -101,7 +106,11 @@ class Cause(str, Enum):
 
 
 def judge(
-    fit: FrameFit | None, level: FrameFit | None, *, simulated: bool = False
+    fit: FrameFit | None,
+    level: FrameFit | None,
+    *,
+    simulated: bool = False,
+    absorbs_background: bool = False,
 ) -> tuple[Verdict, Cause | None]:
     """Verdict on an image, and the cause if it is not trusted.
 
@@ -109,6 +118,8 @@ def judge(
         fit: R-factors of the image; None if no frame could be compared.
         level: R-factors of the package on a scan of its own instrument; None if it has none.
         simulated: whether the frames of that scan were simulated.
+        absorbs_background: whether passes have fitted the image to frames with a background, so
+            that it explains them in any case.
     """
     if fit is None:
         return Verdict.UNKNOWN, Cause.NOT_COVERED
@@ -118,6 +129,8 @@ def judge(
         return Verdict.UNKNOWN, Cause.NOISE
     if not explains(level):
         return Verdict.NOT_TRUSTED, Cause.UNTRAINED
+    if absorbs_background and explains(fit):
+        return Verdict.UNKNOWN, Cause.BACKGROUND
     if explains(fit) and (simulated or fit.unexplained <= NEAR_RATIO * _level(level)):
         return Verdict.TRUSTED, None
     # Image and blank object both fit as well as good images of this package do.
