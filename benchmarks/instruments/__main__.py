@@ -8,10 +8,11 @@
 that are there are kept. One package for each instrument is then made from its star alone,
 
     wnet-edge adapt FOLDER/INSTRUMENT_star_1e6.cxi -o FOLDER/INSTRUMENT.wnet
-    wnet-edge adapt FOLDER/INSTRUMENT_star_1e6_noprobe.cxi -o FOLDER/INSTRUMENT_noprobe.wnet
 
-`table` runs `wnet-edge infer` on every scan whose package is there, without and with --refine 5,
-compares the images (kept in FOLDER/images) with the true object, and says what is missing.
+and from …_noprobe.cxi to INSTRUMENT_noprobe.wnet with `--optics` in words (`optics.BEAMLINES`). Of
+packages that are missing, `table` prints the whole command. It runs `wnet-edge infer` on every scan
+whose package is there, without and with --refine 5, and compares the images (kept in FOLDER/images)
+with the true object.
 """
 
 import sys

@@ -39,11 +39,13 @@ class Beamline:
         geometry: energy, distance, detector pixel.
         frame_px: edge of a frame and of the probe's window.
         light: (modes, n, n) complex64 of a geometry and a window.
+        words: what a user knows of the optics, as `wnet-edge adapt --optics` takes it.
     """
 
     geometry: Geometry
     frame_px: int
     light: Callable[[Geometry, int], NDArray[np.complex64]]
+    words: str
 
     @property
     def object_pixel_size_m(self) -> float:
@@ -100,7 +102,14 @@ def _pinhole(geometry: Geometry, size_px: int) -> NDArray[np.complex64]:
 
 
 BEAMLINES: dict[InstrumentName, Beamline] = {
-    InstrumentName.ZONE_PLATE: Beamline(Geometry(8_000.0, 1.2, 75e-6), 128, _zone_plate),
-    InstrumentName.MIRRORS: Beamline(Geometry(12_400.0, 2.0, 75e-6), 192, _mirrors),
-    InstrumentName.PINHOLE: Beamline(Geometry(6_200.0, 2.8, 75e-6), 128, _pinhole),
+    InstrumentName.ZONE_PLATE: Beamline(
+        Geometry(8_000.0, 1.2, 75e-6),
+        128,
+        _zone_plate,
+        "zone-plate:diameter=150um,outermost-zone=50nm,stop=37.5um",
+    ),
+    InstrumentName.MIRRORS: Beamline(Geometry(12_400.0, 2.0, 75e-6), 192, _mirrors, "lens"),
+    InstrumentName.PINHOLE: Beamline(
+        Geometry(6_200.0, 2.8, 75e-6), 128, _pinhole, "pinhole:diameter=2um,distance=3mm"
+    ),
 }

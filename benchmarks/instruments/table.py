@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.instruments.optics import InstrumentName
+from benchmarks.instruments.optics import BEAMLINES, InstrumentName
 from benchmarks.instruments.scans import ScanName, scan_names
 from benchmarks.markdown import head, show
 from wnet_edge.comparing.comparison import compare
@@ -62,7 +62,8 @@ def package_path(folder: Path, name: ScanName) -> Path:
 def command(folder: Path, instrument: InstrumentName, *, with_probe: bool) -> str:
     """What makes that package."""
     name = ScanName(instrument, *_LEARNT_FROM, with_probe)
-    return f"wnet-edge adapt {name.scan(folder)} -o {package_path(folder, name)}"
+    optics = "" if with_probe else f" --optics {BEAMLINES[instrument].words}"
+    return f"wnet-edge adapt {name.scan(folder)} -o {package_path(folder, name)}{optics}"
 
 
 def judged(folder: Path, name: ScanName, *options: str) -> Judged | str:
