@@ -21,9 +21,13 @@ _DIMMER, _BRIGHTER = 0.1, 3.0
 """Range of the counts in training, relative to those of the scan: a scan ten times as short keeps
 its quality, and what is brighter looks the same to a network that sees counts over their mean."""
 
-_LEAST_BACKGROUND, _MOST_BACKGROUND = 0.1, 1.0
+_LEAST_BACKGROUND, _MOST_BACKGROUND = 0.02, 1.0
 _DARKEST = 5
 """Percentile of the mean frame's pixels that bounds the background from above."""
+
+_BLUR_PX = 0.6
+"""Largest blur of training frames: the modes of the scan's own probe hold most of its coherence,
+and frames unlike this instrument's cost accuracy on it."""
 
 _STRAY_DEAD = 1e-2
 """Largest fraction of pixels that fail at random, beyond those that the detector never measures."""
@@ -67,6 +71,7 @@ class MeasuredAs:
             canvas_px=max(_LEAST_CANVAS_PX, _CANVAS_WINDOWS * full_px),
             frames_per_canvas=_FRAMES_PER_CANVAS,
             detector=Detector(self.counts, background=self.background, dead_fraction=_STRAY_DEAD),
+            blur_px=_BLUR_PX,
         )
 
 
