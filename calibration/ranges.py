@@ -94,6 +94,10 @@ class RangeCache:
     ranges: dict[str, dict[str, tuple[float, float]]]
 
 
+class NoHistogramError(CalibrationError):
+    """A calibrator finds no bins for the values of a tensor."""
+
+
 class _Batches(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, counts: NDArray[np.float32]) -> None:
         self._left = iter(
@@ -115,6 +119,7 @@ def find_ranges(graph: bytes, counts: NDArray[np.float32], method: RangeMethod) 
         method: calibration method.
 
     Raises:
+        NoHistogramError: if a tensor's values differ by less than floats of their size resolve.
         CalibrationError: if values in the graph are not finite.
     """
     kind, options = _CALIBRATORS[method]
@@ -128,7 +133,13 @@ def find_ranges(graph: bytes, counts: NDArray[np.float32], method: RangeMethod) 
             calibrate_method=kind,
             extra_options=options,
         )
-        calibrator.collect_data(_Batches(counts))
+        try:
+            calibrator.collect_data(_Batches(counts))
+        except ValueError as error:
+            raise NoHistogramError(
+                f"the calibrator {method.value} finds no bins for the values in the graph "
+                f"({error}); take {RangeMethod.MINMAX.value} (--calibrator)"
+            ) from error
         found = calibrator.compute_data()
     bounds = {
         name: (float(np.min(data.lowest)), float(np.max(data.highest)))
@@ -147,7 +158,10 @@ def ranges_of(
 ) -> list[Ranges]:
     """Ranges by each method, read from the file `cache` if present there, else found and added.
 
+    A method that finds no bins for some tensor is left out, unless it is the only one.
+
     Raises:
+        NoHistogramError: if no method finds any.
         CalibrationError: if the file is damaged, or of another graph or other frames.
     """
     keys = (
@@ -164,14 +178,20 @@ def ranges_of(
                 "onnxruntime; name another file"
             )
     ranges = dict(known.ranges)
+    without_bins: list[NoHistogramError] = []
     for method in methods:
         if method.value not in ranges:
-            ranges[method.value] = find_ranges(graph, counts, method).bounds
+            try:
+                ranges[method.value] = find_ranges(graph, counts, method).bounds
+            except NoHistogramError as error:
+                without_bins.append(error)
+    if len(without_bins) == len(methods):
+        raise without_bins[0]
     if cache is not None and ranges != known.ranges:
         text = json.dumps(asdict(RangeCache(*keys, ranges)), sort_keys=True)
         with replacing(cache, CalibrationError, force=True) as temporary:
             temporary.write_text(text, encoding="ascii")
-    return [Ranges(method, ranges[method.value]) for method in methods]
+    return [Ranges(method, ranges[method.value]) for method in methods if method.value in ranges]
 
 
 def read_ranges(path: Path) -> RangeCache:

@@ -8,7 +8,7 @@ import tiny_network
 from tiny import gaussian_probe
 
 from wnet_edge.calibration.frames import check_source, choose_frames, frames_sha256
-from wnet_edge.calibration.ranges import RangeMethod, find_ranges, ranges_of
+from wnet_edge.calibration.ranges import NoHistogramError, RangeMethod, find_ranges, ranges_of
 from wnet_edge.errors import CalibrationError
 from wnet_edge.package.manifest import CalibrationSource
 from wnet_edge.physics.forward import expected_counts
@@ -117,6 +117,15 @@ def test_entropy_cuts_off_what_is_rare(graph, counts):
         for method in (RangeMethod.MINMAX, RangeMethod.ENTROPY)
     )
     assert cut[1] < 0.9 * whole[1] or cut[0] > 0.9 * whole[0]
+
+
+def test_a_calibrator_without_bins_is_left_out_where_others_have_some(graph, counts):
+    bright = np.full_like(counts, 1e8)
+    bright[:, :, 3, 3] += 8  # the least step of a float of that size
+    methods = (RangeMethod.MINMAX, RangeMethod.PERCENTILE_99_9)
+    assert [found.method for found in ranges_of(graph, bright, methods)] == [RangeMethod.MINMAX]
+    with pytest.raises(NoHistogramError, match=r"percentile-99\.9 finds no bins .* take minmax"):
+        ranges_of(graph, bright, methods[1:])
 
 
 def test_kept_ranges_are_used_again(graph, counts, tmp_path, monkeypatch):
