@@ -22,7 +22,9 @@ from wnet_edge.runner.measuring.bench import batches_to_time, precisions_to_time
 from wnet_edge.runner.measuring.end_to_end import EndToEnd, raster_px
 from wnet_edge.runner.measuring.interleaved import WARM_UP, Contestant, time_in_turn
 from wnet_edge.runner.measuring.node_profile import (
+    Convolutions,
     by_operator,
+    convolutions_run,
     misplaced,
     node_times,
     profile_graph,
@@ -111,6 +113,7 @@ def test_json_holds_machine_packages_and_a_row_a_contestant_and_batch(call):
             assert set(row[part]) == QUANTILES
             assert row[part]["ratio"] == pytest.approx(row[part]["p50_ms"] / first["p50_ms"])
     assert values["misplaced"] == values["profile"] == values["notes"] == []
+    assert values["convolutions"] == []  # no graph is quantised
 
 
 @pytest.mark.usefixtures("tiny")
@@ -236,6 +239,9 @@ def test_a_profile_says_where_nodes_ran_and_for_how_long():
         ("Conv", cuda, 0.5),
     ]
     assert nodes[0].input_shapes == ((1, 3), ())
+    assert convolutions_run(nodes) == Convolutions(in_integers=0, all=2)
+    merged = dataclasses.replace(nodes[0], operator="QLinearConv")
+    assert convolutions_run((merged, *nodes[1:])) == Convolutions(in_integers=1, all=2)
     assert misplaced(nodes, Provider.CUDA) == (nodes[1],)
     first, second = by_operator(nodes)
     assert (first.operator, first.calls, first.ms) == ("Conv", 2, 2.5)

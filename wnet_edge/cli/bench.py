@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from wnet_edge.cli.bench_peers import Peer, installed_peers, peer_run
-from wnet_edge.cli.bench_report import Findings, Misplaced, as_values, print_tables
+from wnet_edge.cli.bench_report import Findings, InIntegers, Misplaced, as_values, print_tables
 from wnet_edge.cli.options import (
     FILE,
     force_option,
@@ -40,6 +40,7 @@ from wnet_edge.runner.measuring.node_profile import (
     NodeTime,
     OperatorTime,
     by_operator,
+    convolutions_run,
     misplaced,
     profile_graph,
 )
@@ -132,6 +133,7 @@ def command(
         runs=runs,
         rows=rows,
         misplaced=_misplaced(entrants),
+        in_integers=_in_integers(entrants),
         profile=_profile(entrants[0]) if profile else (),
         libraries=[peer.library for peer in here],
         notes=told.lines,
@@ -202,6 +204,16 @@ def _misplaced(entrants: Sequence[Entrant]) -> list[Misplaced]:
         if entrant.is_own and entrant.run_settings.provider is not Provider.CPU
     ]
     return [one for one in found if one.nodes]
+
+
+def _in_integers(entrants: Sequence[Entrant]) -> list[InIntegers]:
+    """Of the quantised graphs; a provider that runs a graph as one node does not tell."""
+    found = [
+        InIntegers(entrant, convolutions_run(_nodes(entrant, PLACEMENT_RUNS)))
+        for entrant in entrants
+        if entrant.is_own and entrant.run_settings.precision.quantised
+    ]
+    return [one for one in found if one.convolutions.all]
 
 
 def _profile(entrant: Entrant) -> tuple[OperatorTime, ...]:

@@ -14,7 +14,7 @@ from wnet_edge.package.opening import Package
 from wnet_edge.runner.graph.device import this_device
 from wnet_edge.runner.measuring.bench import Entrant, Row, TimedGraph
 from wnet_edge.runner.measuring.interleaved import WARM_UP
-from wnet_edge.runner.measuring.node_profile import NodeTime, OperatorTime
+from wnet_edge.runner.measuring.node_profile import Convolutions, NodeTime, OperatorTime
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,22 @@ class Misplaced:
 
 
 @dataclass(frozen=True)
+class InIntegers:
+    """How many convolutions of one quantised graph run in integers."""
+
+    entrant: Entrant
+    convolutions: Convolutions
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        found = self.convolutions
+        return (
+            f"{_label(self.entrant)}: {found.in_integers} of {found.all} convolutions in integers"
+        )
+
+
+@dataclass(frozen=True)
 class Findings:
     """All that was measured.
 
@@ -45,6 +61,7 @@ class Findings:
         runs: of each contestant at each batch size.
         rows: one a contestant and batch size.
         misplaced: graphs with nodes on another provider.
+        in_integers: of the quantised graphs, where their provider tells.
         profile: of the first package's graph, at the first batch size; empty if not asked for.
         libraries: of the peers that were timed.
         notes: what was left out, one line each.
@@ -55,6 +72,7 @@ class Findings:
     runs: int
     rows: Sequence[Row]
     misplaced: Sequence[Misplaced]
+    in_integers: Sequence[InIntegers]
     profile: Sequence[OperatorTime]
     libraries: Sequence[str]
     notes: Sequence[str]
@@ -74,6 +92,10 @@ def print_tables(findings: Findings) -> None:
     print_line("")
     print_line("end to end, detector frames to patches on the image:")
     _print_table(whole, {id(row): row.end_to_end for row in whole if row.end_to_end})
+    if findings.in_integers:
+        print_line("")
+    for one in findings.in_integers:
+        print_line(one.line)
     if findings.profile:
         _print_profile(findings)
 
@@ -107,6 +129,14 @@ def as_values(findings: Findings) -> dict[str, object]:
             }
             for one in findings.misplaced
             for node in one.nodes
+        ],
+        "convolutions": [
+            {
+                **_entrant_values(one.entrant),
+                "in_integers": one.convolutions.in_integers,
+                "all": one.convolutions.all,
+            }
+            for one in findings.in_integers
         ],
         "profile": [asdict(one) for one in findings.profile],
         "notes": list(findings.notes),

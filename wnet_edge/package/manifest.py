@@ -43,6 +43,11 @@ class Precision(str, Enum):
     INT8_U8S8 = "int8-u8s8"
 
     @property
+    def quantised(self) -> bool:
+        """Whether weights and activations are 8-bit integers."""
+        return self not in (Precision.FP32, Precision.FP16)
+
+    @property
     def file(self) -> str:
         """The graph's member name in the package."""
         return f"{self.value}.onnx"

@@ -23,6 +23,9 @@ from wnet_edge.scan.preparation import Preparation
 _WARM_UP = 3
 _NODE_SUFFIX = "_kernel_time"
 
+_INTEGER_CONVOLUTIONS = ("QLinearConv", "QLinearConvTranspose", "ConvInteger")
+_CONVOLUTIONS = ("Conv", "FusedConv", "ConvTranspose", *_INTEGER_CONVOLUTIONS)
+
 Shape = tuple[int, ...]
 
 
@@ -108,6 +111,29 @@ def node_times(events: Sequence[dict[str, Any]], warm_up: int) -> tuple[NodeTime
 def misplaced(nodes: Sequence[NodeTime], provider: Provider) -> tuple[NodeTime, ...]:
     """Nodes that ran on another provider."""
     return tuple(node for node in nodes if node.provider != provider.execution_provider)
+
+
+@dataclass(frozen=True)
+class Convolutions:
+    """Convolutions of a graph, as a provider runs them.
+
+    Attributes:
+        in_integers: those that multiply 8-bit integers.
+        all: with those in floats.
+    """
+
+    in_integers: int
+    all: int
+
+
+def convolutions_run(nodes: Sequence[NodeTime]) -> Convolutions:
+    """Count the convolutions of an optimised graph.
+
+    One that is quantised multiplies integers only where ONNX Runtime has merged it with the
+    conversions before and behind it; else it runs in floats between them.
+    """
+    found = [node.operator for node in nodes if node.operator in _CONVOLUTIONS]
+    return Convolutions(sum(kind in _INTEGER_CONVOLUTIONS for kind in found), len(found))
 
 
 def by_operator(nodes: Sequence[NodeTime]) -> tuple[OperatorTime, ...]:
