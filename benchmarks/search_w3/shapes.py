@@ -32,6 +32,7 @@ class Variant(str, Enum):
     ONE_PROBE_MODE = "one probe mode"
     TWO_PROBE_MODES = "two probe modes"
     MIXED_FIRST = "channels mixed before the upsampling"
+    LIGHT = "one probe mode, channels mixed before the upsampling"
     NO_EXCITATION = "no squeeze-and-excitation"
     GELU = "GELU"
     LAYER_NORM = "layer norm"
@@ -65,10 +66,40 @@ START = W3Config(
 IN_USE = Shape("two probe modes", W3Config(), Variant.TWO_PROBE_MODES)
 """What the registry builds."""
 
+_LIGHT = replace(START, widths=(16, 32, 64, 64), depths=(1, 1, 1, 2), decoder_widths=(64, 32, 16))
+"""Parameters where a frame has few pixels, channels in multiples of 16."""
+
 _SHALLOW = replace(START, depths=(1, 1, 1, 1), kernel_px=7)
 
 SHAPES = (
     Shape("start", START),
+    Shape("start, light", START, Variant.LIGHT),
+    Shape("16-32-64-64, 1-1-1-2, 64-32-16", _LIGHT, Variant.LIGHT),
+    Shape(
+        "16-32-48-64, 1-1-2-2, 64-40-16",
+        replace(_LIGHT, widths=(16, 32, 48, 64), depths=(1, 1, 2, 2), decoder_widths=(64, 40, 16)),
+        Variant.LIGHT,
+    ),
+    Shape(
+        "16-32-56-72, 1-1-1-2, 48-32-24",
+        replace(_LIGHT, widths=(16, 32, 56, 72), decoder_widths=(48, 32, 24)),
+        Variant.LIGHT,
+    ),
+    Shape(
+        "16-32-64-64, 1-1-1-2, 48-32-16, kernels 7",
+        replace(_LIGHT, decoder_widths=(48, 32, 16), kernel_px=7),
+        Variant.LIGHT,
+    ),
+    Shape(
+        "16-32-48-96, 1-1-2-1, 40-40-16",
+        replace(_LIGHT, widths=(16, 32, 48, 96), depths=(1, 1, 2, 1), decoder_widths=(40, 40, 16)),
+        Variant.LIGHT,
+    ),
+    Shape(
+        "16-40-48-72, 1-1-1-2, 64-24-16",
+        replace(_LIGHT, widths=(16, 40, 48, 72), decoder_widths=(64, 24, 16)),
+        Variant.LIGHT,
+    ),
     Shape("head at full resolution", START, Variant.FULL_RESOLUTION_HEAD),
     Shape("frame alone, no skips", FRAME_ONLY),
     Shape("no skips", replace(START, skips=False)),
@@ -197,12 +228,13 @@ def _no_excitation(network: CountsNetwork) -> None:
     _replace_in_stages(network, SqueezeExcitation, lambda _: nn.Identity())
 
 
-_MODES_SENT_BACK = {Variant.ONE_PROBE_MODE: 1, Variant.TWO_PROBE_MODES: 2}
+_MODES_SENT_BACK = {Variant.ONE_PROBE_MODE: 1, Variant.TWO_PROBE_MODES: 2, Variant.LIGHT: 1}
 """Of the probe's modes, where not all."""
 
 _CHANGES = {
     Variant.FULL_RESOLUTION_HEAD: _full_resolution_head,
     Variant.MIXED_FIRST: _mixed_first,
+    Variant.LIGHT: _mixed_first,
     Variant.NO_EXCITATION: _no_excitation,
     Variant.GELU: _gelu,
     Variant.LAYER_NORM: _layer_norm,
