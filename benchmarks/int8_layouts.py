@@ -3,6 +3,7 @@
     python benchmarks/int8_layouts.py
 
 Prints a table for docs/precisions.md. Safe: with ONNX Runtime's x64 precision mode; naive: without.
+The unsigned layouts as one integer path but for the heads, `int8` with all layers quantised.
 """
 
 import time
@@ -15,7 +16,7 @@ from wnet_edge.calibration.ranges import RangeMethod, find_ranges
 from wnet_edge.embedded import EXAMPLE_SCAN, zoo_checkpoint
 from wnet_edge.export.graph import serialise
 from wnet_edge.export.held_out import held_out
-from wnet_edge.export.int8.layers import named
+from wnet_edge.export.int8.layers import last_layers, named
 from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised
 from wnet_edge.export.options import Material
 from wnet_edge.export.run_graph import patches_on_processor
@@ -23,6 +24,7 @@ from wnet_edge.export.trace import export_fp32
 from wnet_edge.io.scan_file import open_scan
 from wnet_edge.judging.yardstick import phase_rms_rad
 from wnet_edge.models.registry import ModelName
+from wnet_edge.package.manifest import Precision
 from wnet_edge.runner.graph.processor import processor_name
 from wnet_edge.runner.graph.session_settings import X64_PRECISION, session_settings
 from wnet_edge.training.checkpoint import load_network
@@ -51,8 +53,11 @@ def rows(scan, model):
     graph = serialise(named(onnx.load_from_string(export_fp32(network, place.window_px))))
     fp32 = patches_on_processor(graph, judged.counts)
     ranges = find_ranges(graph, counts, RangeMethod.MINMAX)
+    heads = last_layers(onnx.load_from_string(graph))
     for layout in LAYOUTS:
-        small = quantised(graph, ranges, Scheme(layout))
+        signed = layout is Precision.INT8
+        scheme = Scheme(layout) if signed else Scheme(layout, whole=True, kept=heads)
+        small = quantised(graph, ranges, scheme)
         ratios = timed(graph, small, counts[:BATCH])
         rms = {
             name: phase_rms_rad(judged, patches_on_processor(small, judged.counts, mode), fp32)

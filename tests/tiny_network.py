@@ -1,7 +1,11 @@
 """A small convolutional network as an ONNX graph, for tests of calibration and quantisation."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import helper, numpy_helper
 from tiny import onnx_bytes
 
@@ -55,3 +59,13 @@ def initialisers(graph):
 def operators(graph):
     """Kinds of a graph's nodes, in order."""
     return [node.op_type for node in onnx.load_from_string(graph).graph.node]
+
+
+def optimised(graph):
+    """Kinds of the nodes that ONNX Runtime's processor provider makes of a graph."""
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    with TemporaryDirectory() as folder:
+        settings.optimized_model_filepath = str(Path(folder) / "optimised.onnx")
+        onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+        return operators(Path(settings.optimized_model_filepath).read_bytes())

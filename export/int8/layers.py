@@ -15,6 +15,9 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 ACTIVATIONS = ("Relu", "Clip")
 """Quantised together with the layer before them, for a single rounding between two layers."""
 
+BETWEEN = ("Add", "Concat", "MaxPool", "Mul", "ReduceMean", "Resize", "Sigmoid")
+"""Operators between layers that an integer path leads through."""
+
 _LARGE = 1024
 """Number of values from which storing a constant as half is worth a Cast node."""
 
@@ -27,11 +30,15 @@ class Layer:
         name: name of its node.
         kind: ONNX operator type.
         weights: number of weights.
+        weights_name: tensor that holds them.
+        depthwise: whether it is a depthwise convolution.
     """
 
     name: str
     kind: str
     weights: int
+    weights_name: str
+    depthwise: bool
 
 
 def layers_of(model: onnx.ModelProto) -> tuple[Layer, ...]:
@@ -39,7 +46,13 @@ def layers_of(model: onnx.ModelProto) -> tuple[Layer, ...]:
     sizes = {item.name: math.prod(item.dims) for item in model.graph.initializer}
     behind = set(nodes_behind_first_convolution(model))
     return tuple(
-        Layer(node.name, node.op_type, sum(sizes.get(name, 0) for name in node.input))
+        Layer(
+            node.name,
+            node.op_type,
+            sum(sizes.get(name, 0) for name in node.input),
+            node.input[1],
+            any(a.name == "group" and a.i > 1 for a in node.attribute),
+        )
         for node in model.graph.node
         if node.name in behind
         and node.op_type in WEIGHTED
@@ -56,6 +69,37 @@ def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:
             reached.update(node.output)
             names.append(node.name)
     return tuple(names)
+
+
+def last_layers(model: onnx.ModelProto) -> frozenset[str]:
+    """Names of the layers on which no other depends: what they round is rounded in the output."""
+    layers = {layer.name for layer in layers_of(model)}
+    needed = _needed_by(layers, model)
+    return frozenset(
+        node.name
+        for node in model.graph.node
+        if node.name in layers and not needed.intersection(node.output)
+    )
+
+
+def nodes_behind_last_layers(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the nodes on which no layer depends, in the graph's order."""
+    layers = {layer.name for layer in layers_of(model)}
+    needed = _needed_by(layers, model)
+    return tuple(
+        node.name
+        for node in model.graph.node
+        if node.name not in layers and not needed.intersection(node.output)
+    )
+
+
+def _needed_by(layers: set[str], model: onnx.ModelProto) -> set[str]:
+    """Tensors on which a layer of these depends."""
+    needed: set[str] = set()
+    for node in reversed(model.graph.node):
+        if node.name in layers or needed.intersection(node.output):
+            needed.update(node.input)
+    return needed
 
 
 def front_constants_in_half(model: onnx.ModelProto) -> None:

@@ -2,6 +2,10 @@
 
 Third step of quantisation: frames → ranges → **quantised graph**. ONNX Runtime's quantiser inserts
 the QuantizeLinear and DequantizeLinear nodes; leftovers that no provider needs are removed.
+
+A kernel runs in integers only if its inputs and its output are quantised. So a graph for processors
+quantises what stands between the layers, too: one integer path from the first convolution to the
+heads, in which a ReLU disappears into the unsigned range of the layer before it.
 """
 
 from dataclasses import dataclass
@@ -17,9 +21,12 @@ from wnet_edge.calibration.ranges import Ranges
 from wnet_edge.export.graph import serialise
 from wnet_edge.export.int8.layers import (
     ACTIVATIONS,
+    BETWEEN,
     WEIGHTED,
     front_constants_in_half,
+    layers_of,
     nodes_behind_first_convolution,
+    nodes_behind_last_layers,
 )
 from wnet_edge.export.passes.compact import compacted
 from wnet_edge.package.manifest import Precision
@@ -43,10 +50,12 @@ class Scheme:
         layout: types of activations and weights.
         per_channel: one weight scale per output channel, else one per layer.
         kept: names of the layers that stay in float.
+        whole: whether the operators between the layers are quantised, too.
     """
 
     layout: Precision
     per_channel: bool = True
+    whole: bool = False
     kept: frozenset[str] = frozenset()
 
 
@@ -60,20 +69,30 @@ def quantised(graph: bytes, ranges: Ranges, scheme: Scheme) -> bytes:
     """
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
     behind = set(nodes_behind_first_convolution(model))
-    left_out = [node.name for node in model.graph.node if node.name not in behind]
+    left_out = {node.name for node in model.graph.node if node.name not in behind} | scheme.kept
+    kinds: tuple[str, ...] = (*WEIGHTED, *ACTIVATIONS)
+    if scheme.whole:
+        left_out.update(nodes_behind_last_layers(model))
+        kinds += BETWEEN
     activations, weights = _TYPES[scheme.layout]
     symmetric = activations is QuantType.QInt8
-    options: dict[str, Any] = {"ActivationSymmetric": symmetric, "WeightSymmetric": True}
+    # Without VNNI, x64's kernels of dense layers add pairs of products in 16 bits: 7 bits fit.
+    narrow = scheme.layout is Precision.INT8_U8S8
+    options: dict[str, Any] = {
+        "ActivationSymmetric": symmetric,
+        "WeightSymmetric": True,
+        "TensorQuantOverrides": _wider(model, scheme) if narrow else {},
+    }
     quantiser = QDQQuantizer(
         model,
         scheme.per_channel,
-        False,
+        narrow,
         weights,
         activations,
         _tensors(ranges),
         [],
-        [*left_out, *sorted(scheme.kept)],
-        [*WEIGHTED, *ACTIVATIONS],
+        sorted(left_out),
+        list(kinds),
         options,
     )
     quantiser.quantize_model()
@@ -83,6 +102,15 @@ def quantised(graph: bytes, ranges: Ranges, scheme: Scheme) -> bytes:
     made = compacted(made)
     onnx.checker.check_model(made, full_check=True)
     return serialise(made)
+
+
+def _wider(model: onnx.ModelProto, scheme: Scheme) -> dict[str, list[dict[str, Any]]]:
+    """Overrides by which the weights of depthwise convolutions have all 8 bits."""
+    wide: dict[str, Any] = {"quant_type": _TYPES[scheme.layout][1], "reduce_range": False}
+    if scheme.per_channel:
+        wide["axis"] = 0
+    layers = (layer for layer in layers_of(model) if layer.depthwise)
+    return {layer.weights_name: [wide] for layer in layers if layer.name not in scheme.kept}
 
 
 def _tensors(ranges: Ranges) -> TensorsData:

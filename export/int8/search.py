@@ -1,11 +1,19 @@
 """Search for an INT8 graph within the budget: calibration method, and layers that stay in float.
 
+An unsigned layout first with one integer path through the whole network, which is what makes INT8
+fast on processors. Every calibrator is tried; with the best one, the heads and then the layers of
+the largest loss stay in float, one in ten at most.
+
+Else, or if no such graph is within the budget, the operators between the layers stay in float.
 Every calibrator is tried with all layers quantised. With the best one, a few layers stay in float
 whose accuracy loss is large for the bytes they save; if the budget is exceeded, more layers return
-to float, largest loss first, until it holds. Losses are measured on the selection strip, which is
-used neither for calibration nor for the reported figures.
+to float, largest loss first, until it holds.
+
+Losses are measured on the selection strip, which is used neither for calibration nor for the
+reported figures.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +25,7 @@ from numpy.typing import NDArray
 from wnet_edge.calibration.ranges import RangeMethod, Ranges
 from wnet_edge.export.budget import Budget, described
 from wnet_edge.export.held_out import MeasuredStrip
-from wnet_edge.export.int8.layers import Layer, layers_of
+from wnet_edge.export.int8.layers import Layer, last_layers, layers_of
 from wnet_edge.export.int8.quantise import Scheme, quantised
 from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.judging.yardstick import Judge, Loss, against_fp32, phase_rms_rad
@@ -41,6 +49,10 @@ network's ends cause most of the error."""
 SENSITIVITY_FRAMES = 8
 """Number of frames on which a single layer's loss is measured."""
 
+_WHOLE_SHARE = 0.1
+"""Largest fraction of the layers that return to float in a graph of one integer path: with more of
+them it would be none."""
+
 Run = Callable[[bytes, NDArray[np.float32]], PatchArrays]
 """Patches of a quantised graph for counts (N, 1, H, W), as the runner computes them here."""
 
@@ -52,6 +64,7 @@ class Trial:
     Attributes:
         method: calibration method.
         per_channel: as in `Scheme`.
+        whole: likewise.
         kept: names of the layers in float.
         loss: loss of accuracy on the selection strip.
         change: loss there relative to FP32's own image.
@@ -61,6 +74,7 @@ class Trial:
 
     method: RangeMethod
     per_channel: bool
+    whole: bool
     kept: tuple[str, ...]
     loss: Loss
     change: Loss
@@ -152,6 +166,7 @@ class Problem:
         trial = Trial(
             method=ranges.method,
             per_channel=scheme.per_channel,
+            whole=scheme.whole,
             kept=tuple(sorted(scheme.kept)),
             loss=self.selection.loss(patches),
             change=self.own.loss(patches),
@@ -172,11 +187,43 @@ class Problem:
 
 
 def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
-    """Search for the graph closest to FP32 within the budget, starting with few layers in float.
+    """Search for a graph within the budget: one integer path, or the closest to FP32.
 
     Raises:
         OverBudgetError: if no number of layers in float meets the budget; states the best trial.
     """
+    # Signed activations have no range for a ReLU to disappear into.
+    whole = () if problem.layout is Precision.INT8 else _search_whole(problem, candidates)
+    if isinstance(whole, FoundInt8):
+        return whole
+    found = _search_by_layer(problem, candidates)
+    if isinstance(found, FoundInt8):
+        return replace(found, trials=(*whole, *found.trials))
+    raise _over_budget(problem, (*whole, *found))
+
+
+def _search_whole(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8 | tuple[Trial, ...]:
+    """One integer path, with the heads and as few other layers as possible in float; or trials."""
+    ends = last_layers(onnx.load_from_string(problem.graph))
+    scheme = Scheme(problem.layout, whole=True, kept=ends)
+    measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
+    best = min(measured, key=_cost)
+    costs = layer_costs(problem, best.ranges, scheme)
+    dearest = [cost.layer.name for cost in costs if cost.layer.name not in ends]
+    for count in range(max(math.floor(_WHOLE_SHARE * len(costs)) - len(ends), 0) + 1):
+        if count:
+            kept = ends.union(dearest[:count])
+            measured.append(_Measured.of(problem, best.ranges, replace(scheme, kept=kept)))
+        holding = [m for m in measured if problem.holds(m.trial)]
+        if holding:
+            return _found(min(holding, key=_cost), measured, costs)
+    return tuple(m.trial for m in measured)
+
+
+def _search_by_layer(
+    problem: Problem, candidates: Sequence[Ranges]
+) -> FoundInt8 | tuple[Trial, ...]:
+    """Layers alone, those in float whose loss is large for the bytes they save; or trials."""
     scheme = Scheme(problem.layout)
     measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
     best = min(measured, key=_cost)
@@ -186,28 +233,37 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
     costs = layer_costs(problem, best.ranges, best.scheme)
     spared = _spared(costs, SPARED_SHARE * len(best.content))
     measured.append(_Measured.of(problem, best.ranges, replace(best.scheme, kept=spared)))
-    trials = [m.trial for m in measured]
     holding = [m for m in measured if problem.holds(m.trial)]
     if holding:
-        chosen = min(holding, key=_cost)
-        return FoundInt8(chosen.content, chosen.ranges, chosen.scheme, tuple(trials), costs)
+        return _found(min(holding, key=_cost), measured, costs)
     dearest = [cost.layer.name for cost in costs if cost.layer.name not in spared]
     for count in _growing(len(dearest)):
         kept = spared.union(dearest[:count])
-        tried = _Measured.of(problem, best.ranges, replace(best.scheme, kept=kept))
-        trials.append(tried.trial)
-        if problem.holds(tried.trial):
-            return FoundInt8(tried.content, tried.ranges, tried.scheme, tuple(trials), costs)
+        measured.append(_Measured.of(problem, best.ranges, replace(best.scheme, kept=kept)))
+        if problem.holds(measured[-1].trial):
+            return _found(measured[-1], measured, costs)
+    return tuple(m.trial for m in measured)
+
+
+def _found(
+    chosen: "_Measured", measured: Sequence["_Measured"], costs: tuple[LayerCost, ...]
+) -> FoundInt8:
+    trials = tuple(m.trial for m in measured)
+    return FoundInt8(chosen.content, chosen.ranges, chosen.scheme, trials, costs)
+
+
+def _over_budget(problem: Problem, trials: tuple[Trial, ...]) -> OverBudgetError:
     # With a budget of zero all fractions are equal.
     nearest = min(trials, key=lambda t: (problem.share(t), t.phase_rms_rad))
-    raise OverBudgetError(
+    return OverBudgetError(
         f"no {problem.layout.value} graph takes less than {MARGIN:.0%} of the budget on the "
         f"selection strip and changes its image by less than {MOST_CHANGE:.0%} of it, which leaves "
-        f"what another strip may need: at best, with {len(nearest.kept)} of {len(costs)} layers in "
-        f"float and {nearest.method.value} ranges, {described(nearest.loss)}, and against fp32's "
-        f"own image {described(nearest.change)}",
+        f"what another strip may need: at best, with {len(nearest.kept)} of "
+        f"{len(layers_of(onnx.load_from_string(problem.graph)))} layers in float and "
+        f"{nearest.method.value} ranges, {described(nearest.loss)}, and against fp32's own image "
+        f"{described(nearest.change)}",
         problem.layout,
-        tuple(trials),
+        trials,
         problem.budget.flags_for(
             _times(nearest.loss, 1 / MARGIN), _times(nearest.change, 1 / MOST_CHANGE)
         ),
@@ -236,6 +292,7 @@ def _spared(costs: Sequence[LayerCost], most_bytes: float) -> frozenset[str]:
 
 def layer_costs(problem: Problem, ranges: Ranges, scheme: Scheme) -> tuple[LayerCost, ...]:
     """Costs of each layer quantised alone by `scheme`, largest loss first."""
+    scheme = replace(scheme, whole=False)
     layers = layers_of(onnx.load_from_string(problem.graph))
     part, patches = problem.selection.yardstick.part, problem.selection.fp32
     few = part.only(np.arange(len(part.numbers)) < SENSITIVITY_FRAMES)

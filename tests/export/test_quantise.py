@@ -7,7 +7,7 @@ import tiny_network
 from onnx import TensorProto
 
 from wnet_edge.calibration.ranges import RangeMethod, find_ranges
-from wnet_edge.export.int8.layers import layers_of
+from wnet_edge.export.int8.layers import last_layers, layers_of, nodes_behind_last_layers
 from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised
 from wnet_edge.export.run_graph import exact_patches, patches_on_processor
 from wnet_edge.package.manifest import Precision
@@ -39,6 +39,30 @@ def test_layers_are_those_behind_the_first_convolution(graph):
     names = [layer.name for layer in layers_of(onnx.load_from_string(graph))]
     assert names == ["conv_a", "conv_b", "conv_amplitude", "conv_phase"]
     assert layers_of(onnx.load_from_string(graph))[1].weights == 8 * 8 * 9 + 8
+
+
+def test_the_heads_are_what_no_layer_depends_on(graph):
+    model = onnx.load_from_string(graph)
+    assert last_layers(model) == {"conv_amplitude", "conv_phase"}
+    assert nodes_behind_last_layers(model) == ("sigmoid", "tanh")
+
+
+@pytest.mark.parametrize("layout", LAYOUTS[1:], ids=lambda layout: layout.value)
+def test_a_whole_graph_runs_in_integers_from_the_first_layer_to_the_heads(graph, ranges, layout):
+    heads = last_layers(onnx.load_from_string(graph))
+    whole = made(graph, ranges, layout, whole=True, kept=heads)
+    assert tiny_network.optimised(whole).count("QLinearConv") == 2
+    assert tiny_network.optimised(whole).count("Relu") == 1  # that of the front end
+
+
+def test_narrow_weights_saturate_on_no_processor(graph, ranges, counts):
+    """Sixteen bits hold two products of a 7-bit weight, which older x64 kernels add in them."""
+    narrow = made(graph, ranges, Precision.INT8_U8S8)
+    constants = tiny_network.initialisers(narrow).values()
+    weights = [values.astype(int) for values in constants if values.ndim == 4]
+    assert max(np.abs(values).max() for values in weights) == 64
+    exact, here = exact_patches(narrow, counts), patches_on_processor(narrow, counts)
+    assert np.abs(exact[1] - here[1]).max() < 0.02
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.value)

@@ -31,8 +31,8 @@ def bright():
 def graphs(bright):
     graph = tiny_network.tiny_network(seed=3)
     ranges = find_ranges(graph, bright, RangeMethod.MINMAX)
-    small = quantised(graph, ranges, Scheme(Precision.INT8_U8S8))
-    return {Precision.FP32: graph, Precision.INT8_U8S8: small}
+    kinds = (Precision.INT8, Precision.INT8_U8S8)
+    return {Precision.FP32: graph, **{k: quantised(graph, ranges, Scheme(k)) for k in kinds}}
 
 
 def packed(path, graphs, counts, *, safe):
@@ -61,22 +61,19 @@ def checks(done):
 
 def test_int8_as_exported_is_right_here(graphs, bright, tmp_path):
     done = verify(packed(tmp_path / "p.wnet", graphs, bright, safe=True))
-    assert checks(done) == (True, {"fp32": True, "int8-u8s8": True})
+    assert checks(done) == (True, {"fp32": True, "int8": True, "int8-u8s8": True})
     assert done.exit_code == 0
 
 
 @pytest.mark.skipif(has_vnni() is not False, reason="this processor has VNNI: nothing saturates")
-def test_naive_u8s8_is_refused_where_products_saturate(graphs, bright, tmp_path):
+def test_naive_int8_is_refused_where_products_saturate_and_narrow_weights_never_do(
+    graphs, bright, tmp_path
+):
     path = packed(tmp_path / "p.wnet", graphs, bright, safe=False)
     done = verify(path)
-    assert checks(done) == (True, {"fp32": True, "int8-u8s8": False})
+    assert checks(done) == (True, {"fp32": True, "int8": False, "int8-u8s8": True})
     assert done.exit_code == 0  # fp32 is what infer takes
-    named = verify(path, "--precision", "int8-u8s8")
+    named = verify(path, "--precision", "int8")
     assert named.exit_code == 1
-    alone = packed(
-        tmp_path / "q.wnet",
-        {Precision.INT8_U8S8: graphs[Precision.INT8_U8S8]},
-        bright,
-        safe=False,
-    )
-    assert verify(alone).exit_code == 1
+    only = {Precision.INT8: graphs[Precision.INT8]}
+    assert verify(packed(tmp_path / "q.wnet", only, bright, safe=False)).exit_code == 1

@@ -45,9 +45,9 @@ def problem(graph):
     yardstick = against_fp32(part, fp32)
     accuracy = yardstick.accuracy(fp32)
 
-    def with_budget(max_ssim_drop):
+    def with_budget(max_ssim_drop, layout=Precision.INT8):
         budget = Budget(max_ssim_drop=max_ssim_drop)
-        return Problem(graph, Precision.INT8, MeasuredStrip(yardstick, fp32, accuracy), run, budget)
+        return Problem(graph, layout, MeasuredStrip(yardstick, fp32, accuracy), run, budget)
 
     return with_budget
 
@@ -62,6 +62,17 @@ def test_a_wide_budget_gives_back_only_what_takes_few_bytes(problem, candidates)
     best = min(found.trials, key=lambda trial: trial.phase_rms_rad)
     assert set(best.kept) == found.scheme.kept
     assert (found.ranges.method, found.scheme.per_channel) == (best.method, best.per_channel)
+
+
+def test_an_unsigned_graph_is_one_integer_path_where_the_budget_allows(problem, candidates):
+    wide = search(problem(2.0, Precision.INT8_U8S8), candidates)
+    assert wide.scheme.whole
+    assert wide.scheme.kept == {"conv_amplitude", "conv_phase"}
+    assert [trial.method for trial in wide.trials] == list(METHODS)
+    least = min(trial.loss.ssim for trial in wide.trials)
+    found = search(problem(0.9 * least / MARGIN, Precision.INT8_U8S8), candidates)
+    assert not found.scheme.whole
+    assert [trial.whole for trial in found.trials][: len(METHODS)] == [True] * len(METHODS)
 
 
 def test_a_narrow_budget_gives_back_the_dearest_layers_too(problem, candidates):
