@@ -18,6 +18,7 @@ from wnet_edge.framing.training_domain import (
 )
 from wnet_edge.io.found import Found, Positions
 from wnet_edge.io.scan_file import find_scan
+from wnet_edge.package.manifest import Adaptation, FrameFit, Grade
 from wnet_edge.package.opening import open_package
 from wnet_edge.physics.orientation import Orientation, orient
 from wnet_edge.physics.poisson import expected_root_deviation
@@ -116,6 +117,28 @@ def test_a_background_that_passes_put_into_the_image_earns_no_trust(example, pac
     assert refined.trusted is None
     assert "subtract it" in refined.warning
     assert check(example, package, refining=RefineOptions(3)).self_check.trusted
+
+
+def test_an_image_without_a_whole_pass_is_judged_as_the_network_left_it(example, package):
+    poor = FrameFit(r_factor=0.19, r_floor=0.0, r_blank=0.2, contrast=1.0, frames=100)
+    adapted = Adaptation(
+        scan="s.h5",
+        scan_sha256="0" * 64,
+        frames=100,
+        median_counts=1e6,
+        probe_from="the file",
+        choices=(),
+        image=None,
+        refined=poor,
+        passes=5,
+        phase_correlation=None,
+        refined_phase_correlation=None,
+        grade=Grade.GOOD,
+        reason=None,
+    )
+    diverging = replace(package, manifest=replace(package.manifest, adaptation=adapted))
+    assert check(example, diverging, refining=RefineOptions(0)).self_check.trusted
+    assert check(example, diverging, refining=RefineOptions(1)).self_check.trusted is False
 
 
 def test_a_scan_too_small_to_be_checked_says_so(example, package):

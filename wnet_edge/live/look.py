@@ -88,7 +88,7 @@ class Look:
     def _judged(self) -> tuple[Assembled, SelfCheck, float]:
         """The image, whether it explains its frames, and the seconds that took."""
         assembled, refinement = self._refined
-        began, refined = perf_counter(), refinement is not None
+        began, refined = perf_counter(), refinement is not None and refinement.passes > 0
         check = self.gathered.check(assembled, self.compared_frames, refined=refined)
         return assembled, check, perf_counter() - began
 

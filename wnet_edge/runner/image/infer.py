@@ -158,7 +158,7 @@ def infer(
         gathered = assembler.finish()
         assembled = gathered.assembled()
         laps.lap("stitch")
-        refinement = None
+        refinement, refined = None, False
         if refining is not None:
             assembled, refinement = refine(
                 gathered,
@@ -167,9 +167,9 @@ def infer(
                 refining,
                 progress,
             )
-            gathered = refinement.applied_to(gathered)
+            gathered, refined = refinement.applied_to(gathered), refinement.passes > 0
             laps.lap("refine")
-        checked = gathered.check(assembled, effort.compared_frames, refined=refinement is not None)
+        checked = gathered.check(assembled, effort.compared_frames, refined=refined)
         laps.lap("check")
     timing = laps.timing(opened.open_s)
     inference = inference_of(scan, opened, assembled, checked, gathered.faults, timing)
