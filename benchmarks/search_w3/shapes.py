@@ -69,37 +69,33 @@ IN_USE = Shape("two probe modes", W3Config(), Variant.TWO_PROBE_MODES)
 _LIGHT = replace(START, widths=(16, 32, 64, 64), depths=(1, 1, 1, 2), decoder_widths=(64, 32, 16))
 """Parameters where a frame has few pixels, channels in multiples of 16."""
 
+
+def _light(name: str, **changes: Any) -> Shape:
+    """A light shape, by what it changes of the first one."""
+    return Shape(name, replace(_LIGHT, **changes), Variant.LIGHT)
+
+
 _SHALLOW = replace(START, depths=(1, 1, 1, 1), kernel_px=7)
 
 SHAPES = (
     Shape("start", START),
     Shape("start, light", START, Variant.LIGHT),
-    Shape("16-32-64-64, 1-1-1-2, 64-32-16", _LIGHT, Variant.LIGHT),
-    Shape(
+    _light("16-32-64-64, 1-1-1-2, 64-32-16"),
+    _light(
         "16-32-48-64, 1-1-2-2, 64-40-16",
-        replace(_LIGHT, widths=(16, 32, 48, 64), depths=(1, 1, 2, 2), decoder_widths=(64, 40, 16)),
-        Variant.LIGHT,
+        widths=(16, 32, 48, 64),
+        depths=(1, 1, 2, 2),
+        decoder_widths=(64, 40, 16),
     ),
-    Shape(
-        "16-32-56-72, 1-1-1-2, 48-32-24",
-        replace(_LIGHT, widths=(16, 32, 56, 72), decoder_widths=(48, 32, 24)),
-        Variant.LIGHT,
-    ),
-    Shape(
-        "16-32-64-64, 1-1-1-2, 48-32-16, kernels 7",
-        replace(_LIGHT, decoder_widths=(48, 32, 16), kernel_px=7),
-        Variant.LIGHT,
-    ),
-    Shape(
+    _light("16-32-56-72, 1-1-1-2, 48-32-24", widths=(16, 32, 56, 72), decoder_widths=(48, 32, 24)),
+    _light("16-32-64-64, 1-1-1-2, 48-32-16, kernels 7", decoder_widths=(48, 32, 16), kernel_px=7),
+    _light(
         "16-32-48-96, 1-1-2-1, 40-40-16",
-        replace(_LIGHT, widths=(16, 32, 48, 96), depths=(1, 1, 2, 1), decoder_widths=(40, 40, 16)),
-        Variant.LIGHT,
+        widths=(16, 32, 48, 96),
+        depths=(1, 1, 2, 1),
+        decoder_widths=(40, 40, 16),
     ),
-    Shape(
-        "16-40-48-72, 1-1-1-2, 64-24-16",
-        replace(_LIGHT, widths=(16, 40, 48, 72), decoder_widths=(64, 24, 16)),
-        Variant.LIGHT,
-    ),
+    _light("16-40-48-72, 1-1-1-2, 64-24-16", widths=(16, 40, 48, 72), decoder_widths=(64, 24, 16)),
     Shape("head at full resolution", START, Variant.FULL_RESOLUTION_HEAD),
     Shape("frame alone, no skips", FRAME_ONLY),
     Shape("no skips", replace(START, skips=False)),

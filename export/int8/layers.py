@@ -73,33 +73,27 @@ def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:
 
 def last_layers(model: onnx.ModelProto) -> frozenset[str]:
     """Names of the layers on which no other depends: what they round is rounded in the output."""
-    layers = {layer.name for layer in layers_of(model)}
-    needed = _needed_by(layers, model)
-    return frozenset(
-        node.name
-        for node in model.graph.node
-        if node.name in layers and not needed.intersection(node.output)
-    )
+    return frozenset(layer.name for layer in layers_of(model)).intersection(_heads(model))
 
 
 def nodes_behind_last_layers(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the nodes behind those, in the graph's order."""
+    last = last_layers(model)
+    return tuple(name for name in _heads(model) if name not in last)
+
+
+def _heads(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes on which no layer depends, in the graph's order."""
     layers = {layer.name for layer in layers_of(model)}
-    needed = _needed_by(layers, model)
-    return tuple(
-        node.name
-        for node in model.graph.node
-        if node.name not in layers and not needed.intersection(node.output)
-    )
-
-
-def _needed_by(layers: set[str], model: onnx.ModelProto) -> set[str]:
-    """Tensors on which a layer of these depends."""
     needed: set[str] = set()
+    heads = []
     for node in reversed(model.graph.node):
-        if node.name in layers or needed.intersection(node.output):
+        followed = bool(needed.intersection(node.output))
+        if not followed:
+            heads.append(node.name)
+        if followed or node.name in layers:
             needed.update(node.input)
-    return needed
+    return heads[::-1]
 
 
 def front_constants_in_half(model: onnx.ModelProto) -> None:

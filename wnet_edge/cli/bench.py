@@ -127,13 +127,14 @@ def command(
     told.tell(notes)
     rows = _time_all(graphs, batch_sizes, runs, here, told)
     entrants = [row.entrant for row in rows if row.batch_size == batch_sizes[0]]
+    placed = _placed(entrants)
     findings = Findings(
         packages=opened,
         threads=threads,
         runs=runs,
         rows=rows,
-        misplaced=_misplaced(entrants),
-        in_integers=_in_integers(entrants),
+        misplaced=_misplaced(placed),
+        in_integers=_in_integers(placed),
         profile=_profile(entrants[0]) if profile else (),
         libraries=[peer.library for peer in here],
         notes=told.lines,
@@ -194,24 +195,34 @@ def _open_peers(entrants: Sequence[Entrant], peers: Sequence[Peer], told: _Told)
     return opened
 
 
-def _misplaced(entrants: Sequence[Entrant]) -> list[Misplaced]:
+def _placed(entrants: Sequence[Entrant]) -> list[tuple[Entrant, tuple[NodeTime, ...]]]:
+    """Nodes of the graphs of which they tell something: quantised, or not on the processor."""
+    return [
+        (entrant, _nodes(entrant, PLACEMENT_RUNS))
+        for entrant in entrants
+        if entrant.is_own
+        and (
+            entrant.run_settings.precision.quantised
+            or entrant.run_settings.provider is not Provider.CPU
+        )
+    ]
+
+
+def _misplaced(placed: Sequence[tuple[Entrant, tuple[NodeTime, ...]]]) -> list[Misplaced]:
     """Graphs with nodes that their provider left to another; the processor has none to leave."""
     found = [
-        Misplaced(
-            entrant, misplaced(_nodes(entrant, PLACEMENT_RUNS), entrant.run_settings.provider)
-        )
-        for entrant in entrants
-        if entrant.is_own and entrant.run_settings.provider is not Provider.CPU
+        Misplaced(entrant, misplaced(nodes, entrant.run_settings.provider))
+        for entrant, nodes in placed
     ]
     return [one for one in found if one.nodes]
 
 
-def _in_integers(entrants: Sequence[Entrant]) -> list[InIntegers]:
+def _in_integers(placed: Sequence[tuple[Entrant, tuple[NodeTime, ...]]]) -> list[InIntegers]:
     """Of the quantised graphs; a provider that runs a graph as one node does not tell."""
     found = [
-        InIntegers(entrant, convolutions_run(_nodes(entrant, PLACEMENT_RUNS)))
-        for entrant in entrants
-        if entrant.is_own and entrant.run_settings.precision.quantised
+        InIntegers(entrant, convolutions_run(nodes))
+        for entrant, nodes in placed
+        if entrant.run_settings.precision.quantised
     ]
     return [one for one in found if one.convolutions.all]
 

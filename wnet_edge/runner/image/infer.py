@@ -158,7 +158,7 @@ def infer(
         gathered = assembler.finish()
         assembled = gathered.assembled()
         laps.lap("stitch")
-        refinement, refined = None, False
+        refinement = None
         if refining is not None:
             assembled, refinement = refine(
                 gathered,
@@ -167,8 +167,9 @@ def infer(
                 refining,
                 progress,
             )
-            gathered, refined = refinement.applied_to(gathered), refinement.passes > 0
+            gathered = refinement.applied_to(gathered)
             laps.lap("refine")
+        refined = refinement is not None and refinement.passes > 0
         checked = gathered.check(assembled, effort.compared_frames, refined=refined)
         laps.lap("check")
     timing = laps.timing(opened.open_s)
