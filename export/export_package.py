@@ -20,6 +20,7 @@ from wnet_edge.calibration.ranges import ranges_of, read_ranges
 from wnet_edge.errors import CheckpointError, ExportError, PackageError
 from wnet_edge.export.graph import serialise
 from wnet_edge.export.held_out import held_out, measured
+from wnet_edge.export.int8.fine_tune import FineTuning
 from wnet_edge.export.int8.layers import named
 from wnet_edge.export.int8.quantise import LAYOUTS
 from wnet_edge.export.options import ExportOptions, Material
@@ -42,6 +43,7 @@ from wnet_edge.package.manifest import (
 )
 from wnet_edge.package.opening import Package
 from wnet_edge.package.packing import PackageContent, pack, write_package
+from wnet_edge.physics.instrument import Instrument
 from wnet_edge.runner.choosing.choice import open_best_graph
 from wnet_edge.runner.graph.providers import Provider
 from wnet_edge.runner.graph.run_settings import BATCH_SIZE, RunnerOptions
@@ -56,6 +58,9 @@ from wnet_edge.scan.preparation import fault_lines
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.checkpoint import TrainingRecord, load_network
 from wnet_edge.training.self_supervised import SOURCE as SELF_SUPERVISED
+
+_QAT_SEED = 20
+"""Of the frames of quantisation-aware training: the same checkpoint gives the same package."""
 
 
 def _quietly(_step: str) -> None:
@@ -113,7 +118,9 @@ def export_package(
         ResultError: if the reference does not explain its frames.
         PrecisionError: if a precision that is not optional exceeds the budget (with the trials,
             `OverBudgetError`), or this processor computes its graph wrongly.
-        ExportError: if the graph deviates from the network, or the network is hardly trained.
+        ExportError: if the graph deviates from the network, or the network is hardly trained, or
+            can't be trained for INT8.
+        SimulationError: if frames for that training can't be simulated.
         PackageError: if the package can't be written.
     """
     network, loaded = load_network(checkpoint, written_over=own_checkpoint)
@@ -143,6 +150,7 @@ def export_package(
         report=measured(split.report, shipped),
         budget=options.budget,
         ranges=ranges,
+        fine_tuning=_fine_tuning(instrument, options, tell),
         ask_layers=options.ask_layers,
     )
     fp32 = make(Precision.FP32, source)
@@ -231,6 +239,14 @@ def _check_not_trained_on(scan: Scan, record: TrainingRecord) -> tuple[str, ...]
         f"{scan.path}: the network was trained on this scan, though without labels: the figures "
         "hold for the scan itself; for others of the sample, name one with --calibration",
     )
+
+
+def _fine_tuning(
+    instrument: Instrument, options: ExportOptions, tell: Callable[[str], None]
+) -> FineTuning | None:
+    if not options.qat_epochs:
+        return None
+    return FineTuning(instrument, options.qat_epochs, _QAT_SEED, tell)
 
 
 def _own_image(content: PackageContent, scan: Scan) -> Inference:

@@ -13,6 +13,8 @@ from wnet_edge.package.signature import PrivateKey
 from wnet_edge.physics.orientation import Orientation
 from wnet_edge.scan.scan import Scan
 
+MAX_QAT_EPOCHS = 1000
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -27,21 +29,26 @@ class ExportOptions:
         budget: accuracy budget for each of them.
         calibrators: calibration methods to try for INT8.
         ranges: file that caches the calibration ranges; None for no cache.
+        qat_epochs: of quantisation-aware training before INT8 graphs are made; 0 for none.
         ask_layers: measure accuracy loss and time saved of every layer in INT8; takes a while.
         allow_untrained: package a network that hardly explains its own instrument's scan.
 
     Raises:
-        ExportError: if opset or batch size is out of range, or no precision is given.
+        ExportError: if opset, batch size or epochs are out of range, no precision is given, or none
+            that quantisation-aware training is for.
     """
 
     opset: int = OPSET
     batch_size: int | None = None
     key: PrivateKey | None = None
-    precisions: tuple[Precision, ...] = (Precision.FP32, Precision.FP16, Precision.INT8)
+    precisions: tuple[Precision, ...] = (
+        *(Precision.FP32, Precision.FP16, Precision.INT8, Precision.INT8_U8S8),
+    )
     optional: tuple[Precision, ...] = ()
     budget: Budget = field(default_factory=Budget)
     calibrators: tuple[RangeMethod, ...] = DEFAULT_METHODS
     ranges: Path | None = None
+    qat_epochs: int = 0
     ask_layers: bool = False
     allow_untrained: bool = False
 
@@ -58,6 +65,13 @@ class ExportOptions:
             raise ExportError(
                 f"a batch of {self.batch_size} can't be exported; choose from 1 to {MAX_BATCH_SIZE}"
             )
+        if not 0 <= self.qat_epochs <= MAX_QAT_EPOCHS:
+            raise ExportError(
+                f"{self.qat_epochs} epochs of quantisation-aware training; choose from 0 to "
+                f"{MAX_QAT_EPOCHS}"
+            )
+        if self.qat_epochs and not any(kind.quantised for kind in self.precisions):
+            raise ExportError("--qat-epochs is for INT8; name an INT8 --precision, or none")
 
 
 DEFAULT_PRECISIONS = ExportOptions.precisions
@@ -73,6 +87,7 @@ def chosen_options(
     batch_size: int | None = None,
     key: PrivateKey | None = None,
     ranges: Path | None = None,
+    qat_epochs: int = 0,
     allow_untrained: bool = False,
 ) -> ExportOptions:
     """What a user has chosen, empty or None for the default; fields as in `ExportOptions`.
@@ -92,6 +107,7 @@ def chosen_options(
         batch_size=batch_size,
         key=key,
         ranges=ranges,
+        qat_epochs=qat_epochs,
         allow_untrained=allow_untrained,
     )
 

@@ -18,8 +18,15 @@ from wnet_edge.export.graph import serialise
 from wnet_edge.export.half.half import HalfGraph, to_half
 from wnet_edge.export.half.half_rounding import outputs, rounded_twin
 from wnet_edge.export.held_out import HeldOut, MeasuredStrip
+from wnet_edge.export.int8.fine_tune import FineTuning, fine_tuned
 from wnet_edge.export.int8.layer_shares import LayerShare, layer_shares
-from wnet_edge.export.int8.search import FoundInt8, OverBudgetError, Problem, search
+from wnet_edge.export.int8.search import (
+    FoundInt8,
+    OverBudgetError,
+    Problem,
+    search,
+    starting_point,
+)
 from wnet_edge.export.passes.compact import compacted
 from wnet_edge.export.run_graph import exact_patches, patches_on_processor
 from wnet_edge.judging.yardstick import Judge, Loss, loss, phase_rms_rad
@@ -50,6 +57,7 @@ class Source:
         report: strip for the reported figures.
         budget: accuracy budget.
         ranges: value ranges on the calibration frames, by each calibrator; for INT8.
+        fine_tuning: quantisation-aware training before INT8 graphs are made; None for none.
         ask_layers: whether to measure accuracy loss and time saved of every layer in INT8.
     """
 
@@ -61,6 +69,7 @@ class Source:
     report: MeasuredStrip
     budget: Budget
     ranges: Sequence[Ranges]
+    fine_tuning: FineTuning | None
     ask_layers: bool
 
 
@@ -143,7 +152,10 @@ def _make_int8(layout: Precision, source: Source) -> Made:
 
     counts = source.held_out.counts
     problem = Problem(source.graph, layout, source.selection, run, source.budget)
-    found = search(problem, source.ranges)
+    ranges = source.ranges
+    if source.fine_tuning is not None:
+        problem, ranges = _fine_tuned(problem, ranges, source.fine_tuning)
+    found = search(problem, ranges)
 
     def exact(frames: NDArray[np.float32]) -> PatchArrays:
         return exact_patches(found.content, frames)
@@ -157,11 +169,22 @@ def _make_int8(layout: Precision, source: Source) -> Made:
     }
     if found.scheme.whole:
         settings["whole"] = True
+    if source.fine_tuning is not None:
+        settings["qat_epochs"] = source.fine_tuning.epochs
     graph = Graph(found.content, source.opset, settings)
     layers = layer_shares(problem, found, counts, settings) if source.ask_layers else ()
     made = Made(graph, exact(source.held_out.golden), tolerance, found=found, layers=layers)
     patches = run(found.content, source.report.yardstick.part.counts)
     return _judged(layout, made, patches, source, processor_name())
+
+
+def _fine_tuned(
+    problem: Problem, ranges: Sequence[Ranges], how: FineTuning
+) -> tuple[Problem, list[Ranges]]:
+    """The problem with weights, and their ranges, that were trained with the layout's rounding."""
+    closest, scheme = starting_point(problem, ranges)
+    graph, trained = fine_tuned(problem.graph, closest, scheme, how)
+    return replace(problem, graph=graph), [trained]
 
 
 def _judged(

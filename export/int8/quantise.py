@@ -67,6 +67,15 @@ def quantised(graph: bytes, ranges: Ranges, scheme: Scheme) -> bytes:
         ranges: value ranges of its tensors.
         scheme: quantisation scheme.
     """
+    made = quantised_model(graph, ranges, scheme)
+    front_constants_in_half(made)
+    made = compacted(made)
+    onnx.checker.check_model(made, full_check=True)
+    return serialise(made)
+
+
+def quantised_model(graph: bytes, ranges: Ranges, scheme: Scheme) -> onnx.ModelProto:
+    """As `quantised`, with the nodes that no provider needs, and the graph's own names."""
     model = onnx.shape_inference.infer_shapes(onnx.load_from_string(graph))
     behind = set(nodes_behind_first_convolution(model))
     left_out = {node.name for node in model.graph.node if node.name not in behind} | scheme.kept
@@ -97,11 +106,8 @@ def quantised(graph: bytes, ranges: Ranges, scheme: Scheme) -> bytes:
     )
     quantiser.quantize_model()
     quantiser.model.topological_sort()
-    made = quantiser.model.model
-    front_constants_in_half(made)
-    made = compacted(made)
-    onnx.checker.check_model(made, full_check=True)
-    return serialise(made)
+    made: onnx.ModelProto = quantiser.model.model
+    return made
 
 
 def _wider(model: onnx.ModelProto, scheme: Scheme) -> dict[str, list[dict[str, Any]]]:

@@ -202,10 +202,25 @@ def search(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8:
     raise _over_budget(problem, (*whole, *found))
 
 
+def starting_point(problem: Problem, candidates: Sequence[Ranges]) -> tuple[Ranges, Scheme]:
+    """The ranges closest to FP32, with the scheme that the search tries first."""
+    scheme = Scheme(problem.layout)
+    if problem.layout is not Precision.INT8:
+        scheme = _whole_scheme(problem)
+    measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
+    return min(measured, key=_cost).ranges, scheme
+
+
+def _whole_scheme(problem: Problem) -> Scheme:
+    """One integer path, the heads in float."""
+    ends = last_layers(onnx.load_from_string(problem.graph))
+    return Scheme(problem.layout, whole=True, kept=ends)
+
+
 def _search_whole(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8 | tuple[Trial, ...]:
     """One integer path, with the heads and as few other layers as possible in float; or trials."""
-    ends = last_layers(onnx.load_from_string(problem.graph))
-    scheme = Scheme(problem.layout, whole=True, kept=ends)
+    scheme = _whole_scheme(problem)
+    ends = scheme.kept
     measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
     best = min(measured, key=_cost)
     costs = layer_costs(problem, best.ranges, scheme)

@@ -159,6 +159,8 @@ def train(
     frames_per_epoch: int | None = None,
     fixed: bool = False,
     families: Sequence[str] = (),
+    background: float | None = None,
+    blur_px: float | None = None,
     data: Scan | File | NDArray[Any] | None = None,
     labels: File | None = None,
     orientation: str = Orientation.IDENTITY.value,
@@ -197,6 +199,8 @@ def train(
         frames_per_epoch: simulated frames per epoch.
         fixed: the same simulated frames every epoch.
         families: kinds of simulated object; empty for all.
+        background: largest background of simulated frames, relative to their mean count.
+        blur_px: their largest RMS blur, detector pixels.
         data: scan whose frames to train on, from `wnet_edge.read_scan` or a file.
         labels: reconstruction of that scan to cut labels from.
         orientation: what is done to a frame of `data` first: "identity", "rot90" ….
@@ -241,6 +245,8 @@ def train(
         frames_per_epoch=frames_per_epoch,
         fixed=fixed,
         families=tuple(chosen(Family, one, "families").value for one in families),
+        background=background,
+        blur_px=blur_px,
         data=source,
         labels=None if labels is None else path_of(labels),
         augment=augment,

@@ -18,7 +18,13 @@ from wnet_edge.cli.scan_options import (
 from wnet_edge.export.budget import Budget
 from wnet_edge.export.export_network import Calibration
 from wnet_edge.export.graph import NEWEST_OPSET, OLDEST_OPSET, OPSET
-from wnet_edge.export.options import DEFAULT_PRECISIONS, ExportOptions, chosen_options
+from wnet_edge.export.int8.fine_tune import FRAMES_PER_EPOCH
+from wnet_edge.export.options import (
+    DEFAULT_PRECISIONS,
+    MAX_QAT_EPOCHS,
+    ExportOptions,
+    chosen_options,
+)
 from wnet_edge.package.manifest import MAX_BATCH_SIZE, CalibrationSource, Precision
 from wnet_edge.package.signature import read_private_key
 
@@ -28,7 +34,7 @@ DYNAMIC = "dynamic"
 
 NEW_GRAPHS = (
     *("precisions", "calibration", "reference", "calibration_source", "calibrators", "ranges"),
-    *("max_ssim_drop", "max_psnr_drop_db", "opset", "batch"),
+    *("max_ssim_drop", "max_psnr_drop_db", "qat_epochs", "opset", "batch"),
     "allow_untrained",
 )
 """Parameters without a meaning for a package that is there already."""
@@ -97,6 +103,13 @@ _OPTIONS = (
         help=f"Largest PSNR loss relative to FP32, in dB.  [default: {Budget.max_psnr_drop_db}]",
     ),
     click.option(
+        "--qat-epochs",
+        type=click.IntRange(1, MAX_QAT_EPOCHS),
+        help="Epochs of quantisation-aware training before INT8 graphs are made, on simulated "
+        f"frames, {FRAMES_PER_EPOCH} an epoch, where calibration alone loses too much.  [default: "
+        "none]",
+    ),
+    click.option(
         "--opset",
         type=click.IntRange(OLDEST_OPSET, NEWEST_OPSET),
         help=f"ONNX operator set version.  [default: {OPSET}]",
@@ -147,6 +160,7 @@ def options_from(values: dict[str, Any]) -> ExportOptions:
         batch_size=values["batch"],
         key=None if values["sign"] is None else read_private_key(values["sign"]),
         ranges=values["ranges"],
+        qat_epochs=values["qat_epochs"] or 0,
         allow_untrained=values["allow_untrained"],
     )
 

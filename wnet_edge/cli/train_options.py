@@ -16,8 +16,14 @@ from wnet_edge.physics.objects import Family
 from wnet_edge.training.device import DeviceName
 from wnet_edge.training.frame_supply import DEFAULT_FRAMES, DEFAULT_WINDOW_PX
 from wnet_edge.training.options import PhaseError, RecipeName
+from wnet_edge.training.simulation import SimulationOptions
 
 MAX_FRAMES, MAX_EPOCHS, MAX_BATCH_FRAMES, MAX_WORKERS = 100_000_000, 100_000, 4096, 256
+
+
+MAX_BLUR_PX = 8.0
+
+_SIMULATED = SimulationOptions()
 
 
 def _choices(names: type[Enum]) -> click.Choice[str]:
@@ -87,6 +93,19 @@ SECTIONS = {
             type=_choices(Family),
             multiple=True,
             help="Kind of simulated object; repeatable.  [default: all]",
+        ),
+        click.Option(
+            ["--background"],
+            type=Number(0, 1, max_open=True),
+            help="Largest background of simulated frames, relative to their mean count: that of "
+            "the instrument, so that the network is as good as it can be there.  [default: "
+            f"{_SIMULATED.detector.background:g}]",
+        ),
+        click.Option(
+            ["--blur-px"],
+            type=Number(0, MAX_BLUR_PX),
+            help="Largest blur (RMS) of simulated frames in detector pixels, by a source larger "
+            f"than the modes of the probe tell.  [default: {_SIMULATED.blur_px:g}]",
         ),
     ),
     "Frames of a file": (

@@ -1,7 +1,7 @@
 """From what a user says of the frames to where they come from: simulated, stored or measured."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,9 @@ class FrameOptions:
         frames_per_epoch: simulated frames per epoch; None for the default.
         fixed: simulate the same frames for every epoch.
         families: kinds of simulated object; empty for all.
+        background: largest background of simulated frames, relative to their mean count; None for
+            the default.
+        blur_px: their largest RMS blur, detector pixels; None for the default.
         data: scan whose frames to take, a file or (N, H, W) counts.
         labels: reconstruction to cut their labels from.
         augment: whether to augment them; None for the recipe's choice.
@@ -61,6 +64,8 @@ class FrameOptions:
     frames_per_epoch: int | None = None
     fixed: bool = False
     families: tuple[str, ...] = ()
+    background: float | None = None
+    blur_px: float | None = None
     data: Path | NDArray[Any] | None = None
     labels: Path | None = None
     augment: bool | None = None
@@ -74,12 +79,13 @@ class FrameOptions:
         """Refuse what contradicts itself."""
         if self.data is None and self.probe is None:
             raise OptionError("give either --data or --probe")
+        simulated = (self.frames_per_epoch, self.background, self.blur_px)
         if self.data is not None and (
-            self.frames_per_epoch is not None or self.fixed or self.families
+            self.fixed or self.families or any(value is not None for value in simulated)
         ):
             raise OptionError(
-                "--frames-per-epoch, --fixed and --family are for simulated frames, with --probe "
-                "and without --data"
+                "--frames-per-epoch, --fixed, --family, --background and --blur-px are for "
+                "simulated frames, with --probe and without --data"
             )
         if self.data is None and (self.labels is not None or self.augment is not None):
             raise OptionError("--labels, --augment and --no-augment go with --data")
@@ -105,10 +111,7 @@ def frame_supply(
     """
     if options.data is not None:
         return _stored(options.data, options, recipe, tell)
-    simulation = SimulationOptions(
-        frames_per_epoch=options.frames_per_epoch or DEFAULT_FRAMES,
-        families=tuple(Family(f) for f in options.families) or tuple(Family),
-    )
+    simulation = _simulation(options)
     if options.fixed:
         check_memory(
             2 * simulation.frames_per_epoch * _ARRAYS_PER_FRAME * 4 * options.edge_px**2,
@@ -126,6 +129,19 @@ def frame_supply(
         workers=options.workers,
     )
     return FixedFrames(simulated, seed=options.seed) if options.fixed else simulated
+
+
+def _simulation(options: FrameOptions) -> SimulationOptions:
+    default = SimulationOptions()
+    detector = default.detector
+    if options.background is not None:
+        detector = replace(detector, background=options.background)
+    return SimulationOptions(
+        frames_per_epoch=options.frames_per_epoch or DEFAULT_FRAMES,
+        families=tuple(Family(f) for f in options.families) or tuple(Family),
+        detector=detector,
+        blur_px=default.blur_px if options.blur_px is None else options.blur_px,
+    )
 
 
 def _stored(
