@@ -1,7 +1,7 @@
 """Signed activations of a quantised graph as unsigned ones, for OpenVINO.
 
 OpenVINO's 8-bit convolutions take unsigned activations. It shifts signed ones itself, and where
-they pass a Concat it rounds their range to whole numbers first: a range of -2.52 … 2.50 becomes
+they pass a Concat it rounds their range to whole numbers first: a range of -2.53 … 2.51 becomes
 seven levels from -3 to 3. Activations that are unsigned in the graph are left as they are.
 """
 

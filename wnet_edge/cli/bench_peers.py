@@ -90,8 +90,8 @@ def peer_run(peer: Peer, package: Package, run_settings: RunSettings) -> RunFram
     deviation = Deviation.between(found, package.golden.outputs[run_settings.precision])
     fault = golden_fault(package, run_settings.precision, deviation)
     if fault is not None:
-        wide = run_settings.precision in (Precision.INT8, Precision.INT8_U8U8)
-        saturates = peer is Peer.OPENVINO and wide and has_vnni() is False
+        in_integers = peer is Peer.OPENVINO and run_settings.precision is Precision.INT8
+        saturates = in_integers and has_vnni() is False
         raise PeerError(
             f"{peer.value} is not timed on {run_settings.precision.value} of {package.path}: "
             f"{fault}{_SATURATES if saturates else ''}"
