@@ -127,9 +127,8 @@ def test_peers_have_rows_of_their_own(call, tmp_path, monkeypatch):
     assert peer["end_to_end"] is None
     assert peer["graph"]["ratio"] == pytest.approx(peer["graph"]["p50_ms"] / own["graph"]["p50_ms"])
     assert {"openvino", "torch"} <= set(values["versions"])
-    assert values["notes"][-1:] == [
-        "pytorch is not timed on conv.wnet: no PyTorch weights of it ship with wnet-edge"
-    ]
+    line = "pytorch is not timed on conv.wnet: no PyTorch weights of it ship with wnet-edge"
+    assert line in values["notes"]
 
 
 def test_weights_of_another_network_are_not_timed():
@@ -206,7 +205,8 @@ def test_products_that_saturate_without_vnni_are_told_of(tmp_path, monkeypatch):
 
 def test_bfloat16_computes_the_fp32_graph_alone(tmp_path):
     pytest.importorskip("openvino")
-    package = convolutional(tmp_path / "conv.wnet")
+    wide = {Precision.FP32: Tolerance(0.1, 0.1, 0.1)}
+    package = convolutional(tmp_path / "conv.wnet", tolerance=wide)
     run = peer_run(Peer.OPENVINO_BF16, package, CPU)
     assert run(package.golden.counts)[1].shape == package.golden.counts.shape
     with pytest.raises(
