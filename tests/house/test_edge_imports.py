@@ -69,6 +69,30 @@ def test_edge_modules_keep_to_the_list(names):
     assert public - {"cython_runtime"} <= ALLOWED
 
 
+def test_a_scan_loads_what_it_needs():
+    """What other scans, formats and options need is loaded for them."""
+    script = (
+        "import sys\n"
+        "import wnet_edge.cli.infer\n"
+        "from wnet_edge.embedded import EXAMPLE_SCAN\n"
+        "from wnet_edge.io.scan_file import find_scan\n"
+        "find_scan(EXAMPLE_SCAN)\n"
+        "print('\\n'.join(sys.modules))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "wnet_edge.io.readers.cxi" in loaded
+    unused = {
+        f"wnet_edge.io.readers.{name}" for name in ("eiger", "flag_overrides", "nexus", "npz")
+    }
+    unused |= {f"wnet_edge.io.{name}" for name in ("containers.tiff.frames", "writers.cxi_image")}
+    unused |= {f"wnet_edge.runner.image.{name}" for name in ("position_refinement", "refinement")}
+    unused |= {"wnet_edge.comparing", "hdf5plugin", "importlib.metadata", "PIL", "tomllib"}
+    assert not unused & loaded
+
+
 def test_help_imports_no_command():
     script = (
         "import sys\n"

@@ -36,7 +36,6 @@ from wnet_edge.cli.terminal import print_line, print_note
 from wnet_edge.embedded import named, opened_package, resolved
 from wnet_edge.errors import ResultError, ScanError, WNetEdgeError
 from wnet_edge.io.containers.image_files import is_of_images
-from wnet_edge.io.containers.tiff.frames import check_several_scans
 from wnet_edge.io.images.result_format import (
     ResultFormat,
     default_paths,
@@ -134,6 +133,8 @@ def command(
     if several and picture is not None:
         raise click.UsageError("--image is for one scan; for several, give -o FOLDER")
     if several:
+        from wnet_edge.io.containers.tiff.frames import check_several_scans
+
         check_several_scans([Path(resolved(scan)) for scan in scans])
     options = runner_options_from(precision, provider, threads, batch_size)
     read_options = read_options_from(reading)

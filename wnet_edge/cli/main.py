@@ -17,7 +17,6 @@ import contextlib
 import os
 import sys
 from importlib import import_module
-from importlib.metadata import version
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,6 @@ from wnet_edge.host.interrupts import (
     leaving_at_once,
 )
 from wnet_edge.host.outputs import check_current_folder
-from wnet_edge.runner.doctor.wheels import import_fault
 
 COMMANDS = {
     "demo": "Reconstruct the embedded example scan.",
@@ -122,6 +120,8 @@ def _check_onnxruntime(error: Exception) -> None:
     Raises:
         ProviderError: if so, with the cure.
     """
+    from wnet_edge.runner.doctor.wheels import import_fault  # reads all installed metadata
+
     fault = import_fault()
     if fault is not None:
         raise ProviderError(fault) from error
@@ -134,7 +134,7 @@ def _check_onnxruntime(error: Exception) -> None:
     "batch system), 129 by SIGHUP. However a command ends, no output is left half-written. Input "
     "files, and files that a scan links to, are never overwritten, not even with --force.",
 )
-@click.version_option(version("wnet-edge"), prog_name="wnet-edge")
+@click.version_option(package_name="wnet-edge", prog_name="wnet-edge")
 def group() -> None:
     """Image a ptychographic sample while it is scanned, with a neural network."""
 

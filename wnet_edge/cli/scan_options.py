@@ -7,7 +7,7 @@ front; what is typed goes before what the file says.
 import sys
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -16,16 +16,13 @@ from wnet_edge.cli.example import PART
 from wnet_edge.cli.number_types import Number
 from wnet_edge.cli.options import AUTO, FILE
 from wnet_edge.errors import ScanError
-from wnet_edge.framing.for_network import Turns
 from wnet_edge.host.inputs import input_file
 from wnet_edge.io.found import ZeroFrequency
 from wnet_edge.io.read_options import RasterOrder, ReadOptions
 from wnet_edge.physics.orientation import Orientation
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+if TYPE_CHECKING:
+    from wnet_edge.framing.for_network import Turns
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -77,6 +74,10 @@ def _use_profile(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
     """Make what the profile says the defaults of the command's options."""
     if path is None:
         return None
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
     input_file(path, ScanError, "name a TOML file of scan options")
     try:
         if path.stat().st_size > _MAX_PROFILE_BYTES:
@@ -339,8 +340,10 @@ def way_up(text: str | None, otherwise: Orientation) -> Orientation | None:
     return None if text == AUTO else Orientation(text)
 
 
-def turns_from(values: dict[str, Any]) -> Turns:
+def turns_from(values: dict[str, Any]) -> "Turns":
     """The options of `known_orientation_options`; they are taken out of `values`."""
+    from wnet_edge.framing.for_network import Turns  # what `infer` has no use for
+
     ways = (values.pop("orientation"), values.pop("position_orientation"))
     frames, positions = (way_up(way, Orientation.IDENTITY) or Orientation.IDENTITY for way in ways)
     return Turns(frames, positions)

@@ -1,6 +1,6 @@
 """What a user says of a scan, in place of its file or beyond it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,11 @@ class ReadOptions:
     pixel_size_m: float | None = None
     beam_centre_px: tuple[float, float] | None = None
     zero_frequency: ZeroFrequency | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether any of them is."""
+        return any(getattr(self, part.name) is not None for part in fields(self))
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -4,7 +4,9 @@ A file's format is detected from its content, never from its name: HDF5 layouts 
 archives and arrays by their first bytes. Flags override the content of the file.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +16,29 @@ from numpy.typing import NDArray
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.file_kind import FileKind, kind_of
 from wnet_edge.io.containers.frame_axes import settled_axes
-from wnet_edge.io.containers.hdf5.reader import opened
+from wnet_edge.io.containers.hdf5.links import LinkedGroup
+from wnet_edge.io.containers.hdf5.reader import Hdf5Reader, opened
 from wnet_edge.io.containers.image_files import is_of_images
-from wnet_edge.io.containers.numpy_frames import read_frames_array, read_npy
-from wnet_edge.io.containers.tiff.frames import read_images, read_tiff
 from wnet_edge.io.found import FoundScan, Wanted
 from wnet_edge.io.parts.complete_scan import complete_scan
 from wnet_edge.io.parts.pairing import paired
 from wnet_edge.io.read_options import ReadOptions
-from wnet_edge.io.readers import any_hdf5, cxi, eiger, nexus, ptychodus, ptylab, ptypy
-from wnet_edge.io.readers.flag_overrides import named_parts
-from wnet_edge.io.readers.npz import read_npz
 from wnet_edge.scan.scan import Scan
 
 HDF5_READERS = (
-    nexus.PTYCHOGRAPHY_READER,
-    cxi.READER,
-    ptychodus.READER,
-    ptylab.READER,
-    ptypy.READER,
-    eiger.READER,
-    nexus.READER,
-    any_hdf5.READER,
+    "nexus_ptychography",
+    "cxi",
+    "ptychodus",
+    "ptylab",
+    "ptypy",
+    "eiger",
+    "nexus",
+    "any_hdf5",
 )
-"""Readers in the order in which they are tried: layouts with more specific features come first."""
+"""Modules of `wnet_edge.io.readers`, each with a `READER`, in the order in which they are loaded
+and tried: layouts with more specific features come first."""
 
-_OTHER_READERS = {FileKind.NPZ: read_npz, FileKind.NPY: read_npy, FileKind.TIFF: read_tiff}
+_Find = Callable[[Path, ReadOptions | None], FoundScan]
 
 
 def find_scan(source: Path | NDArray[Any], options: ReadOptions | None = None) -> FoundScan:
@@ -53,7 +52,7 @@ def find_scan(source: Path | NDArray[Any], options: ReadOptions | None = None) -
         ScanError: in one line with the remedy, if it is no file, of unknown format, or damaged.
     """
     options = options or ReadOptions()
-    found = named_parts(_read(source, _wanted(options)), options, find_scan)
+    found = _overridden(_read(source, _wanted(options)), options, find_scan)
     return paired(settled_axes(found), options.frames_range)
 
 
@@ -68,7 +67,7 @@ def find_growing_scan(path: Path, options: ReadOptions | None = None) -> FoundSc
     """
     options = options or ReadOptions()
     wanted = replace(_wanted(options), growing=True)
-    return named_parts(_read(path, wanted), options, find_growing_scan)
+    return _overridden(_read(path, wanted), options, find_growing_scan)
 
 
 def open_scan(path: Path, options: ReadOptions | None = None) -> Scan:
@@ -85,19 +84,59 @@ def _wanted(options: ReadOptions) -> Wanted:
     return Wanted(options.entry, options.frames, unit)
 
 
+def _overridden(found: FoundScan, options: ReadOptions, find: _Find) -> FoundScan:
+    """The scan with all parts in `options` replaced; `find` reads another scan file."""
+    if not options.given:
+        return found
+    # With what reads arrays and tables of every kind.
+    from wnet_edge.io.readers.flag_overrides import named_parts
+
+    return named_parts(found, options, find)
+
+
 def _read(path: Path | NDArray[Any], wanted: Wanted) -> FoundScan:
+    """Content of a file; what reads its kind is loaded when such a file is met."""
     if isinstance(path, np.ndarray):
+        from wnet_edge.io.containers.numpy_frames import read_frames_array
+
         return read_frames_array(path)
     if is_of_images(path):
+        from wnet_edge.io.containers.tiff.frames import read_images
+
         return read_images(path)
     kind = kind_of(path)
     if kind is FileKind.HDF5:
         with opened(path) as file:
-            reader = next(reader for reader in HDF5_READERS if reader.recognises(file))
-            found = reader.read(file, path, wanted)
+            found = _reader_of(file).read(file, path, wanted)
             return replace(found, being_written=file.being_written)
-    if kind in _OTHER_READERS:
-        return _OTHER_READERS[kind](path)
+    return _read_arrays(path, kind)
+
+
+def _reader_of(file: LinkedGroup) -> Hdf5Reader:
+    """The first reader that recognises the file; the last one recognises any."""
+    modules = (import_module(f"wnet_edge.io.readers.{name}") for name in HDF5_READERS)
+    readers: Iterator[Hdf5Reader] = (module.READER for module in modules)
+    return next(reader for reader in readers if reader.recognises(file))
+
+
+def _read_arrays(path: Path, kind: FileKind) -> FoundScan:
+    """Content of a file that is not HDF5.
+
+    Raises:
+        ScanError: if it holds no scan.
+    """
+    if kind is FileKind.NPZ:
+        from wnet_edge.io.readers.npz import read_npz
+
+        return read_npz(path)
+    if kind is FileKind.NPY:
+        from wnet_edge.io.containers.numpy_frames import read_npy
+
+        return read_npy(path)
+    if kind is FileKind.TIFF:
+        from wnet_edge.io.containers.tiff.frames import read_tiff
+
+        return read_tiff(path)
     raise ScanError(
         f"{path}: is not a scan file: neither HDF5, NumPy nor TIFF; convert it to CXI or NPZ"
     )

@@ -39,7 +39,6 @@ from wnet_edge.io.readers.cxi import BAD_PIXEL_BITS
 from wnet_edge.io.readers.nexus_entry import DISTANCES, NexusEntry
 from wnet_edge.io.readers.nexus_positions import positions_of
 from wnet_edge.io.readers.nexus_tree import (
-    PTYCHOGRAPHY,
     Tree,
     class_of,
     definition_of,
@@ -53,11 +52,6 @@ _MAX_LOOKED_AT = 2000
 _ENERGIES = ("incident_energy", "incident_beam_energy", "energy")
 _WAVELENGTHS = ("incident_wavelength", "wavelength")
 _PIXEL_UNITS = ("", "px", "pixel", "pixels")
-
-
-def recognises_ptychography(file: h5py.File) -> bool:
-    """Whether an entry states an application definition of ptychography."""
-    return any(definition_of(entry) in PTYCHOGRAPHY for entry in entries_of(file))
 
 
 def recognises(file: h5py.File) -> bool:
@@ -133,7 +127,6 @@ def _read_entry(
     )
 
 
-PTYCHOGRAPHY_READER = Hdf5Reader(recognises_ptychography, read)
 READER = Hdf5Reader(recognises, read)
 
 

@@ -1,16 +1,15 @@
-"""Writing of an image in the chosen format; each format has a module of its own beside this one."""
+"""Writing of an image in the chosen format; each format has a module of its own beside this one.
+
+That module is loaded when its format is asked for.
+"""
 
 from pathlib import Path
 
 from wnet_edge.errors import ResultError
 from wnet_edge.host.outputs import check_output
-from wnet_edge.io.containers.tiff.library import load_tifffile
 from wnet_edge.io.images.image_context import ImageContext
 from wnet_edge.io.images.result_file import Result, write_result
 from wnet_edge.io.images.result_format import ResultFormat
-from wnet_edge.io.writers.cxi_image import write_cxi_image
-from wnet_edge.io.writers.ptychodus_writer import product_geometry, write_ptychodus
-from wnet_edge.io.writers.tiff_pair import write_tiff_pair
 
 
 def check_image(
@@ -30,8 +29,12 @@ def check_image(
     for path in paths:
         check_output(path, ResultError, force=force)
     if image_format is ResultFormat.PTYCHODUS:
+        from wnet_edge.io.writers.ptychodus_writer import product_geometry
+
         product_geometry(paths[0], context, pixel_size_m)
     if image_format is ResultFormat.TIFF:
+        from wnet_edge.io.containers.tiff.library import load_tifffile
+
         load_tifffile(paths[0])
 
 
@@ -52,8 +55,14 @@ def write_image(
         case ResultFormat.NEXUS:
             write_result(paths[0], result, context, force=force)
         case ResultFormat.PTYCHODUS:
+            from wnet_edge.io.writers.ptychodus_writer import write_ptychodus
+
             write_ptychodus(paths[0], result, context, force=force)
         case ResultFormat.CXI:
+            from wnet_edge.io.writers.cxi_image import write_cxi_image
+
             write_cxi_image(paths[0], result, context, force=force)
         case ResultFormat.TIFF:
+            from wnet_edge.io.writers.tiff_pair import write_tiff_pair
+
             write_tiff_pair(paths[0], paths[1], result, force=force)

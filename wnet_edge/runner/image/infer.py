@@ -7,6 +7,7 @@ stops all.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +27,15 @@ from wnet_edge.runner.image.amplitude_scale import AmplitudeScale
 from wnet_edge.runner.image.assembler import Assembler
 from wnet_edge.runner.image.gathered import COMPARED_FRAMES, Assembled, Faults
 from wnet_edge.runner.image.laps import Laps, Timing
-from wnet_edge.runner.image.refinement import Refinement, refine
 from wnet_edge.runner.image.self_check import SelfCheck
 from wnet_edge.scan.preparation import Prepared, check_lost, fault_lines
 from wnet_edge.scan.scan import Scan
 from wnet_edge.stitching.laid_sums import Stitched
 from wnet_edge.stitching.layout import first_pixels
 from wnet_edge.stitching.stitcher import StitchOptions
+
+if TYPE_CHECKING:
+    from wnet_edge.runner.image.refinement import Refinement
 
 _BATCH_BYTES = 64 << 20
 """Of frames as they are read."""
@@ -97,7 +100,7 @@ class Inference:
     reason: str
     timing: Timing
     warnings: tuple[str, ...]
-    refinement: Refinement | None = None
+    refinement: "Refinement | None" = None
 
     @property
     def frames_per_second(self) -> float:
@@ -160,6 +163,8 @@ def infer(
         laps.lap("stitch")
         refinement = None
         if refining is not None:
+            from wnet_edge.runner.image.refinement import refine
+
             assembled, refinement = refine(
                 gathered,
                 assembled,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
 
 import onnxruntime
@@ -25,6 +24,8 @@ def process_record(
     choices: Mapping[str, str],
 ) -> Provenance:
     """Provenance of one image: package, precision, provider, versions, command line, timing."""
+    from importlib.metadata import version  # takes as long to load as to write the result
+
     versions = {name: version(name) for name in ("wnet-edge", "numpy", "h5py")}
     check, refinement = inference.self_check, inference.refinement
     return Provenance(

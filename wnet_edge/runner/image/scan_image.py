@@ -34,13 +34,14 @@ from wnet_edge.refining.options import PositionCorrection, RefineOptions
 from wnet_edge.runner.choosing.choice import ChosenGraph
 from wnet_edge.runner.image.infer import Inference, check_scan, infer
 from wnet_edge.runner.image.orientation_search import ChosenOrientation, choose_orientation
-from wnet_edge.runner.image.position_refinement import CorrectedPositions, corrected_positions
 from wnet_edge.runner.image.provenance import as_utf8, process_record
-from wnet_edge.runner.image.refinement import Refinement
 from wnet_edge.runner.image.verdict import Verdict
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from wnet_edge.runner.image.position_refinement import CorrectedPositions
+    from wnet_edge.runner.image.refinement import Refinement
 
 
 _MOST_TRIED = 2000
@@ -86,7 +87,7 @@ class ReadyScan:
         choice = replace(self.choice, framed=replace(self.framed, scan=scan))
         return replace(self, choice=choice, context=replace(self.context, positions_m=positions_m))
 
-    def refined(self, refinement: Refinement) -> "ReadyScan":
+    def refined(self, refinement: "Refinement") -> "ReadyScan":
         """The same with the positions and the probe that refinement has found."""
         ready = self if refinement.positions_m is None else self.at(refinement.positions_m)
         if refinement.probe is None:
@@ -107,7 +108,7 @@ class ScanImage:
 
     ready: ReadyScan
     inference: Inference
-    corrected: CorrectedPositions | None = None
+    corrected: "CorrectedPositions | None" = None
 
     @property
     def package(self) -> Package:
@@ -200,6 +201,8 @@ def image_of(
     opened = ready.opened
     corrected = None
     if correction is not None:
+        from wnet_edge.runner.image.position_refinement import corrected_positions
+
         corrected = corrected_positions(ready.framed.scan, opened, correction, progress)
         ready = ready.at(corrected.positions_m)
         refining = None if refining is None else replace(refining, positions=correction)
@@ -217,6 +220,8 @@ def _position_hint(ready: ReadyScan, inference: Inference) -> tuple[str, ...]:
     scan = ready.framed.scan
     if inference.self_check.trusted is not False or scan.frame_count > _MOST_TRIED:
         return ()
+    from wnet_edge.runner.image.position_refinement import corrected_positions
+
     try:
         corrected = corrected_positions(scan, ready.opened)
         check = infer(replace(scan, positions_m=corrected.positions_m), ready.opened).self_check

@@ -19,6 +19,7 @@ from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.frame_axes import Stack, arrange, found_stack
 from wnet_edge.io.containers.hdf5.chunks import check_chunks
 from wnet_edge.io.containers.hdf5.faults import HDF5_ERRORS, Fault, known_fault, one_line
+from wnet_edge.io.containers.hdf5.filters import register_filters
 from wnet_edge.io.containers.hdf5.links import LinkedDataset
 from wnet_edge.io.containers.hdf5.reader import (
     MATLAB_CLASS,
@@ -134,6 +135,7 @@ class Hdf5Frames:
                     f"{self._path}: {self._dataset} has changed since it was opened; "
                     "wait until the file is complete and start again"
                 )
+            register_filters(dataset)  # for a process that has not found the scan itself
             try:
                 yield dataset
             except HDF5_ERRORS as error:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401 - registers the compression filters that detectors write with
 
 from wnet_edge.errors import ScanError
 from wnet_edge.io.containers.hdf5.faults import (

@@ -24,6 +24,7 @@ from wnet_edge.io.containers.hdf5.faults import (
     file_fault,
     links_fault,
 )
+from wnet_edge.io.containers.hdf5.filters import register_filters
 from wnet_edge.io.containers.stacks import MAX_FRAMES
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def check_storage(home: "OpenFile", dataset: h5py.Dataset) -> Storage:
     Raises:
         BrokenLinkError: in one line with the remedy.
     """
+    register_filters(dataset)
     creation = dataset.id.get_create_plist()
     layout = creation.get_layout()
     fault = cure = ""
