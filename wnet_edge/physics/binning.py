@@ -19,15 +19,23 @@ def bin_frames(frames: NDArray[np.float32], binning: int) -> NDArray[np.float32]
         raise ValueError(f"{binning} × {binning} binning does not divide {height} × {width} pixels")
     if binning == 1:
         return frames
-    # Sums of strided views: several times faster than a reduction over two short axes. Pixels that
-    # the roll moves to the next bin are moved as partial bins, not pixel by pixel.
-    rows = [frames[..., k::binning, :] for k in range(binning)]
-    tall = _binned(rows, binning // 2, axis=-2)
-    return _binned([tall[..., k::binning] for k in range(binning)], binning // 2, axis=-1)
+    # Sums of strided views: several times faster than a reduction over two short axes.
+    own, late = _sums([frames[..., k::binning, :] for k in range(binning)])
+    tall = np.empty(own.shape, own.dtype)
+    np.add(own[..., 1:, :], late[..., :-1, :], out=tall[..., 1:, :])
+    np.add(own[..., 0, :], late[..., -1, :], out=tall[..., 0, :])
+    own, late = _sums([tall[..., k::binning] for k in range(binning)])
+    binned = np.empty(own.shape, own.dtype)
+    # All lines as one, twice as fast as line by line; then the first bin of each, which is not the
+    # neighbour of the line before.
+    np.add(own.reshape(-1)[1:], late.reshape(-1)[:-1], out=binned.reshape(-1)[1:])
+    np.add(own[..., 0], late[..., -1], out=binned[..., 0])
+    return binned
 
 
-def _binned(parts: list[NDArray[np.float32]], rolled: int, axis: int) -> NDArray[np.float32]:
-    """Sum of each bin's pixels, the last `rolled` of which are counted in the next bin."""
-    own, late = parts[: len(parts) - rolled], parts[len(parts) - rolled :]
-    summed: NDArray[np.float32] = sum(own[1:], own[0]) + np.roll(sum(late[1:], late[0]), 1, axis)
-    return summed
+def _sums(parts: list[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Sums of a bin's pixels that are its own, and of its last half, counted in the next bin."""
+    kept = len(parts) - len(parts) // 2
+    own: NDArray[np.float32] = sum(parts[1:kept], parts[0])
+    late: NDArray[np.float32] = sum(parts[kept + 1 :], parts[kept])
+    return own, late

@@ -71,7 +71,7 @@ class Preparation:
     """
 
     def __init__(self, mask: NDArray[np.bool_], binning: int) -> None:
-        self._mask = mask
+        self._mask, self._masked = mask, np.flatnonzero(mask)
         self._binning = binning
         self._used_px = int(np.count_nonzero(~mask))
         self._shares = BinShares.of(mask, binning) if mask.any() else None
@@ -121,7 +121,7 @@ class Preparation:
             return frames
         clean = self._clean[: len(frames)]
         np.copyto(clean, frames)
-        np.copyto(clean, 0, where=self._mask)
+        clean.reshape(len(clean), -1)[:, self._masked] = 0
         return clean
 
 

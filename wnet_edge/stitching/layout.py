@@ -175,10 +175,9 @@ class PatchPlacer:
         taps = keys_taps(fraction)
         self._shifter.shift(taps, placed)
         self._copies.fill(taps, weights)
-        dark = weights < self._least
-        if dark.any():
-            weights[dark] = 0
-            placed[dark] = 0
+        dark = np.flatnonzero(weights < self._least)
+        weights.reshape(-1)[dark] = 0
+        placed.reshape(-1)[dark] = 0
         return placed, weights, usable
 
 

@@ -76,7 +76,10 @@ class LaidPatches:
     def each(
         self, *, backwards: bool = False
     ) -> Iterator[tuple[int, NDArray[np.complex64], NDArray[np.complex64]]]:
-        """Each used frame's number, its patch and the view of `total` under it, in scan order."""
+        """Each used frame's number, a copy of its patch and the view of `total` under it.
+
+        In scan order, or against it.
+        """
         step = -1 if backwards else 1
         count = self.count
         for start in range(0, count, CHUNK)[::step]:
@@ -120,9 +123,11 @@ def settle(
     for done in range(1, max_rounds + 1):
         change = np.zeros(len(laid.offset_rad))
         for frame, patch, region in laid.each(backwards=done % 2 == 0):
-            agreement = complex(np.vdot(patch, region))
-            change[frame], turn = _improve(laid, frame, agreement, own[frame])
-            np.add(region, patch * turn, out=region)
+            under = region.copy()  # without gaps between its rows: faster to compare and to add
+            agreement = complex(np.vdot(patch, under))
+            change[frame], turn = _improve(laid, frame, agreement, float(own[frame]))
+            under += np.multiply(patch, turn, out=patch)
+            region[:] = under
         moved = change[laid.used]
         largest = float(np.abs(moved - moved.mean()).max())
         if largest < tolerance_rad:
@@ -179,23 +184,24 @@ def _improve(
     Returns:
         The step, rad, and the factor of the patch that is to be added to the total.
     """
-    before = cmath.rect(1, laid.offset_rad[frame])
+    offset_rad = float(laid.offset_rad[frame])
+    before = cmath.rect(1, offset_rad)
     others = agreement - before * own
     if abs(others) <= LEAST_OVERLAP * own:
         return 0.0, np.complex64(0)
     step = _OVER_RELAXATION * cmath.phase(others * before.conjugate())
-    laid.offset_rad[frame] += step
-    return step, np.complex64(cmath.rect(1, laid.offset_rad[frame]) - before)
+    laid.offset_rad[frame] = offset_rad + step
+    return step, np.complex64(cmath.rect(1, offset_rad + step) - before)
 
 
 def _turn_regions(laid: LaidPatches, regions: RegionPhases) -> None:
     """Apply the coarse-grid correction: one phase per region; then recompute the sum."""
-    pull = np.zeros(len(laid.offset_rad))
+    agreement = np.zeros(len(laid.offset_rad), np.complex128)
     for frame, patch, region in laid.each():
-        agreement = complex(np.vdot(patch, region))
-        pull[frame] = (agreement * cmath.rect(1, -laid.offset_rad[frame])).imag
+        agreement[frame] = np.vdot(patch, region)
+    pull = (agreement * np.exp(-1j * laid.offset_rad)).imag
     laid.offset_rad += regions.corrections(laid.offset_rad, pull, laid.coverage)
     turn = np.exp(1j * laid.offset_rad).astype(np.complex64)
     laid.total[:] = 0
     for frame, patch, region in laid.each():
-        np.add(region, patch * turn[frame], out=region)
+        np.add(region, np.multiply(patch, turn[frame], out=patch), out=region)
