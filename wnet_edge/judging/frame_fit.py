@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from wnet_edge.package.manifest import FrameFit
 from wnet_edge.physics.binning import bin_frames
-from wnet_edge.physics.forward import far_field
+from wnet_edge.physics.forward import far_field, inverse_far_field
 from wnet_edge.physics.gauge import probe_intensity
 from wnet_edge.physics.geometry import central_window_start_px, positions_px
 from wnet_edge.physics.poisson import expected_root_deviation
-from wnet_edge.physics.probe import fitted_probe, shifted_probe
+from wnet_edge.physics.probe import fitted_probe
 from wnet_edge.scan.frame_setup import FrameSetup
 from wnet_edge.stitching.laid_sums import Stitched
 
@@ -98,10 +98,8 @@ class ImageModel:
         the patch's deviation from its mean under the probe.
         """
         patch = self._cut(self.stitched.image, frame)
-        shift_px = self.corner_px[frame] % 1
-        exit_wave = shifted_probe(self.probe, shift_px) * patch
-        image = far_field(exit_wave)
-        lit = self.wave * self._ramp(shift_px)
+        lit = self.wave * self._ramp(self.corner_px[frame] % 1)
+        image = far_field(inverse_far_field(lit) * patch)
         # The mean of O under |P|² is ⟨P|P·O⟩ / ⟨P|P⟩, in real or Fourier space.
         mean = np.vdot(lit, image) / np.vdot(lit, lit)
         blank = np.complex64(mean) * lit
