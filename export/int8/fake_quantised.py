@@ -154,7 +154,9 @@ class FakeQuantised(nn.Module):
         rounding = self._roundings.get(name)
         if rounding is None:
             return values
-        rounded: torch.Tensor = _Rounded.apply(values, self._scale(rounding), rounding)
+        rounded: torch.Tensor = _Rounded.apply(  # type: ignore[no-untyped-call]
+            values, self._scale(rounding), rounding
+        )
         return rounded
 
 
@@ -178,7 +180,7 @@ class _Rounded(torch.autograd.Function):
         return rounded
 
     @staticmethod
-    def backward(  # type: ignore[override]
+    def backward(
         ctx: Any,  # noqa: ANN401 - likewise
         gradient: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, None]:
@@ -254,13 +256,17 @@ def _conv(given: Tensors, attributes: Attributes) -> torch.Tensor:
     pads = attributes.get("pads", [0, 0, 0, 0])
     if pads[:2] != pads[2:]:
         raise ExportError("quantisation-aware training does not know a convolution's uneven pads")
-    return F.conv2d(
-        *given,
+    values, weights, *bias = given
+    convolved: torch.Tensor = F.conv2d(
+        values,
+        weights,
+        bias[0] if bias else None,
         stride=tuple(attributes.get("strides", (1, 1))),
         padding=tuple(pads[:2]),
         dilation=tuple(attributes.get("dilations", (1, 1))),
-        groups=attributes.get("group", 1),
+        groups=int(attributes.get("group", 1)),
     )
+    return convolved
 
 
 def _resize(given: Tensors, attributes: Attributes) -> torch.Tensor:
@@ -290,8 +296,9 @@ def _max_pool(given: Tensors, attributes: Attributes) -> torch.Tensor:
 
 
 def _layer_norm(given: Tensors, attributes: Attributes) -> torch.Tensor:
-    shape = given[0].shape[attributes.get("axis", -1) :]
-    return F.layer_norm(given[0], shape, *given[1:], eps=attributes["epsilon"])
+    values, weight, bias = given
+    shape = values.shape[attributes.get("axis", -1) :]
+    return F.layer_norm(values, shape, weight, bias, attributes["epsilon"])
 
 
 def _gelu(given: Tensors, attributes: Attributes) -> torch.Tensor:

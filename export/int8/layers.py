@@ -96,6 +96,16 @@ def _heads(model: onnx.ModelProto) -> list[str]:
     return heads[::-1]
 
 
+def sums_with_constants(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the sums that add a bias, not the outputs of two nodes, in the graph's order."""
+    constants = {item.name for item in model.graph.initializer}
+    return tuple(
+        node.name
+        for node in model.graph.node
+        if node.op_type == "Add" and constants.intersection(node.input)
+    )
+
+
 def front_constants_in_half(model: onnx.ModelProto) -> None:
     """Store the large constants before the first convolution as half, widened by a Cast, in place.
 

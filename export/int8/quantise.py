@@ -27,6 +27,7 @@ from wnet_edge.export.int8.layers import (
     layers_of,
     nodes_behind_first_convolution,
     nodes_behind_last_layers,
+    sums_with_constants,
 )
 from wnet_edge.export.passes.compact import compacted
 from wnet_edge.package.manifest import Precision
@@ -83,6 +84,11 @@ def quantised_model(graph: bytes, ranges: Ranges, scheme: Scheme) -> onnx.ModelP
     if scheme.whole:
         left_out.update(nodes_behind_last_layers(model))
         kinds += BETWEEN
+    elif scheme.layout is Precision.INT8:
+        # TensorRT runs a residual sum in the convolution before it if both inputs are quantised
+        # (its guide, Q/DQ Layer-Placement Recommendations).
+        left_out.update(sums_with_constants(model))
+        kinds += ("Add",)
     activations, weights = _TYPES[scheme.layout]
     symmetric = activations is QuantType.QInt8
     # Without VNNI, x64's kernels of dense layers add pairs of products in 16 bits: 7 bits fit.

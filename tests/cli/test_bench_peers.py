@@ -35,9 +35,11 @@ def processor_has(monkeypatch, *capabilities):
 def test_bfloat16_is_left_out_where_the_processor_has_none(monkeypatch):
     monkeypatch.setattr(bench_peers, "find_spec", lambda name: name)
     processor_has(monkeypatch, "FP32", "INT8")
+    monkeypatch.setattr(bench_peers, "which", lambda _: None)
     here, lines = bench_peers.installed_peers()
     assert here == (Peer.PYTORCH, Peer.OPENVINO)
     assert lines == (
+        "pytorch-compiled is not timed: there is no C++ compiler (apt-get install g++)",
         "openvino-bf16 is not timed: this processor has no bfloat16 (OpenVINO has FP32, INT8 on "
         "it)",
     )

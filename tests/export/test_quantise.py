@@ -7,9 +7,11 @@ import tiny_network
 from onnx import TensorProto
 
 from wnet_edge.calibration.ranges import RangeMethod, find_ranges
-from wnet_edge.export.int8.layers import last_layers, layers_of, nodes_behind_last_layers
+from wnet_edge.export.int8.layers import last_layers, layers_of, named, nodes_behind_last_layers
 from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised
 from wnet_edge.export.run_graph import exact_patches, patches_on_processor
+from wnet_edge.export.trace import export_fp32
+from wnet_edge.models.registry import ModelName, NetworkSpec, build
 from wnet_edge.package.manifest import Precision
 from wnet_edge.runner.graph.session_settings import X64_PRECISION
 
@@ -131,3 +133,16 @@ def test_a_scale_a_channel_keeps_channels_of_unlike_weights(counts):
 
 def test_same_ranges_same_bytes(graph, ranges):
     assert made(graph, ranges) == made(graph, ranges)
+
+
+def test_signed_residual_sums_are_of_two_quantised_values():
+    """By which TensorRT runs the sum in the convolution before it."""
+    network = build(NetworkSpec(ModelName.W3, width=0.25), seed=0, probe=None, window_px=64)
+    graph = named(onnx.load_from_string(export_fp32(network, 64))).SerializeToString()
+    counts = np.random.default_rng(0).poisson(50, (2, 1, 64, 64)).astype(np.float32)
+    ranges = find_ranges(graph, counts, RangeMethod.MINMAX)
+    model = onnx.load_from_string(made(graph, ranges))
+    source = {name: node.op_type for node in model.graph.node for name in node.output}
+    sums = [node for node in model.graph.node if node.op_type == "Add"]
+    assert len(sums) == 5
+    assert {source[name] for node in sums for name in node.input} == {"DequantizeLinear"}

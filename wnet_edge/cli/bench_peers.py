@@ -1,8 +1,10 @@
 """Other runtimes for `wnet-edge bench --peers`: imported only there, and only where installed."""
 
+import os
 from enum import Enum
 from importlib import import_module
 from importlib.util import find_spec
+from shutil import which
 from types import ModuleType
 
 from wnet_edge.embedded import zoo_checkpoint
@@ -17,17 +19,20 @@ from wnet_edge.runner.graph.run_settings import RunSettings
 
 
 class Peer(str, Enum):
-    """Runtimes that a graph is held against; OpenVINO also with FP32 graphs in bfloat16."""
+    """Runtimes that a graph is held against: PyTorch eager and compiled, OpenVINO, in bfloat16."""
 
     PYTORCH = "pytorch"
+    PYTORCH_COMPILED = "pytorch-compiled"
     OPENVINO = "openvino"
     OPENVINO_BF16 = "openvino-bf16"
 
     @property
     def library(self) -> str:
         """The package that has to be there, and whose version counts."""
-        return "torch" if self is Peer.PYTORCH else "openvino"
+        return "torch" if self in _OF_PYTORCH else "openvino"
 
+
+_OF_PYTORCH = (Peer.PYTORCH, Peer.PYTORCH_COMPILED)
 
 _NEEDED = {
     # The network is built and its weights are found as `export` does it.
@@ -63,6 +68,14 @@ def installed_peers() -> tuple[tuple[Peer, ...], tuple[str, ...]]:
     ]
     if not here:
         raise PeerError(f"no other runtime is installed: {' or '.join(_CURES.values())}")
+    if Peer.PYTORCH in here:
+        if _compiler() is not None:
+            here.append(Peer.PYTORCH_COMPILED)
+        else:
+            lines.append(
+                f"{Peer.PYTORCH_COMPILED.value} is not timed: there is no C++ compiler (apt-get "
+                "install g++)"
+            )
     if Peer.OPENVINO in here:
         capabilities = _openvino_peer().processor_capabilities()
         if "BF16" in capabilities:
@@ -81,8 +94,8 @@ def peer_run(peer: Peer, package: Package, run_settings: RunSettings) -> RunFram
     Raises:
         PeerError: if it can't run it, or gives other patches.
     """
-    if peer is Peer.PYTORCH:
-        run = _network_in_torch(package, run_settings)
+    if peer in _OF_PYTORCH:
+        run = _network_in_torch(peer, package, run_settings)
     else:
         run = _graph_in_openvino(peer, package, run_settings)
     # A copy: PyTorch warns of arrays that can't be written to.
@@ -97,6 +110,11 @@ def peer_run(peer: Peer, package: Package, run_settings: RunSettings) -> RunFram
             f"{fault}{_SATURATES if saturates else ''}"
         )
     return run
+
+
+def _compiler() -> str | None:
+    """The C++ compiler that PyTorch compiles with."""
+    return which(os.environ.get("CXX", "g++"))
 
 
 def _openvino_peer() -> ModuleType:
@@ -114,18 +132,19 @@ def _graph_in_openvino(peer: Peer, package: Package, run_settings: RunSettings) 
     return run
 
 
-def _network_in_torch(package: Package, run_settings: RunSettings) -> RunFrames:
+def _network_in_torch(peer: Peer, package: Package, run_settings: RunSettings) -> RunFrames:
     if run_settings.precision is not Precision.FP32:
         raise PeerError(
-            f"pytorch is not timed on {run_settings.precision.value}: the network is in fp32"
+            f"{peer.value} is not timed on {run_settings.precision.value}: the network is in fp32"
         )
     try:
         checkpoint = zoo_checkpoint(package.manifest.model)
     except CheckpointError as error:
         raise PeerError(
-            f"pytorch is not timed on {package.path}: no PyTorch weights of it ship with wnet-edge"
+            f"{peer.value} is not timed on {package.path}: no PyTorch weights of it ship with "
+            "wnet-edge"
         ) from error
     run: RunFrames = import_module("wnet_edge.export.torch_peer").torch_run(
-        package, checkpoint, run_settings.threads
+        package, checkpoint, run_settings, compiled=peer is Peer.PYTORCH_COMPILED
     )
     return run

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import torch
 
-_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+COMPILER_FOLDER = "TORCHINDUCTOR_CACHE_DIR"
+"""Environment variable that names the compiler's folder."""
 
 
 @contextmanager
 def no_compiler_folder() -> Iterator[None]:
     """Context in which an import of the compiler uses an existing folder as its cache."""
-    if _FOLDER in os.environ:
+    if COMPILER_FOLDER in os.environ:
         yield
         return
-    os.environ[_FOLDER] = str(Path(torch.__file__).parent)
+    os.environ[COMPILER_FOLDER] = str(Path(torch.__file__).parent)
     try:
         yield
     finally:
-        os.environ.pop(_FOLDER, None)
+        os.environ.pop(COMPILER_FOLDER, None)
