@@ -7,6 +7,7 @@ and `<!-- end -->`; what is written around it is left alone.
 """
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.w3_profile import roofline
 from benchmarks.w3_profile import table as w3_profile
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -21,7 +23,8 @@ END = "<!-- end -->"
 
 PTYCHONN = "bench ptychonn w3"
 PRECISIONS = "bench w3 --precision fp32 --precision fp16 --precision int8 --batch 1 --batch 8"
-PEERS = "bench w3 ptychonn --peers --batch 1 --batch 8"
+PRECISIONS_OF_PEERS = ("fp32", "int8-u8s8")
+PEERS_BATCHES, PEERS_THREADS = (1, 8, 32), (1, 2)
 PROFILE_BATCH_SIZE = 8
 
 XAVIER_MS = {1: "2.3", 16: "0.68"}
@@ -32,13 +35,16 @@ Row = dict[str, Any]
 
 def measured(arguments: str) -> dict[str, Any]:
     """What `wnet-edge` gives with `--json` for a call of `bench`."""
-    program = Path(sys.executable).with_name("wnet-edge")
     with TemporaryDirectory() as folder:
         output = Path(folder) / "bench.json"
-        call = [program, *arguments.split(), "--provider", "cpu", "-o", output]
-        subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
+        _run([*shlex.split(arguments), "--provider", "cpu", "-o", str(output)])
         values: dict[str, Any] = json.loads(output.read_bytes())
     return values
+
+
+def _run(words: Sequence[str]) -> None:
+    program = Path(sys.executable).with_name("wnet-edge")
+    subprocess.run([program, *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def against_ptychonn() -> str:
@@ -66,8 +72,46 @@ def between_precisions() -> str:
 
 
 def against_peers() -> str:
-    """ONNX Runtime beside PyTorch and OpenVINO, where they compute the same."""
-    return _contestants(PEERS, lambda row: f"{row['package']}, {row['runtime']}")
+    """Both networks in every runtime that computes the same, by threads and batch size."""
+    precisions = [word for kind in PRECISIONS_OF_PEERS for word in ("--precision", kind)]
+    batches = [word for size in PEERS_BATCHES for word in ("--batch", str(size))]
+    with TemporaryDirectory() as folder:
+        packages = [str(Path(folder) / f"{model}.wnet") for model in ("w3", "ptychonn")]
+        for package in packages:
+            _run(["export", "--model", Path(package).stem, *precisions, "-o", package])
+        found = {
+            threads: measured(
+                shlex.join(
+                    [
+                        "bench",
+                        *packages,
+                        "--peers",
+                        *precisions,
+                        *batches,
+                        "--threads",
+                        str(threads),
+                    ]
+                )
+            )
+            for threads in PEERS_THREADS
+        }
+    places = [(threads, size) for threads in PEERS_THREADS for size in PEERS_BATCHES]
+    cells: dict[str, dict[tuple[int, int], str]] = {}
+    for threads, values in found.items():
+        for row in values["results"]:
+            name = f"{row['package']}, {row['precision']}, {row['runtime']}"
+            graph = row["graph"]
+            shown = f"{graph['p50_ms']:.3g} ({graph['ratio']:.2f})"
+            cells.setdefault(name, {})[threads, row["batch_size"]] = shown
+    heads = [f"{t} thread{'s' if t > 1 else ''}, batch {size}" for t, size in places]
+    lines = [f"| | {' | '.join(heads)} |", f"|{'---|' * (len(heads) + 1)}"]
+    lines += [
+        f"| {name} | {' | '.join(of.get(place, '') for place in places)} |"
+        for name, of in cells.items()
+    ]
+    notes = dict.fromkeys(line for values in found.values() for line in values["notes"])
+    left_out = [line.replace(f"{folder}/", "") for line in notes]
+    return "\n".join([*lines, "", _machine(found[PEERS_THREADS[0]]), *_notes(left_out)])
 
 
 def operators() -> str:
@@ -80,6 +124,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "precisions": between_precisions,
     "peers": against_peers,
     "operators": operators,
+    "roofline": lambda: roofline(PROFILE_BATCH_SIZE),
 }
 
 

@@ -29,12 +29,12 @@ from wnet_edge.training.checkpoint import load_network
 # One network is exported whole in each; on a busy machine that takes long.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
-SMALL = (Precision.FP16, Precision.INT8)
+SMALL = (Precision.FP16, Precision.INT8, Precision.INT8_U8S8)
 
 
 def excess(fp32, small, lost, model, precision):
     """What is over its threshold, as text; empty if nothing is."""
-    allowed = GATES["retention"][precision.value]
+    allowed = GATES["retention"]["int8" if precision.quantised else precision.value]
     correlation = "stitched_phase_correlation"
     drops = {
         "max_ssim_drop": lost.ssim,

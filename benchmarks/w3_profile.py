@@ -2,8 +2,9 @@
 
     python -m benchmarks.w3_profile --batch 8
 
-FP32, CPU provider, one thread. The best is a product of two large matrices in NumPy's BLAS, also on
-one thread, taken before and after. Prints the table of docs/performance.md.
+FP32, CPU provider, one thread. The best is a product of two large matrices in NumPy's BLAS, and a
+copy of a large array, also on one thread, taken before and after. Prints two tables of
+docs/performance.md: W3's operators, and W3 and PtychoNN whole.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from wnet_edge.runner.measuring.node_profile import NodeTime, profile_graph
 
 RUNS = 100
 MATRIX_EDGE, MATRIX_RUNS = 1024, 20
+COPIED_BYTES = 256 << 20
 
 CONVOLUTIONS = ("Conv", "FusedConv")
 PRODUCTS = ("MatMul", "FusedMatMul", "Gemm")
@@ -79,6 +81,11 @@ def flops(node: NodeTime) -> int:
     return 0
 
 
+def moved_bytes(node: NodeTime) -> int:
+    """Of a node's inputs and outputs, FP32."""
+    return 4 * sum(math.prod(shape) for shape in (*node.input_shapes, *node.output_shapes))
+
+
 def kinds(nodes: Sequence[NodeTime]) -> list[Kind]:
     """Nodes of a kind together, those first that take most of the time."""
     names = dict.fromkeys(kind_of(node) for node in nodes)
@@ -99,6 +106,18 @@ def sgemm_gflops_per_second() -> float:
             matrix @ matrix
             times_s.append(perf_counter() - start)
     return 2 * MATRIX_EDGE**3 / median(times_s) / 1e9
+
+
+def copied_gb_per_second() -> float:
+    """What is read and written in copies of an array that no cache holds, median of a few."""
+    source = np.zeros(COPIED_BYTES // 4, np.float32)
+    target = np.ones_like(source)
+    times_s = []
+    for _ in range(MATRIX_RUNS):
+        start = perf_counter()
+        np.copyto(target, source)
+        times_s.append(perf_counter() - start)
+    return 2 * COPIED_BYTES / median(times_s) / 1e9
 
 
 def table(batch_size: int) -> str:
@@ -125,6 +144,45 @@ def table(batch_size: int) -> str:
     )
 
 
+def roofline(batch_size: int) -> str:
+    """What both networks compute and move a frame, the least time for it, and theirs, in Markdown.
+
+    Bytes are those of each node's inputs and outputs; what a cache keeps is moved faster.
+    """
+    lines = [
+        "| | MFLOP | MB moved | ms at sgemm's rate | ms at the copy's rate | ms taken | of the "
+        "larger |",
+        f"|{'---|' * 7}",
+    ]
+    for name in ("w3", "ptychonn"):
+        package = open_package(find_package(name))
+        run_settings = RunSettings(Precision.FP32, Provider.CPU, 1, batch_size)
+        best, fastest = sgemm_gflops_per_second(), copied_gb_per_second()
+        nodes = profile_graph(package, run_settings, batch_size, RUNS)
+        best = (best + sgemm_gflops_per_second()) / 2
+        fastest = (fastest + copied_gb_per_second()) / 2
+        mflop = sum(map(flops, nodes)) / batch_size / 1e6
+        megabytes = sum(map(moved_bytes, nodes)) / batch_size / 1e6
+        computed_ms, moved_ms = mflop / best, megabytes / fastest
+        taken_ms = sum(node.ms for node in nodes) / batch_size
+        cells = (
+            package.manifest.model,
+            f"{mflop:.1f}",
+            f"{megabytes:.1f}",
+            *(f"{ms:.3g}" for ms in (computed_ms, moved_ms, taken_ms)),
+            f"{taken_ms / max(computed_ms, moved_ms):.2f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Batch {batch_size}, one thread; sgemm {best:.0f} GFLOP/s, copy {fastest:.1f} GB/s "
+            "read and written.",
+        ]
+    )
+
+
 def _line(kind: Kind, all_ms: float, best: float) -> str:
     rate = kind.gflops_per_second
     speed = f"{rate:.1f} | {rate / best:.0%}" if kind.flops else "|"
@@ -134,4 +192,5 @@ def _line(kind: Kind, all_ms: float, best: float) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=8)
-    print(table(parser.parse_args().batch))  # noqa: T201
+    size = parser.parse_args().batch
+    print(f"{table(size)}\n\n{roofline(size)}")  # noqa: T201

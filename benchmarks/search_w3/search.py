@@ -101,14 +101,14 @@ def _latency(ratios: list[float]) -> dict[str, Any]:
 
 
 def _built(record: dict[str, Any]) -> str:
-    return json.dumps([record["variant"], record["config"]], sort_keys=True)
+    return json.dumps([record["changes"], record["config"]], sort_keys=True)
 
 
 def _described(shape: Shape, options: SearchOptions) -> dict[str, Any]:
     """What tells one line of the results from the others, as JSON values."""
     described = {
         "name": shape.name,
-        "variant": shape.variant.value,
+        "changes": [change.value for change in shape.changes],
         "config": asdict(shape.config),
         "frames": options.frames,
         "seed": options.seed,

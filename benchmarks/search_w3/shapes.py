@@ -1,6 +1,6 @@
-"""The shapes of W3 that the search ranks: settings of `W3Config`, and variants beyond them.
+"""The shapes of W3 that the search ranks: settings of `W3Config`, and changes beyond them.
 
-Most variants change a network that is built already, so that the product's code has no options
+Most changes are made to a network that is built already, so that the product's code has no options
 which only the search needs.
 """
 
@@ -22,17 +22,18 @@ from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.models.w3 import FRAME_ONLY, W3, W3Config
 
 _FULL_RESOLUTION_CHANNELS = 8
+_HEAD_EXPANSION = 2
 
 
-class Variant(str, Enum):
+class Change(str, Enum):
     """What `W3Config` can't say."""
 
-    NONE = "none"
-    FULL_RESOLUTION_HEAD = "full-resolution head"
     ONE_PROBE_MODE = "one probe mode"
-    TWO_PROBE_MODES = "two probe modes"
+    ALL_PROBE_MODES = "all probe modes"
     MIXED_FIRST = "channels mixed before the upsampling"
-    LIGHT = "one probe mode, channels mixed before the upsampling"
+    WIDE_HEAD = "head with an inner layer"
+    DENSE_HEAD = "head of one dense convolution"
+    FULL_RESOLUTION_HEAD = "head at full resolution"
     NO_EXCITATION = "no squeeze-and-excitation"
     GELU = "GELU"
     LAYER_NORM = "layer norm"
@@ -45,12 +46,12 @@ class Shape:
     Attributes:
         name: what it varies.
         config: in full.
-        variant: what is changed after building.
+        changes: what is changed after building.
     """
 
     name: str
     config: W3Config
-    variant: Variant = Variant.NONE
+    changes: tuple[Change, ...] = ()
 
 
 START = W3Config(
@@ -61,25 +62,36 @@ START = W3Config(
     expansion=2.0,
     decoder_widths=(40, 36, 24),
 )
-"""What the other shapes vary; written out, so that names stay true when the defaults change."""
+"""What the first shapes vary; written out, so that names stay true when the defaults change."""
 
-IN_USE = Shape("two probe modes", W3Config(), Variant.TWO_PROBE_MODES)
+IN_USE = Shape("start, two probe modes", W3Config())
 """What the registry builds."""
+
+_ALL_MODES = (Change.ALL_PROBE_MODES,)
+
+_LIGHTER = (Change.ONE_PROBE_MODE, Change.MIXED_FIRST)
 
 _LIGHT = replace(START, widths=(16, 32, 64, 64), depths=(1, 1, 1, 2), decoder_widths=(64, 32, 16))
 """Parameters where a frame has few pixels, channels in multiples of 16."""
 
 
-def _light(name: str, **changes: Any) -> Shape:
+def _start(name: str, *changes: Change, **config: Any) -> Shape:
+    """A shape with all modes of the probe, by what it changes of `START`."""
+    return Shape(name, replace(START, **config), (*_ALL_MODES, *changes))
+
+
+def _light(name: str, *changes: Change, **config: Any) -> Shape:
     """A light shape, by what it changes of the first one."""
-    return Shape(name, replace(_LIGHT, **changes), Variant.LIGHT)
+    return Shape(name, replace(_LIGHT, **config), (*_LIGHTER, *changes))
 
-
-_SHALLOW = replace(START, depths=(1, 1, 1, 1), kernel_px=7)
 
 SHAPES = (
-    Shape("start", START),
-    Shape("start, light", START, Variant.LIGHT),
+    IN_USE,
+    _start("start"),
+    _light("16-32-64-64, 1-1-1-2, 56-40-16, W", Change.WIDE_HEAD, decoder_widths=(56, 40, 16)),
+    _light("16-32-64-64, 1-1-1-2, 56-32-16, W", Change.WIDE_HEAD, decoder_widths=(56, 32, 16)),
+    _light("16-32-64-64, 1-1-1-2, 56-32-16, D", Change.DENSE_HEAD, decoder_widths=(56, 32, 16)),
+    Shape("start, light", START, _LIGHTER),
     _light("16-32-64-64, 1-1-1-2, 64-32-16"),
     _light(
         "16-32-48-64, 1-1-2-2, 64-40-16",
@@ -96,45 +108,26 @@ SHAPES = (
         decoder_widths=(40, 40, 16),
     ),
     _light("16-40-48-72, 1-1-1-2, 64-24-16", widths=(16, 40, 48, 72), decoder_widths=(64, 24, 16)),
-    Shape("head at full resolution", START, Variant.FULL_RESOLUTION_HEAD),
+    _start("head at full resolution", Change.FULL_RESOLUTION_HEAD),
     Shape("frame alone, no skips", FRAME_ONLY),
-    Shape("no skips", replace(START, skips=False)),
-    Shape("kernels 7", replace(START, kernel_px=7)),
-    Shape(
+    _start("no skips", skips=False),
+    _start("kernels 7", kernel_px=7),
+    _start(
         "widths 24-48-56-56, decoder 44-36-24",
-        replace(START, widths=(24, 48, 56, 56), decoder_widths=(44, 36, 24)),
+        widths=(24, 48, 56, 56),
+        decoder_widths=(44, 36, 24),
     ),
-    Shape("GELU in the blocks", START, Variant.GELU),
-    Shape("layer norm in the blocks", START, Variant.LAYER_NORM),
-    Shape("channels mixed before the upsampling", START, Variant.MIXED_FIRST),
-    Shape(
-        "stem 5, decoder 44-36-24", replace(START, stem_kernel_px=5, decoder_widths=(44, 36, 24))
-    ),
-    Shape("frame alone, skips", replace(START, input_channels=1)),
-    Shape("one probe mode", START, Variant.ONE_PROBE_MODE),
-    IN_USE,
-    Shape(
-        "expansion 3, widths 20-36-48-56", replace(START, expansion=3.0, widths=(20, 36, 48, 56))
-    ),
-    Shape(
-        "expansion 1.5, widths 24-44-64-72",
-        replace(START, expansion=1.5, widths=(24, 44, 64, 72)),
-    ),
-    Shape(
-        "depths 1-1-1-1, widths 24-40-64-64, decoder 48-36-24, kernels 7",
-        replace(_SHALLOW, widths=(24, 40, 64, 64), decoder_widths=(48, 36, 24)),
-    ),
-    Shape("no squeeze-and-excitation", START, Variant.NO_EXCITATION),
-    Shape("widths 32-40-52-56", replace(START, widths=(32, 40, 52, 56))),
-    Shape("widths 16-40-56-64", replace(START, widths=(16, 40, 56, 64))),
-    Shape(
-        "depths 1-1-1-1, widths 24-32-64-80, decoder 44-32-24, kernels 7",
-        replace(_SHALLOW, widths=(24, 32, 64, 80), decoder_widths=(44, 32, 24)),
-    ),
-    Shape(
-        "widths 24-36-48-56, decoder 40-32-24, kernels 7",
-        replace(START, widths=(24, 36, 48, 56), decoder_widths=(40, 32, 24), kernel_px=7),
-    ),
+    _start("GELU in the blocks", Change.GELU),
+    _start("layer norm in the blocks", Change.LAYER_NORM),
+    _start("channels mixed before the upsampling", Change.MIXED_FIRST),
+    _start("stem 5, decoder 44-36-24", stem_kernel_px=5, decoder_widths=(44, 36, 24)),
+    _start("frame alone, skips", input_channels=1),
+    Shape("one probe mode", START, (Change.ONE_PROBE_MODE,)),
+    _start("expansion 3, widths 20-36-48-56", expansion=3.0, widths=(20, 36, 48, 56)),
+    _start("expansion 1.5, widths 24-44-64-72", expansion=1.5, widths=(24, 44, 64, 72)),
+    _start("no squeeze-and-excitation", Change.NO_EXCITATION),
+    _start("widths 32-40-52-56", widths=(32, 40, 52, 56)),
+    _start("widths 16-40-56-64", widths=(16, 40, 56, 64)),
 )
 """Those that say most come first: a search that is stopped has them."""
 
@@ -142,7 +135,8 @@ SHAPES = (
 def shape_of(record: dict[str, Any]) -> Shape:
     """The shape of a line of the results."""
     config = {k: tuple(v) if isinstance(v, list) else v for k, v in record["config"].items()}
-    return Shape(record["name"], W3Config(**config), Variant(record["variant"]))
+    changes = tuple(Change(change) for change in record["changes"])
+    return Shape(record["name"], W3Config(**config), changes)
 
 
 def build_shape(
@@ -154,10 +148,12 @@ def build_shape(
         network = W3(shape.config)
         seen = None
         if shape.config.input_channels > 1:
-            seen = BackProjection(probe, window_px, _MODES_SENT_BACK.get(shape.variant))
+            modes = [_MODES_SENT_BACK[c] for c in shape.changes if c in _MODES_SENT_BACK]
+            seen = BackProjection(probe, window_px, modes[0] if modes else _MODES_IN_USE)
         counts_network = CountsNetwork(network, seen)
-        if shape.variant in _CHANGES:
-            _CHANGES[shape.variant](counts_network)
+        for change in shape.changes:
+            if change in _CHANGES:
+                _CHANGES[change](counts_network)
     return counts_network
 
 
@@ -171,7 +167,7 @@ class _GeluBlock(DepthwiseBlock):
 
 def _full_resolution_head(network: CountsNetwork) -> None:
     """As published: the last upsampling is bilinear too, and a convolution makes the image."""
-    for decoder in (network.network.amplitude_decoder, network.network.phase_decoder):
+    for decoder in _decoders(network):
         channels = decoder.head[0].in_channels
         decoder.head = nn.Sequential(
             upsample(channels, _FULL_RESOLUTION_CHANNELS),
@@ -180,9 +176,31 @@ def _full_resolution_head(network: CountsNetwork) -> None:
         )
 
 
+def _dense_head(network: CountsNetwork) -> None:
+    """All channels of a 3 × 3 neighbourhood give the four pixels between them."""
+    for decoder in _decoders(network):
+        channels = decoder.head[0].in_channels
+        decoder.head = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.PixelShuffle(2))
+
+
+def _wide_head(network: CountsNetwork) -> None:
+    """A ConvNeXt-style block without its sum gives the four pixels."""
+    for decoder in _decoders(network):
+        spatial, norm, narrow, shuffle = decoder.head
+        wide = _HEAD_EXPANSION * spatial.in_channels
+        decoder.head = nn.Sequential(
+            spatial,
+            norm,
+            nn.Conv2d(spatial.in_channels, wide, 1),
+            nn.ReLU(),
+            nn.Conv2d(wide, narrow.out_channels, 1),
+            shuffle,
+        )
+
+
 def _mixed_first(network: CountsNetwork) -> None:
     """The 1 × 1 convolution at a quarter of the pixels, then upsampling and depthwise."""
-    for decoder in (network.network.amplitude_decoder, network.network.phase_decoder):
+    for decoder in _decoders(network):
         for index, stage in enumerate(decoder.stages):
             mix = next(layer for layer in stage if getattr(layer, "kernel_size", 0) == (1, 1))
             narrow = mix.out_channels
@@ -193,6 +211,10 @@ def _mixed_first(network: CountsNetwork) -> None:
                 nn.Conv2d(narrow, narrow, 3, padding=1, groups=narrow, bias=False),
                 nn.BatchNorm2d(narrow),
             )
+
+
+def _decoders(network: CountsNetwork) -> tuple[Any, Any]:
+    return network.network.amplitude_decoder, network.network.phase_decoder
 
 
 def _replace_in_stages(
@@ -224,14 +246,16 @@ def _no_excitation(network: CountsNetwork) -> None:
     _replace_in_stages(network, SqueezeExcitation, lambda _: nn.Identity())
 
 
-_MODES_SENT_BACK = {Variant.ONE_PROBE_MODE: 1, Variant.TWO_PROBE_MODES: 2, Variant.LIGHT: 1}
-"""Of the probe's modes, where not all."""
+_MODES_IN_USE = 2
+_MODES_SENT_BACK = {Change.ONE_PROBE_MODE: 1, Change.ALL_PROBE_MODES: None}
+"""Of the probe's modes, where not those in use."""
 
 _CHANGES = {
-    Variant.FULL_RESOLUTION_HEAD: _full_resolution_head,
-    Variant.MIXED_FIRST: _mixed_first,
-    Variant.LIGHT: _mixed_first,
-    Variant.NO_EXCITATION: _no_excitation,
-    Variant.GELU: _gelu,
-    Variant.LAYER_NORM: _layer_norm,
+    Change.MIXED_FIRST: _mixed_first,
+    Change.WIDE_HEAD: _wide_head,
+    Change.DENSE_HEAD: _dense_head,
+    Change.FULL_RESOLUTION_HEAD: _full_resolution_head,
+    Change.NO_EXCITATION: _no_excitation,
+    Change.GELU: _gelu,
+    Change.LAYER_NORM: _layer_norm,
 }

@@ -56,14 +56,14 @@ def rows(records: list[dict[str, Any]], frames: int) -> list[Row]:
     shapes: dict[str, list[dict[str, Any]]] = {}
     for record in records:
         if record["frames"] == frames:
-            key = json.dumps([record["variant"], record["config"]], sort_keys=True)
+            key = json.dumps([record["changes"], record["config"]], sort_keys=True)
             shapes.setdefault(key, []).append(record)
-    in_use = (IN_USE.variant.value, json.loads(json.dumps(asdict(IN_USE.config))))
+    in_use = ([c.value for c in IN_USE.changes], json.loads(json.dumps(asdict(IN_USE.config))))
     means = sorted((_means(group) for group in shapes.values()), key=_phase)
     return [
         Row(
             number=number,
-            in_use=(mean.pop("variant"), mean.pop("config")) == in_use,
+            in_use=(mean.pop("changes"), mean.pop("config")) == in_use,
             pareto_best=all(
                 m["latency_ratio"] > mean["latency_ratio"] for m in means[: number - 1]
             ),
@@ -154,7 +154,7 @@ def _means(group: list[dict[str, Any]]) -> dict[str, Any]:
         "training_cpu_s",
     )
     return {
-        **{name: first[name] for name in ("name", "variant", "config", "parameters")},
+        **{name: first[name] for name in ("name", "changes", "config", "parameters")},
         "seeds": len(group),
         "simulated_phase_half_range_rad": (max(phases) - min(phases)) / 2,
         **{name: sum(record[name] for record in group) / len(group) for name in averaged},

@@ -287,7 +287,7 @@ def test_evaluate_says_what_each_precision_keeps(folder: Path):
     told = json.loads(result.stdout)
     assert (told["judge"], told["frames"]) == ("fp32", FRAMES)
     kept = told["precisions"]
-    assert list(kept) == ["fp32", "fp16", "int8"]
+    assert list(kept) == ["fp32", "fp16", "int8", "int8-u8s8"]
     assert kept["fp32"]["ssim_drop"] is None
     assert kept["fp16"]["ssim_drop"] <= kept["int8"]["ssim_drop"] < 0.01
     assert kept["fp16"]["phase_rms_rad_from_fp32"] < kept["int8"]["phase_rms_rad_from_fp32"] < 0.1

@@ -144,5 +144,5 @@ def test_signed_residual_sums_are_of_two_quantised_values():
     model = onnx.load_from_string(made(graph, ranges))
     source = {name: node.op_type for node in model.graph.node for name in node.output}
     sums = [node for node in model.graph.node if node.op_type == "Add"]
-    assert len(sums) == 5
+    assert len(sums) == 6
     assert {source[name] for node in sums for name in node.input} == {"DequantizeLinear"}

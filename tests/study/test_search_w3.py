@@ -2,13 +2,14 @@
 
 import shutil
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
 
 from benchmarks.search_w3.__main__ import main
 from benchmarks.search_w3.search import Places, SearchOptions, search, time_anew
-from benchmarks.search_w3.shapes import IN_USE, SHAPES, START, Variant, build_shape
+from benchmarks.search_w3.shapes import IN_USE, SHAPES, Change, build_shape
 from benchmarks.search_w3.table import BEGIN, END, read_records, rows, table, write_page
 from benchmarks.search_w3.timing import TimingOptions
 from benchmarks.study.plan import EXAMPLE, WINDOW_PX
@@ -40,7 +41,7 @@ def places(tmp_path):
 def record(name="a", **changes):
     values = {
         "name": name,
-        "variant": "none",
+        "changes": [],
         "config": {"name": name},
         "frames": 96,
         "seed": 0,
@@ -69,17 +70,15 @@ def test_every_shape_makes_images_and_is_a_small_network(shape, probe):
     assert 85_000 < parameter_count(network) < 115_000
 
 
-@pytest.mark.parametrize("variant", [v for v in Variant if v is not Variant.NONE])
-def test_a_variant_is_another_network(variant, probe):
+@pytest.mark.parametrize("change", list(Change))
+def test_a_change_makes_another_network(change, probe):
     counts = torch.rand(1, 1, WINDOW_PX, WINDOW_PX) * 100
-    plain, varied = (
-        next(s for s in SHAPES if s.config == START and s.variant is v)
-        for v in (Variant.NONE, variant)
-    )
+    changed = next(shape for shape in SHAPES if change in shape.changes)
+    without = replace(changed, changes=tuple(c for c in changed.changes if c is not change))
     with torch.inference_mode():
         phases = [
             build_shape(s, seed=0, probe=probe, window_px=WINDOW_PX).eval()(counts)[1]
-            for s in (plain, varied)
+            for s in (changed, without)
         ]
     assert not torch.allclose(*phases, atol=1e-6)
 
@@ -97,7 +96,7 @@ def test_the_shape_in_use_is_the_product_s(probe):
 def test_a_search_is_kept_and_does_nothing_twice_but_the_timing_on_demand(places):
     search(SHAPES[:1], TINY, places)
     (line,) = read_records(places.results)
-    assert line["name"] == "start"
+    assert line["name"] == IN_USE.name
     assert line["steps"] == 3
     assert 0 < line["latency_ratio"] < 1
     assert 0 < line["simulated_phase_mae_rad"] < 3

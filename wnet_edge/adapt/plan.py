@@ -34,9 +34,9 @@ _FEWEST_FRAMES = 1_000
 _VALIDATION_SHARE = 0.4
 """Of the time to train on a frame, that validation takes for one: the forward part of it."""
 
-_INT8_FRAMES, _FLOAT_FRAMES = 6_500, 1_000
+_INT8_FRAMES, _FLOAT_FRAMES = 9_500, 1_000
 """Frames that are trained on in the time that export and evaluation take (W3 at 64 px), with the
-search for an INT8 graph and without; made of the network's runs, they scale with the machine's
+search for two INT8 graphs and without; made of the network's runs, they scale with the machine's
 speed."""
 
 _LEAST_EXPORT_S = 15.0

@@ -85,7 +85,8 @@ MAX_RUNS = 100_000
 @click.option(
     "--peers",
     is_flag=True,
-    help="Also time PyTorch and OpenVINO (also in bfloat16, on CPUs that have it), if installed.",
+    help="Also time PyTorch, eager and compiled, and OpenVINO, also in bfloat16 where the CPU has "
+    "it, if installed.",
 )
 @click.option("--profile", is_flag=True, help="Also show the first package's time per operator.")
 @click.option("--strict", is_flag=True, help="Fail if a node of a graph runs on another provider.")

@@ -188,7 +188,8 @@ def _pairs(count: int, step: int) -> tuple[slice, slice]:
 def _solved(weights: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve Σ_s w_rs (x_r − x_s) = wanted_r by preconditioned conjugate gradients.
 
-    Zero for regions without neighbours.
+    Zero for regions without neighbours; what groups of regions want of each other that nothing
+    couples is left.
     """
     degree = weights.sum(axis=(2, 3))
     coupled = degree > 0
@@ -208,7 +209,10 @@ def _solved(weights: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArra
         if np.abs(scaled).max() < _SETTLED_RAD:
             break
         image = applied(direction)
-        length = power / float((direction * image).sum())
+        curvature = float((direction * image).sum())
+        if curvature <= 0:  # all that is left is between regions that nothing couples
+            break
+        length = power / curvature
         x += length * direction
         left = left - length * image
         scaled = inverse * left
