@@ -25,6 +25,7 @@ PTYCHONN = "bench ptychonn w3"
 PRECISIONS = "bench w3 --precision fp32 --precision fp16 --precision int8 --batch 1 --batch 8"
 PRECISIONS_OF_PEERS = ("fp32", "int8-u8s8")
 PEERS_BATCHES, PEERS_THREADS = (1, 8, 32), (1, 2)
+PEERS_RUNS = 15
 PROFILE_BATCH_SIZE = 8
 
 XAVIER_MS = {1: "2.3", 16: "0.68"}
@@ -75,26 +76,14 @@ def against_peers() -> str:
     """Both networks in every runtime that computes the same, by threads and batch size."""
     precisions = [word for kind in PRECISIONS_OF_PEERS for word in ("--precision", kind)]
     batches = [word for size in PEERS_BATCHES for word in ("--batch", str(size))]
+    found = {}
     with TemporaryDirectory() as folder:
         packages = [str(Path(folder) / f"{model}.wnet") for model in ("w3", "ptychonn")]
         for package in packages:
             _run(["export", "--model", Path(package).stem, *precisions, "-o", package])
-        found = {
-            threads: measured(
-                shlex.join(
-                    [
-                        "bench",
-                        *packages,
-                        "--peers",
-                        *precisions,
-                        *batches,
-                        "--threads",
-                        str(threads),
-                    ]
-                )
-            )
-            for threads in PEERS_THREADS
-        }
+        for threads in PEERS_THREADS:
+            how = ["--peers", "--threads", str(threads), "--runs", str(PEERS_RUNS)]
+            found[threads] = measured(shlex.join(["bench", *packages, *how, *precisions, *batches]))
     places = [(threads, size) for threads in PEERS_THREADS for size in PEERS_BATCHES]
     cells: dict[str, dict[tuple[int, int], str]] = {}
     for threads, values in found.items():
