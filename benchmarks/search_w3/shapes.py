@@ -90,6 +90,11 @@ SHAPES = (
     _start("start"),
     _light("16-32-64-64, 1-1-1-2, 56-40-16, W", Change.WIDE_HEAD, decoder_widths=(56, 40, 16)),
     _light("16-32-64-64, 1-1-1-2, 56-32-16, W", Change.WIDE_HEAD, decoder_widths=(56, 32, 16)),
+    Shape(
+        "16-32-64-64, 2-1-1-2, 56-32-16, W, two modes",
+        replace(_LIGHT, depths=(2, 1, 1, 2), decoder_widths=(56, 32, 16)),
+        (Change.MIXED_FIRST, Change.WIDE_HEAD),
+    ),
     _light("16-32-64-64, 1-1-1-2, 56-32-16, D", Change.DENSE_HEAD, decoder_widths=(56, 32, 16)),
     Shape("start, light", START, _LIGHTER),
     _light("16-32-64-64, 1-1-1-2, 64-32-16"),
