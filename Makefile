@@ -20,7 +20,7 @@ PIP := -m pip --disable-pip-version-check install --quiet --constraint constrain
 PEERS := ptychodus ptylab ptychi 'torchvision; python_version < "3.13"'
 SPEED := benchmarks/test_cost.py benchmarks/test_latency.py
 # What is timed runs alone, the rest file by file on all cores: one thread each, four at most.
-TIMED := $(SPEED) benchmarks/test_gates_trip.py
+TIMED := $(SPEED) benchmarks/test_integers.py benchmarks/test_gates_trip.py
 SIDE_BY_SIDE := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ZOO := $(patsubst wnet_edge/zoo/%-cnm26id.safetensors,%,$(wildcard wnet_edge/zoo/*.safetensors))
 

@@ -31,8 +31,6 @@ PROFILE_BATCH_SIZE = 8
 XAVIER_MS = {1: "2.3", 16: "0.68"}
 """PtychoNN on a Jetson AGX Xavier, 128-pixel frames, TensorRT: Babu et al. 2023, Table 2."""
 
-Row = dict[str, Any]
-
 
 def measured(arguments: str) -> dict[str, Any]:
     """What `wnet-edge` gives with `--json` for a call of `bench`."""
@@ -69,7 +67,14 @@ def against_ptychonn() -> str:
 
 def between_precisions() -> str:
     """W3 in every precision that its package holds."""
-    return _contestants(PRECISIONS, lambda row: f"W3, {row['precision']}")
+    values = measured(PRECISIONS)
+    lines = ["| | batch | ms per frame | ratio |", "|---|---|---|---|"]
+    for row in sorted(values["results"], key=lambda row: int(row["batch_size"])):
+        graph, size = row["graph"], row["batch_size"]
+        lines.append(
+            f"| W3, {row['precision']} | {size} | {_times(graph)} | {graph['ratio']:.2f} |"
+        )
+    return "\n".join([*lines, "", _machine(values), *_notes(values["notes"])])
 
 
 def against_peers() -> str:
@@ -115,18 +120,6 @@ TABLES: dict[str, Callable[[], str]] = {
     "operators": operators,
     "roofline": lambda: roofline(PROFILE_BATCH_SIZE),
 }
-
-
-def _contestants(arguments: str, label: Callable[[Row], str]) -> str:
-    """A line a contestant and batch size, the graph alone."""
-    values = measured(arguments)
-    lines = ["| | batch | ms per frame | ratio |", "|---|---|---|---|"]
-    for row in sorted(values["results"], key=lambda row: int(row["batch_size"])):
-        graph = row["graph"]
-        lines.append(
-            f"| {label(row)} | {row['batch_size']} | {_times(graph)} | {graph['ratio']:.2f} |"
-        )
-    return "\n".join([*lines, "", _machine(values), *_notes(values["notes"])])
 
 
 def _times(measured: dict[str, float]) -> str:

@@ -42,7 +42,10 @@ class ExportOptions:
     batch_size: int | None = None
     key: PrivateKey | None = None
     precisions: tuple[Precision, ...] = (
-        *(Precision.FP32, Precision.FP16, Precision.INT8, Precision.INT8_U8S8),
+        Precision.FP32,
+        Precision.FP16,
+        Precision.INT8,
+        Precision.INT8_U8S8,
     )
     optional: tuple[Precision, ...] = ()
     budget: Budget = field(default_factory=Budget)

@@ -28,6 +28,28 @@ Tensors = tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)
+class _Node:
+    """A node of the FP32 graph, as it is run in every step.
+
+    Attributes:
+        operator: ONNX operator type.
+        inputs: names of the tensors that it takes.
+        output: name of the one that it gives.
+        attributes: by name.
+    """
+
+    operator: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: Attributes
+
+    @classmethod
+    def of(cls, node: onnx.NodeProto) -> "_Node":
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        return cls(node.op_type, tuple(filter(None, node.input)), node.output[0], attributes)
+
+
+@dataclass(frozen=True)
 class _Rounding:
     """How an activation is rounded: x to (clamp(round(x / scale) + zero, …) − zero) · scale.
 
@@ -78,24 +100,25 @@ class FakeQuantised(nn.Module):
     def __init__(self, graph: onnx.ModelProto, written: onnx.ModelProto) -> None:
         super().__init__()
         behind = set(nodes_behind_first_convolution(graph))
-        self._nodes = [node for node in graph.graph.node if node.name in behind]
-        unknown = {node.op_type for node in self._nodes}.difference(_OPERATORS)
+        nodes = [node for node in graph.graph.node if node.name in behind]
+        unknown = {node.op_type for node in nodes}.difference(_OPERATORS)
         if unknown:
             raise ExportError(
                 f"quantisation-aware training does not know {', '.join(sorted(unknown))}; leave "
                 "out --qat-epochs"
             )
         stored = {item.name: numpy_helper.to_array(item) for item in graph.graph.initializer}
-        made = {name for node in self._nodes for name in node.output}
-        used = dict.fromkeys(name for node in self._nodes for name in node.input if name)
+        made = {name for node in nodes for name in node.output}
+        used = dict.fromkeys(name for node in nodes for name in node.input if name)
         self.entries = tuple(name for name in used if name not in made and name not in stored)
         trained = {
             name
-            for node in self._nodes
+            for node in nodes
             if node.op_type in WEIGHTED
             for name in node.input[1:]
             if name in stored
         }
+        self._nodes = [_Node.of(node) for node in nodes]
         self._constants = {
             name: torch.from_numpy(stored[name].copy())
             for name in used
@@ -122,11 +145,9 @@ class FakeQuantised(nn.Module):
         for name, key in self._parameter_of.items():
             values[name] = _rounded_weights(self.weights[key], self._weight_roundings.get(name))
         for node in self._nodes:
-            attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
-            given = tuple(values[name] for name in node.input if name)
-            values[node.output[0]] = self._rounded(
-                node.output[0], _OPERATORS[node.op_type](given, attributes)
-            )
+            given = tuple(values[name] for name in node.inputs)
+            computed = _OPERATORS[node.operator](given, node.attributes)
+            values[node.output] = self._rounded(node.output, computed)
         amplitude, phase_rad = (values[name] for name in OUTPUTS)
         return amplitude, phase_rad
 

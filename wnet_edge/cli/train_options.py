@@ -19,8 +19,6 @@ from wnet_edge.training.options import PhaseError, RecipeName
 from wnet_edge.training.simulation import SimulationOptions
 
 MAX_FRAMES, MAX_EPOCHS, MAX_BATCH_FRAMES, MAX_WORKERS = 100_000_000, 100_000, 4096, 256
-
-
 MAX_BLUR_PX = 8.0
 
 _SIMULATED = SimulationOptions()

@@ -44,9 +44,7 @@ if TYPE_CHECKING:
 
 _LEAST_PANEL, _MOST_PANEL = 500, 1000  # range of an image's longer edge in the picture
 _LEAST_FOR_ARROWS = 160
-_PNG_EFFORT = (
-    2  # of 9; Pillow's default, 6, takes nearly three times as long for a file 11 % smaller
-)
+_PNG_EFFORT = 2  # of 9; Pillow's default, 6, takes nearly three times as long for 11 % less
 
 
 @dataclass(frozen=True)
