@@ -3,7 +3,7 @@
     python benchmarks/int8_layouts.py
 
 Prints a table for docs/precisions.md. Safe: with ONNX Runtime's x64 precision mode; naive: without.
-The unsigned layouts as one integer path but for the heads, `int8` with all layers quantised.
+The unsigned layouts as one integer path, `int8` with all layers quantised.
 """
 
 import time
@@ -16,7 +16,7 @@ from wnet_edge.calibration.ranges import RangeMethod, find_ranges
 from wnet_edge.embedded import EXAMPLE_SCAN, zoo_checkpoint
 from wnet_edge.export.graph import serialise
 from wnet_edge.export.held_out import held_out
-from wnet_edge.export.int8.layers import last_layers, named
+from wnet_edge.export.int8.layers import named
 from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised
 from wnet_edge.export.options import Material
 from wnet_edge.export.run_graph import patches_on_processor
@@ -53,11 +53,8 @@ def rows(scan, model):
     graph = serialise(named(onnx.load_from_string(export_fp32(network, place.window_px))))
     fp32 = patches_on_processor(graph, judged.counts)
     ranges = find_ranges(graph, counts, RangeMethod.MINMAX)
-    heads = last_layers(onnx.load_from_string(graph))
     for layout in LAYOUTS:
-        signed = layout is Precision.INT8
-        scheme = Scheme(layout) if signed else Scheme(layout, whole=True, kept=heads)
-        small = quantised(graph, ranges, scheme)
+        small = quantised(graph, ranges, Scheme(layout, whole=layout is not Precision.INT8))
         ratios = timed(graph, small, counts[:BATCH])
         rms = {
             name: phase_rms_rad(judged, patches_on_processor(small, judged.counts, mode), fp32)

@@ -17,23 +17,22 @@ from torch import nn
 
 from wnet_edge.models.back_projection import BackProjection
 from wnet_edge.models.convnext import ChannelNorm
-from wnet_edge.models.layers import DepthwiseBlock, SqueezeExcitation, upsample
+from wnet_edge.models.layers import DepthwiseBlock, SqueezeExcitation
 from wnet_edge.models.registry import CountsNetwork
 from wnet_edge.models.w3 import FRAME_ONLY, W3, W3Config
 
 _FULL_RESOLUTION_CHANNELS = 8
-_HEAD_EXPANSION = 2
 
 
 class Change(str, Enum):
     """What `W3Config` can't say."""
 
+    MIXED_LAST = "channels mixed behind the upsampling"
+    FULL_RESOLUTION_HEAD = "head at full resolution"
+    SEPARABLE_HEAD = "head without an inner layer"
+    DENSE_HEAD = "head of one dense convolution"
     ONE_PROBE_MODE = "one probe mode"
     ALL_PROBE_MODES = "all probe modes"
-    MIXED_FIRST = "channels mixed before the upsampling"
-    WIDE_HEAD = "head with an inner layer"
-    DENSE_HEAD = "head of one dense convolution"
-    FULL_RESOLUTION_HEAD = "head at full resolution"
     NO_EXCITATION = "no squeeze-and-excitation"
     GELU = "GELU"
     LAYER_NORM = "layer norm"
@@ -62,77 +61,73 @@ START = W3Config(
     expansion=2.0,
     decoder_widths=(40, 36, 24),
 )
-"""What the first shapes vary; written out, so that names stay true when the defaults change."""
+"""W3 of the first generation; written out, so that names stay true when the defaults change."""
 
-IN_USE = Shape("start, two probe modes", W3Config())
+_FIRST = (Change.MIXED_LAST, Change.SEPARABLE_HEAD, Change.ALL_PROBE_MODES)
+"""How the first generation differed, beside its config."""
+
+_ONE_SEPARABLE = (Change.ONE_PROBE_MODE, Change.SEPARABLE_HEAD)
+
+
+def _first(name: str, *changes: Change, without: Change | None = None, **config: Any) -> Shape:
+    """A shape of the first generation, by what it changes of its start."""
+    kept = tuple(change for change in _FIRST if change is not without)
+    return Shape(name, replace(START, **config), (*kept, *changes))
+
+
+def _light(
+    widths: tuple[int, ...],
+    depths: tuple[int, ...],
+    decoder_widths: tuple[int, ...],
+    *changes: Change,
+    kernel_px: int = 5,
+) -> Shape:
+    """A shape of the second generation, named by its numbers and changes."""
+    numbers = ["-".join(map(str, each)) for each in (widths, depths, decoder_widths)]
+    kernels = [] if kernel_px == 5 else [f"kernels {kernel_px}"]
+    name = ", ".join([*numbers, *kernels, *(change.value for change in changes)])
+    sizes = {"widths": widths, "depths": depths, "decoder_widths": decoder_widths}
+    return Shape(name, replace(START, **sizes, kernel_px=kernel_px), changes)
+
+
+IN_USE = _light((16, 32, 64, 64), (2, 1, 1, 2), (56, 32, 16))
 """What the registry builds."""
-
-_ALL_MODES = (Change.ALL_PROBE_MODES,)
-
-_LIGHTER = (Change.ONE_PROBE_MODE, Change.MIXED_FIRST)
-
-_LIGHT = replace(START, widths=(16, 32, 64, 64), depths=(1, 1, 1, 2), decoder_widths=(64, 32, 16))
-"""Parameters where a frame has few pixels, channels in multiples of 16."""
-
-
-def _start(name: str, *changes: Change, **config: Any) -> Shape:
-    """A shape with all modes of the probe, by what it changes of `START`."""
-    return Shape(name, replace(START, **config), (*_ALL_MODES, *changes))
-
-
-def _light(name: str, *changes: Change, **config: Any) -> Shape:
-    """A light shape, by what it changes of the first one."""
-    return Shape(name, replace(_LIGHT, **config), (*_LIGHTER, *changes))
-
 
 SHAPES = (
     IN_USE,
-    _start("start"),
-    _light("16-32-64-64, 1-1-1-2, 56-40-16, W", Change.WIDE_HEAD, decoder_widths=(56, 40, 16)),
-    _light("16-32-64-64, 1-1-1-2, 56-32-16, W", Change.WIDE_HEAD, decoder_widths=(56, 32, 16)),
-    Shape(
-        "16-32-64-64, 2-1-1-2, 56-32-16, W, two modes",
-        replace(_LIGHT, depths=(2, 1, 1, 2), decoder_widths=(56, 32, 16)),
-        (Change.MIXED_FIRST, Change.WIDE_HEAD),
-    ),
-    _light("16-32-64-64, 1-1-1-2, 56-32-16, D", Change.DENSE_HEAD, decoder_widths=(56, 32, 16)),
-    Shape("start, light", START, _LIGHTER),
-    _light("16-32-64-64, 1-1-1-2, 64-32-16"),
-    _light(
-        "16-32-48-64, 1-1-2-2, 64-40-16",
-        widths=(16, 32, 48, 64),
-        depths=(1, 1, 2, 2),
-        decoder_widths=(64, 40, 16),
-    ),
-    _light("16-32-56-72, 1-1-1-2, 48-32-24", widths=(16, 32, 56, 72), decoder_widths=(48, 32, 24)),
-    _light("16-32-64-64, 1-1-1-2, 48-32-16, kernels 7", decoder_widths=(48, 32, 16), kernel_px=7),
-    _light(
-        "16-32-48-96, 1-1-2-1, 40-40-16",
-        widths=(16, 32, 48, 96),
-        depths=(1, 1, 2, 1),
-        decoder_widths=(40, 40, 16),
-    ),
-    _light("16-40-48-72, 1-1-1-2, 64-24-16", widths=(16, 40, 48, 72), decoder_widths=(64, 24, 16)),
-    _start("head at full resolution", Change.FULL_RESOLUTION_HEAD),
+    _first("start"),
+    _light((16, 32, 64, 64), (1, 1, 1, 2), (56, 40, 16), Change.ONE_PROBE_MODE),
+    _light((16, 32, 64, 64), (1, 1, 1, 2), (56, 32, 16), Change.ONE_PROBE_MODE),
+    _light((16, 32, 64, 64), (1, 1, 1, 2), (56, 32, 16), Change.ONE_PROBE_MODE, Change.DENSE_HEAD),
+    Shape("start, light", START, _ONE_SEPARABLE),
+    _light((16, 32, 64, 64), (1, 1, 1, 2), (64, 32, 16), *_ONE_SEPARABLE),
+    _light((16, 32, 48, 64), (1, 1, 2, 2), (64, 40, 16), *_ONE_SEPARABLE),
+    _light((16, 32, 56, 72), (1, 1, 1, 2), (48, 32, 24), *_ONE_SEPARABLE),
+    _light((16, 32, 64, 64), (1, 1, 1, 2), (48, 32, 16), *_ONE_SEPARABLE, kernel_px=7),
+    _light((16, 32, 48, 96), (1, 1, 2, 1), (40, 40, 16), *_ONE_SEPARABLE),
+    _light((16, 40, 48, 72), (1, 1, 1, 2), (64, 24, 16), *_ONE_SEPARABLE),
+    Shape("no squeeze-and-excitation", W3Config(), (Change.NO_EXCITATION,)),
+    Shape("no skips", replace(W3Config(), skips=False)),
     Shape("frame alone, no skips", FRAME_ONLY),
-    _start("no skips", skips=False),
-    _start("kernels 7", kernel_px=7),
-    _start(
-        "widths 24-48-56-56, decoder 44-36-24",
+    _first("start, one probe mode", Change.ONE_PROBE_MODE, without=Change.ALL_PROBE_MODES),
+    _first("start, two probe modes", without=Change.ALL_PROBE_MODES),
+    _first("start, channels mixed before the upsampling", without=Change.MIXED_LAST),
+    _first(
+        "start, head at full resolution",
+        Change.FULL_RESOLUTION_HEAD,
+        without=Change.SEPARABLE_HEAD,
+    ),
+    _first("start, frame alone, no skips", input_channels=1, skips=False, widths=(24, 44, 60, 68)),
+    _first("start, no skips", skips=False),
+    _first("start, kernels 7", kernel_px=7),
+    _first(
+        "start, widths 24-48-56-56, decoder 44-36-24",
         widths=(24, 48, 56, 56),
         decoder_widths=(44, 36, 24),
     ),
-    _start("GELU in the blocks", Change.GELU),
-    _start("layer norm in the blocks", Change.LAYER_NORM),
-    _start("channels mixed before the upsampling", Change.MIXED_FIRST),
-    _start("stem 5, decoder 44-36-24", stem_kernel_px=5, decoder_widths=(44, 36, 24)),
-    _start("frame alone, skips", input_channels=1),
-    Shape("one probe mode", START, (Change.ONE_PROBE_MODE,)),
-    _start("expansion 3, widths 20-36-48-56", expansion=3.0, widths=(20, 36, 48, 56)),
-    _start("expansion 1.5, widths 24-44-64-72", expansion=1.5, widths=(24, 44, 64, 72)),
-    _start("no squeeze-and-excitation", Change.NO_EXCITATION),
-    _start("widths 32-40-52-56", widths=(32, 40, 52, 56)),
-    _start("widths 16-40-56-64", widths=(16, 40, 56, 64)),
+    _first("start, GELU in the blocks", Change.GELU),
+    _first("start, layer norm in the blocks", Change.LAYER_NORM),
+    _first("start, stem 5, decoder 44-36-24", stem_kernel_px=5, decoder_widths=(44, 36, 24)),
 )
 """Those that say most come first: a search that is stopped has them."""
 
@@ -175,47 +170,44 @@ def _full_resolution_head(network: CountsNetwork) -> None:
     for decoder in _decoders(network):
         channels = decoder.head[0].in_channels
         decoder.head = nn.Sequential(
-            upsample(channels, _FULL_RESOLUTION_CHANNELS),
+            *_mixed_last(channels, _FULL_RESOLUTION_CHANNELS),
             nn.ReLU(),
             nn.Conv2d(_FULL_RESOLUTION_CHANNELS, 1, 3, padding=1),
         )
 
 
+def _separable_head(network: CountsNetwork) -> None:
+    """A depthwise-separable convolution gives the four pixels."""
+    for decoder in _decoders(network):
+        spatial, norm, _, _, last, shuffle = decoder.head
+        narrow = nn.Conv2d(spatial.in_channels, last.out_channels, 1)
+        decoder.head = nn.Sequential(spatial, norm, narrow, shuffle)
+
+
 def _dense_head(network: CountsNetwork) -> None:
     """All channels of a 3 × 3 neighbourhood give the four pixels between them."""
     for decoder in _decoders(network):
-        channels = decoder.head[0].in_channels
-        decoder.head = nn.Sequential(nn.Conv2d(channels, 4, 3, padding=1), nn.PixelShuffle(2))
+        spatial, *_, last, shuffle = decoder.head
+        dense = nn.Conv2d(spatial.in_channels, last.out_channels, 3, padding=1)
+        decoder.head = nn.Sequential(dense, shuffle)
 
 
-def _wide_head(network: CountsNetwork) -> None:
-    """A ConvNeXt-style block without its sum gives the four pixels."""
-    for decoder in _decoders(network):
-        spatial, norm, narrow, shuffle = decoder.head
-        wide = _HEAD_EXPANSION * spatial.in_channels
-        decoder.head = nn.Sequential(
-            spatial,
-            norm,
-            nn.Conv2d(spatial.in_channels, wide, 1),
-            nn.ReLU(),
-            nn.Conv2d(wide, narrow.out_channels, 1),
-            shuffle,
-        )
-
-
-def _mixed_first(network: CountsNetwork) -> None:
-    """The 1 × 1 convolution at a quarter of the pixels, then upsampling and depthwise."""
+def _all_mixed_last(network: CountsNetwork) -> None:
+    """Upsampling, then a depthwise-separable convolution (Howard et al., 2017, fig. 3)."""
     for decoder in _decoders(network):
         for index, stage in enumerate(decoder.stages):
-            mix = next(layer for layer in stage if getattr(layer, "kernel_size", 0) == (1, 1))
-            narrow = mix.out_channels
-            decoder.stages[index] = nn.Sequential(
-                mix,
-                nn.BatchNorm2d(narrow),
-                nn.Upsample(scale_factor=2, mode="bilinear"),
-                nn.Conv2d(narrow, narrow, 3, padding=1, groups=narrow, bias=False),
-                nn.BatchNorm2d(narrow),
-            )
+            mix = stage[0]
+            decoder.stages[index] = nn.Sequential(*_mixed_last(mix.in_channels, mix.out_channels))
+
+
+def _mixed_last(channels_in: int, channels_out: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
+        nn.BatchNorm2d(channels_in),
+        nn.Conv2d(channels_in, channels_out, 1, bias=False),
+        nn.BatchNorm2d(channels_out),
+    )
 
 
 def _decoders(network: CountsNetwork) -> tuple[Any, Any]:
@@ -256,10 +248,10 @@ _MODES_SENT_BACK = {Change.ONE_PROBE_MODE: 1, Change.ALL_PROBE_MODES: None}
 """Of the probe's modes, where not those in use."""
 
 _CHANGES = {
-    Change.MIXED_FIRST: _mixed_first,
-    Change.WIDE_HEAD: _wide_head,
-    Change.DENSE_HEAD: _dense_head,
+    Change.MIXED_LAST: _all_mixed_last,
     Change.FULL_RESOLUTION_HEAD: _full_resolution_head,
+    Change.SEPARABLE_HEAD: _separable_head,
+    Change.DENSE_HEAD: _dense_head,
     Change.NO_EXCITATION: _no_excitation,
     Change.GELU: _gelu,
     Change.LAYER_NORM: _layer_norm,

@@ -104,6 +104,11 @@ def _opening(study: Study) -> str:
         patch is first fitted to its label, since a frame does not determine it. MAE is weighted by
         the illumination, as in training. PSNR and SSIM are relative to the data range above each
         table, the span of the central 99 % of the labels; SSIM is the mean over frames.
+
+        **Since then** simulated frames vary in more (background, blur, contrast), and W3 has
+        another shape with as many parameters, which takes two thirds of the time
+        ([w3_search.md](w3_search.md)). Its rows here are of the first shape, but for those *of the
+        zoo*: the weights that ship with wnet-edge.
         """
     )
 

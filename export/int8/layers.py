@@ -71,29 +71,17 @@ def nodes_behind_first_convolution(model: onnx.ModelProto) -> tuple[str, ...]:
     return tuple(names)
 
 
-def last_layers(model: onnx.ModelProto) -> frozenset[str]:
-    """Names of the layers on which no other depends: what they round is rounded in the output."""
-    return frozenset(layer.name for layer in layers_of(model)).intersection(_heads(model))
-
-
 def nodes_behind_last_layers(model: onnx.ModelProto) -> tuple[str, ...]:
-    """Names of the nodes behind those, in the graph's order."""
-    last = last_layers(model)
-    return tuple(name for name in _heads(model) if name not in last)
-
-
-def _heads(model: onnx.ModelProto) -> list[str]:
-    """Names of the nodes on which no layer depends, in the graph's order."""
+    """Names of the nodes on which no layer depends, in the graph's order, without layers."""
     layers = {layer.name for layer in layers_of(model)}
     needed: set[str] = set()
-    heads = []
+    behind = []
     for node in reversed(model.graph.node):
-        followed = bool(needed.intersection(node.output))
-        if not followed:
-            heads.append(node.name)
-        if followed or node.name in layers:
+        if node.name in layers or needed.intersection(node.output):
             needed.update(node.input)
-    return heads[::-1]
+        else:
+            behind.append(node.name)
+    return tuple(behind[::-1])
 
 
 def sums_with_constants(model: onnx.ModelProto) -> tuple[str, ...]:

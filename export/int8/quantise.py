@@ -5,7 +5,7 @@ the QuantizeLinear and DequantizeLinear nodes; leftovers that no provider needs 
 
 A kernel runs in integers only if its inputs and its output are quantised. So a graph for processors
 quantises what stands between the layers, too: one integer path from the first convolution to the
-heads, in which a ReLU disappears into the unsigned range of the layer before it.
+last, in which a ReLU disappears into the unsigned range of the layer before it.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Search for an INT8 graph within the budget: calibration method, and layers that stay in float.
 
 An unsigned layout first with one integer path through the whole network, which is what makes INT8
-fast on processors. Every calibrator is tried; with the best one, the heads and then the layers of
-the largest loss stay in float, one in ten at most.
+fast on processors. Every calibrator is tried; with the best one, if the budget asks for it, the
+layers of the largest loss stay in float, one in ten at most.
 
 Else, or if no such graph is within the budget, the operators between the layers stay in float.
 Every calibrator is tried with all layers quantised. With the best one, a few layers stay in float
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from wnet_edge.calibration.ranges import RangeMethod, Ranges
 from wnet_edge.export.budget import Budget, described
 from wnet_edge.export.held_out import MeasuredStrip
-from wnet_edge.export.int8.layers import Layer, last_layers, layers_of
+from wnet_edge.export.int8.layers import Layer, layers_of
 from wnet_edge.export.int8.quantise import Scheme, quantised
 from wnet_edge.export.refused_precision import PrecisionError
 from wnet_edge.judging.yardstick import Judge, Loss, against_fp32, phase_rms_rad
@@ -206,28 +206,21 @@ def starting_point(problem: Problem, candidates: Sequence[Ranges]) -> tuple[Rang
     """The ranges closest to FP32, with the scheme that the search tries first."""
     scheme = Scheme(problem.layout)
     if problem.layout is not Precision.INT8:
-        scheme = _whole_scheme(problem)
+        scheme = replace(scheme, whole=True)
     measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
     return min(measured, key=_cost).ranges, scheme
 
 
-def _whole_scheme(problem: Problem) -> Scheme:
-    """One integer path, the heads in float."""
-    ends = last_layers(onnx.load_from_string(problem.graph))
-    return Scheme(problem.layout, whole=True, kept=ends)
-
-
 def _search_whole(problem: Problem, candidates: Sequence[Ranges]) -> FoundInt8 | tuple[Trial, ...]:
-    """One integer path, with the heads and as few other layers as possible in float; or trials."""
-    scheme = _whole_scheme(problem)
-    ends = scheme.kept
+    """One integer path, with as few layers as possible in float; or trials."""
+    scheme = Scheme(problem.layout, whole=True)
     measured = [_Measured.of(problem, ranges, scheme) for ranges in candidates]
     best = min(measured, key=_cost)
     costs = layer_costs(problem, best.ranges, scheme)
-    dearest = [cost.layer.name for cost in costs if cost.layer.name not in ends]
-    for count in range(max(math.floor(_WHOLE_SHARE * len(costs)) - len(ends), 0) + 1):
+    dearest = [cost.layer.name for cost in costs]
+    for count in range(math.floor(_WHOLE_SHARE * len(costs)) + 1):
         if count:
-            kept = ends.union(dearest[:count])
+            kept = frozenset(dearest[:count])
             measured.append(_Measured.of(problem, best.ranges, replace(scheme, kept=kept)))
         holding = [m for m in measured if problem.holds(m.trial)]
         if holding:

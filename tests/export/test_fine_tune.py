@@ -12,7 +12,7 @@ from wnet_edge.errors import ExportError
 from wnet_edge.export.int8 import fine_tune
 from wnet_edge.export.int8.fake_quantised import FakeQuantised
 from wnet_edge.export.int8.fine_tune import FineTuning, fine_tuned
-from wnet_edge.export.int8.layers import last_layers, named
+from wnet_edge.export.int8.layers import named
 from wnet_edge.export.int8.quantise import LAYOUTS, Scheme, quantised, quantised_model
 from wnet_edge.export.run_graph import exact_patches, session_on_processor
 from wnet_edge.export.trace import export_fp32
@@ -21,6 +21,7 @@ from wnet_edge.package.manifest import Precision
 from wnet_edge.physics.instrument import Instrument
 
 SIZE = tiny_network.WINDOW_PX
+HEADS = frozenset({"conv_amplitude", "conv_phase"})
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +34,8 @@ def ranges(graph):
     return find_ranges(graph, tiny_network.counts(), RangeMethod.MINMAX)
 
 
-def scheme_of(graph, layout):
-    heads = last_layers(onnx.load_from_string(graph))
-    return Scheme(layout, whole=layout is not Precision.INT8, kept=heads)
+def scheme_of(layout, kept=HEADS):
+    return Scheme(layout, whole=layout is not Precision.INT8, kept=kept)
 
 
 def patches(graph, network, counts):
@@ -56,9 +56,10 @@ def rms(a, b):
     return float(np.sqrt(np.mean((a[1] - b[1]) ** 2)))
 
 
+@pytest.mark.parametrize("kept", [HEADS, frozenset()], ids=["heads in float", "all in integers"])
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.value)
-def test_it_rounds_what_the_quantised_graph_rounds(graph, ranges, layout):
-    scheme, counts = scheme_of(graph, layout), tiny_network.counts(8, seed=3)
+def test_it_rounds_what_the_quantised_graph_rounds(graph, ranges, layout, kept):
+    scheme, counts = scheme_of(layout, kept), tiny_network.counts(8, seed=3)
     model = onnx.load_from_string(graph)
     network = FakeQuantised(model, quantised_model(graph, ranges, scheme))
     exact = exact_patches(quantised(graph, ranges, scheme), counts)
@@ -81,7 +82,7 @@ def test_without_rounding_it_is_the_network(model):
 
 
 def test_a_clipped_value_moves_the_scale_and_not_the_weights(graph, ranges):
-    written = quantised_model(graph, ranges, scheme_of(graph, Precision.INT8_U8S8))
+    written = quantised_model(graph, ranges, scheme_of(Precision.INT8_U8S8))
     network = FakeQuantised(onnx.load_from_string(graph), written)
     (entry,) = network.entries
     low, high = network.trained_bounds()[entry]
@@ -104,7 +105,7 @@ def how(monkeypatch):
 
 
 def test_it_comes_closer_to_fp32_and_the_same_twice(graph, ranges, how):
-    scheme, counts = scheme_of(graph, Precision.INT8_U8S8), tiny_network.counts(8, seed=3)
+    scheme, counts = scheme_of(Precision.INT8_U8S8), tiny_network.counts(8, seed=3)
     options, told = how
     after = fine_tuned(graph, ranges, scheme, options)
     assert [line.split(":")[0] for line in told] == [

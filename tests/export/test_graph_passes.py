@@ -13,7 +13,7 @@ from wnet_edge.export.half.half import to_half
 from wnet_edge.export.passes.compact import compacted
 from wnet_edge.export.passes.pixel_shuffle import shuffle_in_runs
 
-W3_CHANNELS_AFTER_UPSAMPLING = [64, 40, 36, 40, 36]
+W3_CHANNELS_AFTER_UPSAMPLING = [56, 32, 16, 56, 32, 16]
 
 
 def shuffle_graph(channels, block, mode="CRD"):

@@ -68,15 +68,15 @@ def downsample(channels_in: int, channels_out: int) -> nn.Sequential:
 
 
 def upsample(channels_in: int, channels_out: int) -> nn.Sequential:
-    """Bilinear upsampling by 2, then depthwise-separable convolution (Howard et al., 2017, fig. 3).
+    """1 × 1 convolution, bilinear upsampling by 2, then a depthwise one, each with batch norm.
 
-    (B, C_in, H, W) to (B, C_out, 2 H, 2 W). The 1 × 1 convolution before the upsampling would take
-    a quarter of the work, but trained to larger errors.
+    (B, C_in, H, W) to (B, C_out, 2 H, 2 W). Mixing channels before the upsampling takes a quarter
+    of the work that it takes behind it.
     """
     return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode="bilinear"),
-        nn.Conv2d(channels_in, channels_in, 3, padding=1, groups=channels_in, bias=False),
-        nn.BatchNorm2d(channels_in),
         nn.Conv2d(channels_in, channels_out, 1, bias=False),
+        nn.BatchNorm2d(channels_out),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.Conv2d(channels_out, channels_out, 3, padding=1, groups=channels_out, bias=False),
         nn.BatchNorm2d(channels_out),
     )

@@ -5,9 +5,11 @@ downsamples the image, ConvNeXt blocks with depthwise convolutions, three downsa
 between their stages, squeeze-and-excitation after the first three stages, two decoders of bilinear
 upsampling and convolutions with batch norm, 8.26 % of PtychoNN's parameters. Not in the paper and
 chosen here, by comparison with other shapes in `benchmarks/search_w3`: widths, depths, kernels and
-the activation. Two departures from it: no convolution runs at full resolution (the last one outputs
-four channels at half of it, which a pixel shuffle interleaves), and with the back-projected input,
-with which the encoder's maps lie on the object's pixels, the decoders have skip connections.
+the activation. Three departures from it: a decoder mixes channels before it upsamples, where a map
+has a quarter of the pixels; no convolution runs at full resolution (the last one outputs four
+channels at half of it, which a pixel shuffle interleaves); and with the back-projected input, with
+which the encoder's maps lie on the object's pixels, the decoders have skip connections from the
+encoder. Parameters are where a map has few pixels, channels come in multiples of eight.
 """
 
 from dataclasses import dataclass
@@ -27,15 +29,17 @@ class W3Config(WNetConfig):
     input_channels: int = 3
     skips: bool = True
     stem_kernel_px: int = 7
-    widths: tuple[int, ...] = (24, 40, 56, 64)
-    depths: tuple[int, ...] = (1, 2, 2, 1)
+    widths: tuple[int, ...] = (16, 32, 64, 64)
+    depths: tuple[int, ...] = (2, 1, 1, 2)
     kernel_px: int = 5
     expansion: float = 2.0
     squeeze_reduction: int = 4
-    decoder_widths: tuple[int, ...] = (40, 36, 24)
+    decoder_widths: tuple[int, ...] = (56, 32, 16)
 
 
-FRAME_ONLY = W3Config(input_channels=1, skips=False, widths=(24, 44, 60, 68))
+FRAME_ONLY = W3Config(
+    input_channels=1, skips=False, widths=(24, 40, 64, 64), decoder_widths=(64, 32, 24)
+)
 """W3 for the frame alone: wider in place of the skip connections, with the same parameter count."""
 
 
@@ -67,10 +71,13 @@ class _Decoder(nn.Module):
                     nn.Sequential(nn.Conv2d(skip, narrow, 1, bias=False), nn.BatchNorm2d(narrow))
                 )
         last = config.decoder_widths[-1]
+        wide = round(config.expansion * last)
         self.head = nn.Sequential(
             nn.Conv2d(last, last, 3, padding=1, groups=last, bias=False),
             nn.BatchNorm2d(last),
-            nn.Conv2d(last, 4, 1),
+            nn.Conv2d(last, wide, 1),
+            nn.ReLU(),
+            nn.Conv2d(wide, 4, 1),
             nn.PixelShuffle(2),
         )
 
