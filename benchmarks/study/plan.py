@@ -10,8 +10,9 @@ from pathlib import Path
 
 from benchmarks.study.epie import EpieOptions
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
-from wnet_edge.physics.objects import Family
+from wnet_edge.physics.objects import Contrast, Family
 from wnet_edge.training.options import PhaseError
+from wnet_edge.training.simulation import SimulationOptions
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "wnet_edge" / "examples" / "cnm26id_scan247_64px.cxi"
@@ -20,6 +21,16 @@ WINDOW_PX = 64
 
 TRAINED_FAMILIES = (Family.THRESHOLDED, Family.LABYRINTH, Family.EDGES, Family.SMOOTH)
 HELD_OUT_FAMILIES = (Family.LINES, Family.DOTS)
+
+_BACKGROUND, _PHASE_RAD = 1e-4, 3.0
+
+FRAMES = SimulationOptions(
+    detector=replace(SimulationOptions().detector, background=_BACKGROUND),
+    contrast=Contrast((_PHASE_RAD / 15, _PHASE_RAD)),
+    blur_px=0.0,
+)
+"""Those of a clean detector, as the product's first trainings had them; the results stay
+comparable when its defaults change."""
 
 EQUAL_RATE = 1e-3
 """The paper's."""
@@ -96,6 +107,14 @@ class Run:
             *("wnet-edge", "train", "--model", self.model.value, "--input", self.input.value),
             *("--probe", "example:scan247", "-o", str(shown)),
             *("--frames-per-epoch", str(self.frames), "--fixed"),
+            *(
+                "--background",
+                f"{_BACKGROUND:g}",
+                "--blur-px",
+                "0",
+                "--phase-rad",
+                f"{_PHASE_RAD:g}",
+            ),
             *("--epochs", str(self.epochs), *families),
             *("--lr", f"{self.learning_rate:g}", "--phase-error", self.phase_error.value),
             *("--seed", str(self.seed), *width, "--resume"),

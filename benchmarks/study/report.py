@@ -91,7 +91,8 @@ def _opening(study: Study) -> str:
         (peak {full.learning_rate:g}), unless a table says otherwise. Objects are of the families
         {trained}; the probe is that of scan 247; no measured frame is used for training. One object
         in three has an absorption independent of its phase, drawn from all families;
-        {" and ".join(held_out)} are held out from the phases.
+        {" and ".join(held_out)} are held out from the phases. Frames have little background and no
+        blur, phases are up to 3 rad.
 
         **Sets.** *{held_out[0]}* and *{held_out[1]}*: {study.simulated_frames} simulated frames
         from each of the held-out families. *{TRAINED}*: the same number from the other families,
@@ -105,10 +106,9 @@ def _opening(study: Study) -> str:
         the illumination, as in training. PSNR and SSIM are relative to the data range above each
         table, the span of the central 99 % of the labels; SSIM is the mean over frames.
 
-        **Since then** simulated frames vary in more (background, blur, contrast), and W3 has
-        another shape with as many parameters, which takes two thirds of the time
-        ([w3_search.md](w3_search.md)). Its rows here are of the first shape, but for those *of the
-        zoo*: the weights that ship with wnet-edge.
+        **Since then** W3 has another shape with as many parameters, which takes two thirds of the
+        time ([w3_search.md](w3_search.md)). Its rows here are of the first shape, but for those *of
+        the zoo*: the weights that ship with wnet-edge.
         """
     )
 

@@ -4,13 +4,13 @@ Two families of objects that no training drew, the trained ones from other rando
 report strip of scan 247 with labels cut from its reference.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.study.plan import HELD_OUT_FAMILIES, TRAINED_FAMILIES
+from benchmarks.study.plan import FRAMES, HELD_OUT_FAMILIES, TRAINED_FAMILIES
 from benchmarks.study.results import SetFacts
 from benchmarks.study.scan247 import Scan247
 from wnet_edge.comparing import metrics
@@ -21,7 +21,7 @@ from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.labelled_frames import PatchLabels
 from wnet_edge.physics.objects import Family
 from wnet_edge.training.batch import joined_batches
-from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
+from wnet_edge.training.simulation import SimulatedFrames
 
 REAL = "scan 247"
 TRAINED = "trained families"
@@ -88,7 +88,7 @@ def patches(
 def _simulated(
     name: str, instrument: Instrument, families: tuple[Family, ...], frames: int
 ) -> EvaluationSet:
-    supply = SimulatedFrames(instrument, SimulationOptions(families=families), seed=_SEED)
+    supply = SimulatedFrames(instrument, replace(FRAMES, families=families), seed=_SEED)
     made = joined_batches(supply.validation(frames, _BATCH))
     labels = PatchLabels(made.amplitude[:, 0].numpy(), made.phase_rad[:, 0].numpy())
     return EvaluationSet(name, made.counts.numpy(), labels)

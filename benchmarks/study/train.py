@@ -4,14 +4,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.study.plan import TRAINED_FAMILIES, Run, Study
+from benchmarks.study.plan import FRAMES, TRAINED_FAMILIES, Run, Study
 from wnet_edge.physics.instrument import Instrument
 from wnet_edge.training.checkpoint import read_checkpoint
 from wnet_edge.training.fixed_frames import FixedFrames
 from wnet_edge.training.loop import train
 from wnet_edge.training.options import RECIPES, RecipeName, TrainingOptions
 from wnet_edge.training.progress import Progress
-from wnet_edge.training.simulation import SimulatedFrames, SimulationOptions
+from wnet_edge.training.simulation import SimulatedFrames
 
 
 def train_missing(study: Study, instrument: Instrument, folder: Path) -> None:
@@ -51,5 +51,5 @@ def training_options(run: Run) -> TrainingOptions:
 
 def training_frames(run: Run, instrument: Instrument) -> FixedFrames:
     """What a run is trained on."""
-    simulation = SimulationOptions(frames_per_epoch=run.frames, families=TRAINED_FAMILIES)
+    simulation = replace(FRAMES, frames_per_epoch=run.frames, families=TRAINED_FAMILIES)
     return FixedFrames(SimulatedFrames(instrument, simulation, seed=run.seed), seed=run.seed)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny_training import PIXEL_M, QUIET, WAVELENGTH_M, instrument, options, supply
 
+from wnet_edge.embedded import EXAMPLE_SCAN
 from wnet_edge.errors import CheckpointError, SimulationError, TrainingError
 from wnet_edge.models.registry import ModelName, NetworkInput, NetworkSpec
 from wnet_edge.physics.binning import bin_frames
@@ -15,8 +16,10 @@ from wnet_edge.physics.detector import Detector
 from wnet_edge.physics.forward import expected_counts
 from wnet_edge.physics.instrument import Instrument
 from wnet_edge.physics.objects import Family, draw_object
+from wnet_edge.training.batch import joined_batches
 from wnet_edge.training.checkpoint import load_network, read_checkpoint
 from wnet_edge.training.forward import expected_counts as torch_counts
+from wnet_edge.training.frame_supply import FrameOptions, frame_supply
 from wnet_edge.training.loop import train
 from wnet_edge.training.loss import weighted_chord, weighted_mae, wrap_phase
 from wnet_edge.training.options import (
@@ -187,3 +190,12 @@ def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path):
     with pytest.raises(TrainingError, match="lower the learning rate"):
         train(broken, options(), tmp_path / "c", progress=QUIET)
     assert not list(tmp_path.iterdir())
+
+
+def test_no_simulated_object_is_stronger_than_asked():
+    options = FrameOptions(probe=str(EXAMPLE_SCAN), frames_per_epoch=64, phase_rad=0.3)
+    weak = frame_supply(options, RecipeName.FAST, print)
+    phases = joined_batches(weak.validation(64, 32)).phase_rad
+    spans = phases.amax(dim=(1, 2, 3)) - phases.amin(dim=(1, 2, 3))
+    assert 0.1 < spans.max() <= 0.3 * (1 + 1e-3)
+    assert weak.describe()["contrast"]["phase_rad"] == pytest.approx([0.02, 0.3])

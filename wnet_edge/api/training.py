@@ -161,6 +161,7 @@ def train(
     families: Sequence[str] = (),
     background: float | None = None,
     blur_px: float | None = None,
+    phase_rad: float | None = None,
     data: Scan | File | NDArray[Any] | None = None,
     labels: File | None = None,
     orientation: str = Orientation.IDENTITY.value,
@@ -201,6 +202,7 @@ def train(
         families: kinds of simulated object; empty for all.
         background: largest background of simulated frames, relative to their mean count.
         blur_px: their largest RMS blur, detector pixels.
+        phase_rad: largest phase of simulated objects, rad.
         data: scan whose frames to train on, from `wnet_edge.read_scan` or a file.
         labels: reconstruction of that scan to cut labels from.
         orientation: what is done to a frame of `data` first: "identity", "rot90" ….
@@ -247,6 +249,7 @@ def train(
         families=tuple(chosen(Family, one, "families").value for one in families),
         background=background,
         blur_px=blur_px,
+        phase_rad=phase_rad,
         data=source,
         labels=None if labels is None else path_of(labels),
         augment=augment,

@@ -29,7 +29,7 @@ from wnet_edge.training.progress import Progress
 from wnet_edge.training.self_supervised import unfinished_path
 
 FROM_COMMAND_LINE = (
-    *("probe", "frames_per_epoch", "fixed", "families", "background", "blur_px"),
+    *("probe", "frames_per_epoch", "fixed", "families", "background", "blur_px", "phase_rad"),
     *("data", "labels", "augment", "workers"),
 )
 """Fields of `FrameOptions` that are options of the command, by the same names."""

@@ -20,6 +20,7 @@ from wnet_edge.training.simulation import SimulationOptions
 
 MAX_FRAMES, MAX_EPOCHS, MAX_BATCH_FRAMES, MAX_WORKERS = 100_000_000, 100_000, 4096, 256
 MAX_BLUR_PX = 8.0
+MIN_PHASE_RAD, MAX_PHASE_RAD = 0.01, 30.0
 
 _SIMULATED = SimulationOptions()
 
@@ -104,6 +105,13 @@ SECTIONS = {
             type=Number(0, MAX_BLUR_PX),
             help="Largest blur (RMS) of simulated frames in detector pixels, by a source larger "
             f"than the modes of the probe tell.  [default: {_SIMULATED.blur_px:g}]",
+        ),
+        click.Option(
+            ["--phase-rad"],
+            type=Number(MIN_PHASE_RAD, MAX_PHASE_RAD),
+            help="Largest phase of simulated objects in rad; the weakest has a fifteenth of it.  "
+            f"[default: {_SIMULATED.contrast.phase_rad[1]:g}, and {_SIMULATED.contrast.odd:.0%} of "
+            "the objects far weaker, or up to twice as strong]",
         ),
     ),
     "Frames of a file": (

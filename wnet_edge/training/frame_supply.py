@@ -17,7 +17,7 @@ from wnet_edge.io.readers.cxi import read_labels
 from wnet_edge.io.scan_file import find_scan
 from wnet_edge.judging.cut_labels import CutLabels
 from wnet_edge.judging.label_source import LabelSource, SimulatedLabels
-from wnet_edge.physics.objects import Family
+from wnet_edge.physics.objects import Contrast, Family
 from wnet_edge.scan.scan import Scan
 from wnet_edge.training.augmentation import Augmentation
 from wnet_edge.training.batch import FrameSupply
@@ -34,6 +34,9 @@ DEFAULT_FRAMES = 12_000
 
 DEFAULT_WINDOW_PX = 64
 
+_PHASE_SPAN = 15
+"""The largest phase of objects over the weakest's, as in the default."""
+
 
 @dataclass(frozen=True)
 class FrameOptions:
@@ -47,6 +50,8 @@ class FrameOptions:
         background: largest background of simulated frames, relative to their mean count; None for
             the default.
         blur_px: their largest RMS blur, detector pixels; None for the default.
+        phase_rad: largest phase of simulated objects, rad; None for the default, and some objects
+            outside of it.
         data: scan whose frames to take, a file or (N, H, W) counts.
         labels: reconstruction to cut their labels from.
         augment: whether to augment them; None for the recipe's choice.
@@ -66,6 +71,7 @@ class FrameOptions:
     families: tuple[str, ...] = ()
     background: float | None = None
     blur_px: float | None = None
+    phase_rad: float | None = None
     data: Path | NDArray[Any] | None = None
     labels: Path | None = None
     augment: bool | None = None
@@ -79,13 +85,13 @@ class FrameOptions:
         """Refuse what contradicts itself."""
         if self.data is None and self.probe is None:
             raise OptionError("give either --data or --probe")
-        simulated = (self.frames_per_epoch, self.background, self.blur_px)
+        simulated = (self.frames_per_epoch, self.background, self.blur_px, self.phase_rad)
         if self.data is not None and (
             self.fixed or self.families or any(value is not None for value in simulated)
         ):
             raise OptionError(
-                "--frames-per-epoch, --fixed, --family, --background and --blur-px are for "
-                "simulated frames, with --probe and without --data"
+                "--frames-per-epoch, --fixed, --family, --background, --blur-px and --phase-rad "
+                "are for simulated frames, with --probe and without --data"
             )
         if self.data is None and (self.labels is not None or self.augment is not None):
             raise OptionError("--labels, --augment and --no-augment go with --data")
@@ -136,10 +142,14 @@ def _simulation(options: FrameOptions) -> SimulationOptions:
     detector = default.detector
     if options.background is not None:
         detector = replace(detector, background=options.background)
+    contrast = default.contrast
+    if options.phase_rad is not None:
+        contrast = Contrast((options.phase_rad / _PHASE_SPAN, options.phase_rad))
     return SimulationOptions(
         frames_per_epoch=options.frames_per_epoch or DEFAULT_FRAMES,
         families=tuple(Family(f) for f in options.families) or tuple(Family),
         detector=detector,
+        contrast=contrast,
         blur_px=default.blur_px if options.blur_px is None else options.blur_px,
     )
 
