@@ -22,7 +22,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 END = "<!-- end -->"
 
 PTYCHONN = "bench ptychonn w3"
-PRECISIONS = "bench w3 --precision fp32 --precision fp16 --precision int8 --batch 1 --batch 8"
+PRECISIONS = (
+    "bench w3 --precision fp32 --precision fp16 --precision int8 --precision int8-u8s8 --batch 1 "
+    "--batch 8"
+)
 PRECISIONS_OF_PEERS = ("fp32", "int8-u8s8")
 PEERS_BATCHES, PEERS_THREADS = (1, 8, 32), (1, 2)
 PEERS_RUNS = 15

@@ -37,8 +37,8 @@ def fails(*words: object) -> str:
 
 
 def simulated(path: Path, frames: int = 196) -> Path:
-    """Of little structure that W3 knows, so that there is something to gain; without labels."""
-    words = ("--family", "edges", "--photons", "1e7", "--step-px", "14", "--seed", "7")
+    """Of structure that W3 finds hard, so that there is something to gain; without labels."""
+    words = ("--family", "dots", "--photons", "1e7", "--step-px", "14", "--seed", "7")
     done("simulate", "--probe", "example:scan247", "--frames", frames, *words, "-o", path)
     with h5py.File(path, "a") as file:
         del file["entry_1/labels"]
