@@ -106,9 +106,9 @@ def _opening(study: Study) -> str:
         the illumination, as in training. PSNR and SSIM are relative to the data range above each
         table, the span of the central 99 % of the labels; SSIM is the mean over frames.
 
-        **Since then** W3 has another shape with as many parameters, which takes three quarters of the
-        time ([w3_search.md](w3_search.md)). Its rows here are of the first shape, but for those *of
-        the zoo*: the weights that ship with wnet-edge.
+        **Since then** W3 has another shape with as many parameters, which takes three quarters of
+        the time ([w3_search.md](w3_search.md)). Its rows here are of the first shape, but for those
+        *of the zoo*: the weights that ship with wnet-edge.
         """
     )
 
