@@ -8,9 +8,11 @@ import pytest
 from onnx import TensorProto, helper
 from tiny import content, graph_with_weights_in, onnx_bytes, several_precisions, simple_graph
 
+from wnet_edge.embedded import find_package
 from wnet_edge.errors import PackageError, ProviderError
 from wnet_edge.package.golden import GoldenFrames
 from wnet_edge.package.manifest import Precision, Tolerance
+from wnet_edge.package.opening import open_package
 from wnet_edge.package.packing import Graph, write_package
 from wnet_edge.runner.choosing.choice import open_best_graph, opening_fault
 from wnet_edge.runner.graph.providers import Provider
@@ -49,6 +51,32 @@ def test_same_counts_same_bytes(package):
     first = open_best_graph(package, CPU).graph.run(counts)
     second = open_best_graph(package, CPU).graph.run(counts)
     assert [part.tobytes() for part in first] == [part.tobytes() for part in second]
+
+
+@pytest.mark.parametrize("frames", [1, 2, 8, 33])
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_that_share_a_batch_give_the_bytes_of_one(frames, threads):
+    counts = np.random.default_rng(1).poisson(100, (frames, 1, 64, 64)).astype(np.float32)
+    package = open_package(find_package("w3"))
+    one, some = (
+        open_best_graph(package, RunnerOptions(Precision.FP32, Provider.CPU, count)).graph
+        for count in (1, threads)
+    )
+    for expected, found in zip(one.run(counts), some.run(counts), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_threads_share_whole_batches_of_a_fixed_size(tmp_path):
+    package = write_package(
+        tmp_path / "fixed.wnet", content(simple_graph(8, batch=4), batch_size=4)
+    )
+    options = RunnerOptions(provider=Provider.CPU, threads=2, batch_size=10)
+    graph = open_best_graph(package, options).graph
+    counts = np.random.default_rng(2).random((10, 1, 8, 8), dtype=np.float32)
+    amplitude, phase = graph.run(counts)
+    assert graph.batch_size == 12
+    np.testing.assert_array_equal(amplitude, counts)
+    np.testing.assert_allclose(phase, np.tanh(counts), rtol=1e-5)
 
 
 @pytest.mark.parametrize("card", [True, False])

@@ -62,7 +62,6 @@ COMMANDS = {
 }
 """Command to its line in `wnet-edge -h`; the command itself is `wnet_edge.cli.NAME.command`."""
 
-LIVE_COMMANDS = ("follow", "stream")
 WORKSHOP_COMMANDS = ("adapt", "train", "export")
 WORKSHOP_MODULES = frozenset({"torch", "onnx", "onnxscript", "safetensors", "scipy", "tqdm"})
 
@@ -90,7 +89,7 @@ class LazyGroup(click.Group):
         """The command, imported now; None where there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name in LIVE_COMMANDS:  # where the network has the other cores
+        if cmd_name not in WORKSHOP_COMMANDS:  # its threads spin, and the network has the cores
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         if cmd_name == "adapt":  # threads that spin while they wait stop a busy machine
             os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -193,17 +193,26 @@ def _check_accurate(package: Package, graph: OpenGraph, limit_rad: float) -> Non
 def _candidates(
     package: Package, precision: Precision, provider: Provider, options: TuneOptions
 ) -> dict[RunSettings, OpenGraph]:
-    """Run settings with opened graphs; one graph per thread count serves every batch size."""
+    """Run settings with opened graphs.
+
+    Per thread count, one graph serves the batches with a frame or more for each thread, another
+    one those with fewer.
+    """
     fixed = package.manifest.batch_size
     batch_sizes = options.batch_sizes if fixed is None else (fixed,)
     threads = (options.threads or thread_counts()) if provider is Provider.CPU else (0,)
     candidates: dict[RunSettings, OpenGraph] = {}
     for count in threads:
-        # The largest batch first, for which GPU buffers and engines are made.
-        largest = OpenGraph(package, RunSettings(precision, provider, count, max(batch_sizes)))
-        candidates |= {
-            RunSettings(precision, provider, count, size): largest for size in batch_sizes
-        }
+        for sizes in (
+            [size for size in batch_sizes if size >= count],
+            [size for size in batch_sizes if size < count],
+        ):
+            if sizes:
+                # The largest batch first, for which GPU buffers and engines are made.
+                largest = OpenGraph(package, RunSettings(precision, provider, count, max(sizes)))
+                candidates |= {
+                    RunSettings(precision, provider, count, size): largest for size in sizes
+                }
     return candidates
 
 

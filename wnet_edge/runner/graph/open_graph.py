@@ -2,7 +2,14 @@
 
 The step from preprocess to patches. ONNX Runtime silently falls back to the CPU if a provider can't
 be used; here that is an error.
+
+On the processor, a batch of at least as many frames as threads is shared out among the threads, a
+few frames at a time: layers of few channels are too short to be worth sharing one by one, as ONNX
+Runtime does, and few frames stay in a core's cache from one layer to the next.
 """
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
@@ -14,10 +21,10 @@ from wnet_edge.host.memory import check_memory
 from wnet_edge.package.golden import PatchArrays
 from wnet_edge.package.manifest import Precision
 from wnet_edge.package.opening import Package
-from wnet_edge.runner.graph.batches import in_batches, in_whole_batches
+from wnet_edge.runner.graph.batches import RunEach, in_batches, in_whole_batches
 from wnet_edge.runner.graph.cache import cache_folder
 from wnet_edge.runner.graph.compiled_here import is_compiled_here
-from wnet_edge.runner.graph.device import this_device
+from wnet_edge.runner.graph.device import this_device, usable_cores
 from wnet_edge.runner.graph.device_buffers import DeviceBuffers
 from wnet_edge.runner.graph.processor import processor_name
 from wnet_edge.runner.graph.providers import Provider, unavailable_reason
@@ -27,6 +34,9 @@ from wnet_edge.runner.graph.tensorrt import engine_folder, tensorrt_options
 
 _DEVICE_MEMORY = "cuda"
 _FP32_BYTES = 4
+
+_SHARED_FRAMES = 8
+"""At most, that a thread takes at a time: more leave the cache, fewer cost calls."""
 
 
 class OpenGraph:
@@ -56,6 +66,13 @@ class OpenGraph:
         self._package = package
         self._fixed_batch = package.manifest.batch_size
         self.batch_size = _whole_batches(run_settings.batch_size, self._fixed_batch)
+        self._sharing = 1
+        if settings is None and run_settings.provider is Provider.CPU:
+            self._sharing = self._threads_with_frames()
+        self._run_each: RunEach = map
+        if self._sharing > 1:
+            self._run_each = ThreadPoolExecutor(self._sharing, thread_name_prefix="graph").map
+            settings = package_settings(package, replace(run_settings, threads=1))
         self.session = _create_session(package, run_settings, settings)
         self._buffers: DeviceBuffers | None = None
         self._run_options = run_options()
@@ -74,9 +91,17 @@ class OpenGraph:
             ProviderError: if the provider fails, out of memory for example.
             PackageError: if the graph's outputs have other shapes than declared.
         """
-        if self._fixed_batch is None:
-            return self._run(counts)
-        return in_whole_batches(self._run, counts, self._fixed_batch)
+        try:
+            amplitude, phase = self._run_batch(counts)
+        except Exception as error:  # ONNX Runtime's errors share no other base
+            raise ProviderError(
+                f"{self._package.path}: {self.run_settings.provider.value} failed on "
+                f"{len(counts)} frames ({_one_line(error)}); try "
+                f"{self._smaller_batch()} or another --provider"
+            ) from error
+        if amplitude.shape != counts.shape or phase.shape != counts.shape:
+            raise self._broken(f"it gives {amplitude.shape} and {phase.shape} for {counts.shape}")
+        return amplitude, phase
 
     def run_all(self, counts: NDArray[np.float32]) -> PatchArrays:
         """As `run`, for any number of frames, in batches of `batch_size`.
@@ -87,18 +112,19 @@ class OpenGraph:
         """
         return in_batches(self.run, counts, self.batch_size)
 
-    def _run(self, counts: NDArray[np.float32]) -> PatchArrays:
-        try:
-            amplitude, phase = self._run_on_device(counts)
-        except Exception as error:  # ONNX Runtime's errors share no other base
-            raise ProviderError(
-                f"{self._package.path}: {self.run_settings.provider.value} failed on "
-                f"{len(counts)} frames ({_one_line(error)}); try "
-                f"{self._smaller_batch()} or another --provider"
-            ) from error
-        if amplitude.shape != counts.shape or phase.shape != counts.shape:
-            raise self._broken(f"it gives {amplitude.shape} and {phase.shape} for {counts.shape}")
-        return amplitude, phase
+    def _threads_with_frames(self) -> int:
+        """Threads, if a batch has frames for each; else 1, and ONNX Runtime shares its layers."""
+        threads = self.run_settings.threads or usable_cores()
+        return threads if self.batch_size // (self._fixed_batch or 1) >= threads else 1
+
+    def _run_batch(self, counts: NDArray[np.float32]) -> PatchArrays:
+        """In as many runs as the graph's fixed size and the threads that share the batch need."""
+        if self._fixed_batch is not None:
+            return in_whole_batches(self._run_on_device, counts, self._fixed_batch, self._run_each)
+        if self._sharing == 1:
+            return self._run_on_device(counts)
+        share = min(-(-len(counts) // self._sharing), _SHARED_FRAMES)
+        return in_batches(self._run_on_device, counts, share, self._run_each)
 
     def _run_on_device(self, counts: NDArray[np.float32]) -> PatchArrays:
         """Run through buffers in GPU memory; batches of an unusual size without them."""

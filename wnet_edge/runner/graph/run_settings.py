@@ -25,7 +25,7 @@ class RunnerOptions:
         precision: precision of the graph.
         provider: execution provider. AUTO takes the best that works; any other is used as given,
             and if it is unavailable the run fails.
-        threads: number of CPU threads; 0 leaves it to ONNX Runtime, one per core.
+        threads: number of CPU threads; 0: one per core.
         batch_size: frames per batch; ignored if the package has a fixed batch size.
     """
 
@@ -46,7 +46,7 @@ class RunSettings:
     Attributes:
         precision: precision of the graph.
         provider: any but AUTO.
-        threads: number of CPU threads; 0 leaves it to ONNX Runtime, one per core.
+        threads: number of CPU threads; 0: one per core.
         batch_size: frames per batch; ignored if the package has a fixed batch size.
     """
 
