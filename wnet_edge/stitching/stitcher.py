@@ -36,6 +36,7 @@ from wnet_edge.stitching.phase_offsets import (
     power_of,
     relax,
     settle,
+    sparse_px,
 )
 
 _COPIED_ROWS = 128
@@ -109,6 +110,7 @@ class Stitcher:
         self._regions = RegionPhases(patch_px, count)
         self._laid = LaidPatches(
             file=ArrayFile((patch_px, patch_px), np.complex64, count, "patches"),
+            sparse_file=ArrayFile(2 * (sparse_px(patch_px),), np.complex64, count, "patches"),
             corner_px=np.zeros((count, 2), np.int64),
             patch_px=patch_px,
             total=np.zeros(self._canvas.shape, dtype=np.complex64),
@@ -126,6 +128,7 @@ class Stitcher:
     def close(self) -> None:
         """Delete the temporary file; `add` and `finish` raise from then on."""
         self._laid.file.close()
+        self._laid.sparse_file.close()
 
     def add(
         self,
