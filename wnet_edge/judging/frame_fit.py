@@ -5,6 +5,7 @@ self-check for a sample of the frames, by `wnet-edge evaluate` for each of them,
 self-supervised training for those held out.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ from wnet_edge.stitching.laid_sums import Stitched
 
 COVERED_POWER = 0.999
 """Fraction of the probe's power that must fall on covered pixels."""
+
+_THREADS = 4
+"""That simulate frames: most of the time is NumPy's, which works in several at once."""
 
 _CONTRASTS = np.geomspace(1 / 4, 4, 9)
 """Contrast factors that are tried; the minimum is interpolated by a parabola."""
@@ -128,36 +132,65 @@ class ImageModel:
 
 def frame_fit(model: ImageModel, frames: dict[int, NDArray[np.float32]]) -> FrameFit | None:
     """R-factors of the model for measured frames by number; None if there are no counts."""
-    deviation = blank_deviation = noise = total = 0.0
-    fractions = values = 0
-    misfit = np.zeros(len(_CONTRASTS))
-    for frame, counts in frames.items():
-        valid = counts >= 0
-        root = np.sqrt(counts[valid], dtype=np.float64)
-        blank, image, double = model.counts(frame)[:, valid].astype(np.float64)
-        modelled, modelled_blank = _scaled(root, image), _scaled(root, blank)
-        deviation += float(np.abs(root - modelled).sum())
-        blank_deviation += float(np.abs(root - modelled_blank).sum())
-        noise += float(expected_root_deviation(modelled**2).sum())
-        total += float(root.sum())
-        fractions += int(np.count_nonzero(counts[valid] % 1))
-        values += root.size
-        # The intensity is quadratic in the contrast, so that three points determine it.
-        curvature = (double - 2 * image + blank) / 2
-        slope = image - blank - curvature
-        misfit += [
-            float(np.sum((root - _scaled(root, blank + c * slope + c**2 * curvature)) ** 2))
-            for c in _CONTRASTS
-        ]
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="frame fit") as pool:
+        sums = list(pool.map(lambda frame: _fit_sums(model, frame, frames[frame]), frames))
+    total = sum(one.total for one in sums)
     if not total:
         return None
+    fractions, values = sum(one.fractions for one in sums), sum(one.values for one in sums)
     return FrameFit(
-        r_factor=deviation / total,
+        r_factor=sum(one.deviation for one in sums) / total,
         # The noise of normalised frames is unknown, since their photon counts are.
-        r_floor=0.0 if 2 * fractions > values else noise / total,
-        r_blank=blank_deviation / total,
-        contrast=1 / _lowest(misfit),
+        r_floor=0.0 if 2 * fractions > values else sum(one.noise for one in sums) / total,
+        r_blank=sum(one.blank_deviation for one in sums) / total,
+        contrast=1 / _lowest(np.sum([one.misfit for one in sums], axis=0)),
         frames=len(frames),
+    )
+
+
+@dataclass(frozen=True)
+class _FitSums:
+    """Sums over the valid pixels of a frame.
+
+    Attributes:
+        total: Σ√I.
+        deviation: Σ|√I − |Ψ|| of the image.
+        blank_deviation: the same of a blank object.
+        noise: what counting noise alone gives.
+        misfit: Σ(√I − |Ψ|)² for each of `_CONTRASTS`.
+        fractions: values that are no whole numbers.
+        values: all values.
+    """
+
+    total: float
+    deviation: float
+    blank_deviation: float
+    noise: float
+    misfit: NDArray[np.float64]
+    fractions: int
+    values: int
+
+
+def _fit_sums(model: ImageModel, frame: int, counts: NDArray[np.float32]) -> _FitSums:
+    valid = counts >= 0
+    root = np.sqrt(counts[valid], dtype=np.float64)
+    blank, image, double = model.counts(frame)[:, valid].astype(np.float64)
+    modelled, modelled_blank = _scaled(root, image), _scaled(root, blank)
+    # The intensity is quadratic in the contrast, so that three points determine it.
+    curvature = (double - 2 * image + blank) / 2
+    slope = image - blank - curvature
+    misfit = [
+        np.sum((root - _scaled(root, blank + c * slope + c**2 * curvature)) ** 2)
+        for c in _CONTRASTS
+    ]
+    return _FitSums(
+        total=float(root.sum()),
+        deviation=float(np.abs(root - modelled).sum()),
+        blank_deviation=float(np.abs(root - modelled_blank).sum()),
+        noise=float(expected_root_deviation(modelled**2).sum()),
+        misfit=np.array(misfit),
+        fractions=int(np.count_nonzero(counts[valid] % 1)),
+        values=root.size,
     )
 
 
