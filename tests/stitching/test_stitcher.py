@@ -124,6 +124,24 @@ def test_lost_phases_are_recovered():
     assert stitched.rounds <= 3
 
 
+@pytest.mark.parametrize("patch_px", [15, 32, 33])
+def test_windows_of_any_edge_lose_no_phase(patch_px):
+    rng = np.random.default_rng(3)
+    positions = np.round(raster(6, patch_px // 3, rng))
+    lost = rng.uniform(-np.pi, np.pi, len(positions))
+    index = np.arange(patch_px)
+    rows, columns = (positions[:, axis, None] + index for axis in (0, 1))
+    patches = smooth_object(rows[:, :, None], columns[:, None, :])
+    scale = amplitude_scale(patches, bell(patch_px) ** 2)
+    amplitude = (np.abs(patches) / scale[:, None, None]).astype(np.float32)
+    phase = (np.angle(patches) + lost[:, None, None]).astype(np.float32)
+    with Stitcher(patch_px, patch_px, bell(patch_px)) as stitcher:
+        stitcher.add(positions, amplitude, phase, scale)
+        stitched = stitcher.finish().stitched()
+    phasors = np.exp(1j * (stitched.offsets_rad + lost))
+    assert np.abs(np.angle(phasors * np.conj(phasors.sum()))).max() < 1e-4
+
+
 def test_a_large_noisy_scan_settles_in_a_few_rounds():
     rng = np.random.default_rng(9)
     positions = raster(40, 4, rng)

@@ -7,8 +7,8 @@ the image is updated after every new offset, each patch is compared with the mea
 steps are extended by successive over-relaxation (Young, 1954). Long-range phase errors, which would
 take tens of such sweeps, are left to the coarse-grid correction of `coarse_phases`.
 
-All of this takes every second pixel along rows and columns, a quarter of the work: they tell a
-patch's phase nearly as well, and what patches agree on, they agree on in every pixel.
+All of this takes every second pixel along rows and columns of large patches, a quarter of the work:
+they tell a patch's phase nearly as well, and what patches agree on, they agree on in every pixel.
 """
 
 import cmath
@@ -29,8 +29,8 @@ LEAST_OVERLAP = 1e-3
 
 _OVER_RELAXATION = 1.2
 
-_STEP_PX = 2
-"""Between pixels, along rows and columns, that phases are solved for on."""
+_LARGE_PX = 32
+"""Edge of a patch from which on every second pixel is enough; a smaller one has too few."""
 
 
 @dataclass
@@ -133,7 +133,7 @@ def settle(
         if largest < tolerance_rad:
             break
         if done < max_rounds:
-            _turn_regions(sparse, regions, laid.coverage)
+            _turn_regions(laid, sparse, regions)
     _add_again(laid)
     return done, largest
 
@@ -159,7 +159,12 @@ def power_of(patches: NDArray[np.complex64]) -> NDArray[np.float32]:
 
 def sparse_px(patch_px: int) -> int:
     """Edge of a patch in the pixels that phases are solved for on."""
-    return -(-patch_px // _STEP_PX)
+    return -(-patch_px // _step_px(patch_px))
+
+
+def _step_px(patch_px: int) -> int:
+    """Between pixels, along rows and columns, that phases are solved for on."""
+    return 2 if patch_px >= _LARGE_PX else 1
 
 
 def _sparse_patches(laid: LaidPatches) -> tuple[LaidPatches, NDArray[np.float64]]:
@@ -168,14 +173,15 @@ def _sparse_patches(laid: LaidPatches) -> tuple[LaidPatches, NDArray[np.float64]
     Every step needs Σ conj(patch) · image / coverage over a patch, so both are divided by the
     square root of the coverage here. Offsets are those of `laid`, not copies.
     """
-    every = slice(None, None, _STEP_PX)
+    step_px = _step_px(laid.patch_px)
+    every = slice(None, None, step_px)
     coverage = np.pad(laid.coverage[every, every], (0, 1))  # room for patches of an odd edge
     inverse_root = np.zeros_like(coverage)
     np.divide(1, np.sqrt(coverage), out=inverse_root, where=coverage > 0)
     sparse = replace(
         laid,
         file=laid.sparse_file,
-        corner_px=-(-laid.corner_px // _STEP_PX),
+        corner_px=-(-laid.corner_px // step_px),
         patch_px=sparse_px(laid.patch_px),
         total=np.pad(laid.total[every, every], (0, 1)) * inverse_root,
         coverage=coverage,
@@ -185,10 +191,10 @@ def _sparse_patches(laid: LaidPatches) -> tuple[LaidPatches, NDArray[np.float64]
         last = min(start + CHUNK, count)
         patches = laid.file.read(start, last)
         kept = np.zeros((len(patches), sparse.patch_px, sparse.patch_px), np.complex64)
-        first_px = (-laid.corner_px[start:last] % _STEP_PX).tolist()
+        first_px = (-laid.corner_px[start:last] % step_px).tolist()
         windows = sparse.windows(start, len(patches))
         for index, (row, column) in enumerate(first_px):
-            own = patches[index, row::_STEP_PX, column::_STEP_PX]
+            own = patches[index, row::step_px, column::step_px]
             kept[index, : len(own), : own.shape[1]] = own
             kept[index] *= inverse_root[windows[index]]
         sparse.file.write(start, kept)
@@ -220,21 +226,19 @@ def _improve(
     return step, np.complex64(cmath.rect(1, offset_rad + step) - before)
 
 
-def _turn_regions(
-    sparse: LaidPatches, regions: RegionPhases, coverage: NDArray[np.float32]
-) -> None:
-    """Apply the coarse-grid correction: one phase per region; then recompute the sum.
+def _turn_regions(laid: LaidPatches, sparse: LaidPatches, regions: RegionPhases) -> None:
+    """Apply the coarse-grid correction: one phase per region; then recompute the sparse sum.
 
     Args:
-        sparse: patches.
+        laid: patches.
+        sparse: the same in the pixels that phases are solved for on.
         regions: correction.
-        coverage: (H, W), weight of every pixel.
     """
     agreement = np.zeros(len(sparse.offset_rad), np.complex128)
     for frame, patch, region in sparse.each():
         agreement[frame] = np.vdot(patch, region)
-    pull = _STEP_PX**2 * (agreement * np.exp(-1j * sparse.offset_rad)).imag
-    sparse.offset_rad += regions.corrections(sparse.offset_rad, pull, coverage)
+    pull = _step_px(laid.patch_px) ** 2 * (agreement * np.exp(-1j * sparse.offset_rad)).imag
+    sparse.offset_rad += regions.corrections(sparse.offset_rad, pull, laid.coverage)
     _add_again(sparse)
 
 
