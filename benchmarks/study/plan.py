@@ -26,7 +26,7 @@ _BACKGROUND, _PHASE_RAD = 1e-4, 3.0
 
 FRAMES = SimulationOptions(
     detector=replace(SimulationOptions().detector, background=_BACKGROUND),
-    contrast=Contrast((_PHASE_RAD / 15, _PHASE_RAD)),
+    contrast=Contrast.up_to(_PHASE_RAD),
     blur_px=0.0,
 )
 """Those of a clean detector, as the product's first trainings had them; the results stay
@@ -107,14 +107,8 @@ class Run:
             *("wnet-edge", "train", "--model", self.model.value, "--input", self.input.value),
             *("--probe", "example:scan247", "-o", str(shown)),
             *("--frames-per-epoch", str(self.frames), "--fixed"),
-            *(
-                "--background",
-                f"{_BACKGROUND:g}",
-                "--blur-px",
-                "0",
-                "--phase-rad",
-                f"{_PHASE_RAD:g}",
-            ),
+            *("--background", f"{_BACKGROUND:g}", "--blur-px", "0"),
+            *("--phase-rad", f"{_PHASE_RAD:g}"),
             *("--epochs", str(self.epochs), *families),
             *("--lr", f"{self.learning_rate:g}", "--phase-error", self.phase_error.value),
             *("--seed", str(self.seed), *width, "--resume"),

@@ -28,11 +28,10 @@ def bell(patch_px=PATCH):
     return np.outer(profile, profile).astype(np.float32)
 
 
-def cut_patches(positions, object_at=smooth_object):
-    """Patches (N, 16, 16) complex at the centre of each full window."""
-    index = np.arange(PATCH)
-    rows = positions[:, :1] + START + index
-    columns = positions[:, 1:] + START + index
+def cut_patches(positions, object_at=smooth_object, patch_px=PATCH):
+    """Patches (N, patch_px, patch_px) complex at the centre of each full window."""
+    index = patch_px // 2 + np.arange(patch_px)
+    rows, columns = positions[:, :1] + index, positions[:, 1:] + index
     return object_at(rows[:, :, None], columns[:, None, :])
 
 
@@ -51,7 +50,8 @@ def stitch(positions, patches, weight=None, batch=7, options=None, *, known=True
     phase = np.angle(patches).astype(np.float32)
     expected = positions if known else None
     seen = []
-    with Stitcher(FULL, PATCH, weight, options, expected) as stitcher:
+    patch_px = patches.shape[-1]
+    with Stitcher(2 * patch_px, patch_px, weight, options, expected) as stitcher:
         for start in range(0, len(positions), batch):
             part = slice(start, start + batch)
             stitcher.add(positions[part], amplitude[part], phase[part], scale[part])
@@ -129,15 +129,8 @@ def test_windows_of_any_edge_lose_no_phase(patch_px):
     rng = np.random.default_rng(3)
     positions = np.round(raster(6, patch_px // 3, rng))
     lost = rng.uniform(-np.pi, np.pi, len(positions))
-    index = np.arange(patch_px)
-    rows, columns = (positions[:, axis, None] + index for axis in (0, 1))
-    patches = smooth_object(rows[:, :, None], columns[:, None, :])
-    scale = amplitude_scale(patches, bell(patch_px) ** 2)
-    amplitude = (np.abs(patches) / scale[:, None, None]).astype(np.float32)
-    phase = (np.angle(patches) + lost[:, None, None]).astype(np.float32)
-    with Stitcher(patch_px, patch_px, bell(patch_px)) as stitcher:
-        stitcher.add(positions, amplitude, phase, scale)
-        stitched = stitcher.finish().stitched()
+    patches = cut_patches(positions, patch_px=patch_px) * np.exp(1j * lost)[:, None, None]
+    stitched = stitch(positions, patches, weight=bell(patch_px))
     phasors = np.exp(1j * (stitched.offsets_rad + lost))
     assert np.abs(np.angle(phasors * np.conj(phasors.sum()))).max() < 1e-4
 

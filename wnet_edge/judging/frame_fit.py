@@ -5,13 +5,14 @@ self-check for a sample of the frames, by `wnet-edge evaluate` for each of them,
 self-supervised training for those held out.
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wnet_edge.host.prefetch import prefetched
 from wnet_edge.package.manifest import FrameFit
 from wnet_edge.physics.binning import bin_frames
 from wnet_edge.physics.forward import far_field, inverse_far_field
@@ -132,20 +133,12 @@ class ImageModel:
 
 def frame_fit(model: ImageModel, frames: dict[int, NDArray[np.float32]]) -> FrameFit | None:
     """R-factors of the model for measured frames by number; None if there are no counts."""
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="frame fit") as pool:
-        sums = list(pool.map(lambda frame: _fit_sums(model, frame, frames[frame]), frames))
-    total = sum(one.total for one in sums)
-    if not total:
-        return None
-    fractions, values = sum(one.fractions for one in sums), sum(one.values for one in sums)
-    return FrameFit(
-        r_factor=sum(one.deviation for one in sums) / total,
-        # The noise of normalised frames is unknown, since their photon counts are.
-        r_floor=0.0 if 2 * fractions > values else sum(one.noise for one in sums) / total,
-        r_blank=sum(one.blank_deviation for one in sums) / total,
-        contrast=1 / _lowest(np.sum([one.misfit for one in sums], axis=0)),
-        frames=len(frames),
-    )
+    return _joined(_sums_of_each(model, frames))
+
+
+def frame_fits(model: ImageModel, frames: dict[int, NDArray[np.float32]]) -> list[FrameFit | None]:
+    """As `frame_fit`, for each of the frames alone, in their order."""
+    return [_joined([sums]) for sums in _sums_of_each(model, frames)]
 
 
 @dataclass(frozen=True)
@@ -169,6 +162,29 @@ class _FitSums:
     misfit: NDArray[np.float64]
     fractions: int
     values: int
+
+
+def _joined(sums: Sequence[_FitSums]) -> FrameFit | None:
+    total = sum(one.total for one in sums)
+    if not total:
+        return None
+    fractions, values = sum(one.fractions for one in sums), sum(one.values for one in sums)
+    return FrameFit(
+        r_factor=sum(one.deviation for one in sums) / total,
+        # The noise of normalised frames is unknown, since their photon counts are.
+        r_floor=0.0 if 2 * fractions > values else sum(one.noise for one in sums) / total,
+        r_blank=sum(one.blank_deviation for one in sums) / total,
+        contrast=1 / _lowest(np.sum([one.misfit for one in sums], axis=0)),
+        frames=len(sums),
+    )
+
+
+def _sums_of_each(model: ImageModel, frames: dict[int, NDArray[np.float32]]) -> list[_FitSums]:
+    def sums(frame: int) -> _FitSums:
+        return _fit_sums(model, frame, frames[frame])
+
+    with prefetched(sums, frames, "frame fit", _THREADS) as made:
+        return [one for _, one in made]
 
 
 def _fit_sums(model: ImageModel, frame: int, counts: NDArray[np.float32]) -> _FitSums:

@@ -42,6 +42,11 @@ class Contrast:
     absorption: float = 0.7
     odd: float = 0.0
 
+    @classmethod
+    def up_to(cls, phase_rad: float) -> "Contrast":
+        """Phases up to this and down to a fifteenth of it, as in the default; none outside."""
+        return cls((phase_rad / 15, phase_rad))
+
     def draw(self, rng: np.random.Generator) -> tuple[float, float]:
         """Phase in rad, and largest absorption, of one object."""
         low, high = self.phase_rad

@@ -39,7 +39,8 @@ class LaidPatches:
 
     Attributes:
         file: the weighted patches before phase rotation, (patch_px, patch_px) complex64 each.
-        sparse_file: room for every second pixel of theirs, see `sparse_px`.
+        sparse_file: room for the pixels of theirs that phases are solved for on, (sparse_px,
+            sparse_px) each.
         corner_px: (N, 2) int64, image pixel (row, column) of each patch's top-left pixel.
         patch_px: edge of a patch.
         total: (H, W) complex64, sum of the rotated patches.

@@ -34,9 +34,6 @@ DEFAULT_FRAMES = 12_000
 
 DEFAULT_WINDOW_PX = 64
 
-_PHASE_SPAN = 15
-"""The largest phase of objects over the weakest's, as in the default."""
-
 
 @dataclass(frozen=True)
 class FrameOptions:
@@ -144,7 +141,7 @@ def _simulation(options: FrameOptions) -> SimulationOptions:
         detector = replace(detector, background=options.background)
     contrast = default.contrast
     if options.phase_rad is not None:
-        contrast = Contrast((options.phase_rad / _PHASE_SPAN, options.phase_rad))
+        contrast = Contrast.up_to(options.phase_rad)
     return SimulationOptions(
         frames_per_epoch=options.frames_per_epoch or DEFAULT_FRAMES,
         families=tuple(Family(f) for f in options.families) or tuple(Family),

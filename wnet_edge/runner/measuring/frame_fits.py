@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from wnet_edge.judging.frame_fit import ImageModel, frame_fit
+from wnet_edge.judging import frame_fit
+from wnet_edge.judging.frame_fit import ImageModel
 from wnet_edge.judging.yardstick import ScanPart
 from wnet_edge.package.opening import Package
 from wnet_edge.scan.scan import Scan
@@ -51,10 +52,10 @@ def frame_fits(part: ScanPart, scan: Scan, package: Package, stitched: Stitched)
     model = ImageModel.of(scan.setup, scan.positions_m, package.probe, package.manifest, stitched)
     r_factor = np.full(len(part.numbers), np.nan)
     r_free = r_factor.copy()
-    for index, number in enumerate(part.numbers.tolist()):
-        if not (stitched.used[number] and model.covers(number)):
-            continue
-        fit = frame_fit(model, {number: part.counts[index, 0]})
+    numbers = part.numbers.tolist()
+    compared = [i for i, n in enumerate(numbers) if stitched.used[n] and model.covers(n)]
+    fits = frame_fit.frame_fits(model, {numbers[i]: part.counts[i, 0] for i in compared})
+    for index, fit in zip(compared, fits, strict=True):
         if fit is not None:
             r_factor[index], r_free[index] = fit.r_factor, fit.r_free
     middle_m = scan.full_window_px // 2 * scan.object_pixel_size_m
